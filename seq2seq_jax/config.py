@@ -1,0 +1,364 @@
+"""What a run is: typed settings, their meaning and range, and how text from a flag becomes a value.
+
+Holds no knowledge of models or data beyond names and ranges, and imports only the standard library, so that
+comparing runs never waits for JAX. A default stands here or in an experiment file, nowhere else.
+Read next: ``experiments/pronunciation.py`` for a configuration in use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.util
+import json
+import math
+import pathlib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
+
+Unit = Literal["char", "byte", "word", "bpe"]
+
+
+class UserError(Exception):
+    """A mistake of the user's in flags, data or configuration: one line that says where and what was expected.
+
+    ``launch.py`` prints it without a traceback and ends with exit code 2.
+    """
+
+
+def _setting(default: Any, doc: str, low: float | None = None, high: float | None = None, below: float | None = None) -> Any:
+    """A field with its meaning and unit; ``low <= value <= high`` and ``value < below``, where given."""
+    return dataclasses.field(default=default, metadata={"doc": doc, "low": low, "high": high, "below": below})
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """The text: where it lies, how it is cut into units, splits and batches."""
+
+    name: str | None = _setting(None, "named data set, such as cmudict or sigmorphon2020/ice; instead of train, dev and test")
+    train: str | None = _setting(None, "training file: two columns (a.tsv), two aligned files (a.src,a.tgt), or one text (language model)")
+    dev: str | None = _setting(None, "validation file, like train; cut from train where not given")
+    test: str | None = _setting(None, "test file, like train; cut from train where neither dev nor test is given")
+    dev_fraction: float = _setting(0.05, "share of sources (or of a text) held out for dev where dev is not given, 0 to 1", low=0, below=1)
+    test_fraction: float = _setting(0.05, "share held out for test where neither dev nor test is given, 0 to 1", low=0, below=1)
+    source_unit: Unit = _setting("char", "unit of the source")
+    target_unit: Unit = _setting("char", "unit of the target, and of a language model's text")
+    normalize_nfc: bool = _setting(False, "bring all text to Unicode normalization form C first")
+    lines: bool = _setting(False, "language model: the text is a list of independent lines, split by distinct line")
+    max_length: int = _setting(64, "longest source or target kept for training, units", low=1)
+    min_count: int = _setting(1, "rarest symbol of the training text that gets a row of its own, occurrences", low=1)
+    bpe_size: int = _setting(8000, "symbols of a bpe vocabulary, merges and alphabet together", low=2)
+    segment_length: int = _setting(128, "language model: units between truncations of the gradient", low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The network. Embedding and hidden size are independent everywhere."""
+
+    kind: Literal["translator", "language_model"] = _setting("translator", "what is trained")
+    embedding_dim: int = _setting(64, "columns of the embedding tables", low=1)
+    source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1)
+    target_embedding_dim: int | None = _setting(None, "columns of the target table; null: embedding_dim", low=1)
+    hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1)
+    encoder_layers: int = _setting(1, "recurrent layers of the encoder", low=1)
+    decoder_layers: int = _setting(1, "recurrent layers of the decoder or of the language model", low=1)
+    bidirectional: bool = _setting(True, "the encoder reads in both directions")
+    attention: Literal["none", "dot", "general", "additive"] = _setting(
+        "general", "how the decoder looks at the source: dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015)"
+    )
+    dropout: float = _setting(
+        0.0, "share of units dropped from each layer's output, the same ones at every time step (Gal & Ghahramani 2016)", low=0, below=1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How it is trained, evaluated and kept."""
+
+    seed: int = _setting(0, "root of every random draw", low=0, high=2**31 - 1)
+    steps: int | None = _setting(None, "updates; null where epochs is given", low=1)
+    epochs: int | None = _setting(None, "passes over the training data; null where steps is given", low=1)
+    batch_size: int = _setting(64, "sequences in a batch, over all devices", low=1)
+    learning_rate: float = _setting(1e-3, "Adam's step size at its highest (Kingma & Ba 2015)", low=0)
+    schedule: Literal["constant", "inverse_sqrt", "cosine", "linear"] = _setting(
+        "constant", "course of the learning rate after the warm-up: cosine and linear end at 0, inverse_sqrt is Vaswani et al. 2017, section 5.3"
+    )
+    warmup_steps: int = _setting(0, "updates over which the learning rate rises from 0", low=0)
+    clip_norm: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", low=0)
+    label_smoothing: float = _setting(0.0, "probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7)", low=0, below=1)
+    eval_every: int | None = _setting(None, "updates between evaluations on dev; null: an epoch", low=1)
+    checkpoint_every: int | None = _setting(None, "updates between checkpoints; null: as eval_every", low=1)
+    log_every: int = _setting(50, "updates between lines of metrics.jsonl", low=1)
+    patience: int | None = _setting(None, "evaluations without improvement after which training stops; null: never", low=1)
+    metric: str | None = _setting(None, "dev metric that chooses checkpoints and sizes; null: the usual one of the model kind")
+    devices: int | None = _setting(None, "devices that share each batch; null: all there are", low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A run, whole."""
+
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A figure of merit on dev.
+
+    Attributes:
+      name: key in ``result.json``; where the figure has a unit, the name ends in it.
+      unit: what one of it is.
+      lower_is_better: the direction of improvement.
+      tolerance: difference too small to matter, in the metric's unit; null: 5 % of the best mean.
+    """
+
+    name: str
+    unit: str
+    lower_is_better: bool
+    tolerance: float | None
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("word_error_rate", "fraction", True, 0.01),
+        Metric("phone_error_rate", "fraction", True, 0.01),
+        Metric("token_error_rate", "fraction", True, 0.01),
+        Metric("character_error_rate", "fraction", True, 0.01),
+        Metric("exact_match", "fraction", False, 0.01),
+        Metric("bleu", "points", False, 0.5),
+        Metric("chrf", "points", False, 0.5),
+        Metric("bits_per_character", "bits", True, 0.01),
+        Metric("loss_nats_per_token", "nats", True, None),
+    )
+}
+METRICS_OF_KIND = {  # the first is the default
+    "translator": (
+        "word_error_rate",
+        "phone_error_rate",
+        "token_error_rate",
+        "character_error_rate",
+        "exact_match",
+        "bleu",
+        "chrf",
+        "loss_nats_per_token",
+    ),
+    "language_model": ("bits_per_character", "loss_nats_per_token"),
+}
+_EXCLUSIVE = (  # giving one side by flag clears the other
+    (("train.steps",), ("train.epochs",)),
+    (("data.name",), ("data.train", "data.dev", "data.test")),
+)
+# What a finished run may be asked for anew, or may move to, without becoming another experiment.
+_NOT_IDENTITY = ("train.steps", "train.epochs", "train.devices", "data.train", "data.dev", "data.test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One setting of the configuration: its dotted path, type and metadata."""
+
+    path: str
+    type: Any
+    doc: str
+    low: float | None
+    high: float | None
+    below: float | None
+
+
+@functools.cache
+def fields() -> dict[str, Field]:
+    """Returns every setting by its dotted path, such as ``model.embedding_dim``."""
+    found = {}
+    for section in dataclasses.fields(Config):
+        owner = typing.get_type_hints(Config)[section.name]
+        hints = typing.get_type_hints(owner)
+        for field in dataclasses.fields(owner):
+            path = f"{section.name}.{field.name}"
+            found[path] = Field(path, hints[field.name], **field.metadata)
+    return found
+
+
+def field_of(path: str, typed: str | None = None) -> Field:
+    """Returns the setting at ``path``. Raises UserError for an unknown one, naming the flag as ``typed`` and the nearest known path."""
+    if path in fields():
+        return fields()[path]
+    import difflib
+
+    near = difflib.get_close_matches(path, fields(), n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UserError(f"{typed or path}: there is no field {path!r} in the configuration{hint}")
+
+
+def get(config: Config, path: str) -> Any:
+    """Returns the value at a dotted path."""
+    section, name = path.split(".")
+    return getattr(getattr(config, section), name)
+
+
+def replace(config: Config, values: Mapping[str, Any]) -> Config:
+    """Returns ``config`` with the values at the dotted paths replaced."""
+    for path, value in values.items():
+        section, name = path.split(".")
+        config = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **{name: value})})
+    return config
+
+
+def _alternatives(annotation: Any) -> tuple[Any, bool]:
+    """Splits ``X | None`` into X and whether None is allowed."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        inner = [part for part in typing.get_args(annotation) if part is not type(None)]
+        return inner[0], True
+    return annotation, False
+
+
+def parse(path: str, text: str, typed: str | None = None) -> Any:
+    """Turns a flag's text into the value of the setting at ``path``.
+
+    Raises UserError, naming the flag as ``typed``, where the field is unknown or the text is not of its type.
+    """
+    field = field_of(path, typed)
+    kind, optional = _alternatives(field.type)
+    where = typed or f"{path}={text}"
+    if optional and text.lower() in ("null", "none"):
+        return None
+    if typing.get_origin(kind) is Literal:
+        if text not in typing.get_args(kind):
+            raise UserError(f"{where}: expected one of {', '.join(typing.get_args(kind))}")
+        return text
+    if kind is bool:
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise UserError(f"{where}: expected true or false")
+        return text.lower() in ("true", "1")
+    if kind is str:
+        if not text:
+            raise UserError(f"{where}: expected text, got nothing")
+        return text
+    try:
+        return kind(text)
+    except ValueError:
+        raise UserError(f"{where}: expected {'a whole number' if kind is int else 'a number'}") from None
+
+
+def _check_range(field: Field, value: Any, where: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where}: expected a finite number")
+    bounds = []
+    if field.low is not None:
+        bounds.append((value >= field.low, f"at least {field.low}"))
+    if field.high is not None:
+        bounds.append((value <= field.high, f"at most {field.high}"))
+    if field.below is not None:
+        bounds.append((value < field.below, f"below {field.below}"))
+    if not all(holds for holds, _ in bounds):
+        raise UserError(f"{where}: expected a value {' and '.join(text for _, text in bounds)}")
+
+
+def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--config.") -> Config:
+    """Applies ``(path, text)`` overrides in order; one of an exclusive pair (steps, epochs) clears the other.
+
+    Raises UserError for an unknown field, an unreadable value, or both of an exclusive pair.
+    """
+    given = list(given)
+    paths = {path for path, _ in given}
+    for path, text in given:
+        typed = f"{flag}{path}={text}"
+        value = parse(path, text, typed)
+        if value is not None:
+            _check_range(fields()[path], value, typed)
+        config = replace(config, {path: value})
+    for one, other in _EXCLUSIVE:
+        first, second = (sorted(paths & set(side)) for side in (one, other))
+        if first and second:
+            raise UserError(f"{flag}{first[0]} and {flag}{second[0]}: give one of them, not both")
+        for side, opposite in ((first, other), (second, one)):
+            if side:
+                config = replace(config, {path: None for path in opposite})
+    return config
+
+
+def validate(config: Config) -> None:
+    """Raises UserError, naming the field, where a value or a combination of values makes no sense."""
+    for path, field in fields().items():
+        value = get(config, path)
+        if value is not None:
+            _check_range(field, value, f"{path}={value}")
+    data, model, train = config.data, config.model, config.train
+    if (train.steps is None) == (train.epochs is None):
+        raise UserError("train.steps, train.epochs: give one of them, and null for the other")
+    if (data.name is None) == (data.train is None):
+        raise UserError("data.name, data.train: give one of them: the name of a data set, or a file")
+    if train.learning_rate == 0:
+        raise UserError("train.learning_rate=0: expected a number above 0")
+    if train.clip_norm == 0:
+        raise UserError("train.clip_norm=0: expected a number above 0, or null for no clipping")
+    if data.dev_fraction + data.test_fraction >= 1:
+        raise UserError("data.dev_fraction, data.test_fraction: together they leave nothing to train on; expected a sum below 1")
+    if train.metric is not None and train.metric not in METRICS_OF_KIND[model.kind]:
+        raise UserError(f"train.metric={train.metric}: expected one of {', '.join(METRICS_OF_KIND[model.kind])} for a {model.kind}")
+    if model.attention == "dot" and model.hidden_dim * (1 + model.bidirectional) != model.hidden_dim and model.kind == "translator":
+        raise UserError("model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general or additive, or model.bidirectional=false")
+
+
+def metric_of(config: Config) -> Metric:
+    """Returns the dev metric that chooses checkpoints and sizes."""
+    return METRICS[config.train.metric or METRICS_OF_KIND[config.model.kind][0]]
+
+
+def to_dict(config: Config) -> dict[str, dict[str, Any]]:
+    """Returns the configuration as nested dictionaries, ready for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Builds a configuration from ``to_dict``'s form. Raises UserError for an unknown field."""
+    flat = {f"{section}.{name}": value for section, inner in values.items() for name, value in inner.items()}
+    for path in flat:
+        field_of(path)
+    return replace(Config(), flat)
+
+
+def differences(before: Config, after: Config, ignore: Iterable[str] = ()) -> list[str]:
+    """Returns the dotted paths whose values differ, in the order of the configuration."""
+    return [path for path in fields() if path not in set(ignore) and get(before, path) != get(after, path)]
+
+
+def config_sha256(config: Config) -> str:
+    """Returns the identity of the experiment: a hash of the configuration without steps, epochs, paths and device count."""
+    identity = {path: get(config, path) for path in fields() if path not in _NOT_IDENTITY}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What an experiment file says: a configuration and the axes that its sweep varies."""
+
+    config: Config
+    sweep: dict[str, tuple[Any, ...]]
+
+
+def load_experiment(path: str) -> Experiment:
+    """Runs an experiment file and returns its configuration and sweep.
+
+    Raises UserError where the file is missing or does not define ``get_config()`` returning a ``Config``.
+    """
+    if not pathlib.Path(path).is_file():
+        raise UserError(f"--config={path}: no such file; expected an experiment file such as experiments/pronunciation.py")
+    spec = importlib.util.spec_from_file_location("experiment", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--config={path}: expected a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"--config={path}: {type(error).__name__}: {error}") from error
+    config = module.get_config() if hasattr(module, "get_config") else None
+    if not isinstance(config, Config):
+        raise UserError(f"--config={path}: expected a function get_config() that returns a seq2seq_jax.config.Config")
+    return Experiment(config, dict(getattr(module, "SWEEP", {})))
