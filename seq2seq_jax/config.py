@@ -71,6 +71,7 @@ class ModelConfig:
     attention: Literal["none", "dot", "general", "additive"] = _setting(
         "general", "how the decoder looks at the source: dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015)"
     )
+    tie_output: bool = _setting(False, "the output reads the target table, through a projection of the hidden state (Press & Wolf 2017)")
     dropout: float = _setting(
         0.0, "share of units dropped from each layer's output, the same ones at every time step (Gal & Ghahramani 2016)", low=0, below=1
     )

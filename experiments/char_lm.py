@@ -1,0 +1,19 @@
+"""How large should the embedding of a character language model be? The plays of Shakespeare, character by character.
+
+    launch.py sweep --config=experiments/char_lm.py --workdir=runs/char_lm --config.data.train=input.txt
+
+Any text: --config.data.train=FILE. A list of names: --config.data.lines=true besides.
+"""
+
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+
+SWEEP = {"model.embedding_dim": (2, 8, 32, 128), "train.seed": (0, 1, 2)}
+
+
+def get_config() -> Config:
+    """Returns the configuration of one run."""
+    return Config(
+        data=DataConfig(name="tinyshakespeare", target_unit="char", dev_fraction=0.1, test_fraction=0.0, segment_length=128),
+        model=ModelConfig(kind="language_model", embedding_dim=64, hidden_dim=256, decoder_layers=1, dropout=0.2),
+        train=TrainConfig(epochs=10, batch_size=64, learning_rate=3e-3, schedule="linear", warmup_steps=50),
+    )

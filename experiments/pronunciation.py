@@ -1,0 +1,20 @@
+"""How large should the embedding be to read English words aloud? Spelling to phonemes on the CMU dictionary.
+
+    make sweep
+    launch.py sweep --config=experiments/pronunciation.py --workdir=runs/pronunciation
+
+Any other list of words and pronunciations: --config.data.train=FILE.tsv (word, tab, phones separated by blanks).
+"""
+
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+
+SWEEP = {"model.embedding_dim": (2, 8, 32, 128), "train.seed": (0, 1, 2)}
+
+
+def get_config() -> Config:
+    """Returns the configuration of one run."""
+    return Config(
+        data=DataConfig(name="cmudict", source_unit="char", target_unit="word", max_length=24, dev_fraction=0.02, test_fraction=0.02),
+        model=ModelConfig(kind="translator", embedding_dim=32, hidden_dim=128, attention="general", dropout=0.0),
+        train=TrainConfig(steps=600, batch_size=128, learning_rate=3e-3, schedule="linear", warmup_steps=50, eval_every=200),
+    )

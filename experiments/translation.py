@@ -1,0 +1,19 @@
+"""How large should the word embeddings of a translator be? Sentences in one language to sentences in another.
+
+    launch.py sweep --config=experiments/translation.py --workdir=runs/translation --config.data.train=pairs.tsv
+
+Two columns (source, tab, target), or two aligned files: --config.data.train=a.en,a.fr.
+"""
+
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+
+SWEEP = {"model.embedding_dim": (32, 64, 128, 256), "train.seed": (0, 1, 2)}
+
+
+def get_config() -> Config:
+    """Returns the configuration of one run."""
+    return Config(
+        data=DataConfig(name="multi30k/en-fr", source_unit="bpe", target_unit="bpe", max_length=40, bpe_size=6000),
+        model=ModelConfig(kind="translator", embedding_dim=128, hidden_dim=256, dropout=0.2),
+        train=TrainConfig(epochs=10, batch_size=64, learning_rate=1e-3, schedule="linear", warmup_steps=200, metric="bleu"),
+    )

@@ -1,0 +1,100 @@
+"""The runs of one setting as an array ``[seeds, sizes]``: what the statistics are computed from.
+
+Knows which size is complete and which is a baseline, and nothing of tests or verdicts.
+Read next: ``recommend.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from seq2seq_jax.compare.results import TABLES, Failure, Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """One column of the grid: an embedding size, the kind of its table, its finished runs and the names of its failed members."""
+
+    embedding_dim: int
+    table: str
+    runs: list[Run]
+    failures: list[Failure]
+
+    @property
+    def label(self) -> str:
+        """How the size is called before people."""
+        return str(self.embedding_dim) if self.table == "learned" else f"{self.table} {self.embedding_dim}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """The compared figure: its name, unit and direction, the tolerance that came with it, and whether that was typed."""
+
+    name: str
+    unit: str
+    lower_is_better: bool
+    tolerance: float | None
+
+    def decimals(self, tolerance: float) -> int:
+        """Returns how many decimals show a tenth of the tolerance."""
+        return 4 if tolerance <= 0 else int(min(6, max(0, 1 - np.floor(np.log10(tolerance)))))
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Runs that differ in size and seed only.
+
+    Attributes:
+      metric: what is compared.
+      seeds: names of the rows: seeds, or data sets where several sweeps are pooled.
+      sizes: the columns: learned tables by size, then the baselines.
+      values: the metric of each run, NaN where there is none.
+    """
+
+    metric: Metric
+    seeds: list[int | str]
+    sizes: list[Size]
+    values: Float[np.ndarray, "seeds sizes"]
+
+    @property
+    def losses(self) -> Float[np.ndarray, "seeds sizes"]:
+        """The values, turned so that less is better."""
+        return self.values if self.metric.lower_is_better else -self.values
+
+    @property
+    def learned(self) -> Bool[np.ndarray, " sizes"]:
+        """Which sizes are no baselines."""
+        return np.array([size.table == "learned" for size in self.sizes], dtype=bool)
+
+    @property
+    def eligible(self) -> Bool[np.ndarray, " sizes"]:
+        """Which sizes may be the best or recommended: learned, with results, and with no run failed or missing."""
+        return np.array([size.table == "learned" and bool(size.runs) and not size.failures for size in self.sizes], dtype=bool)
+
+
+def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
+    """Arranges the runs of one setting by seed and size. Of failures, only those count whose place is known."""
+    placed = [failure for failure in failures if failure.member is not None]
+    members = [run.member for run in runs] + [failure.member for failure in placed if failure.member is not None]
+    keys = sorted({(TABLES.index(member.table), member.size) for member in members})
+    sizes = []
+    for rank, dim in keys:
+        key = (TABLES[rank], dim)
+        failed = [failure for failure in placed if failure.member is not None and (failure.member.table, failure.member.size) == key]
+        sizes.append(Size(dim, key[0], [run for run in runs if (run.member.table, run.member.size) == key], failed))
+    seeds = sorted({run.member.seed for run in runs})
+    values = np.full((len(seeds), len(sizes)), np.nan)
+    for column, size in enumerate(sizes):
+        for run in size.runs:
+            values[seeds.index(run.member.seed), column] = run.value
+    return Grid(_metric(runs), list(seeds), sizes, values)
+
+
+def _metric(runs: list[Run]) -> Metric:
+    if not runs:  # every member failed: there is nothing to compare, and nothing to name it by
+        return Metric("metric", "unknown", True, None)
+    found = runs[0].result["metric"]
+    return Metric(found["name"], found.get("unit") or "", found["lower_is_better"], found.get("tolerance"))

@@ -1,0 +1,182 @@
+"""The sentences that carry a recommendation: what was chosen and why, what to beware of, and the command that goes on.
+
+Knows the words and the commands, and none of the statistics.
+Read next: ``comparison.py``.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+import numpy as np
+
+from seq2seq_jax.compare import statistics
+from seq2seq_jax.compare.grid import Grid
+from seq2seq_jax.compare.recommend import Recommendation
+from seq2seq_jax.compare.results import Run, Sweep
+
+SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
+SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
+END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
+FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
+
+
+def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
+    """Says which size was chosen and how sure that is, and which size would have been if its runs had not failed."""
+    if found.best is None or found.chosen is None:
+        sentences = ["No size can be recommended: each has a failed or missing run."]
+        if found.incomplete_best is not None:
+            sentences.append(f"Of those with results, {grid.sizes[found.incomplete_best].label} has the best mean.")
+        return sentences
+    sentences = [_choice(grid, found)]
+    if found.decided:
+        sentences.append(f"Decided: {_bound(grid, found)}.")
+    elif found.excess_bound is not None:
+        bound = f"{found.excess_bound:.{grid.metric.decimals(found.tolerance)}f}"
+        sentences.append(
+            f"Undecided: it may be worse than the truly best size by up to {bound} (95 % confidence), more than the tolerance."
+        )
+    elif len(grid.sizes) == 1:
+        sentences.append("Undecided: a single size was tried, and there is nothing to compare it with.")
+    else:
+        sentences.append("Undecided: fewer than two seeds in common with another size, so chance cannot be told from effect.")
+    return sentences + _had_it_not_failed(grid, found)
+
+
+def _choice(grid: Grid, found: Recommendation) -> str:
+    assert found.best is not None
+    assert found.chosen is not None
+    name, means = grid.metric.name, statistics.means(grid.values)
+    decimals = grid.metric.decimals(found.tolerance)
+    chosen, best = grid.sizes[found.chosen].label, grid.sizes[found.best].label
+    take = f"Take embedding size {chosen}{'' if found.decided else ' for now'}: its mean {name} of {means[found.chosen]:.{decimals}f} is"
+    if found.chosen == found.best:
+        smaller = "" if found.chosen == 0 else f", and no smaller size is within {found.tolerance:.3g} of it"
+        return f"{take} the best{smaller}."
+    return f"{take} within {found.tolerance:.3g} of the best, {means[found.best]:.{decimals}f} at size {best}, and no smaller size is."
+
+
+def _bound(grid: Grid, found: Recommendation) -> str:
+    if found.excess_bound is None or found.excess_bound <= 0:
+        return "it is the best of the sizes tried (95 % confidence)"
+    bound = f"{found.excess_bound:.{grid.metric.decimals(found.tolerance)}f}"
+    return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
+
+
+def _had_it_not_failed(grid: Grid, found: Recommendation) -> list[str]:
+    sentences = []
+    had = "had none of its runs failed or been missing."
+    if found.incomplete_chosen is not None:
+        sentences.append(f"Size {grid.sizes[found.incomplete_chosen].label} would have been recommended, {had}")
+    if found.incomplete_best is not None and found.incomplete_best != found.incomplete_chosen:
+        sentences.append(f"Size {grid.sizes[found.incomplete_best].label} would have been the best, {had}")
+    unknown = [size.label for size in grid.sizes if size.table == "learned" and not size.runs]
+    if unknown:
+        sentences.append(f"Nothing is known of size {', '.join(unknown)}: no run of it finished.")
+    return sentences
+
+
+def warnings(grid: Grid, found: Recommendation) -> list[str]:
+    """Says what the answer depends on: the edges of the grid, the training budget, the baselines and the dev set."""
+    if found.best is None or found.chosen is None:
+        return []
+    learned = np.flatnonzero(grid.learned)
+    said = []
+    if len(learned) > 1 and found.best == learned[-1]:
+        said.append("The best size is the largest that was tried: larger sizes were not tried.")
+    if len(learned) > 1 and found.chosen == learned[0]:
+        said.append("The recommended size is the smallest that was tried: smaller sizes were not tried.")
+    runs = [run for size in grid.sizes for run in size.runs]
+    improving = sum(still_improving(run) for run in runs)
+    if improving > len(runs) / 2:
+        said.append(f"{improving} of {len(runs)} runs were still improving at the end: the answer holds for this training budget.")
+    means = statistics.means(grid.losses)
+    better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and means[column] <= means[found.best]]
+    if better:
+        said.append(f"The baseline {' and '.join(better)} is at least as good as every learned table.")
+    return said
+
+
+def still_improving(run: Run) -> bool:
+    """Says whether the last evaluation was the best one."""
+    return run.result["best_step"] >= END * run.result["steps"]
+
+
+def dev_set_warning(grid: Grid, found: Recommendation, scores: np.ndarray | None) -> str:
+    """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small.
+
+    ``scores`` are the per-example scores of a run of the recommended size, where there are any; the shares of right and
+    wrong answers do without.
+    """
+    sizes = [size for size in grid.sizes if size.runs]
+    examples = sizes[0].runs[0].result["dev"].get("examples") if sizes else None
+    if not examples:
+        return "All of this is conditional on this dev set."
+    sentence = f"All of this is conditional on this dev set of {examples:,} examples"
+    error = _standard_error(grid, found, int(examples), scores)
+    if examples >= SMALL_DEV_SET or error is None:
+        return sentence + "."
+    return f"{sentence}; one standard error of it is {error:.{grid.metric.decimals(found.tolerance)}f}."
+
+
+def _standard_error(grid: Grid, found: Recommendation, examples: int, scores: np.ndarray | None) -> float | None:
+    if scores is not None and len(scores) > 1:
+        return float(np.std(scores, ddof=1) / math.sqrt(len(scores)))
+    if grid.metric.name in SHARES and found.chosen is not None:
+        share = min(1.0, max(0.0, float(statistics.means(grid.values)[found.chosen])))
+        return math.sqrt(share * (1 - share) / examples)
+    return None
+
+
+def next_command(sweep: Sweep, grid: Grid, found: Recommendation) -> str | None:
+    """Returns the command that makes an undecided answer surer: the same sweep with more seeds. None where it is decided."""
+    if found.decided:
+        return None
+    now = [int(seed) for seed in grid.seeds]
+    if found.excess_bound is None:
+        seeds = grown(now, max(FIRST_SEEDS, len(now)))  # completes the grid, or gives it seeds to compare over
+    else:
+        seeds = grown(now, len(now) + (found.more_seeds_needed or len(now)))
+    if len(grid.sizes) == 1:
+        size = grid.sizes[0].embedding_dim
+        return sweep_command(sweep, {"--embedding_dims": f"{max(1, size // 4)},{size},{4 * size}", "--seeds": spelled(seeds)})
+    return sweep_command(sweep, {"--seeds": spelled(seeds)})
+
+
+def grown(seeds: list[int], number: int) -> list[int]:
+    """Returns ``seeds`` with as many of the smallest unused ones as make ``number``."""
+    unused = (seed for seed in range(number + len(seeds)) if seed not in seeds)
+    return sorted(seeds + [next(unused) for _ in range(number - len(seeds))])
+
+
+def sweep_command(sweep: Sweep, flags: dict[str, str]) -> str:
+    """Returns the command that launched the sweep, with these flags in place of what it said of them."""
+    if sweep.command:
+        words = shlex.split(sweep.command)
+    else:
+        words = ["launch.py", "sweep", f"--config={sweep.experiment or 'EXPERIMENT'}", f"--workdir={sweep.workdir}"]
+    replaced = tuple(f"{name}=" for name in flags)
+    valued = [index + 1 for index, word in enumerate(words) if word in flags]  # the value may be a word of its own
+    kept = [word for index, word in enumerate(words) if not (word in flags or index in valued or word.startswith(replaced))]
+    return shlex.join(kept + [f"{name}={value}" for name, value in flags.items()])
+
+
+def spelled(seeds: list[int]) -> str:
+    """Returns seeds as the flag takes them: ``0..4``, which includes 4, or a list."""
+    if seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1:
+        return f"{seeds[0]}..{seeds[-1]}"
+    return ",".join(map(str, seeds))
+
+
+def going_on(found: Recommendation, command: str | None, thing: str = "seed") -> list[str]:
+    """Says what would decide the answer, ending with the command."""
+    if found.decided:
+        return []
+    end = f": {command}" if command else "."
+    if found.more_seeds_needed is not None:
+        number = found.more_seeds_needed
+        return [f"About {number} more {thing}{'s' * (number != 1)} should decide it{end}"]
+    if found.excess_bound is not None:
+        return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]
+    return [f"To go on{end}"] if command else []

@@ -1,0 +1,91 @@
+"""From a grid of runs to one size with its verdict, and the sentences that say why.
+
+The rule stands in ``docs/architecture.md``, "The comparison": the smallest size whose mean is within the tolerance of the
+best mean; *decided* where its excess bound is within the tolerance too. Knows nothing of files and layouts.
+Read next: ``reason.py`` for the words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from seq2seq_jax.compare import statistics
+from seq2seq_jax.compare.grid import Grid
+
+RELATIVE_TOLERANCE = 0.05  # of the best mean, where neither user nor metric gives a tolerance
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """The answer, by positions in the grid's sizes.
+
+    Attributes:
+      best: the complete size with the best mean; None where no size is complete.
+      chosen: the recommended size; None likewise.
+      tolerance: difference too small to matter, in the metric's unit.
+      excess_bound: the chosen size is worse than the truly best by at most this (95 %); None where it cannot be said.
+      decided: whether that is within the tolerance.
+      more_seeds_needed: further seeds that would decide it, as things look today; None where none up to 100 would.
+      incomplete_best: size with a failed run that would have been the best, if there is one.
+      incomplete_chosen: size with a failed run that would have been recommended, if there is one.
+    """
+
+    best: int | None
+    chosen: int | None
+    tolerance: float
+    excess_bound: float | None
+    decided: bool
+    more_seeds_needed: int | None
+    incomplete_best: int | None
+    incomplete_chosen: int | None
+
+
+def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
+    """Chooses a size and says whether that is decided. ``tolerance``, in the metric's unit, goes before the metric's own."""
+    losses = statistics.means(grid.losses)
+    with_results = grid.learned & ~np.isnan(losses)
+    would_best = int(statistics.best_size(losses, with_results)) if with_results.any() else None
+    if not grid.eligible.any():
+        tolerance = _tolerance(grid, tolerance, 0.0 if would_best is None else abs(float(losses[would_best])))
+        return Recommendation(None, None, tolerance, None, False, None, would_best, None)
+    best = int(statistics.best_size(losses, grid.eligible))
+    tolerance = _tolerance(grid, tolerance, abs(float(losses[best])))
+    chosen = int(statistics.smallest_sufficient(losses, grid.eligible, np.array(tolerance)))
+    bound, needed = _bound(grid, with_results, chosen, tolerance)
+    decided = bound is not None and bound <= tolerance + statistics.ROUNDING
+    would_choose = int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
+    return Recommendation(
+        best,
+        chosen,
+        tolerance,
+        bound,
+        decided,
+        None if decided else needed,
+        None if would_best == best else would_best,
+        None if would_choose == chosen else would_choose,
+    )
+
+
+def _tolerance(grid: Grid, typed: float | None, best_mean: float) -> float:
+    if typed is not None:
+        return typed
+    return grid.metric.tolerance if grid.metric.tolerance is not None else RELATIVE_TOLERANCE * best_mean
+
+
+def _bound(grid: Grid, with_results: np.ndarray, chosen: int, tolerance: float) -> tuple[float | None, int | None]:
+    """Returns the excess bound of the chosen size and the number of further seeds that would decide it.
+
+    Sizes without a single result are left out, since nothing can be said of them; baselines are no candidates.
+    """
+    columns = np.flatnonzero(with_results)
+    pairs = statistics.paired_differences(grid.losses[:, columns])
+    position = np.flatnonzero(columns == chosen)[0]
+    bound = float(statistics.excess_bounds(pairs)[position])
+    if math.isnan(bound):
+        return None, None
+    needed = float(statistics.seeds_needed(pairs, np.array(position), np.array(tolerance)))
+    now = int(np.delete(pairs.count[position], position).min())
+    return bound, None if math.isnan(needed) else int(needed) - now

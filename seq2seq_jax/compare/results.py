@@ -1,0 +1,196 @@
+"""Reads a sweep back: which members were asked for, what each of them reached, and which have no result.
+
+Needs ``result.json`` of each member and nothing else; ``sweep.json`` adds the members that never ran. Raises ``UserError``
+naming the file where one is broken or was written by something else.
+Read next: ``comparison.py``; the files themselves are described in ``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+from typing import Any
+
+from seq2seq_jax.config import FORMAT_VERSION, UserError
+
+SIZE, SEED = "model.embedding_dim", "train.seed"
+TABLES = ("learned", "frozen", "onehot")  # the last two are baselines: shown, never recommended
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """Where a run stands in the sweep.
+
+    Attributes:
+      name: of its directory.
+      size: columns of its embedding table.
+      seed: of its random draws.
+      table: what its table is, one of TABLES.
+      setting: values of the further swept fields.
+    """
+
+    name: str
+    size: int
+    seed: int
+    table: str
+    setting: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run: its place in the sweep, its directory and its ``result.json``."""
+
+    member: Member
+    directory: pathlib.Path
+    result: dict[str, Any]
+
+    @property
+    def value(self) -> float:
+        """The dev metric of the best checkpoint, in the metric's unit."""
+        return float(self.result["dev"][self.result["metric"]["name"]])
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A member without a result to compare. ``member`` is None where not even its place is known."""
+
+    name: str
+    error: str
+    member: Member | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """All that is known of one sweep.
+
+    Attributes:
+      workdir: its directory, as the user typed it.
+      runs: finished members, by table, size and seed.
+      failures: the others.
+      experiment: the experiment file of the sweep, where it is known.
+      command: the command that launched it, where it is known.
+    """
+
+    workdir: str
+    runs: list[Run]
+    failures: list[Failure]
+    experiment: str | None
+    command: str | None
+
+
+def read_sweep(workdir: str) -> Sweep:
+    """Reads the sweep in ``workdir``.
+
+    With ``sweep.json`` its members count and no other directory; without it every directory that has a result does.
+    Raises UserError where there is no result at all, or a file is not what it should be.
+    """
+    root = pathlib.Path(workdir)
+    grid = _read_grid(root / "sweep.json")
+    entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json"))]
+    runs, failures = [], []
+    for entry in entries:
+        outcome = _read_member(root, entry)
+        (runs if isinstance(outcome, Run) else failures).append(outcome)
+    if not (runs or any(failure.error != "not run" for failure in failures)):
+        raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
+    runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
+    _check_same_metric(runs)
+    return Sweep(workdir, runs, failures, grid.get("experiment"), grid.get("command"))
+
+
+def read_object(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object")
+    return value
+
+
+def _read_formatted(path: pathlib.Path) -> dict[str, Any]:
+    found = read_object(path)
+    if found.get("format") != FORMAT_VERSION:
+        raise UserError(f'{path}: expected "format": {FORMAT_VERSION}, got {json.dumps(found.get("format"))}')
+    return found
+
+
+def _read_grid(path: pathlib.Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    grid = _read_formatted(path)
+    members = grid.get("members")
+    if not isinstance(members, list) or not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in members):
+        raise UserError(f'{path}: expected "members": a list of objects with a name')
+    return grid
+
+
+def _read_member(root: pathlib.Path, entry: dict[str, Any]) -> Run | Failure:
+    directory = root / entry["name"]
+    path = directory / "result.json"
+    if not path.is_file():
+        return Failure(entry["name"], "not run", _place(directory, entry, entry.get("varied")))
+    result = _read_formatted(path)
+    member = _place(directory, entry, result.get("varied", entry.get("varied")))
+    if result.get("status") in ("failed", "interrupted"):
+        return Failure(entry["name"], result.get("error") or result["status"], member)
+    if result.get("status") != "finished":
+        raise UserError(f'{path}: expected "status": finished, failed or interrupted')
+    if member is None:
+        raise UserError(f'{path}: expected "varied" with whole numbers for {SIZE} and {SEED}, or a config.json beside it')
+    _check_result(path, result)
+    run = Run(member, directory, result)
+    if not math.isfinite(run.value):
+        return Failure(entry["name"], f"{result['metric']['name']} on dev is {run.value}", member)
+    return run
+
+
+def _place(directory: pathlib.Path, entry: dict[str, Any], varied: Any) -> Member | None:
+    """Finds size and seed in what the member varies, else in its configuration."""
+    varied = dict(varied) if isinstance(varied, dict) else {}
+    if not {SIZE, SEED} <= set(varied) and (directory / "config.json").is_file():
+        varied = _configured(directory / "config.json") | varied
+    size, seed = varied.get(SIZE), varied.get(SEED, 0)
+    if not (isinstance(size, int) and isinstance(seed, int)):
+        return None
+    table = entry.get("table", "learned")
+    if table not in TABLES:
+        raise UserError(f"{directory.parent / 'sweep.json'}: {entry['name']}: unknown table {table!r}; expected one of {', '.join(TABLES)}")
+    setting = {path: value for path, value in varied.items() if path not in (SIZE, SEED)}
+    return Member(entry["name"], size, seed, table, setting)
+
+
+def _configured(path: pathlib.Path) -> dict[str, Any]:
+    found = read_object(path)
+    sections = found.get("config", found)
+    values = {
+        f"{section}.{name}": value for section, fields in sections.items() if isinstance(fields, dict) for name, value in fields.items()
+    }
+    return {path: values[path] for path in (SIZE, SEED) if path in values}
+
+
+def _check_result(path: pathlib.Path, result: dict[str, Any]) -> None:
+    """Raises UserError, naming file and key, where a finished result lacks what the comparison needs."""
+    kinds = {"metric": dict, "dev": dict, "parameters": dict, "train_seconds": (int, float), "best_step": int, "steps": int}
+    for key, kind in kinds.items():
+        if not isinstance(result.get(key), kind):
+            raise UserError(f'{path}: expected "{key}" as train writes it, got {json.dumps(result.get(key))}')
+    metric = result["metric"]
+    if not isinstance(metric.get("name"), str) or not isinstance(metric.get("lower_is_better"), bool):
+        raise UserError(f'{path}: expected "metric" with name, unit, lower_is_better and tolerance')
+    if not isinstance(result["dev"].get(metric["name"]), (int, float)):
+        raise UserError(f'{path}: expected a number for {metric["name"]} in "dev"')
+
+
+def _check_same_metric(runs: list[Run]) -> None:
+    for run in runs:
+        if run.result["metric"]["name"] != runs[0].result["metric"]["name"]:
+            names = [each.result["metric"]["name"] for each in (runs[0], run)]
+            raise UserError(
+                f"{run.directory / 'result.json'}: metric {names[1]}, but {runs[0].member.name} has {names[0]}; expected the same"
+            )

@@ -1,0 +1,241 @@
+"""What a step gets: ``batch_at(seed, step)`` of pairs and of a running text, and the batches of an evaluation.
+
+A batch is a pure function of the seed and the step, so a resumed run needs no iterator. The seed chooses which examples
+fill the batches; the sequence of their shapes depends on the data and the step alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.buckets import Layout, Shape, choose_shapes
+from seq2seq_jax.data.ragged import Ragged
+from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
+
+RUN_LENGTH = 4  # steps of equal shape that follow each other, where there are so many
+_SHAPE_ORDER = 2**31  # stands where a seed does, above every seed
+
+
+class PairBatch(NamedTuple):
+    """Pairs, padded with PAD; NumPy on the host, JAX inside a step. A row without an example has target length 0.
+
+    Source and target rows end in EOS, which their lengths count; the model puts BOS before the target itself.
+    """
+
+    source: Int[Any, "B S"]
+    source_lengths: Int[Any, " B"]
+    target: Int[Any, "B T"]
+    target_lengths: Int[Any, " B"]
+
+
+class TextBatch(NamedTuple):
+    """A segment of each row of a running text; NumPy on the host, JAX inside a step.
+
+    ``weights`` is 1 where a target counts and 0 elsewhere; where ``fresh``, the row's carried state is zeroed before the segment.
+    """
+
+    inputs: Int[Any, "B T"]
+    targets: Int[Any, "B T"]
+    weights: Float[Any, "B T"]
+    fresh: Bool[Any, " B"]
+
+
+class _Rows:
+    """Sequences ready to be cut into batches: each with its EOS, and at index -1 the row that stands for no example."""
+
+    def __init__(self, sequences: Ragged, empty: Sequence[int]):
+        lengths = sequences.lengths + 1
+        ends = np.cumsum(lengths, dtype=np.int64)
+        flat = np.full(int(lengths.sum()), EOS, np.int32)
+        inside = np.ones(len(flat), bool)
+        inside[ends - 1] = False
+        flat[inside] = sequences.flat
+        self.flat = np.concatenate([flat, np.array(empty, np.int32), [np.int32(PAD)]])
+        self.starts = np.concatenate([ends - lengths, [len(flat)]])
+        self.lengths = np.concatenate([lengths, [len(empty)]]).astype(np.int32)
+
+    def padded(self, indices: Int[np.ndarray, " B"], width: int) -> tuple[Int[np.ndarray, "B T"], Int[np.ndarray, " B"]]:
+        """Returns the rows padded to ``width`` and their lengths."""
+        lengths = self.lengths[indices]
+        columns = np.arange(width)
+        positions = np.where(columns < lengths[:, None], self.starts[indices][:, None] + columns, len(self.flat) - 1)
+        return self.flat[positions], lengths
+
+
+class _Pairs:
+    def __init__(self, sources: Ragged, targets: Ragged):
+        self.sources, self.targets = _Rows(sources, [EOS]), _Rows(targets, [])
+
+    def lengths(self) -> tuple[Int[np.ndarray, " B"], Int[np.ndarray, " B"]]:
+        return self.sources.lengths[:-1], self.targets.lengths[:-1]
+
+    def batch(self, indices: Int[np.ndarray, " B"], shape: Shape) -> PairBatch:
+        return PairBatch(*self.sources.padded(indices, shape[0]), *self.targets.padded(indices, shape[1]))
+
+
+class PairBatches:
+    """The training batches of pairs: every example once an epoch.
+
+    Shapes follow each other in runs of ``RUN_LENGTH`` steps (what is left of a shape in a shorter run), and the runs in
+    an order drawn anew for each epoch, from the epoch alone. Which examples fill a shape is drawn from seed and epoch.
+
+    Attributes:
+      steps_per_epoch: ceil(examples / batch_size).
+      shapes: distinct (source, target) lengths of the batches, units with EOS.
+      padding_share: share of the places of an epoch's source and target arrays that hold no unit, 0 to 1.
+    """
+
+    def __init__(self, sources: Ragged | Iterable[Sequence[int]], targets: Ragged | Iterable[Sequence[int]], batch_size: int):
+        self._pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
+        lengths = self._pairs.lengths()
+        if not len(lengths[0]):
+            raise UserError("data.train: no pair is left to train on")
+        self._layout = Layout(*lengths, batch_size, choose_shapes(*lengths, batch_size))
+        self.shapes = self._layout.shapes
+        self.padding_share = self._layout.padding_share
+        self.steps_per_epoch = len(self._layout.batch_shapes)
+        self._runs = _runs(self._layout.batch_shapes)
+        self._orders = _Recent(self._order)
+        self._slots = _Recent(self._fill)
+
+    def shape_at(self, step: int) -> Shape:
+        """Returns the (source, target) lengths of the step's batch."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return self.shapes[self._layout.batch_shapes[self._orders(epoch)[position]]]
+
+    def batch_at(self, seed: int, step: int) -> PairBatch:
+        """Returns the batch of a step, counted from 0 over all epochs."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return self._pairs.batch(self._slots(seed, epoch)[self._orders(epoch)[position]], self.shape_at(step))
+
+    def _order(self, epoch: int) -> Int[np.ndarray, " B"]:
+        return np.concatenate([self._runs[run] for run in permutation(len(self._runs), _SHAPE_ORDER, epoch, 0)])
+
+    def _fill(self, seed: int, epoch: int) -> Int[np.ndarray, "_ B"]:
+        return self._layout.fill(lambda shape, count: permutation(count, seed, epoch, shape))
+
+
+class TextBatches:
+    """The training batches of a running text, whose rows carry their state from step to step.
+
+    Row r reads the r-th of ``batch_size`` equal parts of the text, a segment a step; every unit is a target once an epoch.
+    So that the borders move, the parts are laid from a start drawn from seed and epoch, and the text goes on from its end
+    at its beginning; there, as in an evaluation, BOS comes before the first unit.
+
+    Attributes:
+      steps_per_epoch: segments of a row.
+      shapes: the one (batch, segment) shape.
+      padding_share: share of an epoch's places that hold no unit, 0 to 1.
+    """
+
+    def __init__(self, ids: Int[np.ndarray, " T"], batch_size: int, segment_length: int):
+        if not len(ids):
+            raise UserError("data.train: the text has no unit to train on")
+        self._ids = np.asarray(ids, np.int32)
+        self._rows = batch_size
+        self._part = -(-len(ids) // batch_size)
+        self._segment = min(segment_length, self._part)
+        self.steps_per_epoch = -(-self._part // self._segment)
+        self.shapes = [(batch_size, self._segment)]
+        self.padding_share = 1 - len(ids) / (self.steps_per_epoch * batch_size * self._segment)
+
+    def shape_at(self, step: int) -> Shape:
+        """Returns the (batch, segment) shape, the same at every step."""
+        del step
+        return self.shapes[0]
+
+    def batch_at(self, seed: int, step: int) -> TextBatch:
+        """Returns the segment of each row at a step, counted from 0 over all epochs; every row starts fresh with an epoch."""
+        epoch, segment = divmod(step, self.steps_per_epoch)
+        start = int(_raw(1, seed, epoch, 0)[0] % len(self._ids))
+        columns = segment * self._segment + np.arange(self._segment)
+        places = np.arange(self._rows)[:, None] * self._part + columns
+        counted = (columns < self._part) & (places < len(self._ids))
+        return _text_batch(self._ids, (places + start) % len(self._ids), counted, np.full(self._rows, segment == 0))
+
+
+def evaluation_batches(
+    sources: Ragged | Iterable[Sequence[int]], targets: Ragged | Iterable[Sequence[int]], batch_size: int, shapes: Sequence[Shape] = ()
+) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
+    """Yields every pair once, with its index; -1 marks a row without an example.
+
+    ``shapes`` (those of training) are used where the pairs fit; longer pairs get shapes in steps of 8 units.
+    """
+    pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
+    source_lengths, target_lengths = pairs.lengths()
+    if not len(source_lengths):
+        return
+    fitting = np.zeros(len(source_lengths), bool)
+    for source, target in shapes:
+        fitting |= (source_lengths <= source) & (target_lengths <= target)
+    offered = list(shapes)
+    if not fitting.all():
+        found = choose_shapes(source_lengths[~fitting], target_lengths[~fitting], batch_size)
+        offered += [(-(-source // 8) * 8, -(-target // 8) * 8) for source, target in found]
+    offered.append((max(source for source, _ in offered), max(target for _, target in offered)))
+    layout = Layout(source_lengths, target_lengths, batch_size, offered)
+    for shape, indices in zip(layout.batch_shapes, layout.fill(lambda _, count: np.arange(count)), strict=True):
+        yield indices, pairs.batch(indices, layout.shapes[shape])
+
+
+def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_length: int) -> Iterator[TextBatch]:
+    """Yields a text in ``rows`` equal parts, segment by segment, every unit scored once.
+
+    The first segment is a warm-up of weight 0: it gives each row but the first the text before its part, so that a row
+    starts with a state. The first row starts fresh at the second segment. With one row the score is that of the whole text.
+    """
+    if not len(ids):
+        return
+    part = -(-len(ids) // rows)
+    width = min(segment_length, part)
+    for segment in range(-1, -(-part // width)):
+        columns = segment * width + np.arange(width)
+        places = np.arange(rows)[:, None] * part + columns
+        counted = (columns >= 0) & (columns < part) & (places < len(ids))
+        fresh = np.full(rows, segment == -1)
+        fresh[0] |= segment == 0
+        yield _text_batch(np.asarray(ids, np.int32), places.clip(0, len(ids) - 1), counted, fresh)
+
+
+def permutation(count: int, seed: int, epoch: int, part: int) -> Int[np.ndarray, " B"]:
+    """Returns an order of 0..count-1 drawn from the three numbers, the same under every version of NumPy."""
+    return np.argsort(_raw(count, seed, epoch, part), kind="stable")
+
+
+def _raw(count: int, *key: int) -> np.ndarray:
+    """Random 64-bit integers; NumPy promises the stream of a bit generator, but not what its distributions make of it."""
+    return np.atleast_1d(np.random.Philox(np.random.SeedSequence(list(key))).random_raw(count))
+
+
+def _runs(batch_shapes: Int[np.ndarray, " B"]) -> list[Int[np.ndarray, " B"]]:
+    """Cuts the batches of each shape into runs."""
+    groups = (np.flatnonzero(batch_shapes == shape) for shape in np.unique(batch_shapes))
+    return [group[start : start + RUN_LENGTH] for group in groups for start in range(0, len(group), RUN_LENGTH)]
+
+
+def _text_batch(
+    ids: Int[np.ndarray, " _"], places: Int[np.ndarray, "B T"], counted: Bool[np.ndarray, "B T"], fresh: Bool[np.ndarray, " B"]
+) -> TextBatch:
+    inputs = np.where(places == 0, BOS, ids[places - 1]).astype(np.int32)
+    return TextBatch(inputs, ids[places], counted.astype(np.float32), fresh)
+
+
+class _Recent:
+    """Keeps the last few results of a pure function: the current epoch of each seed that is trained."""
+
+    _KEPT = 8
+
+    def __init__(self, function: Callable[..., np.ndarray]):
+        self._function, self._results = function, {}
+
+    def __call__(self, *key: int) -> np.ndarray:
+        result = self._results.get(key)
+        if result is None:
+            result = self._function(*key)
+            self._results = dict([*self._results.items(), (key, result)][-self._KEPT :])
+        return result

@@ -1,0 +1,193 @@
+"""A run's data, whole: the splits, the vocabularies of the training side, and what is to be said about them.
+
+Read next: ``sources.py`` for where the text comes from, ``batches.py`` for what training makes of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int
+
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.data import sources
+from seq2seq_jax.data.batches import PairBatches, TextBatches
+from seq2seq_jax.data.ragged import Ragged
+from seq2seq_jax.data.sources import Pairs
+from seq2seq_jax.data.vocabulary import UNK, Vocabulary
+
+
+@dataclasses.dataclass(frozen=True)
+class PairExamples:
+    """Training pairs as ids, without specials."""
+
+    sources: Ragged
+    targets: Ragged
+    distinct_sources: int
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSplit:
+    """Distinct sources in order of first appearance, each with all its distinct right answers."""
+
+    sources: list[str]
+    targets: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+@dataclasses.dataclass(frozen=True)
+class TextSplit:
+    """A running text and its ids, without specials."""
+
+    text: str
+    ids: Int[np.ndarray, " T"]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """What a run reads.
+
+    Attributes:
+      train: what is trained on.
+      dev: what chooses checkpoints; None where there is none.
+      test: what is scored once, at the end; None where there is none.
+      vocabularies: by side, ``source`` and ``target``; a language model has ``target`` only.
+      notes: sentences on what was dropped and what is remarkable.
+      sha256: hash of the content of each file read, by split; a split that was cut from train has none.
+      paths: where these files lie, absolute, as settings.
+    """
+
+    train: PairExamples | TextSplit
+    dev: PairSplit | TextSplit | None
+    test: PairSplit | TextSplit | None
+    vocabularies: dict[str, Vocabulary]
+    notes: list[str]
+    sha256: dict[str, str]
+    paths: dict[str, str]
+
+
+def load_corpus(config: Config) -> Corpus:
+    """Reads, splits and encodes the data of a configuration. Raises UserError for every mistake in data or settings."""
+    raw = sources.read_splits(config, sources.SPLITS)
+    notes = list(raw.notes)
+    held_out = {split: raw.content[split] for split in ("dev", "test") if split in raw.content}
+    train, vocabularies = _training(config, raw.content["train"], notes)
+    others = {split: _split(content, vocabularies) for split, content in held_out.items()}
+    for name, split in others.items():
+        notes += _remarks(name, split, raw.content["train"], vocabularies)
+    return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, raw.sha256, raw.paths)
+
+
+def load_split(
+    config: Config,
+    split: Literal["train", "dev", "test"],
+    file: str | None = None,
+    *,
+    vocabularies: Mapping[str, Vocabulary],
+    recorded: Mapping[str, str] | None = None,
+) -> PairSplit | TextSplit:
+    """Reads one split of a recorded run again, or ``file`` in its place.
+
+    Args:
+      config: the run's configuration.
+      split: which.
+      file: data of the same form as data.dev, scored instead.
+      vocabularies: the run's; they give a text its ids.
+      recorded: the sha256 of the run's data, checked where the split comes from there.
+
+    Raises UserError where there is no such split or the data has changed.
+    """
+    if file is not None:
+        return _split(sources.read_file(config, sources.absolute(config, file), []), vocabularies)
+    raw = sources.read_splits(config, [split])
+    if recorded is not None:
+        check_recorded(recorded, raw.sha256, raw.paths)
+    if split not in raw.content:
+        raise UserError(f"--split={split}: the run's data has no {split} split")
+    return _split(raw.content[split], vocabularies)
+
+
+def check_recorded(recorded: Mapping[str, str], current: Mapping[str, str], paths: Mapping[str, str]) -> None:
+    """Raises UserError, naming the file, where a current sha256 is not the recorded one of the same split."""
+    for split, digest in current.items():
+        if recorded.get(split) != digest:
+            was = f"expected sha256 {recorded[split]}" if split in recorded else f"the run had no {split} file"
+            raise UserError(f"{paths[split]}: the content is not that of the run's {split} data; {was}")
+
+
+def encode_pairs(split: PairSplit, vocabularies: Mapping[str, Vocabulary]) -> tuple[Ragged, Ragged]:
+    """Returns the ids of the sources and of their first right answers, which a loss is scored against."""
+    answers = Ragged.of(vocabularies["target"].encode(targets[0]) for targets in split.targets)
+    return Ragged.of(map(vocabularies["source"].encode, split.sources)), answers
+
+
+def training_batches(config: Config, corpus: Corpus) -> PairBatches | TextBatches:
+    """Returns the batches that training takes from the corpus."""
+    if isinstance(corpus.train, TextSplit):
+        return TextBatches(corpus.train.ids, config.train.batch_size, config.data.segment_length)
+    return PairBatches(corpus.train.sources, corpus.train.targets, config.train.batch_size)
+
+
+def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[PairExamples | TextSplit, dict[str, Vocabulary]]:
+    data = config.data
+    if isinstance(content, str):
+        vocabulary = Vocabulary.build([content], data.target_unit, data.min_count, data.bpe_size)
+        return _text_split(content, vocabulary), {"target": vocabulary}
+    texts = dict(zip(("source", "target"), zip(*content, strict=True), strict=True))
+    units = {"source": data.source_unit, "target": data.target_unit}
+    vocabularies = {side: Vocabulary.build(texts[side], units[side], data.min_count, data.bpe_size) for side in texts}
+    ids = {side: Ragged.of(map(vocabularies[side].encode, texts[side])) for side in texts}
+    lengths = np.stack([ids["source"].lengths, ids["target"].lengths])
+    empty, long = (lengths == 0).any(axis=0), (lengths > data.max_length).any(axis=0)
+    kept = np.flatnonzero(~empty & ~long)
+    if empty.any():
+        notes.append(f"train: {empty.sum()} pairs with an empty source or target dropped.")
+    if long.any():
+        notes.append(f"train: {(long & ~empty).sum()} pairs longer than data.max_length={data.max_length} units dropped.")
+    if not len(kept):
+        raise UserError(f"data.max_length={data.max_length}: no training pair is left; expected a larger one, or pairs that are not empty")
+    pairs = [content[index] for index in kept]
+    repeated = len(pairs) - len(set(pairs))
+    if repeated:
+        notes.append(f"train: {repeated} exact repetitions of a pair kept.")
+    examples = PairExamples(ids["source"].take(kept), ids["target"].take(kept), len({source for source, _ in pairs}))
+    return examples, vocabularies
+
+
+def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> PairSplit | TextSplit:
+    if isinstance(content, str):
+        return _text_split(content, vocabularies["target"])
+    answers: dict[str, dict[str, None]] = {}
+    for source, target in content:
+        answers.setdefault(source, {})[target] = None
+    return PairSplit(list(answers), [list(targets) for targets in answers.values()])
+
+
+def _text_split(text: str, vocabulary: Vocabulary) -> TextSplit:
+    return TextSplit(text, np.array(vocabulary.encode(text), np.int32))
+
+
+def _remarks(name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> list[str]:
+    """Says which sources of a held-out split were trained on, and how much of it the vocabularies do not know."""
+    if isinstance(split, TextSplit):
+        unknown = int((split.ids == UNK).sum())
+        return [f"{name}: {unknown} of {len(split)} units are not in the training text."] if unknown else []
+    found = []
+    trained = len({source for source, _ in train}.intersection(split.sources))
+    if trained:
+        found.append(f"{name}: {trained} of {len(split)} sources are also in train.")
+    unknown = sum(bool(vocabularies["source"].unknown(source)) for source in split.sources)
+    if unknown:
+        found.append(f"{name}: {unknown} of {len(split)} sources have a unit that train has not.")
+    return found

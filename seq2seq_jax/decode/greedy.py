@@ -1,0 +1,48 @@
+"""Greedy decoding: the most probable next symbol, until every row has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Int
+
+from seq2seq_jax.arrays import StepLogits
+from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
+
+Step = Callable[[Any, Int[Array, "B"]], tuple[Any, StepLogits]]
+NEVER = (PAD, BOS)  # symbols that no target contains
+
+
+def without_never(logits: StepLogits) -> StepLogits:
+    """Returns the logits with those of symbols that no target contains at minus infinity."""
+    return logits.at[..., jnp.array(NEVER)].set(-jnp.inf)
+
+
+def greedy(step: Step, state: Any, rows: int, limit: int) -> Int[Array, "B T"]:
+    """Decodes ``rows`` sequences of at most ``limit`` symbols.
+
+    Args:
+      step: reads one symbol a row and gives the logits of the next.
+      state: what ``step`` starts from.
+      rows: sequences decoded together.
+      limit: longest output, the end symbol included.
+
+    Returns:
+      Symbols up to and including EOS, then PAD.
+    """
+
+    def unfinished(carried):
+        t, _, _, done, _ = carried
+        return (t < limit) & ~jnp.all(done)
+
+    def advance(carried):
+        t, state, ids, done, outputs = carried
+        state, logits = step(state, ids)
+        ids = jnp.where(done, PAD, jnp.argmax(without_never(logits), axis=-1))
+        return t + 1, state, ids, done | (ids == EOS), outputs.at[:, t].set(ids)
+
+    start = (0, state, jnp.full(rows, BOS), jnp.zeros(rows, bool), jnp.full((rows, limit), PAD))
+    return lax.while_loop(unfinished, advance, start)[-1]

@@ -1,0 +1,1 @@
+"""Task metrics on host values; their names end in their units. Read ``metrics.py``."""

@@ -1,0 +1,1 @@
+"""Flax modules: embedding, recurrent core, attention, translator, language model. Read next: ``translator.py``."""

@@ -1,0 +1,35 @@
+"""From a configuration to a model: its structure (static) and its parameters (a pytree)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Key
+
+from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.model.language_model import LanguageModel
+from seq2seq_jax.model.translator import Translator
+
+Model = Translator | LanguageModel
+Params = dict[str, Any]
+
+
+def build_model(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key: Key[Array, ""]) -> Model:
+    """Builds the model that ``config`` describes; ``vocabulary_sizes`` has an entry for each side, source and target."""
+    if config.kind == "language_model":
+        return LanguageModel(config, vocabulary_sizes["target"], key)
+    return Translator(config, vocabulary_sizes["source"], vocabulary_sizes["target"], key)
+
+
+def structure(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> nnx.GraphDef:
+    """Returns the static part of the model; ``nnx.merge(structure, params)`` gives the module back."""
+    return nnx.split(nnx.eval_shape(lambda: build_model(config, vocabulary_sizes, jax.random.key(0))))[0]
+
+
+def initial_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key: Key[Array, ""]) -> Params:
+    """Draws the initial parameters, as nested dictionaries of arrays."""
+    draw = jax.jit(lambda key: nnx.to_pure_dict(nnx.state(build_model(config, vocabulary_sizes, key))))
+    return draw(key)

@@ -1,0 +1,56 @@
+"""The language model: predicts each unit of a text from all before it, over segments whose state is carried on."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Int, Key
+
+from seq2seq_jax.arrays import Ids, Logits, StepLogits
+from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.data.batches import TextBatch
+from seq2seq_jax.model.embedding import Embedding
+from seq2seq_jax.model.keys import Dropout, dropped, named
+from seq2seq_jax.model.loss import Loss, cross_entropy
+from seq2seq_jax.model.output import Output
+from seq2seq_jax.model.recurrent import LSTM, LSTMState, zero_state
+
+Carry = tuple[LSTMState, ...]
+
+
+class LanguageModel(nnx.Module):
+    """Recurrent layers between an embedding table and the scores of the next unit (Mikolov et al. 2010; Graves 2013)."""
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int, key: Key[Array, ""]):
+        """Builds ``config.decoder_layers`` layers over a vocabulary of the given size."""
+        embedding_dim = config.target_embedding_dim or config.embedding_dim
+        self.target_embedding = Embedding(vocabulary_size, embedding_dim, named(key, "target_embedding"))
+        widths = [embedding_dim] + [config.hidden_dim] * (config.decoder_layers - 1)
+        self.layers = nnx.List([LSTM(width, config.hidden_dim, named(key, f"layer{i}")) for i, width in enumerate(widths)])
+        self.output = Output(config.hidden_dim, vocabulary_size, embedding_dim if config.tie_output else None, named(key, "output"))
+
+    def start(self, rows: int) -> Carry:
+        """Returns the state before the first unit."""
+        return tuple(zero_state(rows, layer.hidden_dim) for layer in self.layers)
+
+    def decode(self, carry: Carry, inputs: Ids, dropout: Dropout | None = None) -> tuple[Carry, Logits]:
+        """Reads a segment and returns the carried state and the logits after each unit."""
+        outputs, carried = jnp.zeros(()), []
+        for i, (lstm, initial) in enumerate(zip(self.layers, carry, strict=True)):
+            read = lstm.lookup(self.target_embedding, inputs.T) if i == 0 else lstm.preactivations(outputs)
+            outputs, final = lstm(read, initial)
+            outputs = dropped(dropout, f"layer{i}", outputs)
+            carried.append(final)
+        return tuple(carried), self.output(outputs.swapaxes(0, 1), self.target_embedding)
+
+    def step(self, carry: Carry, ids: Int[Array, "B"]) -> tuple[Carry, StepLogits]:
+        """Reads one unit a row and returns the logits of the next."""
+        carry, logits = self.decode(carry, ids[:, None])
+        return carry, logits[:, 0]
+
+    def loss(self, batch: TextBatch, carry: Carry, dropout: Dropout | None, label_smoothing: float) -> tuple[Loss, Carry]:
+        """Returns the loss sums of a segment and the state to start the next one from."""
+        kept = jnp.where(batch.fresh, 0.0, 1.0)[:, None]
+        carry = tuple(LSTMState(state.hidden * kept, state.cell * kept) for state in carry)
+        carry, logits = self.decode(carry, batch.inputs, dropout)
+        return cross_entropy(logits, batch.targets, batch.weights, label_smoothing), carry

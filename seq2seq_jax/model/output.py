@@ -1,0 +1,31 @@
+"""From a hidden state to scores of every symbol."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Key
+
+from seq2seq_jax.model.embedding import Embedding, output_logits, reader_kernel
+from seq2seq_jax.model.keys import named
+
+
+class Output(nnx.Module):
+    """A kernel and a bias over the vocabulary; where tied, the kernel is the target's embedding table.
+
+    A tied output first projects the hidden state to the table's width, so that tying (Press & Wolf 2017) does not
+    chain the embedding size to the hidden size.
+    """
+
+    def __init__(self, hidden_dim: int, vocabulary_size: int, tied_dim: int | None, key: Key[Array, ""]):
+        """Draws the kernel: to the vocabulary, or to ``tied_dim`` columns where the output is tied."""
+        self.kernel = nnx.Param(reader_kernel(named(key, "kernel"), hidden_dim, tied_dim or vocabulary_size))
+        self.bias = nnx.Param(jnp.zeros(vocabulary_size))
+        self.tied = tied_dim is not None
+
+    def __call__(self, hidden: Float[Array, "*B H"], embedding: Embedding) -> Float[Array, "*B V"]:
+        """Returns the logits; ``embedding`` is read only where the output is tied to it."""
+        features = hidden @ self.kernel[...]
+        if self.tied:
+            features = output_logits(features, embedding.table[...])
+        return features + self.bias[...]

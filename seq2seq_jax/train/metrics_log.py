@@ -1,0 +1,46 @@
+"""metrics.jsonl and TensorBoard: one record for each log and each evaluation, none of them twice after a resume."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+from tensorboardX import SummaryWriter
+
+from seq2seq_jax.train.run_directory import write_atomically
+
+
+class MetricsLog:
+    """Appends records to ``metrics.jsonl`` and the same numbers to ``tensorboard/``."""
+
+    def __init__(self, folder: pathlib.Path, resumed_at: int):
+        """Opens the log of a run that goes on after step ``resumed_at``; records after it are removed."""
+        self._path = folder / "metrics.jsonl"
+        self._cut_after(resumed_at)
+        self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1, write_to_disk=True)
+
+    def _cut_after(self, step: int) -> None:
+        if not self._path.exists():
+            return
+        kept = []
+        for line in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if not line.endswith("\n") or json.loads(line)["step"] > step:
+                break  # the last line of a killed process may be half a line
+            kept.append(line)
+        write_atomically(self._path, "".join(kept))
+
+    def write(self, step: int, split: str, values: dict[str, Any]) -> None:
+        """Appends one record; it is on its way to disk when this returns, so a checkpoint never runs ahead of it."""
+        self._file.write(json.dumps({"step": step, "split": split, **values}, allow_nan=False) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            if isinstance(value, int | float | np.number):
+                self._board.add_scalar(f"{split}/{name}", value, step)
+
+    def close(self) -> None:
+        """Closes both."""
+        self._file.close()
+        self._board.close()

@@ -1,0 +1,70 @@
+"""The compiled programs of a run. Runs that differ only in seed or learning rate share them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Int
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.arrays import Ids, Lengths
+from seq2seq_jax.config import Config
+from seq2seq_jax.decode.greedy import greedy
+from seq2seq_jax.model.build import Params, structure
+from seq2seq_jax.model.loss import Loss
+from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.step import Batch, TrainStep, make_eval_step, make_train_step
+
+VocabularySizes = tuple[tuple[str, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """What runs on the device, compiled once for each shape it meets.
+
+    Attributes:
+      structure: static part of the model.
+      train_step: one update; consumes the state it is given.
+      eval_step: loss sums of a batch, and the carried state after it.
+      decode: most probable outputs of a batch of sources, EOS included (translators).
+    """
+
+    structure: nnx.GraphDef
+    train_step: TrainStep
+    eval_step: Callable[[Params, Any, Batch], tuple[Loss, Any]]
+    decode: Callable[[Params, Ids, Lengths], Int[Array, "B T"]]
+
+
+def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int) -> Programs:
+    """Returns the programs of a run.
+
+    Args:
+      config: the run's configuration.
+      vocabulary_sizes: by side.
+      total_steps: updates of the whole run.
+      devices: what the training step runs on; evaluation and decoding use one device.
+      output_limit: longest decoded output, units with the end symbol.
+    """
+    shared = config_lib.replace(config, {"train.seed": 0, "train.learning_rate": 1.0})
+    return _compile(shared, tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
+
+
+@functools.lru_cache(maxsize=4)
+def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, devices: Devices, output_limit: int) -> Programs:
+    model = structure(config.model, dict(vocabulary_sizes))
+
+    def decode(params: Params, source: Ids, lengths: Lengths) -> Int[Array, "B T"]:
+        translator = nnx.merge(model, params)
+        return greedy(translator.step, translator.encode(source, lengths), source.shape[0], output_limit)
+
+    return Programs(
+        structure=model,
+        train_step=devices.compile(lambda axis: make_train_step(config, model, total_steps, axis)),
+        eval_step=jax.jit(make_eval_step(model)),
+        decode=jax.jit(decode),
+    )

@@ -1,0 +1,53 @@
+"""What a person sees while a run trains: a live bar in a terminal, plain lines elsewhere. Both go to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Reporter:
+    """Shows notes and the course of one run."""
+
+    def __init__(self, title: str):
+        """Names the run, such as a member of a sweep."""
+        self._title = title
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        self._total = self._first = 0
+        self._started = self._last_line = 0.0
+
+    def note(self, text: str) -> None:
+        """Prints one line that stays."""
+        self._console.print(f"{self._title}: {text}", markup=False)
+
+    def start(self, done: int, total: int) -> None:
+        """Begins to show a run of ``total`` updates, of which ``done`` are made."""
+        self._first, self._total = done, total
+        self._started = self._last_line = time.monotonic()
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.completed}/{task.total} {task.fields[figures]}"))
+            self._bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console, transient=True)
+            self._bar.start()
+            self._bar.add_task(self._title, total=total, completed=done, figures="compiling")
+
+    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
+        """Shows where the run stands: loss in nats a token, speed, and the last dev metric."""
+        figures = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {metric}"
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=step, figures=figures)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == self._total:
+            self._last_line = time.monotonic()
+            left = (self._total - step) * (self._last_line - self._started) / max(step - self._first, 1)
+            print(f"{self._title}: step {step}/{self._total}  {figures}  {left:.0f} s left", file=sys.stderr, flush=True)
+
+    def stop(self) -> None:
+        """Ends the live bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,129 @@
+"""A run directory: where each file lies, and how the small ones are written so that a kill leaves old or new, never half."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import FORMAT_VERSION, Config, UserError
+from seq2seq_jax.data.vocabulary import Vocabulary
+
+# What the same run may be asked for with another value: more steps, other devices, the same data elsewhere.
+MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", "data.train", "data.dev", "data.test")
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+    """Replaces a file's content in one move."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(beside, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Replaces a JSON file in one move."""
+    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what computes the result."""
+    packages = {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
+    return {"python": platform.python_version(), **packages}
+
+
+def absolute_paths(config: Config) -> Config:
+    """Returns the configuration with absolute data paths, so that the run can be evaluated from anywhere."""
+    given = {path: config_lib.get(config, path) for path in ("data.train", "data.dev", "data.test")}
+    made = {path: ",".join(os.path.abspath(part) for part in value.split(",")) for path, value in given.items() if value is not None}
+    return config_lib.replace(config, made)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run."""
+
+    path: pathlib.Path
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def result_file(self) -> pathlib.Path:
+        """What comparing reads."""
+        return self.path / "result.json"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the kernel's lock on the run, which ends with the process. Raises UserError where another holds it."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"--workdir={self.path}: expected a directory, this is a file")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"--workdir={self.path}: another process is working on this run; wait for it or stop it") from None
+            yield
+
+    def record(self) -> dict[str, Any] | None:
+        """Returns the content of config.json, or None where the run has not begun. Raises UserError where it is no such file."""
+        path = self.path / "config.json"
+        if not path.exists():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            config_lib.from_dict(record["config"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
+        return record
+
+    def config(self) -> Config:
+        """Returns the recorded configuration. Raises UserError where there is no run."""
+        record = self.record()
+        if record is None:
+            raise UserError(f"--workdir={self.path}: there is no run here (no config.json); train one first")
+        return config_lib.from_dict(record["config"])
+
+    def begin(self, config: Config, data_sha256: Mapping[str, str], output_limit: int, vocabularies: Mapping[str, Vocabulary]) -> None:
+        """Writes what must be there before step 0, or checks it against what an earlier start has written.
+
+        Raises UserError, naming the fields, where the recorded configuration is another one.
+        """
+        record = self.record()
+        if record is not None:
+            recorded = config_lib.from_dict(record["config"])
+            changed = config_lib.differences(recorded, config, ignore=MAY_CHANGE)
+            if changed:
+                values = ", ".join(f"{path} ({config_lib.get(recorded, path)} -> {config_lib.get(config, path)})" for path in changed)
+                raise UserError(f"--workdir={self.path}: the run here has another configuration: {values}; expected the same, or another workdir")
+            if record["data_sha256"] != dict(data_sha256):
+                names = sorted(k for k in {*record["data_sha256"], *data_sha256} if record["data_sha256"].get(k) != data_sha256.get(k))
+                raise UserError(f"--workdir={self.path}: the data has changed since the run began: {', '.join(names)}")
+        for side, vocabulary in vocabularies.items():
+            vocabulary.save(self.path, side)
+        write_json(
+            self.path / "config.json",
+            {"format": FORMAT_VERSION, "config": config_lib.to_dict(config), "data_sha256": dict(data_sha256), "output_limit": output_limit},
+        )
+
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """Returns the vocabularies by side."""
+        sides = ("target",) if self.config().model.kind == "language_model" else ("source", "target")
+        return {side: Vocabulary.load(self.path, side) for side in sides}
+
+    def result(self) -> dict[str, Any] | None:
+        """Returns the content of result.json, or None where there is none."""
+        return json.loads(self.result_file.read_text(encoding="utf-8")) if self.result_file.exists() else None

@@ -1,0 +1,120 @@
+"""What training changes: one pytree, all of it in every checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, UInt32
+
+from seq2seq_jax.arrays import Scalar
+from seq2seq_jax.config import Config, TrainConfig
+from seq2seq_jax.model.build import Params
+from seq2seq_jax.model.loss import Loss
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Sums since the last line of the log, kept on the device so that a step never waits for the host.
+
+    Attributes:
+      loss: sums of the loss.
+      bad_step: the first step whose loss or gradient was not finite; -1 while there is none.
+    """
+
+    loss: Loss
+    bad_step: Int[Array, ""]
+
+    @classmethod
+    def empty(cls) -> Window:
+        """Returns the window that has seen nothing."""
+        return cls(Loss(*(jnp.zeros(()) for _ in Loss._fields)), jnp.full((), -1, jnp.int32))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """Everything that an update reads and writes.
+
+    Attributes:
+      step: updates made.
+      params: parameters of the model, nested dictionaries of arrays.
+      opt_state: state of the optimizer.
+      carry: recurrent state carried from segment to segment, rows first; empty for a translator.
+      window: sums for the log.
+      seed: root of the random keys; an array, as is the learning rate, so that runs that differ only in them
+        share one compiled program.
+      learning_rate: Adam's step size at its highest.
+    """
+
+    step: Int[Array, ""]
+    params: Params
+    opt_state: Any
+    carry: Any
+    window: Window
+    seed: UInt32[Array, ""]
+    learning_rate: Scalar
+
+    @classmethod
+    def initial(cls, config: TrainConfig, params: Params, optimizer: optax.GradientTransformation, carry: Any) -> TrainState:
+        """Returns the state before the first update."""
+        return cls(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            opt_state=optimizer.init(params),
+            carry=carry,
+            window=Window.empty(),
+            seed=jnp.asarray(config.seed, jnp.uint32),
+            learning_rate=jnp.asarray(config.learning_rate, jnp.float32),
+        )
+
+
+def root_key(seed: UInt32[Array, ""] | int) -> Array:
+    """Returns the one key from which every random draw of a run comes."""
+    return jax.random.key(seed)
+
+
+def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    """Returns clipping and Adam (Kingma & Ba 2015); the step multiplies by the learning rate."""
+    clip = optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm)
+    return optax.chain(clip, optax.scale_by_adam())
+
+
+def make_schedule(config: TrainConfig, total_steps: int) -> optax.Schedule:
+    """Returns the learning rate at each step as a share of its highest, 0 to 1."""
+    warmup = config.warmup_steps
+    rest = max(total_steps - warmup, 1)
+    if config.schedule == "cosine":
+        after = optax.cosine_decay_schedule(1.0, rest)
+    elif config.schedule == "linear":
+        after = optax.linear_schedule(1.0, 0.0, rest)
+    elif config.schedule == "inverse_sqrt":
+        start = max(warmup, 1)
+        after = lambda step: jnp.sqrt(start / (start + step))  # noqa: E731  a schedule is a function
+    else:
+        after = optax.constant_schedule(1.0)
+    if warmup == 0:
+        return after
+    # The first update is made at 1 / warmup, not at 0, where it would change nothing.
+    return optax.join_schedules([optax.linear_schedule(1 / warmup, 1.0, warmup - 1 or 1), after], [warmup])
+
+
+def parameter_counts(params: Params) -> dict[str, int]:
+    """Returns how many parameters lie in embedding tables and how many there are in all."""
+    sizes = {"embedding": 0, "total": 0}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        sizes["total"] += leaf.size
+        sizes["embedding"] += leaf.size if "_embedding" in jax.tree_util.keystr(path) else 0
+    return sizes
+
+
+def total_steps(config: Config, steps_per_epoch: int) -> int:
+    """Returns the updates that the run asks for."""
+    if config.train.steps is not None:
+        return config.train.steps
+    assert config.train.epochs is not None  # validate() saw to it
+    return config.train.epochs * steps_per_epoch

@@ -1,0 +1,206 @@
+"""Which size is recommended, with which verdict and words, on sweeps small enough to follow by hand."""
+
+import json
+import math
+import shlex
+
+import pytest
+from tests.sweep_fixture import METRIC, write_sweep
+
+from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.config import UserError
+
+CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
+BLEU = {"name": "bleu", "unit": "points", "lower_is_better": False, "tolerance": 0.5}
+
+
+def recommend(tmp_path, values, tolerance=None, **changes):
+    return compare([write_sweep(tmp_path / "s", values, **changes)], tolerance)
+
+
+def by_size(comparison):
+    return {row["embedding_dim"]: row for row in comparison["sizes"]}
+
+
+def test_the_smallest_size_within_the_tolerance_is_taken(tmp_path):
+    found = recommend(tmp_path, CLEAR)
+    assert found["best"] == {"embedding_dim": 64}
+    assert found["recommendation"]["embedding_dim"] == 16
+    assert found["recommendation"]["verdict"] == "decided"
+    assert found["recommendation"]["excess_bound"] == pytest.approx(0.002)  # the differences have no spread
+    assert found["recommendation"]["more_seeds_needed"] is None
+    assert by_size(found)[4]["difference_to_best"] == pytest.approx(0.211)
+
+
+def test_a_smaller_tolerance_takes_the_best(tmp_path):
+    found = recommend(tmp_path, CLEAR, tolerance=0.001)
+    assert found["recommendation"]["embedding_dim"] == 64
+    assert found["recommendation"]["tolerance"] == 0.001
+    assert "is the best" in found["recommendation"]["reason"]
+
+
+def test_higher_is_better_mirrors_lower_is_better(tmp_path):
+    lower = recommend(tmp_path / "lower", {size: [100 * v for v in values] for size, values in CLEAR.items()}, 0.5)
+    higher = recommend(tmp_path / "higher", {size: [-100 * v for v in values] for size, values in CLEAR.items()}, 0.5, metric=BLEU)
+    for key in ("embedding_dim", "verdict", "more_seeds_needed"):
+        assert lower["recommendation"][key] == higher["recommendation"][key]
+    assert lower["recommendation"]["excess_bound"] == pytest.approx(higher["recommendation"]["excess_bound"])
+    assert by_size(higher)[4]["difference_to_best"] == pytest.approx(-by_size(lower)[4]["difference_to_best"])
+
+
+def test_without_a_tolerance_it_is_a_twentieth_of_the_best_mean(tmp_path):
+    found = recommend(tmp_path, CLEAR, metric=METRIC | {"tolerance": None})
+    assert found["recommendation"]["tolerance"] == pytest.approx(0.05 * 0.299)
+
+
+def test_noise_leaves_it_undecided_and_says_how_to_go_on(tmp_path):
+    noisy = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]}
+    answer = recommend(tmp_path, noisy)["recommendation"]
+    assert answer["verdict"] == "undecided"
+    assert answer["excess_bound"] > answer["tolerance"]
+    # differences -.007 .010 .007: mean .003333, s = .009074; t(.95; n - 1) s / sqrt(n) <= .006667 first at n = 7
+    assert answer["more_seeds_needed"] == 4
+    assert answer["reason"].endswith(answer["command"])
+    assert shlex.split(answer["command"])[-1] == "--seeds=0..6"
+    assert answer["command"].count("--seeds") == 1
+
+
+def test_without_sweep_json_the_command_names_the_workdir(tmp_path):
+    answer = recommend(tmp_path, {4: [0.30, 0.31], 16: [0.31, 0.30]}, grid=False)["recommendation"]
+    assert f"--workdir={tmp_path / 's'}" in answer["command"]
+
+
+def test_no_number_of_seeds_decides_a_mean_at_the_tolerance(tmp_path):
+    answer = recommend(tmp_path, {4: [0.31, 0.321, 0.309], 16: [0.30, 0.31, 0.30]}, tolerance=0.0101)["recommendation"]
+    assert answer["embedding_dim"] == 4
+    assert answer["more_seeds_needed"] is None
+    assert "No number of seeds" in answer["reason"]
+
+
+def test_ties_go_to_the_smaller_size(tmp_path):
+    found = recommend(tmp_path, {4: [0.1, 0.2, 0.3], 16: [0.3, 0.2, 0.1]})
+    assert found["best"] == {"embedding_dim": 4}
+    assert found["recommendation"]["embedding_dim"] == 4
+
+
+def test_a_failed_member_makes_its_size_ineligible_and_is_said(tmp_path):
+    found = recommend(tmp_path, CLEAR | {16: [0.300, None, 0.302], 64: [0.298, 0.299, 0.300]})
+    assert found["recommendation"]["embedding_dim"] == 64
+    assert "Size 16 would have been recommended" in found["recommendation"]["reason"]
+    assert found["failed"] == [{"member": "embedding_dim=16,seed=1", "error": "out of memory at step 3"}]
+    assert (by_size(found)[16]["runs"], by_size(found)[16]["failed"]) == (2, 1)
+    assert by_size(found)[16]["seeds"] == [0, 2]
+
+
+def test_a_better_size_that_failed_can_undo_the_verdict(tmp_path):
+    found = recommend(tmp_path, CLEAR | {256: [0.20, 0.21, None]})
+    assert found["best"] == {"embedding_dim": 64}
+    assert found["recommendation"]["verdict"] == "undecided"
+    assert "Size 256 would have been recommended" in found["recommendation"]["reason"]
+
+
+def test_a_size_of_which_nothing_finished_is_named(tmp_path):
+    found = recommend(tmp_path, CLEAR | {4096: [None, None, None]})
+    assert found["recommendation"]["verdict"] == "decided"
+    assert "Nothing is known of size 4096" in found["recommendation"]["reason"]
+    assert by_size(found)[4096]["mean"] is None
+
+
+def test_members_without_a_result_are_failed(tmp_path):
+    found = recommend(tmp_path, {4: [0.5, 0.5], 16: [0.3, 0.3]}, not_run=1)
+    assert found["failed"] == [{"member": f"embedding_dim={size},seed=2", "error": "not run"} for size in (4, 16)]
+    assert found["best"] == {"embedding_dim": None}
+    assert found["recommendation"]["verdict"] == "undecided"
+    assert found["recommendation"]["command"].endswith("--seeds=0..2")
+
+
+def test_one_seed_decides_nothing(tmp_path):
+    found = recommend(tmp_path, {4: [0.5], 16: [0.3]})
+    assert found["recommendation"] | {"embedding_dim": 16, "verdict": "undecided", "excess_bound": None} == found["recommendation"]
+    assert all(row["ci95"] is None and row["difference_ci95"] is None and row["p_value_holm"] is None for row in found["sizes"])
+    assert found["seed_correlation"] is None
+
+
+def test_one_size_alone_is_undecided(tmp_path):
+    answer = recommend(tmp_path, {16: [0.3, 0.31, 0.3]})["recommendation"]
+    assert (answer["embedding_dim"], answer["verdict"], answer["excess_bound"]) == (16, "undecided", None)
+    assert "--embedding_dims=4,16,64" in answer["command"]
+
+
+def test_equal_values_everywhere_are_decided_for_the_smallest(tmp_path):
+    found = recommend(tmp_path, {4: [0.3] * 3, 16: [0.3] * 3, 64: [0.3] * 3})
+    assert (found["recommendation"]["embedding_dim"], found["recommendation"]["verdict"]) == (4, "decided")
+    assert found["seed_correlation"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_warnings_name_the_edges_and_the_budget(tmp_path):
+    edge = recommend(tmp_path / "edge", {4: [0.5, 0.5, 0.5], 16: [0.3, 0.3, 0.3]}, best_step=2400)["recommendation"]["reason"]
+    assert "larger sizes were not tried" in edge
+    assert "6 of 6 runs were still improving" in edge
+    inner = recommend(tmp_path / "inner", {4: [0.5] * 3, 16: [0.3] * 3, 64: [0.32] * 3})["recommendation"]["reason"]
+    assert "not tried" not in inner
+    assert "still improving" not in inner
+
+
+def test_a_small_dev_set_says_its_standard_error(tmp_path):
+    small = recommend(tmp_path / "small", CLEAR)["recommendation"]
+    assert f"one standard error of it is {math.sqrt(0.301 * 0.699 / 450):.3f}" in small["reason"]
+    figures = {"word_error_rate": 0.3, "examples": 2000}
+    large = recommend(tmp_path / "large", CLEAR, dev=figures)["recommendation"]["reason"]
+    assert "dev set of 2,000 examples" in large
+    assert "standard error" not in large
+
+
+def test_test_is_reported_for_the_recommended_size(tmp_path):
+    test = recommend(tmp_path, CLEAR)["recommendation"]["test"]
+    assert test["mean"] == pytest.approx(0.321)
+    assert (test["runs"], test["examples"]) == (3, 450)
+    assert recommend(tmp_path / "none", CLEAR, test=None)["recommendation"]["test"] is None
+
+
+def test_baselines_are_shown_but_never_recommended(tmp_path):
+    workdir = write_sweep(tmp_path / "s", CLEAR)
+    path = tmp_path / "s" / "sweep.json"
+    sweep = json.loads(path.read_text())
+    for member in sweep["members"]:
+        if member["varied"]["model.embedding_dim"] == 64:
+            member["table"] = "onehot"
+    path.write_text(json.dumps(sweep))
+    found = compare([workdir])
+    assert found["best"] == {"embedding_dim": 16}
+    assert found["sizes"][-1]["table"] == "onehot"
+    assert "The baseline onehot 64 is at least as good" in found["recommendation"]["reason"]
+
+
+def test_further_axes_give_a_comparison_each(tmp_path):
+    workdir = write_sweep(tmp_path / "s", CLEAR, grid=False)
+    for path in list((tmp_path / "s").glob("*/result.json")):
+        result = json.loads(path.read_text())
+        for hidden in (64, 128):
+            copy = path.parent.with_name(f"{path.parent.name},hidden_dim={hidden}")
+            copy.mkdir()
+            varied = result["varied"] | {"model.hidden_dim": hidden}
+            (copy / "result.json").write_text(json.dumps(result | {"varied": varied}))
+        path.unlink()
+    found = compare([workdir])["comparisons"]
+    assert [part["setting"] for part in found] == [{"model.hidden_dim": 128}, {"model.hidden_dim": 64}]
+    assert all(row["setting"] == part["setting"] for part in found for row in part["sizes"])
+    assert all(part["recommendation"]["embedding_dim"] == 16 for part in found)
+
+
+@pytest.mark.parametrize("tolerance", [-0.1, math.nan, math.inf])
+def test_a_senseless_tolerance_is_refused(tmp_path, tolerance):
+    with pytest.raises(UserError, match="--tolerance"):
+        recommend(tmp_path, CLEAR, tolerance)
+
+
+def test_the_keys_are_those_that_scripts_rely_on(tmp_path):
+    found = recommend(tmp_path, CLEAR)
+    assert {"metric", "split", "seed_correlation", "sizes", "best", "recommendation", "failed"} <= set(found)
+    assert found["metric"] == METRIC
+    row = {"embedding_dim", "table", "setting", "runs", "failed", "seeds", "mean", "ci95", "difference_to_best", "difference_ci95"}
+    row |= {"p_value_holm", "parameters", "train_seconds_median"}
+    answer = {"embedding_dim", "verdict", "tolerance", "excess_bound", "more_seeds_needed", "reason", "test"}
+    assert row <= set(found["sizes"][0])
+    assert answer <= set(found["recommendation"])

@@ -1,0 +1,92 @@
+"""Reading a sweep back: what counts, and the one line that names a file which is broken or foreign."""
+
+import json
+
+import pytest
+from tests.sweep_fixture import METRIC, member_name, result, write_sweep
+
+from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.config import UserError
+
+VALUES = {4: [0.5, 0.4], 16: [0.3, 0.35]}
+
+
+def test_members_are_sorted_by_size_then_seed(tmp_path):
+    sweep = read_sweep(write_sweep(tmp_path / "s", {100: [0.1, 0.2], 9: [0.3, 0.4]}, grid=False))
+    assert [(run.member.size, run.member.seed, run.value) for run in sweep.runs] == [(9, 0, 0.3), (9, 1, 0.4), (100, 0, 0.1), (100, 1, 0.2)]
+
+
+def test_with_sweep_json_only_its_members_count(tmp_path):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    stray = tmp_path / "s" / "tuning"
+    stray.mkdir()
+    (stray / "result.json").write_text(json.dumps(result(4, 9, 0.01)))
+    assert len(read_sweep(workdir).runs) == 4
+    (tmp_path / "s" / "sweep.json").unlink()
+    assert len(read_sweep(workdir).runs) == 5
+
+
+def test_an_interrupted_member_and_a_nan_are_failures(tmp_path):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    interrupted = tmp_path / "s" / member_name(4, 0) / "result.json"
+    interrupted.write_text(json.dumps({"format": 1, "status": "interrupted", "error": None}))
+    (tmp_path / "s" / member_name(16, 1) / "result.json").write_text(json.dumps(result(16, 1, float("nan"))))
+    sweep = read_sweep(workdir)
+    assert {failure.name: failure.error for failure in sweep.failures} == {
+        member_name(4, 0): "interrupted",
+        member_name(16, 1): "word_error_rate on dev is nan",
+    }
+    assert all(failure.member is not None for failure in sweep.failures)
+
+
+def test_size_and_seed_may_stand_in_the_configuration_alone(tmp_path):
+    directory = tmp_path / "s" / "a"
+    directory.mkdir(parents=True)
+    (directory / "result.json").write_text(json.dumps(result(0, 0, 0.3, varied={"model.hidden_dim": 64})))
+    (directory / "config.json").write_text(json.dumps({"format": 1, "config": {"model": {"embedding_dim": 32}, "train": {"seed": 7}}}))
+    member = read_sweep(str(tmp_path / "s")).runs[0].member
+    assert (member.size, member.seed, member.setting) == (32, 7, {"model.hidden_dim": 64})
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "expected a JSON object"),
+        ("{}", "format"),
+        (json.dumps({"format": 2, "status": "finished"}), "format"),
+        (json.dumps({"format": 1, "status": "running"}), "status"),
+        (json.dumps(result(4, 0, 0.5, dev={"bleu": 3})), "word_error_rate"),
+        (json.dumps(result(4, 0, 0.5, varied={})), "model.embedding_dim"),
+        (json.dumps(result(4, 0, 0.5, varied={"model.embedding_dim": "big"})), "model.embedding_dim"),
+        (json.dumps(result(4, 0, 0.5, metric={"name": "x"} | {"lower_is_better": 1})), "metric"),
+        (json.dumps(result(4, 0, 0.5, parameters=None)), "parameters"),
+        (json.dumps(result(4, 0, 0.5, METRIC | {"name": "phone_error_rate"})), "metric"),
+        (b"\xff\xfe", "not JSON"),
+    ],
+)
+def test_a_broken_result_is_named(tmp_path, text, complaint):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    path = tmp_path / "s" / member_name(4, 1) / "result.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as caught:
+        read_sweep(workdir)
+    assert complaint in str(caught.value)
+    assert "result.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 1, "members": [{}]}'])
+def test_a_broken_grid_is_named(tmp_path, text):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    (tmp_path / "s" / "sweep.json").write_text(text)
+    with pytest.raises(UserError, match=r"sweep\.json"):
+        read_sweep(workdir)
+
+
+def test_a_directory_without_results_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no results"):
+        read_sweep(str(tmp_path / "nowhere"))
+    write_sweep(tmp_path / "s", {4: []}, not_run=2)
+    with pytest.raises(UserError, match="holds no results"):
+        read_sweep(str(tmp_path / "s"))

@@ -1,0 +1,77 @@
+"""Files of text: lines end at LF only, and every malformed file is named with its line."""
+
+import pytest
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data import readers
+
+OTHER_LINE_ENDS = "a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg\rh"
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_end_at_lf_or_crlf_only(tmp_path, mark, end):
+    path = tmp_path / "a.anything"
+    path.write_bytes(mark + f"{OTHER_LINE_ENDS}\tx y{end}ß\t日本{end}".encode())
+    assert readers.read_pairs(str(path)) == [(OTHER_LINE_ENDS, "x y"), ("ß", "日本")]
+    assert readers.read_text(path) == f"{OTHER_LINE_ENDS}\tx y\nß\t日本\n"
+
+
+def test_two_aligned_files_are_two_columns(tmp_path):
+    (tmp_path / "a.src").write_text("one\n\nthree", newline="")
+    (tmp_path / "a.tgt").write_text("1\t1\r\n2\r\n\r\n", newline="")
+    spec = f"{tmp_path}/a.src,{tmp_path}/a.tgt"
+    assert readers.read_pairs(spec) == [("one", "1\t1"), ("", "2"), ("three", "")]
+    (tmp_path / "with,comma.tsv").write_text("a\tb\n")
+    assert readers.read_pairs(f"{tmp_path}/with,comma.tsv") == [("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "expected"),
+    [
+        (b"a\tb\nc\n", 2, "no tab"),
+        (b"a\tb\nc\td\te\n", 2, "3 columns"),
+        (b"a\tb\n\nc\td\n", 2, "an empty line"),
+        (b"a\tb\nc\t\xff\n", 2, "0xff is not UTF-8"),
+        (b"\xef\xbb\xbfa\tb\nc\td\n\xc3", 3, "0xc3 is not UTF-8"),
+        (b"", 1, "empty"),
+        (b"\xef\xbb\xbf", 1, "empty"),
+    ],
+)
+def test_a_malformed_file_is_named_with_its_line(tmp_path, content, line, expected):
+    path = tmp_path / "a.tsv"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        readers.read_pairs(str(path))
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_misaligned_files_are_named_with_the_first_line_that_has_no_partner(tmp_path):
+    (tmp_path / "a.src").write_text("1\n2\n")
+    (tmp_path / "a.tgt").write_text("1\n2\n3\n")
+    with pytest.raises(UserError, match=r"a\.tgt:3: no such line in .*a\.src; .*3 and 2 lines"):
+        readers.read_pairs(f"{tmp_path}/a.src,{tmp_path}/a.tgt")
+
+
+def test_what_is_no_file_is_said(tmp_path):
+    with pytest.raises(UserError, match="nowhere: no such file"):
+        readers.read_text(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="is a directory"):
+        readers.read_pairs(str(tmp_path))
+    with pytest.raises(UserError, match=r"a,b,c: expected one file"):
+        readers.read_pairs("a,b,c")
+
+
+def test_the_hash_is_of_the_content(tmp_path):
+    for name, text in (("a", "x"), ("b", "y"), ("c", "x")):
+        (tmp_path / name).write_text(text)
+    a, b, c = (str(tmp_path / name) for name in "abc")
+    assert readers.sha256_of(a) == readers.sha256_of(c) != readers.sha256_of(b)
+    assert readers.sha256_of(f"{a},{b}") == readers.sha256_of(f"{c},{b}") != readers.sha256_of(f"{b},{a}")
+
+
+def test_normalization_is_asked_for():
+    assert readers.normalize("e\u0301", nfc=True) == "é"
+    assert readers.normalize("e\u0301", nfc=False) == "e\u0301"

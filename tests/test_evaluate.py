@@ -1,0 +1,107 @@
+"""Metrics against small cases counted by hand and against a plain edit distance."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+from seq2seq_jax.config import METRICS, METRICS_OF_KIND
+from seq2seq_jax.evaluate import metrics
+
+
+def _edits(one, other):
+    """Levenshtein's recurrence, written down."""
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        above, row = row, [i]
+        for j, right in enumerate(other, 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (left != right)))
+    return row[-1]
+
+
+def test_a_source_is_right_when_its_output_equals_any_reference():
+    result = metrics.translation_metrics(["T UW", "AH", "B"], [["T AH", "T UW"], ["AH"], ["P", "K"]], "word")
+    assert result["examples"] == 3
+    assert result["word_error_rate"] == pytest.approx(1 / 3)
+    assert result["exact_match"] == pytest.approx(2 / 3)
+    assert result["phone_error_rate"] == pytest.approx(1 / 4)
+
+
+def test_error_rates_are_edits_over_the_length_of_the_nearest_reference():
+    # nearest to "a b c": "a b d e" (2 edits, 4 words) and not "x y z" (3 edits, 3 words)
+    result = metrics.translation_metrics(["a b c", "q"], [["x y z", "a b d e"], ["q r"]], "word")
+    assert result["token_error_rate"] == result["phone_error_rate"] == pytest.approx((2 + 1) / (4 + 2))
+    assert result["character_error_rate"] == pytest.approx((3 + 2) / (5 + 3))  # 3 edits each: the first of equals
+    characters = metrics.translation_metrics(["a b c", "q"], [["x y z", "a b d e"], ["q r"]], "char")
+    assert characters["phone_error_rate"] == characters["character_error_rate"]
+    assert characters["token_error_rate"] == result["token_error_rate"]
+
+
+def test_edits_agree_with_the_recurrence():
+    rng = random.Random(0)
+    words = ["".join(rng.choices("abé😀", k=rng.randrange(0, 9))) for _ in range(200)]
+    outputs, references = words[:100], [[word] for word in words[100:]]
+    scores = metrics.example_scores(outputs, references, "character_error_rate", "char")
+    assert scores.amounts.tolist() == [_edits(output, answers[0]) for output, answers in zip(outputs, references, strict=True)]
+    assert scores.sizes.tolist() == [len(answers[0]) for answers in references]
+    spaced = metrics.example_scores([" ".join(word) for word in outputs], [[" ".join(a) for a in r] for r in references], "phone_error_rate", "word")
+    assert spaced.amounts.tolist() == scores.amounts.tolist()
+
+
+@pytest.mark.parametrize("name", metrics.CHEAP)
+def test_a_metric_is_the_ratio_of_its_example_scores(name):
+    outputs, references = ["a b", "c", "d e f"], [["a b"], ["b", "c c"], ["d", "e f"]]
+    scores = metrics.example_scores(outputs, references, name, "word")
+    assert metrics.translation_metrics(outputs, references, "word", [name])[name] == scores.amounts.sum() / scores.sizes.sum()
+
+
+def test_blanks_between_units_do_not_count_but_blanks_in_text_do():
+    assert metrics.translation_metrics(["a b"], [["a  b "]], "word")["word_error_rate"] == 0
+    assert metrics.translation_metrics(["a b"], [["a  b "]], "char")["word_error_rate"] == 1
+
+
+def test_empty_references_and_empty_sets_give_finite_numbers():
+    assert metrics.translation_metrics(["", "ab"], [[""], [""]], "char")["character_error_rate"] == 2
+    assert metrics.translation_metrics([""], [[""]], "word")["phone_error_rate"] == 0
+    empty = metrics.translation_metrics([], [], "word", [*metrics.CHEAP, "bleu", "chrf"])
+    assert all(value in (0, "") for value in empty.values())
+
+
+def test_bleu_and_chrf_take_any_number_of_references_and_say_how_they_were_computed():
+    outputs = ["the cat sat on the mat", "there is a dog in the house"]
+    references = [["a cat sat on a mat today", "the cat sat on the mat"], ["there is a dog in the house"]]
+    result = metrics.translation_metrics(outputs, references, "word", ["bleu", "chrf"])
+    assert result["bleu"] == pytest.approx(100)
+    assert result["chrf"] == pytest.approx(100)
+    assert "version:" in str(result["bleu_signature"])
+    assert "nrefs:var" in str(result["chrf_signature"])
+    worse = metrics.translation_metrics(["the cat sat under the mat", outputs[1]], references, "word", ["bleu", "chrf"])
+    assert 40 < worse["bleu"] < 100
+    assert set(result) == {"examples", "bleu", "bleu_signature", "chrf", "chrf_signature"}
+
+
+def test_the_loss_of_a_text_in_its_units():
+    result = metrics.text_metrics(loss_sum_nats=100 * math.log(4), units=100, characters=400)
+    assert result["loss_nats_per_token"] == pytest.approx(math.log(4))
+    assert result["bits_per_character"] == pytest.approx(0.5)
+    assert result["perplexity_per_token"] == pytest.approx(4)
+    assert math.isfinite(metrics.text_metrics(1e9, 1, 1)["perplexity_per_token"])
+
+
+def test_every_metric_of_the_configuration_is_computed_here():
+    offered = {*metrics.CHEAP, *metrics.CORPUS, *metrics.text_metrics(1.0, 1, 1)}
+    assert {name for names in METRICS_OF_KIND.values() for name in names} == set(METRICS)
+    assert set(METRICS) <= offered
+
+
+def test_a_metric_of_the_corpus_has_no_example_scores():
+    with pytest.raises(ValueError, match="bleu: expected one of word_error_rate"):
+        metrics.example_scores(["a"], [["a"]], "bleu", "word")
+
+
+def test_example_scores_are_float_arrays_of_equal_length():
+    """Shape only: what a bootstrap indexes."""
+    scores = metrics.example_scores(["a", "b"], [["a"], ["c"]], "exact_match", "char")
+    assert scores.amounts.dtype == scores.sizes.dtype == np.float64
+    assert scores.amounts.tolist() == [1, 0]
