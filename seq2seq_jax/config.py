@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import json
 import math
+import os
 import pathlib
 import types
 import typing
@@ -22,6 +23,7 @@ from typing import Any, Literal
 FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 
 Unit = Literal["char", "byte", "word", "bpe"]
+Kind = Literal["translator", "language_model"]
 
 
 class UserError(Exception):
@@ -60,7 +62,7 @@ class DataConfig:
 class ModelConfig:
     """The network. Embedding and hidden size are independent everywhere."""
 
-    kind: Literal["translator", "language_model"] = _setting("translator", "what is trained")
+    kind: Kind = _setting("translator", "what is trained")
     embedding_dim: int = _setting(64, "columns of the embedding tables", low=1)
     source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1)
     target_embedding_dim: int | None = _setting(None, "columns of the target table; null: embedding_dim", low=1)
@@ -70,6 +72,15 @@ class ModelConfig:
     bidirectional: bool = _setting(True, "the encoder reads in both directions")
     attention: Literal["none", "dot", "general", "additive"] = _setting(
         "general", "how the decoder looks at the source: dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015)"
+    )
+    input_feeding: bool = _setting(
+        False, "the attentional vector of a step is fed into the decoder's first layer at the next (Luong et al. 2015, section 3.3)"
+    )
+    residual: bool = _setting(
+        False, "a recurrent layer's outputs are added to what it reads, from the second layer on (He et al. 2016; Wu et al. 2016, section 3.1)"
+    )
+    share_embeddings: bool = _setting(
+        False, "one vocabulary and one table for source and target; with tie_output the output reads it too (Press & Wolf 2017, section 3)"
     )
     tie_output: bool = _setting(False, "the output reads the target table, through a projection of the hidden state (Press & Wolf 2017)")
     dropout: float = _setting(
@@ -303,8 +314,30 @@ def validate(config: Config) -> None:
         raise UserError("data.dev_fraction, data.test_fraction: together they leave nothing to train on; expected a sum below 1")
     if train.metric is not None and train.metric not in METRICS_OF_KIND[model.kind]:
         raise UserError(f"train.metric={train.metric}: expected one of {', '.join(METRICS_OF_KIND[model.kind])} for a {model.kind}")
-    if model.attention == "dot" and model.hidden_dim * (1 + model.bidirectional) != model.hidden_dim and model.kind == "translator":
+    _check_translator_options(config)
+    if model.attention == "dot" and model.bidirectional and model.kind == "translator":
         raise UserError("model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general or additive, or model.bidirectional=false")
+
+
+def _check_translator_options(config: Config) -> None:
+    data, model = config.data, config.model
+    for name in ("input_feeding", "share_embeddings"):
+        if getattr(model, name) and model.kind != "translator":
+            raise UserError(f"model.{name}=True: only a translator has it; this is a {model.kind}")
+    if model.input_feeding and model.attention == "none":
+        raise UserError("model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none")
+    if model.share_embeddings and data.source_unit != data.target_unit:
+        raise UserError("model.share_embeddings=True: needs one vocabulary; expected data.source_unit and data.target_unit to be the same")
+    if model.share_embeddings and model.source_embedding_dim != model.target_embedding_dim:
+        raise UserError("model.share_embeddings=True: there is one table; expected the same source_embedding_dim and target_embedding_dim")
+
+
+def cache_folder() -> pathlib.Path:
+    """Returns where downloads and compiled programs are kept: SEQ2SEQ_JAX_CACHE, or the user's usual cache."""
+    chosen = os.environ.get("SEQ2SEQ_JAX_CACHE")
+    if chosen:
+        return pathlib.Path(chosen).absolute()
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "seq2seq_jax"
 
 
 def metric_of(config: Config) -> Metric:

@@ -13,8 +13,8 @@ from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 def _pairs(count=500, seed=0):
     """Pairs of unequal lengths; the source's first unit is the pair's number."""
     rng = np.random.default_rng(seed)
-    sources = [[1000 + number, *rng.integers(4, 30, rng.integers(0, 12))] for number in range(count)]
-    return sources, [list(map(int, rng.integers(4, 30, rng.integers(1, 15)))) for _ in sources]
+    sources = [[1000 + number, *rng.integers(4, 30, rng.integers(0, 12)).tolist()] for number in range(count)]
+    return sources, [rng.integers(4, 30, rng.integers(1, 15)).tolist() for _ in sources]
 
 
 def _rows(batch):
@@ -58,10 +58,11 @@ def test_a_batch_is_a_function_of_seed_and_step():
 def test_the_seed_chooses_examples_but_not_shapes():
     batches = PairBatches(*_pairs(), 32)
     steps = range(2 * batches.steps_per_epoch)
-    shapes = {seed: [batches.batch_at(seed, step).source.shape + batches.batch_at(seed, step).target.shape for step in steps] for seed in (0, 1)}
+    found = {seed: [batches.batch_at(seed, step) for step in steps] for seed in (0, 1)}
+    shapes = {seed: [batch.source.shape + batch.target.shape for batch in found[seed]] for seed in found}
     assert shapes[0] == shapes[1]
     assert [(shape[1], shape[3]) for shape in shapes[0]] == [batches.shape_at(step) for step in steps]
-    drawn = {seed: [_rows(batches.batch_at(seed, step)) for step in steps] for seed in (0, 1)}
+    drawn = {seed: [_rows(batch) for batch in found[seed]] for seed in found}
     assert sum(one == other for one, other in zip(drawn[0], drawn[1], strict=True)) == 0
     half = batches.steps_per_epoch
     assert shapes[0][:half] != shapes[0][half:]  # the order of shapes is drawn anew in each epoch
@@ -69,7 +70,7 @@ def test_the_seed_chooses_examples_but_not_shapes():
 
 
 def test_examples_that_share_a_batch_are_parted_in_the_next_epoch():
-    batches = PairBatches([[4, 5]] * 0 + [[1000 + number] for number in range(256)], [[4]] * 256, 32)
+    batches = PairBatches([[1000 + number] for number in range(256)], [[4]] * 256, 32)
     groups = [{frozenset(_rows(batches.batch_at(0, 8 * epoch + step))) for step in range(8)} for epoch in (0, 1)]
     assert groups[0].isdisjoint(groups[1])
 
@@ -85,12 +86,8 @@ def test_batches_of_one_shape_come_in_runs():
 
 def test_permutations_stay_as_they_were():
     """A change here changes what every recorded seed means."""
-    assert permutation(8, 0, 0, 0).tolist() == permutation(8, 0, 0, 0).tolist()
     assert len({tuple(permutation(8, *key)) for key in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))}) == 4
-    assert permutation(8, 3, 1, 2).tolist() == PINNED
-
-
-PINNED = [6, 3, 4, 1, 5, 0, 2, 7]
+    assert permutation(8, 3, 1, 2).tolist() == [6, 3, 4, 1, 5, 0, 2, 7]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +101,7 @@ def cmudict():
 def test_padding_of_the_default_job_is_small(cmudict):
     config, loaded = cmudict
     batches = corpus.training_batches(config, loaded)
+    assert isinstance(batches, PairBatches)
     assert len(batches.shapes) <= 6
     found = [batches.batch_at(0, step) for step in range(batches.steps_per_epoch)]
     places = sum(batch.source.size + batch.target.size for batch in found)
@@ -167,10 +165,10 @@ def test_a_text_is_predicted_once_an_epoch_from_the_unit_before(units, rows, seg
 
 
 def test_borders_of_a_text_move_with_seed_and_epoch():
-    batches = TextBatches(np.arange(10, 1010, dtype=np.int32), 4, 50)
+    batches, others = (TextBatches(np.arange(10, 1010, dtype=np.int32), 4, 50) for _ in range(2))
     firsts = {int(batches.batch_at(seed, step).targets[0, 0]) for seed in (0, 1) for step in (0, batches.steps_per_epoch)}
     assert len(firsts) == 4
-    np.testing.assert_array_equal(batches.batch_at(0, 3).targets, TextBatches(np.arange(10, 1010, dtype=np.int32), 4, 50).batch_at(0, 3).targets)
+    np.testing.assert_array_equal(batches.batch_at(0, 3).targets, others.batch_at(0, 3).targets)
 
 
 @pytest.mark.parametrize(("units", "rows", "segment"), [(1000, 4, 32), (1003, 8, 16), (5, 8, 16), (97, 1, 10)])

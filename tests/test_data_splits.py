@@ -1,5 +1,6 @@
 """Splits: no source on two sides, nothing lost, nothing that depends on order or seed, and shares as asked."""
 
+import itertools
 import random
 
 import pytest
@@ -16,7 +17,7 @@ def test_no_source_stands_on_two_sides_and_no_pair_is_lost():
     assert not sides[0] & sides[1]
     assert not sides[0] & sides[2]
     assert not sides[1] & sides[2]
-    assert sorted(sum(split.values(), [])) == sorted(PAIRS)
+    assert sorted(itertools.chain(*split.values())) == sorted(PAIRS)
     assert len(sides[1]) == pytest.approx(140, abs=35)
     assert len(sides[2]) == pytest.approx(70, abs=27)
 
@@ -56,4 +57,4 @@ def test_a_text_is_cut_contiguously_train_first():
 def test_lines_are_split_by_distinct_line():
     lines = [f"name {number % 300}" for number in range(1000)]
     split = splits.split_lines(lines, 0.2, 0.1)
-    assert sorted(sum(split.values(), [])) == sorted(set(lines))
+    assert sorted(itertools.chain(*split.values())) == sorted(set(lines))

@@ -45,7 +45,8 @@ def test_edits_agree_with_the_recurrence():
     scores = metrics.example_scores(outputs, references, "character_error_rate", "char")
     assert scores.amounts.tolist() == [_edits(output, answers[0]) for output, answers in zip(outputs, references, strict=True)]
     assert scores.sizes.tolist() == [len(answers[0]) for answers in references]
-    spaced = metrics.example_scores([" ".join(word) for word in outputs], [[" ".join(a) for a in r] for r in references], "phone_error_rate", "word")
+    spaced_outputs, spaced_references = [" ".join(word) for word in outputs], [[" ".join(answers[0])] for answers in references]
+    spaced = metrics.example_scores(spaced_outputs, spaced_references, "phone_error_rate", "word")
     assert spaced.amounts.tolist() == scores.amounts.tolist()
 
 

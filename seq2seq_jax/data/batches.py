@@ -6,7 +6,7 @@ fill the batches; the sequence of their shapes depends on the data and the step 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.config import UserError
 from seq2seq_jax.data.buckets import Layout, Shape, choose_shapes
-from seq2seq_jax.data.ragged import Ragged
+from seq2seq_jax.data.ragged import Ragged, Sequences
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 
 RUN_LENGTH = 4  # steps of equal shape that follow each other, where there are so many
@@ -90,7 +90,7 @@ class PairBatches:
       padding_share: share of the places of an epoch's source and target arrays that hold no unit, 0 to 1.
     """
 
-    def __init__(self, sources: Ragged | Iterable[Sequence[int]], targets: Ragged | Iterable[Sequence[int]], batch_size: int):
+    def __init__(self, sources: Sequences, targets: Sequences, batch_size: int):
         self._pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
         lengths = self._pairs.lengths()
         if not len(lengths[0]):
@@ -160,7 +160,7 @@ class TextBatches:
 
 
 def evaluation_batches(
-    sources: Ragged | Iterable[Sequence[int]], targets: Ragged | Iterable[Sequence[int]], batch_size: int, shapes: Sequence[Shape] = ()
+    sources: Sequences, targets: Sequences, batch_size: int, shapes: Sequence[Shape] = ()
 ) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
     """Yields every pair once, with its index; -1 marks a row without an example.
 
@@ -212,7 +212,7 @@ def _raw(count: int, *key: int) -> np.ndarray:
     return np.atleast_1d(np.random.Philox(np.random.SeedSequence(list(key))).random_raw(count))
 
 
-def _runs(batch_shapes: Int[np.ndarray, " B"]) -> list[Int[np.ndarray, " B"]]:
+def _runs(batch_shapes: Int[np.ndarray, " B"]) -> list[np.ndarray]:
     """Cuts the batches of each shape into runs."""
     groups = (np.flatnonzero(batch_shapes == shape) for shape in np.unique(batch_shapes))
     return [group[start : start + RUN_LENGTH] for group in groups for start in range(0, len(group), RUN_LENGTH)]

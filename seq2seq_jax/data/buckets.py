@@ -14,9 +14,9 @@ from jaxtyping import Bool, Int
 
 Shape = tuple[int, int]  # units of source and target, both with their EOS
 
-MAX_SHAPES = 6  # distinct shapes of an epoch
+MAX_SHAPES = 8  # distinct shapes of an epoch
 GOOD_PADDING = 0.12  # share of padding below which no further shape is worth its compilation
-_LEVELS = 24  # lengths that are looked at per side; above that many, quantiles
+_LEVELS = 24  # lengths that are looked at per side
 
 
 class Layout:
@@ -122,8 +122,13 @@ def _fits(sources: Int[np.ndarray, " B"], targets: Int[np.ndarray, " B"], shapes
 
 
 def _rounded(lengths: Int[np.ndarray, " B"]) -> Int[np.ndarray, " B"]:
-    """Rounds lengths up to at most ``_LEVELS`` values, quantiles and the largest among them."""
+    """Rounds lengths up to at most ``_LEVELS`` values, the largest among them.
+
+    Half are quantiles, where most examples are; half grow evenly in ratio, so that the long tail is cut too.
+    """
     if len(np.unique(lengths)) <= _LEVELS:
         return lengths
-    levels = np.unique(np.quantile(lengths, np.linspace(0, 1, _LEVELS), method="higher"))
+    quantiles = np.quantile(lengths, np.linspace(0, 1, _LEVELS // 2), method="higher")
+    ratios = np.geomspace(max(1, lengths.min()), lengths.max(), _LEVELS // 2 + 1)[1:-1].astype(lengths.dtype)
+    levels = np.unique(np.concatenate([quantiles, ratios]))
     return levels[np.searchsorted(levels, lengths)]

@@ -21,7 +21,7 @@ class Ragged:
         return len(self.lengths)
 
     @classmethod
-    def of(cls, sequences: Ragged | Iterable[Sequence[int]]) -> Ragged:
+    def of(cls, sequences: Sequences) -> Ragged:
         """Lays sequences end to end."""
         if isinstance(sequences, Ragged):
             return sequences
@@ -36,3 +36,6 @@ class Ragged:
         ends = np.cumsum(lengths)
         positions = np.arange(int(lengths.sum())) + np.repeat(starts[indices] - (ends - lengths), lengths)
         return Ragged(self.flat[positions], lengths)
+
+
+Sequences = Ragged | Iterable[Sequence[int] | np.ndarray]

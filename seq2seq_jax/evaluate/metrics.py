@@ -34,7 +34,7 @@ class ExampleScores(NamedTuple):
 
 def translation_metrics(
     hypotheses: Sequence[str], references: References, target_unit: str, names: Sequence[str] = CHEAP
-) -> dict[str, float | int | str]:
+) -> dict[str, Any]:
     """Computes metrics of outputs, one of each source.
 
     Args:
@@ -50,7 +50,7 @@ def translation_metrics(
       The metrics, and ``examples``: the number of sources. An error rate of no source at all is 0; where all references
       are empty, edits are counted over a length of 1.
     """
-    results: dict[str, float | int | str] = {"examples": len(hypotheses)}
+    results: dict[str, Any] = {"examples": len(hypotheses)}
     for name in names:
         if name in CORPUS:
             results |= _corpus_metric(hypotheses, references, name)
@@ -115,7 +115,7 @@ def _nearest(hypothesis: str, answers: Sequence[str], words: bool) -> tuple[int,
     return min(found, key=lambda pair: pair[0])
 
 
-def _corpus_metric(hypotheses: Sequence[str], references: References, name: str) -> dict[str, float | int | str]:
+def _corpus_metric(hypotheses: Sequence[str], references: References, name: str) -> dict[str, Any]:
     import sacrebleu
 
     metric = sacrebleu.BLEU() if name == "bleu" else sacrebleu.CHRF()

@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Key
 
+from seq2seq_jax.arrays import Table
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.language_model import LanguageModel
 from seq2seq_jax.model.translator import Translator
@@ -33,3 +34,10 @@ def initial_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key
     """Draws the initial parameters, as nested dictionaries of arrays."""
     draw = jax.jit(lambda key: nnx.to_pure_dict(nnx.state(build_model(config, vocabulary_sizes, key))))
     return draw(key)
+
+
+def embedding_tables(params: Params) -> dict[str, Table]:
+    """Returns the tables by side; source and target have the same one where they share it."""
+    if "shared_embedding" in params:
+        return dict.fromkeys(("source", "target"), params["shared_embedding"]["table"])
+    return {side: params[f"{side}_embedding"]["table"] for side in ("source", "target") if f"{side}_embedding" in params}

@@ -37,12 +37,16 @@ class Dropout:
             return None
         return cls(rate, jax.vmap(lambda position: jax.random.fold_in(key, position))(positions))
 
-    def __call__(self, name: str, values: Float[Array, "*T B F"]) -> Float[Array, "*T B F"]:
-        """Drops units of ``values``, whose last two axes are row and unit; each ``name`` has its own mask."""
-        draw = jax.vmap(lambda key: jax.random.bernoulli(named(key, name), 1.0 - self.rate, (values.shape[-1],)))
-        return values * (draw(self.keys) / (1.0 - self.rate)).astype(values.dtype)
+    def scale(self, name: str, units: int) -> Float[Array, "B H"]:
+        """Returns what ``units`` units are multiplied by: 0 or 1 / (1 - rate); each ``name`` has its own draw."""
+        draw = jax.vmap(lambda key: jax.random.bernoulli(named(key, name), 1.0 - self.rate, (units,)))
+        return draw(self.keys) / (1.0 - self.rate)
+
+    def __call__(self, name: str, values: Float[Array, "*T B H"]) -> Float[Array, "*T B H"]:
+        """Drops units of ``values``, whose last two axes are row and unit."""
+        return values * self.scale(name, values.shape[-1]).astype(values.dtype)
 
 
-def dropped(dropout: Dropout | None, name: str, values: Float[Array, "*T B F"]) -> Float[Array, "*T B F"]:
+def dropped(dropout: Dropout | None, name: str, values: Float[Array, "*T B H"]) -> Float[Array, "*T B H"]:
     """Applies ``dropout`` where there is one: in training, at a rate above 0."""
     return values if dropout is None else dropout(name, values)

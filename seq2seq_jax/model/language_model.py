@@ -10,12 +10,11 @@ from seq2seq_jax.arrays import Ids, Logits, StepLogits
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import TextBatch
 from seq2seq_jax.model.embedding import Embedding
-from seq2seq_jax.model.keys import Dropout, dropped, named
+from seq2seq_jax.model.keys import Dropout, named
 from seq2seq_jax.model.loss import Loss, cross_entropy
 from seq2seq_jax.model.output import Output
-from seq2seq_jax.model.recurrent import LSTM, LSTMState, zero_state
-
-Carry = tuple[LSTMState, ...]
+from seq2seq_jax.model.recurrent import LSTMState
+from seq2seq_jax.model.stack import LSTMStack, States
 
 
 class LanguageModel(nnx.Module):
@@ -25,30 +24,24 @@ class LanguageModel(nnx.Module):
         """Builds ``config.decoder_layers`` layers over a vocabulary of the given size."""
         embedding_dim = config.target_embedding_dim or config.embedding_dim
         self.target_embedding = Embedding(vocabulary_size, embedding_dim, named(key, "target_embedding"))
-        widths = [embedding_dim] + [config.hidden_dim] * (config.decoder_layers - 1)
-        self.layers = nnx.List([LSTM(width, config.hidden_dim, named(key, f"layer{i}")) for i, width in enumerate(widths)])
+        self.stack = LSTMStack(embedding_dim, config.hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
         self.output = Output(config.hidden_dim, vocabulary_size, embedding_dim if config.tie_output else None, named(key, "output"))
 
-    def start(self, rows: int) -> Carry:
+    def start(self, rows: int) -> States:
         """Returns the state before the first unit."""
-        return tuple(zero_state(rows, layer.hidden_dim) for layer in self.layers)
+        return self.stack.start(rows)
 
-    def decode(self, carry: Carry, inputs: Ids, dropout: Dropout | None = None) -> tuple[Carry, Logits]:
+    def decode(self, carry: States, inputs: Ids, dropout: Dropout | None = None) -> tuple[States, Logits]:
         """Reads a segment and returns the carried state and the logits after each unit."""
-        outputs, carried = jnp.zeros(()), []
-        for i, (lstm, initial) in enumerate(zip(self.layers, carry, strict=True)):
-            read = lstm.lookup(self.target_embedding, inputs.T) if i == 0 else lstm.preactivations(outputs)
-            outputs, final = lstm(read, initial)
-            outputs = dropped(dropout, f"layer{i}", outputs)
-            carried.append(final)
-        return tuple(carried), self.output(outputs.swapaxes(0, 1), self.target_embedding)
+        outputs, carry = self.stack(self.stack.first.lookup(self.target_embedding, inputs.T), carry, dropout)
+        return carry, self.output(outputs.swapaxes(0, 1), self.target_embedding)
 
-    def step(self, carry: Carry, ids: Int[Array, "B"]) -> tuple[Carry, StepLogits]:
+    def step(self, carry: States, ids: Int[Array, "B"]) -> tuple[States, StepLogits]:
         """Reads one unit a row and returns the logits of the next."""
         carry, logits = self.decode(carry, ids[:, None])
         return carry, logits[:, 0]
 
-    def loss(self, batch: TextBatch, carry: Carry, dropout: Dropout | None, label_smoothing: float) -> tuple[Loss, Carry]:
+    def loss(self, batch: TextBatch, carry: States, dropout: Dropout | None, label_smoothing: float) -> tuple[Loss, States]:
         """Returns the loss sums of a segment and the state to start the next one from."""
         kept = jnp.where(batch.fresh, 0.0, 1.0)[:, None]
         carry = tuple(LSTMState(state.hidden * kept, state.cell * kept) for state in carry)

@@ -23,6 +23,7 @@ Time is the leading axis, so that each step reads contiguous memory.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -51,6 +52,7 @@ class Lookup(NamedTuple):
 
 
 Inputs = Float[Array, "T B G"] | Lookup
+Reader = Callable[[Int[Array, "T B"]], Inputs]
 
 
 def zero_state(batch: int, hidden_dim: int, dtype: jnp.dtype | type = jnp.float32) -> LSTMState:
@@ -62,23 +64,30 @@ def _sigmoid(x: Array) -> Array:
     return 0.5 * jnp.tanh(0.5 * x) + 0.5  # one tanh: faster on CPU than the logistic function, equal to rounding
 
 
-def _preactivations(inputs: Inputs, step: Array) -> Array:
-    """Returns x_t, where ``step`` is the scan's slice of the inputs: the values themselves or row numbers."""
-    return inputs.table[step] if isinstance(inputs, Lookup) else step
+def materialised(inputs: Inputs) -> Float[Array, "T B G"]:
+    """Returns the pre-activations as one array, also where they are given as a lookup."""
+    return inputs.table[inputs.ids] if isinstance(inputs, Lookup) else inputs
 
 
-def _forward(inputs: Inputs, kernel: Array, initial: LSTMState, mask: Array | None, reverse: bool):
+def _cell(z, cell_before):
+    """Returns h and c after one step, and the gates, from all pre-activations and the cell before."""
+    z_i, z_f, z_g, z_o = jnp.split(z, 4, axis=-1)
+    i, f, g, o = _sigmoid(z_i), _sigmoid(z_f), jnp.tanh(z_g), _sigmoid(z_o)
+    cell = f * cell_before + i * g
+    return o * jnp.tanh(cell), cell, (i, f, g, o)
+
+
+def _forward(inputs, kernel, initial, mask, reverse):
+    """Returns the final state and, stacked over the steps, h, c and the gates."""
+
     def body(state, scanned):
         step, keep = scanned
-        z = _preactivations(inputs, step) + state.hidden @ kernel
-        z_i, z_f, z_g, z_o = jnp.split(z, 4, axis=-1)
-        i, f, g, o = _sigmoid(z_i), _sigmoid(z_f), jnp.tanh(z_g), _sigmoid(z_o)
-        cell = f * state.cell + i * g
-        hidden = o * jnp.tanh(cell)
+        x = inputs.table[step] if isinstance(inputs, Lookup) else step
+        hidden, cell, gates = _cell(x + state.hidden @ kernel, state.cell)
         if keep is not None:
             hidden = jnp.where(keep[:, None], hidden, state.hidden)
             cell = jnp.where(keep[:, None], cell, state.cell)
-        return LSTMState(hidden, cell), (hidden, cell, i, f, g, o)
+        return LSTMState(hidden, cell), (hidden, cell, *gates)
 
     steps = inputs.ids if isinstance(inputs, Lookup) else inputs
     final, stacked = lax.scan(body, initial, (steps, mask), reverse=reverse)
@@ -170,15 +179,20 @@ class LSTM(nnx.Module):
         """Returns what the inputs contribute to the gates."""
         return inputs @ self.input_kernel[...] + self.bias[...]
 
-    def lookup(self, embedding: Embedding, ids: Int[Array, "T B"]) -> Inputs:
-        """Returns what the symbols ``ids`` contribute to the gates.
+    def reader(self, embedding: Embedding, reads: int) -> Reader:
+        """Returns the function from symbols to what they contribute to the gates, for reading ``reads`` symbols in all.
 
         A lookup and then a projection is a lookup: (E W)[ids] = E[ids] W. Where the table has fewer rows than there
         are symbols to read, it is projected once, and the layer then costs the same whatever the embedding size is.
         """
-        if embedding.vocabulary_size <= ids.size:
-            return Lookup(self.preactivations(embedding.table[...]), ids)
-        return self.preactivations(embedding(ids))
+        if embedding.vocabulary_size > reads:
+            return lambda ids: self.preactivations(embedding(ids))
+        table = self.preactivations(embedding.table[...])
+        return lambda ids: Lookup(table, ids)
+
+    def lookup(self, embedding: Embedding, ids: Int[Array, "T B"]) -> Inputs:
+        """Returns what the symbols ``ids``, all that are read, contribute to the gates."""
+        return self.reader(embedding, ids.size)(ids)
 
     def __call__(
         self, inputs: Inputs, initial: LSTMState, mask: Bool[Array, "T B"] | None = None, reverse: bool = False
@@ -187,6 +201,6 @@ class LSTM(nnx.Module):
         return lstm(inputs, self.recurrent_kernel[...], initial, mask, reverse)
 
     def step(self, preactivations: Float[Array, "B G"], state: LSTMState) -> LSTMState:
-        """Advances the state by one step."""
-        _, final = lstm(preactivations[None], self.recurrent_kernel[...], state, None)
-        return final
+        """Advances the state by one step, for loops that have more in them than the layer; differentiated as it stands."""
+        hidden, cell, _ = _cell(preactivations + state.hidden @ self.recurrent_kernel[...], state.cell)
+        return LSTMState(hidden, cell)

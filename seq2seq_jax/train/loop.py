@@ -27,7 +27,7 @@ from seq2seq_jax.train.devices import Devices, choose_device_count
 from seq2seq_jax.train.evaluation import Evaluator, output_limit, start_carry
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.programs import programs
-from seq2seq_jax.train.progress import Reporter
+from seq2seq_jax.train.progress import Reporter, View
 from seq2seq_jax.train.run_directory import RunDirectory, absolute_paths, write_json
 from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
 
@@ -59,14 +59,16 @@ class Progress:
     tokens: float = 0.0
 
 
-def train(config: Config, workdir: str, varied: Mapping[str, Any] | None = None, title: str = "train", corpus: Corpus | None = None) -> dict[str, Any]:
+def train(
+    config: Config, workdir: str, varied: Mapping[str, Any] | None = None, view: View | None = None, corpus: Corpus | None = None
+) -> dict[str, Any]:
     """Trains the run in ``workdir`` to its end, from its last checkpoint where there is one.
 
     Args:
       config: what to train; already validated.
       workdir: the run directory.
       varied: the values that tell this run from the others of its sweep.
-      title: how progress names the run.
+      view: what shows the run's progress; None: stderr.
       corpus: the data, where it is loaded already.
 
     Returns:
@@ -78,13 +80,13 @@ def train(config: Config, workdir: str, varied: Mapping[str, Any] | None = None,
       Interrupted: a signal came and a checkpoint was written.
     """
     run = RunDirectory(pathlib.Path(workdir))
-    reporter = Reporter(title)
+    view = view or Reporter("train")
     with run.locked(), stop_signals() as stop:
         config = absolute_paths(config)
         varied = varied or {path: config_lib.get(config, path) for path in ("model.embedding_dim", "train.seed")}
         corpus = corpus or load_corpus(config)
         try:
-            return Trainer(config, run, corpus, reporter, stop).train(varied)
+            return Trainer(config, run, corpus, view, stop).train(varied)
         except (UserError, Interrupted):
             raise
         except Exception as error:
@@ -92,7 +94,7 @@ def train(config: Config, workdir: str, varied: Mapping[str, Any] | None = None,
             write_json(run.result_file, result_of("failed", config, varied, error=line))
             raise
         finally:
-            reporter.stop()
+            view.stop()
 
 
 class Stop:
@@ -120,9 +122,9 @@ def stop_signals() -> Iterator[Stop]:
 class Trainer:
     """One run from its first or last step to its end."""
 
-    def __init__(self, config: Config, run: RunDirectory, corpus: Corpus, reporter: Reporter, stop: Stop):
+    def __init__(self, config: Config, run: RunDirectory, corpus: Corpus, view: View, stop: Stop):
         """Makes batches, programs and evaluator, and writes or checks config.json."""
-        self.config, self.run, self.corpus, self.reporter, self.stop = config, run, corpus, reporter, stop
+        self.config, self.run, self.corpus, self.view, self.stop = config, run, corpus, view, stop
         self.metric = config_lib.metric_of(config)
         self.batches = training_batches(config, corpus)
         self.total = total_steps(config, self.batches.steps_per_epoch)
@@ -146,7 +148,7 @@ class Trainer:
         if finished is not None and finished["status"] == "finished" and (done == self.total or self._out_of_patience(progress)):
             return finished
         for note in self.corpus.notes:
-            self.reporter.note(note)
+            self.view.note(note)
         self.run.result_file.unlink(missing_ok=True)
         self.log = MetricsLog(self.run.path, done)
         try:
@@ -160,12 +162,12 @@ class Trainer:
         params = initial_params(self.config.model, self.vocabulary_sizes, key)
         carry = start_carry(self.programs.structure, params, self.config.train.batch_size)
         initial = TrainState.initial(self.config.train, params, make_optimizer(self.config.train), carry)
-        loaded = self.checkpoints.load_newest(initial, self.reporter.note)
+        loaded = self.checkpoints.load_newest(initial, self.view.note)
         if loaded is None:
             self.checkpoints.keep(())
             return initial, Progress()
         state, progress = loaded
-        self.reporter.note(f"going on from step {int(state.step)}")
+        self.view.note(f"going on from step {int(state.step)}")
         self.checkpoints.keep([step for step in self.checkpoints.steps() if step <= state.step])
         return state, Progress(**progress)
 
@@ -175,7 +177,7 @@ class Trainer:
     def _run(self, state: TrainState, progress: Progress) -> TrainState:
         """Updates until the last step, lost patience, or a signal."""
         step, seed = int(state.step), self.config.train.seed
-        self.reporter.start(step, self.total)
+        self.view.start(step, self.total)
         metric_text = ""
         since = time.monotonic()
         while step < self.total and not self._out_of_patience(progress):
@@ -193,7 +195,7 @@ class Trainer:
                 since = time.monotonic()
             if self.stop.requested and step < self.total:
                 raise Interrupted(f"stopped at step {step}; the same command goes on from there")
-        self.reporter.stop()
+        self.view.stop()
         return state
 
     def _log_window(self, state: TrainState, step: int, since: float, progress: Progress, metric_text: str, reset: bool) -> TrainState:
@@ -210,7 +212,7 @@ class Trainer:
         speed = progress.tokens / progress.train_seconds
         values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": progress.train_seconds}
         self.log.write(step, "train", values)
-        self.reporter.update(step, loss, speed, metric_text)
+        self.view.update(step, loss, speed, metric_text)
         return dataclasses.replace(state, window=Window.empty())
 
     def _evaluate(self, state: TrainState, step: int, progress: Progress) -> bool:

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 SECONDS_BETWEEN_LINES = 5.0
+
+
+class View(Protocol):
+    """What shows the course of a run: ``Reporter`` for one alone, a part of the sweep's view for a member."""
+
+    def note(self, text: str) -> None:
+        """Shows one line that stays."""
+
+    def start(self, done: int, total: int) -> None:
+        """Begins to show a run of ``total`` updates, of which ``done`` are made."""
+
+    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
+        """Shows where the run stands: loss in nats a token, speed, and the last dev metric."""
+
+    def stop(self) -> None:
+        """Ends what is live."""
 
 
 class Reporter:

@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""Trains recurrent sequence models, sweeps the size of their embedding, and says which size to take.
+
+Verbs: train, sweep, compare, evaluate, translate, sample. `launch.py VERB --help` shows the flags and an example.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from absl import flags
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config, Experiment, UserError
+
+DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
+
+
+class Verb(NamedTuple):
+    """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its room."""
+
+    summary: str
+    example: str
+    define: Callable[[flags.FlagValues], None]
+    run: Callable[[flags.FlagValues], int]
+
+
+def _define_workdir(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("workdir", None, "directory of the run or sweep", flag_values=values)
+
+
+def _define_workdirs(values: flags.FlagValues) -> None:
+    flags.DEFINE_multi_string("workdir", [], "directory of a run or sweep; repeat it for several", flag_values=values)
+
+
+def _define_config(values: flags.FlagValues) -> None:
+    _define_workdir(values)
+    flags.DEFINE_string("config", None, "experiment file, such as experiments/pronunciation.py", flag_values=values)
+    for path, field in config_lib.fields().items():
+        flags.DEFINE_string(f"config.{path}", None, field.doc, flag_values=values)
+
+
+def _define_sweep(values: flags.FlagValues) -> None:
+    _define_config(values)
+    flags.DEFINE_string("embedding_dims", None, "sizes to compare, such as 4,16,64", flag_values=values)
+    flags.DEFINE_string("seeds", None, "seeds of each size, such as 0,1,2 or 0..4", flag_values=values)
+    flags.DEFINE_multi_string("axis", [], "a further axis, such as model.hidden_dim=128,256; repeat it for several", flag_values=values)
+    flags.DEFINE_enum("executor", "auto", ["auto", "serial", "processes"], "how members are carried out", flag_values=values)
+    flags.DEFINE_integer("jobs", None, "processes at a time; default: one for each core", lower_bound=1, flag_values=values)
+    flags.DEFINE_bool("retry_failed", False, "train failed members again", flag_values=values)
+    flags.DEFINE_integer("max_failures", None, "failures after which no further member is begun", lower_bound=1, flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "print the members and train nothing", flag_values=values)
+    flags.DEFINE_float("tolerance", None, "difference too small to matter, in the metric's unit", lower_bound=0, flag_values=values)
+
+
+def _define_compare(values: flags.FlagValues) -> None:
+    _define_workdirs(values)
+    flags.DEFINE_enum("format", "table", ["table", "json", "csv"], "what is printed", flag_values=values)
+    flags.DEFINE_float("tolerance", None, "difference too small to matter, in the metric's unit", lower_bound=0, flag_values=values)
+    flags.DEFINE_bool("noise_floor", False, "also show the spread over seeds and what it hides", flag_values=values)
+    flags.DEFINE_string("figures", None, "folder to write the report's pictures to, as SVG", flag_values=values)
+
+
+def _define_evaluate(values: flags.FlagValues) -> None:
+    _define_workdir(values)
+    flags.DEFINE_enum("split", "dev", ["dev", "test"], "which split of the run's data is scored", flag_values=values)
+    flags.DEFINE_string("data", None, "a file to score instead, in the form of the run's data", flag_values=values)
+
+
+def _define_sample(values: flags.FlagValues) -> None:
+    _define_workdir(values)
+    flags.DEFINE_string("prompt", "", "text to go on from", flag_values=values)
+    flags.DEFINE_integer("length", 500, "units to draw", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("temperature", 1.0, "divides the logits: below 1 is safer; 0 takes the most probable", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer("top_k", None, "draw from so many of the most probable units", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("top_p", None, "draw from the fewest units with this probability", 0.0, 1.0, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "the same seed gives the same text", lower_bound=0, flag_values=values)
+
+
+def _experiment(values: flags.FlagValues) -> tuple[Experiment, Config]:
+    """Returns the experiment and its configuration with the flags' overrides. Raises UserError."""
+    if values.config is None:
+        raise UserError("--config: expected an experiment file such as --config=experiments/pronunciation.py")
+    experiment = config_lib.load_experiment(values.config)
+    given = [(path, values[f"config.{path}"].value) for path in config_lib.fields() if values[f"config.{path}"].value is not None]
+    return experiment, config_lib.override(experiment.config, given)
+
+
+def _train(values: flags.FlagValues) -> int:
+    _, config = _experiment(values)
+    config_lib.validate(config)
+    from seq2seq_jax.train.loop import train
+    from seq2seq_jax.train.runtime import prepare
+
+    prepare()
+    result = train(config, values.workdir)
+    print(json.dumps(result, ensure_ascii=False, indent=2))
+    return DONE
+
+
+def _sweep(values: flags.FlagValues) -> int:
+    experiment, config = _experiment(values)
+    from seq2seq_jax.sweep import grid
+    from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
+
+    given = [grid.parse_axis(text) for text in values.axis]
+    for flag, path in (("embedding_dims", "model.embedding_dim"), ("seeds", "train.seed")):
+        if values[flag].value is not None:
+            given.append((path, grid.parse_values(f"--{flag}={values[flag].value}", path, values[flag].value)))
+    axes = grid.make_axes(experiment.sweep, given)
+    for path in axes:
+        if values[f"config.{path}"].value is not None:
+            raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or --embedding_dims, --seeds")
+    members = plan(config, axes, values.workdir)
+    if values.dry_run:
+        for member in members:
+            print(f"{member.name}\t{'done' if is_done(values.workdir, member, values.retry_failed) else 'to train'}")
+        return DONE
+    options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures)
+    run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]))
+    return _print_answer(values.workdir, values.tolerance)
+
+
+def _print_answer(workdir: str, tolerance: float | None) -> int:
+    """Prints the comparison, some outputs of the recommended size, and where everything lies."""
+    from seq2seq_jax.compare import main as compare
+    from seq2seq_jax.compare.comparison import compare_sweeps
+    from seq2seq_jax.compare.examples import print_examples
+    from seq2seq_jax.compare.results import read_sweep
+
+    compare.run([workdir], "table", tolerance)
+    sweep = read_sweep(workdir)
+    comparison = compare_sweeps([sweep], tolerance)
+    for part in comparison.get("comparisons", [comparison]):
+        print_examples(sweep, part, 5)
+    print(f"\nruns, checkpoints and report.html lie in {workdir}")
+    return ERROR if sweep.failures else DONE
+
+
+def _compare(values: flags.FlagValues) -> int:
+    from seq2seq_jax.compare import main as compare
+
+    return compare.run(values.workdir, values.format, values.tolerance)
+
+
+def _evaluate(values: flags.FlagValues) -> int:
+    from seq2seq_jax.train.inference import evaluate
+    from seq2seq_jax.train.runtime import prepare
+
+    prepare()
+    print(json.dumps(evaluate(values.workdir, values.split, values.data), ensure_ascii=False))
+    return DONE
+
+
+def _translate(values: flags.FlagValues) -> int:
+    from seq2seq_jax.train.inference import translate
+    from seq2seq_jax.train.runtime import prepare
+
+    prepare()
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input: byte {error.start} is not UTF-8; expected UTF-8 text, one source a line") from error
+    lines = text.removesuffix("\n").split("\n") if text else []
+    for output in translate(values.workdir, [line.removesuffix("\r") for line in lines]):
+        print(output)
+    return DONE
+
+
+def _sample(values: flags.FlagValues) -> int:
+    from seq2seq_jax.train.inference import sample_text
+    from seq2seq_jax.train.runtime import prepare
+
+    prepare()
+    pieces = sample_text(values.workdir, values.prompt, values.length, values.temperature, values.seed, values.top_k, values.top_p)
+    for i, piece in enumerate(pieces):
+        print((values.prompt if i == 0 else "") + piece, end="", flush=True)
+    print()
+    return DONE
+
+
+VERBS = {
+    "train": Verb(
+        "trains one run, or goes on with it",
+        "train --config=experiments/pronunciation.py --workdir=runs/a --config.model.embedding_dim=32",
+        _define_config,
+        _train,
+    ),
+    "sweep": Verb(
+        "trains every size with every seed, then compares",
+        "sweep --config=experiments/pronunciation.py --workdir=runs/s --embedding_dims=4,16,64,256 --seeds=0,1,2",
+        _define_sweep,
+        _sweep,
+    ),
+    "compare": Verb("says which size to take, how sure that is and what it costs", "compare --workdir=runs/s", _define_compare, _compare),
+    "evaluate": Verb(
+        "scores a run's best checkpoint and prints one JSON object", "evaluate --workdir=runs/a --split=test", _define_evaluate, _evaluate
+    ),
+    "translate": Verb(
+        "translates standard input, one answer a line", "translate --workdir=runs/a < words.txt > out.txt", _define_workdirs, _translate
+    ),
+    "sample": Verb(
+        "writes text with a language model",
+        "sample --workdir=runs/b --prompt='ROMEO:' --length=500 --temperature=0.8 --seed=0",
+        _define_sample,
+        _sample,
+    ),
+}
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    rows = [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()]
+    return "\n".join([__doc__ or "", *rows, "", "For example: launch.py sweep --config=experiments/pronunciation.py --workdir=runs/s"])
+
+
+def _help(name: str, verb: Verb, values: flags.FlagValues) -> str:
+    lines = [f"launch.py {name}: {verb.summary}", "", f"For example: launch.py {verb.example}", ""]
+    for flag in values.get_flags_for_module(sys.argv[0]) or [values[key] for key in sorted(values)]:
+        default = "" if flag.default in (None, [], "") else f" (default: {flag.default})"
+        lines += textwrap.wrap(f"--{flag.name}  {flag.help}{default}", 118, initial_indent="  ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
+    """Reads a verb's flags. Raises UserError for unknown or unreadable ones, and for a missing workdir."""
+    values = flags.FlagValues()
+    verb.define(values)
+    if "--help" in arguments or "-h" in arguments:
+        print(_help(name, verb, values))
+        sys.exit(DONE)
+    try:
+        rest = values([name, *arguments])[1:]
+    except flags.Error as error:
+        raise UserError(" ".join(str(error).split())) from error
+    if rest:
+        raise UserError(f"{rest[0]}: launch.py {name} takes flags only, such as --workdir=runs/a")
+    if not values.workdir:
+        raise UserError(f"--workdir: launch.py {name} needs it; expected a directory such as --workdir=runs/a")
+    return values
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs a verb and turns what went wrong into an exit code and one line."""
+    name, *arguments = argv[1:] or ["--help"]
+    if name in ("--help", "-h", "help"):
+        print(_overview())
+        return DONE
+    try:
+        if name not in VERBS:
+            raise UserError(f"{name}: expected one of {', '.join(VERBS)}; launch.py --help explains them")
+        return VERBS[name].run(_parse(name, VERBS[name], arguments))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        if type(error).__name__ == "Interrupted":
+            print(f"stopped: {error}", file=sys.stderr)
+            return STOPPED
+        if type(error).__name__ == "TrainingFailed":
+            print(f"failed: {error}", file=sys.stderr)
+            return ERROR
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,34 @@
+"""Example outputs of the recommended size, below the table of a sweep."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from seq2seq_jax.compare.results import Run, Sweep
+
+
+def recommended_run(sweep: Sweep, part: dict[str, Any]) -> Run | None:
+    """Returns the run of the recommended size with the lowest seed, or None where nothing is recommended."""
+    dim, setting = part["recommendation"]["embedding_dim"], part["sizes"][0]["setting"] if part["sizes"] else {}
+    found = [run for run in sweep.runs if (run.member.size, run.member.table, run.member.setting) == (dim, "learned", setting)]
+    return min(found, key=lambda run: run.member.seed, default=None)
+
+
+def print_examples(sweep: Sweep, part: dict[str, Any], count: int, file: TextIO | None = None) -> None:
+    """Prints ``count`` held-out sources with output and right answers, spread over what the run has kept."""
+    run = recommended_run(sweep, part)
+    path = run.directory / "samples.jsonl" if run else None
+    if run is None or path is None or not path.exists():
+        return
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    table = Table("held-out source", "output", "right answers", title=f"What {run.directory.name} answers", title_justify="left", box=None)
+    for row in rows[:: max(1, len(rows) // count)][:count]:
+        table.add_row(row["source"], row["output"], " | ".join(row["references"]))
+    console = Console(file=file or sys.stdout, markup=False, highlight=False)
+    console.print()
+    console.print(table, markup=False)

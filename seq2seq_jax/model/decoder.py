@@ -1,0 +1,109 @@
+"""The decoder: recurrent layers over target symbols, their look at the source, and the vector that the output is read from.
+
+Two paths give the same numbers. Where a step needs nothing of the attention of the step before, the layers run over all
+steps first and the attention looks for all of them at once. With input feeding everything runs step by step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Key
+
+from seq2seq_jax.arrays import Hidden
+from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.model.attention import Attention, Memory
+from seq2seq_jax.model.embedding import reader_kernel
+from seq2seq_jax.model.keys import Dropout, dropped, named
+from seq2seq_jax.model.recurrent import Inputs, LSTMState, materialised
+from seq2seq_jax.model.stack import LSTMStack, States
+
+Vectors = Float[Array, "B T H"]
+Weights = Float[Array, "B T S"]
+
+
+class DecoderState(NamedTuple):
+    """What decoding carries from symbol to symbol, a row for each hypothesis.
+
+    Attributes:
+      layers: of the recurrent layers.
+      fed: the attentional vector of the step before, where it is fed into the next.
+    """
+
+    layers: States
+    fed: Hidden | None
+
+
+class Decoder(nnx.Module):
+    """Recurrent layers with attention (Luong et al. 2015, section 3) or without (Sutskever et al. 2014)."""
+
+    def __init__(self, config: ModelConfig, input_dim: int, memory_dim: int, key: Key[Array, ""]):
+        """Builds ``config.decoder_layers`` layers, the first of which reads ``input_dim`` features, over memories of width ``memory_dim``."""
+        hidden_dim = config.hidden_dim
+        self.stack = LSTMStack(input_dim, hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
+        bridges = [named(key, f"bridge{i}") for i in range(config.decoder_layers)]
+        self.bridges = nnx.List([nnx.Param(reader_kernel(bridge, memory_dim, 2 * hidden_dim)) for bridge in bridges])
+        self.attention = None
+        if config.attention != "none":
+            self.attention = Attention(config.attention, memory_dim, hidden_dim, named(key, "attention"))
+            self.combine_kernel = nnx.Param(reader_kernel(named(key, "combine_kernel"), memory_dim + hidden_dim, hidden_dim))
+        self.input_feeding = config.input_feeding
+        if config.input_feeding:
+            self.feed_kernel = nnx.Param(reader_kernel(named(key, "feed_kernel"), hidden_dim, 4 * hidden_dim))
+
+    def start(self, last: Float[Array, "B M"]) -> DecoderState:
+        """Returns the state before the first symbol: of each layer a projection of the encoder's last state."""
+        layers = []
+        for bridge in self.bridges:
+            hidden, cell = jnp.split(last @ bridge[...], 2, axis=-1)
+            layers.append(LSTMState(jnp.tanh(hidden), cell))
+        return DecoderState(tuple(layers), jnp.zeros_like(layers[0].hidden) if self.input_feeding else None)
+
+    def __call__(
+        self, inputs: Inputs, state: DecoderState, memory: Memory | None, dropout: Dropout | None = None
+    ) -> tuple[Vectors, Weights | None, DecoderState]:
+        """Reads symbols and returns, after each, the vector that the output is read from.
+
+        Args:
+          inputs: pre-activations of the first layer.
+          state: before the first of the symbols.
+          memory: of the sources; its rows may be fewer, each then serving as many successive hypotheses.
+          dropout: of layers' outputs and of the vectors.
+
+        Returns:
+          The vectors, the weights of the attention (None without), and the state after the last symbol.
+        """
+        if self.input_feeding:
+            return self._step_by_step(materialised(inputs), state, memory, dropout)
+        hidden, layers = self.stack(inputs, state.layers, dropout)
+        vectors, weights = self._attend(hidden.swapaxes(0, 1), memory)
+        if memory is not None:
+            vectors = dropped(dropout, "vector", vectors.swapaxes(0, 1)).swapaxes(0, 1)
+        return vectors, weights, DecoderState(layers, None)
+
+    def _step_by_step(self, inputs, state, memory, dropout):
+        """Feeds the vector of each step into the next one's first layer (Luong et al. 2015, section 3.3)."""
+        layer_scales = self.stack.dropout_scales(dropout)
+        vector_scale = None if dropout is None else dropout.scale("vector", state.fed.shape[-1])
+
+        def advance(state, preactivations):
+            preactivations = preactivations + state.fed @ self.feed_kernel[...]
+            hidden, layers = self.stack.step(preactivations, state.layers, layer_scales)
+            vectors, weights = self._attend(hidden[:, None], memory)
+            vector = vectors[:, 0] if vector_scale is None else vectors[:, 0] * vector_scale
+            return DecoderState(layers, vector), (vector, weights[:, 0])
+
+        state, (vectors, weights) = lax.scan(advance, state, inputs)
+        return vectors.swapaxes(0, 1), weights.swapaxes(0, 1), state
+
+    def _attend(self, hidden, memory):
+        """Returns the attentional vectors (Luong et al. 2015, eq. 5) and the weights; without memory the hidden states themselves."""
+        if memory is None:
+            return hidden, None
+        rows, steps, width = hidden.shape
+        context, weights = self.attention(hidden.reshape(memory.values.shape[0], -1, width), memory)
+        both = jnp.concatenate([context.reshape(rows, steps, -1), hidden], axis=-1)
+        return jnp.tanh(both @ self.combine_kernel[...]), weights.reshape(rows, steps, -1)

@@ -1,0 +1,212 @@
+"""How members are carried out: in turn in this process, or side by side in processes that share the cores.
+
+Processes are kept from member to member, so each loads JAX and compiles once. One that dies takes only its
+member with it: the member is reported as failed and a new process takes the next one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import multiprocessing
+import os
+import pathlib
+import signal
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from seq2seq_jax.config import Config, DataConfig, Kind, ModelConfig, UserError
+from seq2seq_jax.data.corpus import Corpus, load_corpus
+from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train.artifacts import result_of
+from seq2seq_jax.train.loop import Interrupted, stop_signals, train
+from seq2seq_jax.train.progress import View
+from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.runtime import prepare
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a member ended: ``finished``, ``failed`` or ``interrupted``, and why where it failed."""
+
+    member: str
+    status: str
+    error: str | None = None
+
+
+def execute(
+    members: Sequence[Member], folder: pathlib.Path, executor: str, jobs: int | None, max_failures: int | None, view: SweepView
+) -> list[Outcome]:
+    """Trains members below ``folder``. Raises Interrupted when a signal came, after every running member has saved."""
+    jobs = min(jobs or len(os.sched_getaffinity(0)), len(members))
+    if executor == "serial" or (executor == "auto" and (jobs < 2 or _accelerated())):
+        return _execute_serially(members, folder, max_failures, view)
+    return _Pool(folder, jobs, view).run(list(members), max_failures)
+
+
+def _accelerated() -> bool:
+    import jax
+
+    return jax.default_backend() != "cpu"
+
+
+def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
+    """Trains one member; whatever goes wrong with it becomes its outcome."""
+    try:
+        corpus = _corpus(member.config.data, member.config.model.kind)
+        train(member.config, str(folder / member.name), member.varied, view, corpus)
+    except Interrupted as stopped:
+        return Outcome(member.name, "interrupted", str(stopped))
+    except UserError as error:
+        _write_failure(folder, member, str(error))
+        return Outcome(member.name, "failed", str(error))
+    except Exception as error:  # the others go on; the result file has its line already
+        return Outcome(member.name, "failed", " ".join(f"{type(error).__name__}: {error}".split()))
+    return Outcome(member.name, "finished")
+
+
+@functools.lru_cache(maxsize=1)
+def _corpus(data: DataConfig, kind: Kind) -> Corpus:
+    """Loads the data that members share once."""
+    return load_corpus(Config(data=data, model=ModelConfig(kind=kind)))
+
+
+def _write_failure(folder: pathlib.Path, member: Member, error: str) -> None:
+    run = RunDirectory(folder / member.name)
+    if run.path.is_dir() and run.result() is None:
+        write_json(run.result_file, result_of("failed", member.config, member.varied, error=error))
+
+
+def _enough(outcomes: Sequence[Outcome], max_failures: int | None) -> bool:
+    return max_failures is not None and sum(outcome.status == "failed" for outcome in outcomes) >= max_failures
+
+
+def _execute_serially(members: Sequence[Member], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:
+    prepare()
+    outcomes: list[Outcome] = []
+    for member in members:
+        if _enough(outcomes, max_failures):
+            break
+        outcomes.append(train_member(member, folder, view.member(member.name)))
+        view.ended(member.name, outcomes[-1].status, outcomes[-1].error)
+        if outcomes[-1].status == "interrupted":
+            raise Interrupted("the sweep is stopped; the same command completes it")
+    return outcomes
+
+
+class _PipeView:
+    """Sends what a member shows to the process that draws it."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+
+    def note(self, text: str) -> None:
+        self._connection.send(("note", (text,)))
+
+    def start(self, done: int, total: int) -> None:
+        self._connection.send(("start", (done, total)))
+
+    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
+        self._connection.send(("update", (step, loss, tokens_per_second, metric)))
+
+    def stop(self) -> None:
+        pass
+
+
+def _work(connection: Connection, folder: pathlib.Path, cores: set[int]) -> None:
+    """Trains the members that come through the pipe, until None comes."""
+    os.sched_setaffinity(0, cores)  # before JAX counts the cores
+    prepare()
+    with stop_signals() as stop:
+        while (member := connection.recv()) is not None:
+            if stop.requested:
+                outcome = Outcome(member.name, "interrupted", None)
+            else:
+                outcome = train_member(member, folder, _PipeView(connection))
+            connection.send(("ended", outcome))
+
+
+@dataclasses.dataclass
+class _Worker:
+    process: Any
+    connection: Connection
+    cores: set[int]
+    member: Member | None = None
+
+
+class _Pool:
+    """Worker processes, each with its share of the cores and at most one member at a time."""
+
+    def __init__(self, folder: pathlib.Path, jobs: int, view: SweepView):
+        self._folder, self._view = folder, view
+        cores = sorted(os.sched_getaffinity(0))
+        self._shares = [set(cores[i::jobs]) or {cores[i % len(cores)]} for i in range(jobs)]
+        self._context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
+
+    def run(self, waiting: list[Member], max_failures: int | None) -> list[Outcome]:
+        """Trains all members and returns their outcomes. Raises Interrupted."""
+        outcomes: list[Outcome] = []
+        with stop_signals() as stop:
+            workers = [self._spawn(cores) for cores in self._shares]
+            told = False
+            while True:
+                if stop.requested and not told:
+                    told = True
+                    for worker in workers:
+                        os.kill(worker.process.pid, signal.SIGTERM)
+                begins = not (stop.requested or _enough(outcomes, max_failures))
+                for worker in workers:
+                    if worker.member is None and waiting and begins:
+                        worker.member = waiting.pop(0)
+                        worker.connection.send(worker.member)
+                busy = [worker for worker in workers if worker.member is not None]
+                if not busy:
+                    break
+                for ready in wait([worker.connection for worker in busy], timeout=0.5):
+                    worker = next(worker for worker in busy if worker.connection is ready)
+                    outcome = self._receive(worker)
+                    if outcome is not None:
+                        outcomes.append(outcome)
+                        self._view.ended(outcome.member, outcome.status, outcome.error)
+                workers = [worker if worker.process.is_alive() else self._replace(worker) for worker in workers]
+            self._dismiss(workers)
+        if stop.requested:
+            raise Interrupted("the sweep is stopped; the same command completes it")
+        return outcomes
+
+    def _spawn(self, cores: set[int]) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self._folder, cores), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours, cores)
+
+    def _receive(self, worker: _Worker) -> Outcome | None:
+        """Reads one message; a closed pipe means that the process died with its member."""
+        member = worker.member
+        assert member is not None  # only busy workers are read
+        try:
+            kind, content = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            worker.process.join()
+            error = f"its process ended with exit code {worker.process.exitcode} (-9: killed, often for lack of memory)"
+            _write_failure(self._folder, member, error)
+            worker.member = None
+            return Outcome(member.name, "failed", error)
+        if kind == "ended":
+            worker.member = None
+            return content
+        getattr(self._view.member(member.name), kind)(*content)
+        return None
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        """Starts a process in the place of one that died; a member it still had is read from its closed pipe first."""
+        return worker if worker.member is not None else self._spawn(worker.cores)
+
+    def _dismiss(self, workers: list[_Worker]) -> None:
+        for worker in workers:
+            worker.connection.send(None)
+        for worker in workers:
+            worker.process.join()

@@ -1,0 +1,85 @@
+"""The members of a sweep: every combination of the values of its axes. Pure; reads and writes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config, UserError
+
+Axes = dict[str, tuple[Any, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One run of a sweep.
+
+    Attributes:
+      varied: the values, by dotted path, that tell it from the others.
+      config: its configuration.
+    """
+
+    varied: dict[str, Any]
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """Its directory below the sweep's: what it varies, such as ``embedding_dim=16,seed=0``."""
+        values = ((path.split(".")[1], str(value)) for path, value in self.varied.items())
+        return ",".join(f"{name}={re.sub(r'[^A-Za-z0-9_.+-]', '_', value)}" for name, value in values)
+
+
+def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
+    """Turns ``4,16,64`` or ``0..4`` (4 included) into values of the field at ``path``.
+
+    Raises UserError, naming the flag as typed, for an unknown field, an unreadable value, a repeated one, or none.
+    """
+    parts = []
+    for part in text.split(","):
+        span = re.fullmatch(r"(\d+)\.\.(\d+)", part)
+        parts += map(str, range(int(span[1]), int(span[2]) + 1)) if span else [part]
+    if not parts:
+        raise UserError(f"{flag}: expected values such as 4,16,64 or 0..4, the first not above the last")
+    values = tuple(config_lib.parse(path, part, flag) for part in parts)
+    repeated = [value for i, value in enumerate(values) if value in values[:i]]
+    if repeated:
+        raise UserError(f"{flag}: {repeated[0]} stands there twice; expected distinct values")
+    return values
+
+
+def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
+    """Turns ``model.hidden_dim=128,256`` into a path and its values. Raises UserError."""
+    path, equals, values = text.partition("=")
+    if not equals or not values:
+        raise UserError(f"--axis={text}: expected field=value,value such as model.hidden_dim=128,256")
+    return path, parse_values(f"--axis={text}", path, values)
+
+
+def make_axes(experiment: Mapping[str, Sequence[Any]], given: Sequence[tuple[str, tuple[Any, ...]]]) -> Axes:
+    """Merges an experiment's axes with those given by flag, which replace theirs. Raises UserError for one given twice."""
+    paths = [path for path, _ in given]
+    for path in paths:
+        config_lib.field_of(path)
+        if paths.count(path) > 1:
+            raise UserError(f"{path}: this axis is given twice; expected each field in one flag")
+    return {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
+
+
+def make_members(base: Config, axes: Axes) -> list[Member]:
+    """Returns the members in the order of the axes, each validated. Raises UserError for a senseless or repeated member."""
+    members = []
+    for values in itertools.product(*axes.values()):
+        varied = dict(zip(axes, values, strict=True))
+        config = config_lib.replace(base, varied)
+        config_lib.validate(config)
+        members.append(Member(varied, config))
+    seen: dict[str, Member] = {}
+    for member in members:
+        if member.name in seen:
+            raise UserError(f"sweep: two members are both called {member.name}; expected distinct values")
+        seen[member.name] = member
+    return members

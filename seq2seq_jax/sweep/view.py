@@ -1,0 +1,103 @@
+"""What a person sees while a sweep runs: the members at work in a terminal, plain lines elsewhere. Both go to stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class SweepView:
+    """Shows all members; gives each a view of its own."""
+
+    def __init__(self, total: int, missing: Sequence[str]):
+        """Begins with ``missing`` members of ``total`` still to train."""
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._total, self._order = total, list(missing)
+        self._ended = total - len(missing)
+        self._notes: set[str] = set()
+        self._members: dict[str, _Member] = {}
+        self._live: Progress | None = None
+        self._started, self._share = time.monotonic(), {name: 0.0 for name in missing}
+        if missing:
+            self.line(f"{len(missing)} of {total} members to train" + (f", {self._ended} are done" if self._ended else ""))
+
+    def __enter__(self) -> SweepView:
+        if self._console.is_terminal and self._order:
+            columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
+            self._live = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console, transient=True)
+            self._live.start()
+            self._all = self._live.add_task("sweep", total=len(self._order), figures="members")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def line(self, text: str) -> None:
+        """Prints one line that stays."""
+        self._console.print(f"sweep: {text}", markup=False)
+
+    def member(self, name: str) -> _Member:
+        """Returns the view of one member."""
+        return self._members.setdefault(name, _Member(self, name, self._live))
+
+    def once(self, text: str) -> None:
+        """Prints a line that several members have to say, once."""
+        if text not in self._notes:
+            self._notes.add(text)
+            self.line(text)
+
+    def advanced(self, name: str, share: float) -> float:
+        """Notes the share of a member that is done and returns the seconds left for the whole sweep."""
+        self._share[name] = share
+        done = sum(self._share.values())
+        if self._live is not None:
+            self._live.update(self._all, completed=done)
+        return (len(self._share) - done) * (time.monotonic() - self._started) / max(done, 1e-6)
+
+    def ended(self, name: str, status: str, error: str | None) -> None:
+        """Prints how a member ended."""
+        self._ended += 1
+        self.advanced(name, 1.0)
+        view = self.member(name)
+        view.stop()
+        self.line(f"[{self._ended}/{self._total}] {name} {status}" + (f": {error}" if error else f", {view.last}" if view.last else ""))
+
+
+class _Member:
+    """One member: a bar of its own in a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, sweep: SweepView, name: str, live: Progress | None):
+        self._sweep, self._name, self._live = sweep, name, live
+        self._task = None
+        self._total, self._last_line = 1, time.monotonic()
+        self.last = ""
+
+    def note(self, text: str) -> None:
+        self._sweep.once(text)
+
+    def start(self, done: int, total: int) -> None:
+        self._total = total
+        if self._live is not None:
+            self._task = self._live.add_task(f"  {self._name}", total=total, completed=done, figures="compiling")
+
+    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
+        left = self._sweep.advanced(self._name, step / self._total)
+        figures = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {metric}"
+        self.last = metric
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, completed=step, figures=figures)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}  {left:.0f} s left for the sweep")
+
+    def stop(self) -> None:
+        if self._live is not None and self._task is not None:
+            self._live.remove_task(self._task)
+            self._task = None

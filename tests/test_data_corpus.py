@@ -1,0 +1,180 @@
+"""A run's data: what is held out, counted, dropped and checked again."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seq2seq_jax import config as configuration
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data import corpus, sources
+from seq2seq_jax.data.vocabulary import UNK
+
+
+def _config(tmp_path, kind="translator", **data):
+    values = {"model.kind": kind, **{f"data.{name}": value for name, value in data.items()}}
+    for side in ("train", "dev", "test"):
+        if side in data:
+            path = tmp_path / f"{side}.txt"
+            path.write_text(data[side], encoding="utf-8", newline="")
+            values[f"data.{side}"] = str(path)
+    return configuration.replace(configuration.Config(), values)
+
+
+def _load(config) -> Any:
+    return corpus.load_corpus(config)
+
+
+def _texts(ragged, vocabulary):
+    return [vocabulary.decode(row) for row in np.split(ragged.flat, np.cumsum(ragged.lengths)[:-1])]
+
+
+PAIRS = "".join(f"word{number % 150}\t{number} x\n" for number in range(300))
+
+
+def test_dev_and_test_are_cut_from_train_and_hold_all_answers_of_a_source(tmp_path):
+    loaded = _load(_config(tmp_path, train=PAIRS, dev_fraction=0.2, test_fraction=0.1, target_unit="word"))
+    trained = set(_texts(loaded.train.sources, loaded.vocabularies["source"]))
+    for split in (loaded.dev, loaded.test):
+        assert isinstance(split, corpus.PairSplit)
+        assert not trained & set(split.sources)
+        assert all(len(answers) == 2 for answers in split.targets)
+    assert loaded.train.distinct_sources + len(loaded.dev) + len(loaded.test) == 150
+    assert (len(loaded.train), set(loaded.sha256), loaded.notes) == (2 * loaded.train.distinct_sources, {"train"}, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("train",), {"train", "dev", "test"}),
+        (("train", "dev"), {"train", "dev"}),
+        (("train", "test"), {"train", "dev", "test"}),
+        (("train", "dev", "test"), {"train", "dev", "test"}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["translator", "language_model"])
+def test_only_what_is_missing_is_cut(tmp_path, given, expected, kind):
+    config = _config(tmp_path, kind, **dict.fromkeys(given, PAIRS), dev_fraction=0.2, test_fraction=0.2)
+    loaded = _load(config)
+    assert {split for split in ("train", "dev", "test") if getattr(loaded, split) is not None} == expected
+    assert set(loaded.sha256) == set(loaded.paths) == set(given)
+    if "test" in given:
+        assert len(loaded.test) == (150 if kind == "translator" else len(PAIRS))
+
+
+def test_a_share_of_0_gives_no_split(tmp_path):
+    loaded = _load(_config(tmp_path, train=PAIRS, dev_fraction=0.0, test_fraction=0.0))
+    assert (loaded.dev, loaded.test, len(loaded.train)) == (None, None, 300)
+
+
+def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
+    text = "ab\tx\nab\tx\n\tx\nab\t\nabcdef\tx\nab\tuvwxyz\nabc\ty\n"
+    loaded = _load(_config(tmp_path, train=text, dev=text + "q\tx\n", max_length=5))
+    assert (len(loaded.train), loaded.train.distinct_sources) == (3, 2)
+    assert loaded.notes == [
+        "train: 2 pairs with an empty source or target dropped.",
+        "train: 2 pairs longer than data.max_length=5 units dropped.",
+        "train: 1 exact repetitions of a pair kept.",
+        "dev: 4 of 5 sources are also in train.",
+        "dev: 1 of 5 sources have a unit that train has not.",
+    ]
+    assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abc", "q"], [["x", "", "uvwxyz"], ["x"], ["x"], ["y"], ["x"]])
+    with pytest.raises(UserError, match=r"data\.max_length=1: no training pair is left"):
+        _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", max_length=1))
+
+
+def test_the_loss_is_scored_against_the_first_answer(tmp_path):
+    loaded = _load(_config(tmp_path, train=PAIRS, dev="word1\t1 x\nword1\t2 x\n"))
+    source, target = corpus.encode_pairs(loaded.dev, loaded.vocabularies)
+    assert loaded.vocabularies["source"].decode(source.flat) == "word1"
+    assert loaded.vocabularies["target"].decode(target.flat) == "1 x"
+
+
+def test_vocabularies_come_from_the_training_side_alone(tmp_path):
+    loaded = _load(_config(tmp_path, train="ab\txy\n", dev="q\tz\n"))
+    assert sorted(loaded.vocabularies["source"].symbols[4:] + loaded.vocabularies["target"].symbols[4:]) == ["a", "b", "x", "y"]
+    text = _load(_config(tmp_path, "language_model", train="abab", dev="abq"))
+    assert set(text.vocabularies) == {"target"}
+    assert text.dev.ids.tolist()[-1] == UNK
+    assert text.notes == ["dev: 1 of 3 units are not in the training text."]
+
+
+def test_text_is_normalized_before_anything_else(tmp_path):
+    text = "e\u0301\t1\né\t2\n"
+    config = _config(tmp_path, train="a\tb\n", dev=text)
+    assert len(_load(config).dev) == 2
+    assert _load(configuration.replace(config, {"data.normalize_nfc": True})).dev == corpus.PairSplit(["é"], [["1", "2"]])
+
+
+def test_a_language_model_reads_any_file_as_one_text(tmp_path):
+    config = _config(tmp_path, "language_model", train=PAIRS, dev_fraction=0.1, test_fraction=0.1)
+    path = tmp_path / "a.src,a.tgt"
+    path.write_text(PAIRS)
+    loaded = _load(configuration.replace(config, {"data.train": str(path)}))
+    assert loaded.train.text + loaded.dev.text + loaded.test.text == PAIRS
+    assert loaded.vocabularies["target"].decode(loaded.train.ids) == loaded.train.text
+
+
+def test_a_list_of_lines_is_split_by_distinct_line(tmp_path):
+    text = "".join(f"name{number % 200}\n" for number in range(300)) + "\n"
+    loaded = _load(_config(tmp_path, "language_model", train=text, lines=True, dev_fraction=0.2, test_fraction=0.1))
+    lines = [line for split in (loaded.train, loaded.dev, loaded.test) for line in split.text.splitlines()]
+    assert sorted(lines) == sorted({f"name{number}" for number in range(200)})
+    assert [note.split(": ")[1] for note in loaded.notes] == ["1 empty lines dropped.", "100 repeated lines dropped."]
+
+
+@pytest.mark.parametrize("kind", ["translator", "language_model"])
+def test_a_split_is_read_again_and_a_changed_file_is_named(tmp_path, kind):
+    config = _config(tmp_path, kind, train=PAIRS, dev_fraction=0.2, test_fraction=0.1)
+    loaded = _load(config)
+    again = corpus.load_split(config, "test", vocabularies=loaded.vocabularies, recorded=loaded.sha256)
+    if isinstance(again, corpus.TextSplit):
+        assert again.text == loaded.test.text
+        np.testing.assert_array_equal(again.ids, loaded.test.ids)
+    else:
+        assert again == loaded.test
+    assert loaded.sha256 == {"train": hashlib.sha256(PAIRS.encode()).hexdigest()}
+    (tmp_path / "train.txt").write_text(PAIRS + "a\tb\n")
+    with pytest.raises(UserError, match=r"train\.txt: the content is not that of the run's train data"):
+        corpus.load_split(config, "test", vocabularies=loaded.vocabularies, recorded=loaded.sha256)
+
+
+def test_reading_a_split_touches_no_other_file(tmp_path):
+    config = _config(tmp_path, train=PAIRS, dev="word1\tx\n")
+    loaded = _load(config)
+    (tmp_path / "train.txt").unlink()
+    assert corpus.load_split(config, "dev", vocabularies=loaded.vocabularies, recorded=loaded.sha256) == loaded.dev
+    with pytest.raises(UserError, match="--split=test: the run's data has no test split"):
+        corpus.load_split(config, "test", vocabularies=loaded.vocabularies)
+
+
+def test_cutting_a_split_reads_the_training_file_only(tmp_path):
+    config = _config(tmp_path, train=PAIRS, test="word1\tx\n", dev_fraction=0.2)
+    loaded = _load(config)
+    (tmp_path / "test.txt").unlink()
+    assert corpus.load_split(config, "dev", vocabularies=loaded.vocabularies, recorded=loaded.sha256) == loaded.dev
+
+
+def test_another_file_is_scored_in_place_of_a_split(tmp_path):
+    config = _config(tmp_path, train=PAIRS)
+    loaded = _load(config)
+    other = tmp_path / "other.tsv"
+    other.write_text("new\t1\nnew\t2\n")
+    assert corpus.load_split(config, "dev", str(other), vocabularies=loaded.vocabularies) == corpus.PairSplit(["new"], [["1", "2"]])
+
+
+def test_paths_become_absolute(tmp_path, monkeypatch):
+    config = _config(tmp_path, train=PAIRS)
+    monkeypatch.chdir(tmp_path)
+    relative = configuration.replace(config, {"data.train": "train.txt", "data.dev": "a.src,a.tgt"})
+    found = sources.with_absolute_paths(relative).data
+    assert (found.train, found.dev, found.test) == (str(tmp_path / "train.txt"), f"{tmp_path}/a.src,{tmp_path}/a.tgt", None)
+
+
+def test_senseless_settings_are_named(tmp_path):
+    config = _config(tmp_path, train=PAIRS)
+    with pytest.raises(UserError, match=r"data\.train: the data set data\.name=cmudict brings its own files"):
+        _load(configuration.replace(config, {"data.name": "cmudict"}))
+    with pytest.raises(UserError, match=r"data\.train: expected a training file"):
+        _load(configuration.replace(config, {"data.train": None}))

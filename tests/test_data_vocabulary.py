@@ -1,0 +1,138 @@
+"""Vocabularies: text comes back as it went in, in any script; ids depend on the text alone; specials are never reached from text."""
+
+import random
+
+import numpy as np
+import pytest
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, split_words
+
+TEXTS = ["naïve cafe\u0301 <eos> 👩‍👩‍👧 日本語", "हिन्दी <pad> \u2028 cafe", "a a a b b <eos>"]
+UNITS = ("char", "byte", "word", "bpe")
+
+
+def _build(unit, texts=TEXTS, min_count=1):
+    return Vocabulary.build(texts, unit, min_count, bpe_size=300)
+
+
+def _random_texts(count):
+    rng = random.Random(0)
+    ranges = [(0, 0x80), (0x80, 0x800), (0x800, 0xD800), (0xE000, 0x10000), (0x10000, 0x110000)]
+    return ["".join(chr(rng.randrange(*rng.choice(ranges))) for _ in range(rng.randrange(0, 30))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("unit", ["byte", "bpe"])
+def test_any_unicode_text_comes_back_through_bytes_and_subwords(unit):
+    vocabulary = _build(unit)
+    for text in [*_random_texts(300), *TEXTS, "", " leading", "two  blanks\r\n", "\x00", "<eos><pad> <unk>"]:
+        ids = vocabulary.encode(text)
+        assert vocabulary.decode(ids) == text
+        assert all(UNK < row < len(vocabulary) for row in ids)
+        assert vocabulary.unknown(text) == []
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_training_text_comes_back(unit):
+    vocabulary = _build(unit)
+    for text in TEXTS:
+        expected = " ".join(text.split()) if unit == "word" else text
+        assert vocabulary.decode(vocabulary.encode(text)) == expected
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_specials_have_rows_0_to_3_that_no_text_reaches(unit):
+    vocabulary = _build(unit, [*TEXTS, *["<eos> <bos> <pad> <unk>"] * 50])
+    assert (PAD, BOS, EOS, UNK) == (0, 1, 2, 3)
+    assert tuple(vocabulary.symbols[:4]) == SPECIALS
+    for special in SPECIALS:
+        ids = vocabulary.encode(special)
+        assert min(ids) > UNK
+        assert vocabulary.decode([PAD, BOS, *ids, PAD, EOS, *ids]) == special
+    assert _build("word").symbols.count("<eos>") == 2
+    assert _build("word", ["a"]).encode("<eos> a <pad>") == [UNK, 4, UNK]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_decoding_stops_at_eos_and_takes_arrays(unit):
+    vocabulary = _build(unit)
+    ids = vocabulary.encode("a")
+    assert vocabulary.decode(np.array([BOS, *ids, EOS, *ids, PAD], np.int32)) == "a"
+    assert vocabulary.decode([EOS]) == vocabulary.decode([]) == ""
+
+
+def test_a_combining_mark_is_a_unit_of_its_own():
+    vocabulary = _build("char")
+    assert len(vocabulary.encode("e\u0301")) == 2
+    assert vocabulary.unknown("é") == ["é"]  # only its decomposed form was trained on
+    assert len(vocabulary.encode("👩‍👩‍👧")) == 5
+
+
+def test_unknown_units_become_unk_and_are_named():
+    vocabulary = _build("word")
+    assert vocabulary.encode("a zebra a") == [vocabulary.encode("a")[0], UNK, vocabulary.encode("a")[0]]
+    assert vocabulary.unknown("a zebra a") == ["zebra"]
+    assert vocabulary.decode([UNK]) == _build("byte").decode([UNK]) == "<unk>"
+
+
+def test_rows_go_by_count_and_then_by_code_point():
+    vocabulary = Vocabulary.build(["b b c a c b d"], "word", 1, 0)
+    assert vocabulary.symbols[4:] == ["b", "c", "a", "d"]
+    assert Vocabulary.build(["d b c", "a c b b"], "word", 1, 0).symbols == vocabulary.symbols
+    assert Vocabulary.build(["b b c a c b d"], "word", 2, 0).symbols[4:] == ["b", "c"]
+
+
+def test_a_byte_vocabulary_always_has_all_bytes():
+    assert len(Vocabulary.build([], "byte", 5, 0)) == 260
+    assert Vocabulary.build([], "byte", 1, 0).encode("aß") == [4 + 0x61, 4 + 0xC3, 4 + 0x9F]
+    assert Vocabulary.build([], "byte", 1, 0).decode([4 + 0xC3, 4 + 0x61]) == "\ufffda"
+
+
+def test_line_breaks_are_words():
+    assert split_words("a  b\n\n c\u00a0d\n") == ["a", "b", "\n", "\n", "c", "d", "\n"]
+    vocabulary = Vocabulary.build(["a b\nc\n"], "word", 1, 0)
+    assert vocabulary.decode(vocabulary.encode("a b\nc\n\na")) == "a b\nc\n\na"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_what_is_saved_is_loaded(unit, tmp_path):
+    vocabulary = _build(unit)
+    vocabulary.save(tmp_path, "source")
+    loaded = Vocabulary.load(tmp_path, "source")
+    assert (loaded.symbols, loaded.unit, len(loaded)) == (vocabulary.symbols, unit, len(vocabulary))
+    for text in [*TEXTS, "unseen ẞ <eos>"]:
+        assert loaded.encode(text) == vocabulary.encode(text)
+        assert loaded.decode(loaded.encode(text)) == vocabulary.decode(vocabulary.encode(text))
+    names = {"source.json", "source.tokenizer.json"} if unit == "bpe" else {"source.json"}
+    assert {path.name for path in (tmp_path / "vocabulary").iterdir()} == names
+
+
+def test_subwords_are_learnt_and_the_same_every_time(tmp_path):
+    texts = ["the theme of the thesis"] * 20
+    one, other = _build("bpe", texts), _build("bpe", texts)
+    assert one.symbols == other.symbols
+    assert len(one.encode("the theme")) < len("the theme")
+    assert len(one) <= 304
+    import tokenizers
+
+    one.save(tmp_path, "target")
+    bare = tokenizers.Tokenizer.from_file(str(tmp_path / "vocabulary" / "target.tokenizer.json"))
+    assert [bare.token_to_id(special) for special in SPECIALS] == [0, 1, 2, 3]
+    assert bare.encode("the theme ß").ids == one.encode("the theme ß")
+
+
+def test_too_small_a_subword_vocabulary_is_refused():
+    with pytest.raises(UserError, match=r"data\.bpe_size=255: expected at least 256"):
+        Vocabulary.build(TEXTS, "bpe", 1, 255)
+
+
+def test_a_missing_or_damaged_vocabulary_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"source\.json: cannot be read"):
+        Vocabulary.load(tmp_path, "source")
+    _build("bpe").save(tmp_path, "source")
+    (tmp_path / "vocabulary" / "source.tokenizer.json").write_text("{")
+    with pytest.raises(UserError, match=r"source\.tokenizer\.json: damaged"):
+        Vocabulary.load(tmp_path, "source")
+    (tmp_path / "vocabulary" / "source.json").write_text('{"format": 99}')
+    with pytest.raises(UserError, match=r"source\.json: expected a vocabulary of format"):
+        Vocabulary.load(tmp_path, "source")
