@@ -322,7 +322,7 @@ def validate(config: Config) -> None:
 def _check_translator_options(config: Config) -> None:
     data, model = config.data, config.model
     for name in ("input_feeding", "share_embeddings"):
-        if getattr(model, name) and model.kind != "translator":
+        if get(config, f"model.{name}") and model.kind != "translator":
             raise UserError(f"model.{name}=True: only a translator has it; this is a {model.kind}")
     if model.input_feeding and model.attention == "none":
         raise UserError("model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none")

@@ -1,10 +1,15 @@
-"""Turns the shape annotations into checks, and gives every test eight virtual CPU devices and strict promotion."""
+"""Turns the shape annotations into checks, and gives every test eight virtual CPU devices."""
 
 import os
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["SEQ2SEQ_JAX_CACHE"] = os.path.join(os.path.dirname(__file__), "../.cache/tests")
 
 from jaxtyping import install_import_hook
 
-install_import_hook("seq2seq_jax", "beartype.beartype")
+install_import_hook("seq2seq_jax", "annotations.check")
+
+from seq2seq_jax.train.runtime import prepare
+
+prepare()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 METRIC = {"name": "word_error_rate", "unit": "fraction", "lower_is_better": True, "tolerance": 0.01}
 
@@ -41,7 +43,7 @@ def member_name(size: int, seed: int) -> str:
 
 def write_sweep(
     root: pathlib.Path,
-    values: Mapping[int, list[float | None]],
+    values: Mapping[int, Sequence[float | None]],
     metric: Mapping[str, Any] = METRIC,
     grid: bool = True,
     not_run: int = 0,
@@ -66,3 +68,53 @@ def write_sweep(
         sweep = {"format": 1, "experiment": "experiments/pronunciation.py", "axes": {}, "members": members, "command": command}
         (root / "sweep.json").write_text(json.dumps(sweep))
     return str(root)
+
+
+EXAMPLES = 450
+SYMBOLS = ["<pad>", "<unk>", *"abcdefghijklmnopqrstuvwxyz'- ", "ß", "あ", "ξ", "$", "\n", "<script>alert(1)</script>"]
+
+
+def add_artifacts(root: pathlib.Path, symbols: Sequence[str] = SYMBOLS, evaluations: int = 12) -> None:
+    """Writes beside every finished result what train leaves there: history, scores, tables, examples, configuration.
+
+    Brings the dev value to a multiple of 1 / EXAMPLES, so that scores and value agree.
+    """
+    for path in sorted(root.glob("*/result.json")):
+        found = json.loads(path.read_text())
+        if found["status"] != "finished":
+            continue
+        size, seed = found["varied"]["model.embedding_dim"], found["varied"]["train.seed"]
+        rng = np.random.default_rng(1000 * size + seed)
+        wrong = round(found["dev"][found["metric"]["name"]] * EXAMPLES)
+        found["dev"][found["metric"]["name"]] = wrong / EXAMPLES
+        path.write_text(json.dumps(found))
+        amounts = np.zeros(EXAMPLES)
+        amounts[np.argsort(np.linspace(0, 1, EXAMPLES) + rng.normal(size=EXAMPLES))[:wrong]] = 1
+        np.savez(path.parent / "dev_scores.npz", amounts=amounts, sizes=np.ones(EXAMPLES))
+        arrays: dict[str, Any] = {f"{side}_table": rng.normal(size=(len(symbols), size)) for side in ("source", "target")}
+        arrays |= {f"{side}_symbols": np.array(json.dumps(list(symbols))) for side in ("source", "target")}
+        np.savez(path.parent / "embedding.npz", **arrays)
+        _write_history(path.parent / "metrics.jsonl", found, evaluations)
+        _write_samples(path.parent / "samples.jsonl", size)
+        config = {"model": {"embedding_dim": size, "hidden_dim": 256}, "train": {"seed": seed}, "data": {"name": "cmudict"}}
+        (path.parent / "config.json").write_text(json.dumps({"format": 1, "config": config}))
+
+
+def _write_history(path: pathlib.Path, found: Mapping[str, Any], evaluations: int) -> None:
+    name, last = found["metric"]["name"], found["dev"][found["metric"]["name"]]
+    lines = []
+    for index in range(1, evaluations + 1):
+        step = found["steps"] * index // evaluations
+        seconds = found["train_seconds"] * index / evaluations
+        value = last if step == found["best_step"] else last + 0.5 * 0.6**index + 0.004
+        lines.append({"step": step, "split": "train", "loss_nats_per_token": 3 * 0.8**index, "elapsed_seconds": seconds})
+        lines.append({"step": step, "split": "dev", name: value, "loss_nats_per_token": 3 * 0.8**index + 0.1, "elapsed_seconds": seconds})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _write_samples(path: pathlib.Path, size: int) -> None:
+    words = {"tough": "T AH1 F", "bough": "B AW1", "colonel": "K ER1 N AH0 L", "<script>alert(1)</script>": "S K R IH1 P T"}
+    rows = [
+        {"source": word, "references": [said], "output": said if size > 4 or len(said) > 7 else "T OW1"} for word, said in words.items()
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))

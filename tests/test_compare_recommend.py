@@ -5,10 +5,10 @@ import math
 import shlex
 
 import pytest
-from tests.sweep_fixture import METRIC, write_sweep
 
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.config import UserError
+from tests.sweep_fixture import METRIC, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
 BLEU = {"name": "bleu", "unit": "points", "lower_is_better": False, "tolerance": 0.5}

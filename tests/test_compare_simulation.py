@@ -35,12 +35,15 @@ class Truth:
 def curve(sizes, shape):
     """Returns true means as sweeps have them: levelling off, rising again at the largest, all equal, or steps at the tolerance."""
     steps = np.arange(sizes)
-    return 0.3 + {
-        "levels_off": 0.1 * 0.3**steps,
-        "overfits": 0.02 * np.abs(steps - sizes // 2) ** 1.5,
-        "equal": 0.0 * steps,
-        "just_too_bad": np.where(steps == sizes - 1, 0.0, 1.05 * TOLERANCE),
-    }[shape]
+    return (
+        0.3
+        + {
+            "levels_off": 0.1 * 0.3**steps,
+            "overfits": 0.02 * np.abs(steps - sizes // 2) ** 1.5,
+            "equal": 0.0 * steps,
+            "just_too_bad": np.where(steps == sizes - 1, 0.0, 1.05 * TOLERANCE),
+        }[shape]
+    )
 
 
 def decide(values):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as configuration
-from seq2seq_jax.data import corpus
+from seq2seq_jax.data import named, splits
 from seq2seq_jax.data.batches import RUN_LENGTH, PairBatches, TextBatches, evaluation_batches, permutation, text_evaluation_batches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
@@ -90,18 +90,10 @@ def test_permutations_stay_as_they_were():
     assert permutation(8, 3, 1, 2).tolist() == [6, 3, 4, 1, 5, 0, 2, 7]
 
 
-@pytest.fixture(scope="module")
-def cmudict():
-    config = configuration.replace(
-        configuration.Config(), {"data.name": "cmudict", "data.target_unit": "word", "train.batch_size": 128, "train.steps": 1}
-    )
-    return config, corpus.load_corpus(config)
-
-
-def test_padding_of_the_default_job_is_small(cmudict):
-    config, loaded = cmudict
-    batches = corpus.training_batches(config, loaded)
-    assert isinstance(batches, PairBatches)
+def test_padding_of_the_default_job_is_small():
+    pairs = splits.split_pairs(named.read_cmudict(named.locate("cmudict", "train")), 0.05, 0.05)["train"]
+    lengths = np.array([(len(word), phones.count(" ") + 1) for word, phones in pairs], np.int32)
+    batches = PairBatches(*(Ragged(np.full(side.sum(), 7, np.int32), side) for side in lengths.T), batch_size=128)
     assert len(batches.shapes) <= 6
     found = [batches.batch_at(0, step) for step in range(batches.steps_per_epoch)]
     places = sum(batch.source.size + batch.target.size for batch in found)

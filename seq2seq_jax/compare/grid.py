@@ -43,6 +43,11 @@ class Metric:
         return 4 if tolerance <= 0 else int(min(6, max(0, 1 - np.floor(np.log10(tolerance)))))
 
 
+def spelled(metric_name: str) -> str:
+    """Returns the name of a metric as people write it."""
+    return metric_name.replace("_", " ")
+
+
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """Runs that differ in size and seed only.

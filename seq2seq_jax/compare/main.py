@@ -6,8 +6,12 @@ Read next: ``comparison.py`` for the answer, ``report.py`` for the page.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Literal
+from typing import Any, Literal
+
+# One thread: the matrices are small, and on a busy machine OpenBLAS's threads wait for each other for seconds.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.results import read_sweep
@@ -15,10 +19,31 @@ from seq2seq_jax.compare.results import read_sweep
 Format = Literal["table", "json", "csv"]
 
 
-def run(workdirs: list[str], format: Format = "table", tolerance: float | None = None) -> int:
-    """Prints the comparison of the sweeps in ``workdirs`` to standard output. Returns the exit code."""
+def run(
+    workdirs: list[str], format: Format = "table", tolerance: float | None = None, noise_floor: bool = False, figures: str | None = None
+) -> int:
+    """Prints the comparison of the sweeps in ``workdirs`` to standard output, then writes ``report.html`` into the first.
+
+    Args:
+      workdirs: one sweep, or at least three to be pooled.
+      format: of what is printed.
+      tolerance: difference too small to matter, in the metric's unit; None: the metric's own.
+      noise_floor: the table also shows the spread over seeds alone; JSON and CSV always have it.
+      figures: folder for the report's pictures as SVG files.
+
+    Returns the exit code. Raises UserError where there is nothing to compare.
+    """
     sweeps = [read_sweep(workdir) for workdir in workdirs]
     comparison = compare_sweeps(sweeps, tolerance)
+    _print(comparison, format, noise_floor)
+    from seq2seq_jax.compare.report import write_report  # matplotlib and jinja2 take longer than all before
+
+    path = write_report(sweeps, comparison, figures)
+    print(f"report: {path}", file=sys.stderr)
+    return 0
+
+
+def _print(comparison: dict[str, Any], format: Format, noise_floor: bool) -> None:
     if format == "json":
         print(json.dumps(comparison, indent=2, ensure_ascii=False, allow_nan=False))
     else:
@@ -27,6 +52,5 @@ def run(workdirs: list[str], format: Format = "table", tolerance: float | None =
         if format == "csv":
             print(table.to_csv(comparison), end="")
         else:
-            table.print_table(comparison)
-    sys.stdout.flush()
-    return 0
+            table.print_table(comparison, noise_floor=noise_floor)
+    sys.stdout.flush()  # the answer is there before the report is drawn

@@ -12,13 +12,15 @@ import shlex
 import numpy as np
 
 from seq2seq_jax.compare import statistics
-from seq2seq_jax.compare.grid import Grid
+from seq2seq_jax.compare.artifacts import dev_scores
+from seq2seq_jax.compare.grid import Grid, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.compare.results import NOT_RUN, SEED, SIZE, Run, Sweep
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
+AXIS_FLAGS = {"--embedding_dims": SIZE, "--seeds": SEED}  # --axis names the same fields
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
@@ -47,7 +49,7 @@ def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
 def _choice(grid: Grid, found: Recommendation) -> str:
     assert found.best is not None
     assert found.chosen is not None
-    name, means = grid.metric.name, statistics.means(grid.values)
+    name, means = spelled(grid.metric.name), statistics.means(grid.values)
     decimals = grid.metric.decimals(found.tolerance)
     chosen, best = grid.sizes[found.chosen].label, grid.sizes[found.best].label
     take = f"Take embedding size {chosen}{'' if found.decided else ' for now'}: its mean {name} of {means[found.chosen]:.{decimals}f} is"
@@ -103,27 +105,32 @@ def still_improving(run: Run) -> bool:
     return run.result["best_step"] >= END * run.result["steps"]
 
 
-def dev_set_warning(grid: Grid, found: Recommendation, scores: np.ndarray | None) -> str:
-    """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small.
-
-    ``scores`` are the per-example scores of a run of the recommended size, where there are any; the shares of right and
-    wrong answers do without.
-    """
-    sizes = [size for size in grid.sizes if size.runs]
-    examples = sizes[0].runs[0].result["dev"].get("examples") if sizes else None
+def dev_set_warning(grid: Grid, found: Recommendation) -> str:
+    """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small."""
+    runs = [run for size in grid.sizes for run in size.runs]
+    examples = runs[0].result["dev"].get("examples") if runs else None
     if not examples:
         return "All of this is conditional on this dev set."
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
-    error = _standard_error(grid, found, int(examples), scores)
-    if examples >= SMALL_DEV_SET or error is None:
+    error = _standard_error(grid, found, examples) if examples < SMALL_DEV_SET else None
+    if error is None:
         return sentence + "."
     return f"{sentence}; one standard error of it is {error:.{grid.metric.decimals(found.tolerance)}f}."
 
 
-def _standard_error(grid: Grid, found: Recommendation, examples: int, scores: np.ndarray | None) -> float | None:
-    if scores is not None and len(scores) > 1:
-        return float(np.std(scores, ddof=1) / math.sqrt(len(scores)))
-    if grid.metric.name in SHARES and found.chosen is not None:
+def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float | None:
+    """Returns the standard error of the recommended size's metric over examples: of a quotient of sums, or of a share.
+
+    References: Cochran 1977, Sampling Techniques, section 6.4 (the ratio estimator).
+    """
+    if found.chosen is None:
+        return None
+    scores = dev_scores(grid.sizes[found.chosen].runs[0].directory)
+    if scores is not None and len(scores[0]) > 1:
+        amounts, sizes = scores
+        residuals = amounts - amounts.sum() / sizes.sum() * sizes
+        return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum())
+    if grid.metric.name in SHARES:
         share = min(1.0, max(0.0, float(statistics.means(grid.values)[found.chosen])))
         return math.sqrt(share * (1 - share) / examples)
     return None
@@ -138,10 +145,13 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation) -> str | None:
         seeds = grown(now, max(FIRST_SEEDS, len(now)))  # completes the grid, or gives it seeds to compare over
     else:
         seeds = grown(now, len(now) + (found.more_seeds_needed or len(now)))
+    flags: dict[str, str | None] = {"--seeds": seeds_flag(seeds)}
     if len(grid.sizes) == 1:
         size = grid.sizes[0].embedding_dim
-        return sweep_command(sweep, {"--embedding_dims": f"{max(1, size // 4)},{size},{4 * size}", "--seeds": spelled(seeds)})
-    return sweep_command(sweep, {"--seeds": spelled(seeds)})
+        flags = {"--embedding_dims": f"{max(1, size // 4)},{size},{4 * size}"} | flags
+    if any(failure.error != NOT_RUN for size in grid.sizes for failure in size.failures):
+        flags["--retry_failed"] = None
+    return sweep_command(sweep, flags)
 
 
 def grown(seeds: list[int], number: int) -> list[int]:
@@ -150,19 +160,20 @@ def grown(seeds: list[int], number: int) -> list[int]:
     return sorted(seeds + [next(unused) for _ in range(number - len(seeds))])
 
 
-def sweep_command(sweep: Sweep, flags: dict[str, str]) -> str:
-    """Returns the command that launched the sweep, with these flags in place of what it said of them."""
+def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
+    """Returns the command that launched the sweep, with these flags in place of what it said of them; a None is a flag without a value."""
     if sweep.command:
         words = shlex.split(sweep.command)
     else:
         words = ["launch.py", "sweep", f"--config={sweep.experiment or 'EXPERIMENT'}", f"--workdir={sweep.workdir}"]
-    replaced = tuple(f"{name}=" for name in flags)
-    valued = [index + 1 for index, word in enumerate(words) if word in flags]  # the value may be a word of its own
+    axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
+    replaced = tuple([f"{name}=" for name in flags] + [f"--axis={path}=" for path in axes])
+    valued = {index + 1 for index, word in enumerate(words) if word in flags and flags[word] is not None}  # its value is the next word
     kept = [word for index, word in enumerate(words) if not (word in flags or index in valued or word.startswith(replaced))]
-    return shlex.join(kept + [f"{name}={value}" for name, value in flags.items()])
+    return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
 
 
-def spelled(seeds: list[int]) -> str:
+def seeds_flag(seeds: list[int]) -> str:
     """Returns seeds as the flag takes them: ``0..4``, which includes 4, or a list."""
     if seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1:
         return f"{seeds[0]}..{seeds[-1]}"

@@ -16,6 +16,7 @@ from typing import Any
 from seq2seq_jax.config import FORMAT_VERSION, UserError
 
 SIZE, SEED = "model.embedding_dim", "train.seed"
+NOT_RUN = "not run"  # error of a member that has no result
 TABLES = ("learned", "frozen", "onehot")  # the last two are baselines: shown, never recommended
 
 
@@ -93,7 +94,7 @@ def read_sweep(workdir: str) -> Sweep:
     for entry in entries:
         outcome = _read_member(root, entry)
         (runs if isinstance(outcome, Run) else failures).append(outcome)
-    if not (runs or any(failure.error != "not run" for failure in failures)):
+    if not (runs or any(failure.error != NOT_RUN for failure in failures)):
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
@@ -134,7 +135,7 @@ def _read_member(root: pathlib.Path, entry: dict[str, Any]) -> Run | Failure:
     directory = root / entry["name"]
     path = directory / "result.json"
     if not path.is_file():
-        return Failure(entry["name"], "not run", _place(directory, entry, entry.get("varied")))
+        return Failure(entry["name"], NOT_RUN, _place(directory, entry, entry.get("varied")))
     result = _read_formatted(path)
     member = _place(directory, entry, result.get("varied", entry.get("varied")))
     if result.get("status") in ("failed", "interrupted"):

@@ -1,1 +1,1 @@
-"""Decoding: greedy and sampling over any ``step(state, ids) -> (state, logits)``; knows no model."""
+"""Decoding: greedy, beam and sampling over any ``step(state, ids) -> (state, logits)``. All but ``translators.py`` know no model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,13 +12,13 @@ from jaxtyping import Array, Int
 from seq2seq_jax.arrays import StepLogits
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 
-Step = Callable[[Any, Int[Array, "B"]], tuple[Any, StepLogits]]
+Step = Callable[[Any, Int[Array, " B"]], tuple[Any, StepLogits]]
 NEVER = (PAD, BOS)  # symbols that no target contains
 
 
-def without_never(logits: StepLogits) -> StepLogits:
-    """Returns the logits with those of symbols that no target contains at minus infinity."""
-    return logits.at[..., jnp.array(NEVER)].set(-jnp.inf)
+def without_never(logits: StepLogits, never: Sequence[int] = NEVER) -> StepLogits:
+    """Returns the logits with those of the symbols ``never`` at minus infinity."""
+    return logits.at[..., jnp.array(never)].set(-jnp.inf)
 
 
 def greedy(step: Step, state: Any, rows: int, limit: int) -> Int[Array, "B T"]:

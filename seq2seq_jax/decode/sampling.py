@@ -1,4 +1,4 @@
-"""Sampling: the next symbol is drawn from the model's distribution, sharpened or cut as asked."""
+"""Sampling: the next symbol of a running text is drawn from the model's distribution, sharpened or cut as asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from jax import lax
 from jaxtyping import Array, Int, Key
 
 from seq2seq_jax.arrays import StepLogits
-from seq2seq_jax.decode.greedy import Step, without_never
+from seq2seq_jax.data.vocabulary import EOS
+from seq2seq_jax.decode.greedy import NEVER, Step, without_never
+
+NEVER_IN_TEXT = (*NEVER, EOS)  # a running text has no end
 
 
 def restrict(logits: StepLogits, temperature: float, top_k: int | None = None, top_p: float | None = None) -> StepLogits:
@@ -20,28 +23,26 @@ def restrict(logits: StepLogits, temperature: float, top_k: int | None = None, t
       logits: the model's.
       temperature: divides the logits; 0 leaves only the most probable symbol.
       top_k: number of most probable symbols kept; None keeps all (Fan et al. 2018).
-      top_p: the smallest set of symbols with at least this probability is kept (nucleus; Holtzman et al. 2020).
+      top_p: the smallest set of symbols with at least this probability, of those left so far, is kept (nucleus; Holtzman et al. 2020).
     """
+    ranks = jnp.argsort(jnp.argsort(-logits, axis=-1), axis=-1)  # of equals the first comes first, as in argmax
     if temperature == 0.0:
-        top_k, temperature = 1, 1.0
+        return jnp.where(ranks == 0, logits, -jnp.inf)
     logits = logits / temperature
-    descending = jnp.sort(logits, axis=-1, descending=True)
     if top_k is not None:
-        threshold = descending[:, min(top_k, logits.shape[-1]) - 1][:, None]
-        logits = jnp.where(logits < threshold, -jnp.inf, logits)
-        descending = jnp.where(descending < threshold, -jnp.inf, descending)
+        logits = jnp.where(ranks < top_k, logits, -jnp.inf)
     if top_p is not None:
-        probabilities = jax.nn.softmax(descending, axis=-1)
-        needed = jnp.cumsum(probabilities, axis=-1) - probabilities < top_p
-        threshold = jnp.min(jnp.where(needed, descending, jnp.inf), axis=-1, keepdims=True)
-        logits = jnp.where(logits < threshold, -jnp.inf, logits)
+        descending = jnp.sort(jax.nn.softmax(logits, axis=-1), axis=-1, descending=True)
+        before = jnp.cumsum(descending, axis=-1) - descending
+        kept = (jnp.take_along_axis(before, ranks, axis=-1) < top_p) | (ranks == 0)
+        logits = jnp.where(kept, logits, -jnp.inf)
     return logits
 
 
 def sample(
     step: Step,
     state: Any,
-    ids: Int[Array, "B"],
+    ids: Int[Array, " B"],
     key: Key[Array, ""],
     length: int,
     temperature: float,
@@ -57,7 +58,7 @@ def sample(
     def draw(carried, key):
         state, ids = carried
         state, logits = step(state, ids)
-        ids = jax.random.categorical(key, restrict(without_never(logits), temperature, top_k, top_p), axis=-1)
+        ids = jax.random.categorical(key, restrict(without_never(logits, NEVER_IN_TEXT), temperature, top_k, top_p), axis=-1)
         return (state, ids), ids
 
     (state, _), drawn = lax.scan(draw, (state, ids), jax.random.split(key, length))

@@ -31,9 +31,11 @@ def structure(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> nnx.G
 
 
 def initial_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key: Key[Array, ""]) -> Params:
-    """Draws the initial parameters, as nested dictionaries of arrays."""
-    draw = jax.jit(lambda key: nnx.to_pure_dict(nnx.state(build_model(config, vocabulary_sizes, key))))
-    return draw(key)
+    """Draws the initial parameters, as nested dictionaries of arrays.
+
+    Each draw is compiled by itself, so that the next run of a sweep, which shares most shapes, finds it compiled.
+    """
+    return nnx.to_pure_dict(nnx.state(build_model(config, vocabulary_sizes, key)))
 
 
 def embedding_tables(params: Params) -> dict[str, Table]:

@@ -6,7 +6,7 @@ steps first and the attention looks for all of them at once. With input feeding 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
@@ -41,13 +41,14 @@ class Decoder(nnx.Module):
     """Recurrent layers with attention (Luong et al. 2015, section 3) or without (Sutskever et al. 2014)."""
 
     def __init__(self, config: ModelConfig, input_dim: int, memory_dim: int, key: Key[Array, ""]):
-        """Builds ``config.decoder_layers`` layers, the first of which reads ``input_dim`` features, over memories of width ``memory_dim``."""
+        """Builds ``config.decoder_layers`` layers, the first reading ``input_dim`` features, over memories of width ``memory_dim``."""
         hidden_dim = config.hidden_dim
         self.stack = LSTMStack(input_dim, hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
         bridges = [named(key, f"bridge{i}") for i in range(config.decoder_layers)]
         self.bridges = nnx.List([nnx.Param(reader_kernel(bridge, memory_dim, 2 * hidden_dim)) for bridge in bridges])
-        self.attention = None
-        if config.attention != "none":
+        if config.attention == "none":
+            self.attention = None
+        else:
             self.attention = Attention(config.attention, memory_dim, hidden_dim, named(key, "attention"))
             self.combine_kernel = nnx.Param(reader_kernel(named(key, "combine_kernel"), memory_dim + hidden_dim, hidden_dim))
         self.input_feeding = config.input_feeding
@@ -80,7 +81,7 @@ class Decoder(nnx.Module):
             return self._step_by_step(materialised(inputs), state, memory, dropout)
         hidden, layers = self.stack(inputs, state.layers, dropout)
         vectors, weights = self._attend(hidden.swapaxes(0, 1), memory)
-        if memory is not None:
+        if self.attention is not None:
             vectors = dropped(dropout, "vector", vectors.swapaxes(0, 1)).swapaxes(0, 1)
         return vectors, weights, DecoderState(layers, None)
 
@@ -99,9 +100,9 @@ class Decoder(nnx.Module):
         state, (vectors, weights) = lax.scan(advance, state, inputs)
         return vectors.swapaxes(0, 1), weights.swapaxes(0, 1), state
 
-    def _attend(self, hidden, memory):
-        """Returns the attentional vectors (Luong et al. 2015, eq. 5) and the weights; without memory the hidden states themselves."""
-        if memory is None:
+    def _attend(self, hidden, memory) -> tuple[Any, Any]:
+        """Returns the attentional vectors (Luong et al. 2015, eq. 5) and the weights; without attention the hidden states themselves."""
+        if self.attention is None:
             return hidden, None
         rows, steps, width = hidden.shape
         context, weights = self.attention(hidden.reshape(memory.values.shape[0], -1, width), memory)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from seq2seq_jax.arrays import Ids, Lengths
+from seq2seq_jax.arrays import Lengths
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.keys import Dropout, dropped, named
@@ -38,17 +38,22 @@ class Encoder(nnx.Module):
         )
 
     def __call__(
-        self, embedding: Embedding, source: Ids, lengths: Lengths, dropout: Dropout | None
-    ) -> tuple[Float[Array, "B T M"], Float[Array, "B M"]]:
+        self, embedding: Embedding, source: Int[Array, "B S"], lengths: Lengths, dropout: Dropout | None
+    ) -> tuple[Float[Array, "B S M"], Float[Array, "B M"]]:
         """Returns the outputs at every source position and the last layer's last states, directions side by side."""
         mask = length_mask(lengths, source.shape[1]).T
-        initial = zero_state(source.shape[0], self.layers[0][0].hidden_dim)
-        outputs, last = None, []
-        for i, directions in enumerate(self.layers):
+        read = [lstm.lookup(embedding, source.T) for lstm in self.layers[0]]
+        outputs, last = self._run(0, read, mask, dropout)
+        for i in range(1, len(self.layers)):
             below = outputs
-            read = [lstm.lookup(embedding, source.T) if below is None else lstm.preactivations(below) for lstm in directions]
-            runs = [lstm(inputs, initial, mask, reverse) for lstm, inputs, reverse in zip(directions, read, (False, True), strict=False)]
-            outputs = dropped(dropout, f"encoder/layer{i}", jnp.concatenate([outputs for outputs, _ in runs], axis=-1))
-            outputs = outputs + below if self.residual and below is not None else outputs
-            last = [final.hidden for _, final in runs]
-        return outputs.swapaxes(0, 1), jnp.concatenate(last, axis=-1)
+            outputs, last = self._run(i, [lstm.preactivations(below) for lstm in self.layers[i]], mask, dropout)
+            outputs = outputs + below if self.residual else outputs
+        return outputs.swapaxes(0, 1), last
+
+    def _run(self, layer, inputs, mask, dropout):
+        """Runs one layer in its directions, one beside the other, over the inputs of each."""
+        layers = self.layers[layer]
+        initial = zero_state(mask.shape[1], layers[0].hidden_dim)
+        runs = [lstm(read, initial, mask, reverse=place == 1) for place, (lstm, read) in enumerate(zip(layers, inputs, strict=True))]
+        outputs = jnp.concatenate([outputs for outputs, _ in runs], axis=-1)
+        return dropped(dropout, f"encoder/layer{layer}", outputs), jnp.concatenate([final.hidden for _, final in runs], axis=-1)

@@ -28,10 +28,10 @@ class Dropout:
     """
 
     rate: float
-    keys: Key[Array, "B"]
+    keys: Key[Array, " B"]
 
     @classmethod
-    def at(cls, rate: float, key: Key[Array, ""], positions: Int[Array, "B"]) -> Dropout | None:
+    def at(cls, rate: float, key: Key[Array, ""], positions: Int[Array, " B"]) -> Dropout | None:
         """Returns the dropout of one step, or None where nothing is dropped."""
         if rate == 0.0:
             return None

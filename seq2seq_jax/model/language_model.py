@@ -36,7 +36,7 @@ class LanguageModel(nnx.Module):
         outputs, carry = self.stack(self.stack.first.lookup(self.target_embedding, inputs.T), carry, dropout)
         return carry, self.output(outputs.swapaxes(0, 1), self.target_embedding)
 
-    def step(self, carry: States, ids: Int[Array, "B"]) -> tuple[States, StepLogits]:
+    def step(self, carry: States, ids: Int[Array, " B"]) -> tuple[States, StepLogits]:
         """Reads one unit a row and returns the logits of the next."""
         carry, logits = self.decode(carry, ids[:, None])
         return carry, logits[:, 0]

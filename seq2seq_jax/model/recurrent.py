@@ -149,7 +149,8 @@ def _lstm_backward(reverse, residuals, gradients):
     d_initial, dz = lax.scan(body, d_final, scanned, reverse=not reverse)
     d_kernel = jnp.einsum("tbh,tbg->hg", _shifted(initial.hidden, hidden, reverse), dz)
     if isinstance(inputs, Lookup):
-        d_inputs = Lookup(jnp.zeros_like(inputs.table).at[inputs.ids].add(dz), None)
+        d_table = jnp.zeros_like(inputs.table).at[inputs.ids].add(dz)
+        d_inputs = Lookup(d_table, None)  # type: ignore[bad-argument-type]  JAX's word for no gradient of integers
     else:
         d_inputs = dz
     return d_inputs, d_kernel, d_initial, None

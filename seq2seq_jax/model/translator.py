@@ -23,7 +23,7 @@ from seq2seq_jax.model.keys import Dropout, named
 from seq2seq_jax.model.loss import Loss, cross_entropy
 from seq2seq_jax.model.output import Output
 
-Step = Callable[[DecoderState, Int[Array, "B"]], tuple[DecoderState, StepLogits]]
+Step = Callable[[DecoderState, Int[Array, " B"]], tuple[DecoderState, StepLogits]]
 
 
 class Translator(nnx.Module):
@@ -52,7 +52,7 @@ class Translator(nnx.Module):
             return self.shared_embedding
         return self.source_embedding if side == "source" else self.target_embedding
 
-    def encode(self, source: Ids, lengths: Lengths, dropout: Dropout | None = None) -> tuple[DecoderState, Memory | None]:
+    def encode(self, source: Int[Array, "B S"], lengths: Lengths, dropout: Dropout | None = None) -> tuple[DecoderState, Memory | None]:
         """Reads the source and returns the state in which the decoder starts and, with attention, what it looks at."""
         outputs, last = self.encoder(self.embedding("source"), source, lengths, dropout)
         attention = self.decoder.attention
@@ -65,7 +65,7 @@ class Translator(nnx.Module):
         vectors, _, _ = self.decoder(read, state, memory, dropout)
         return self.output(vectors, self.embedding("target"))
 
-    def decoding(self, source: Ids, lengths: Lengths, limit: int) -> tuple[Step, DecoderState]:
+    def decoding(self, source: Int[Array, "B S"], lengths: Lengths, limit: int) -> tuple[Step, DecoderState]:
         """Returns what decodes these sources step by step: a function and the state that it starts from.
 
         What is the same at every step is computed once, here. The function reads one target symbol a row and gives the
@@ -79,13 +79,13 @@ class Translator(nnx.Module):
         state, memory = self.encode(source, lengths)
         reader = self.decoder.stack.first.reader(self.embedding("target"), source.shape[0] * limit)
 
-        def step(state: DecoderState, ids: Int[Array, "B"]) -> tuple[DecoderState, StepLogits]:
+        def step(state: DecoderState, ids: Int[Array, " B"]) -> tuple[DecoderState, StepLogits]:
             vectors, _, state = self.decoder(reader(ids[None]), state, memory)
             return state, self.output(vectors[:, 0], self.embedding("target"))
 
         return step, state
 
-    def attention_weights(self, source: Ids, lengths: Lengths, target: Ids) -> Float[Array, "B T S"] | None:
+    def attention_weights(self, source: Int[Array, "B S"], lengths: Lengths, target: Ids) -> Float[Array, "B T S"] | None:
         """Returns how each target symbol's prediction weighs the source positions; None without attention."""
         state, memory = self.encode(source, lengths)
         read = self.decoder.stack.first.lookup(self.embedding("target"), _after_bos(target).T)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, DataConfig, Kind, ModelConfig, UserError
 from seq2seq_jax.data.corpus import Corpus, load_corpus
 from seq2seq_jax.sweep.grid import Member
@@ -134,6 +135,12 @@ class _Worker:
     connection: Connection
     cores: set[int]
     member: Member | None = None
+    last: Member | None = None
+
+
+def _programs_of(member: Member | None) -> Config | None:
+    """Returns what members have in common that share compiled programs."""
+    return None if member is None else config_lib.replace(member.config, {"train.seed": 0})
 
 
 class _Pool:
@@ -159,8 +166,7 @@ class _Pool:
                 begins = not (stop.requested or _enough(outcomes, max_failures))
                 for worker in workers:
                     if worker.member is None and waiting and begins:
-                        worker.member = waiting.pop(0)
-                        worker.connection.send(worker.member)
+                        self._assign(worker, waiting, workers)
                 busy = [worker for worker in workers if worker.member is not None]
                 if not busy:
                     break
@@ -175,6 +181,15 @@ class _Pool:
         if stop.requested:
             raise Interrupted("the sweep is stopped; the same command completes it")
         return outcomes
+
+    def _assign(self, worker: _Worker, waiting: list[Member], workers: Sequence[_Worker]) -> None:
+        """Gives a free worker the next member, by choice one whose programs it has compiled, else one that no other is compiling."""
+        others = [_programs_of(other.last) for other in workers if other is not worker]
+        own = _programs_of(worker.last)
+        member = min(waiting, key=lambda member: (_programs_of(member) != own, _programs_of(member) in others))
+        waiting.remove(member)
+        worker.member = worker.last = member
+        worker.connection.send(member)
 
     def _spawn(self, cores: set[int]) -> _Worker:
         ours, theirs = self._context.Pipe()

@@ -10,10 +10,11 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config, UserError
+from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.sweep.executors import Outcome, execute
 from seq2seq_jax.sweep.grid import Axes, Member, make_members
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.run_directory import MAY_CHANGE, RunDirectory, absolute_paths, write_json
+from seq2seq_jax.train.run_directory import MAY_CHANGE, RunDirectory, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ def plan(config: Config, axes: Axes, workdir: str) -> list[Member]:
 
     Raises UserError where an earlier sweep there has another configuration.
     """
-    config = absolute_paths(config)
+    config = with_absolute_paths(config)
     members = make_members(config, axes)
     earlier = _read(pathlib.Path(workdir))
     if earlier is None:
@@ -70,7 +71,7 @@ def run_sweep(config: Config, members: Sequence[Member], axes: Axes, workdir: st
     """
     folder = pathlib.Path(workdir)
     with RunDirectory(folder).locked():
-        _write(folder, absolute_paths(config), members, axes, command)
+        _write(folder, with_absolute_paths(config), members, axes, command)
         missing = [member for member in members if not is_done(folder, member, options.retry_failed)]
         with SweepView(len(members), [member.name for member in missing]) as view:
             return execute(missing, folder, options.executor, options.jobs, options.max_failures, view)

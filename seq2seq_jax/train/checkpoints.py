@@ -1,13 +1,14 @@
 """Checkpoints on disk. The only file that imports orbax.
 
 A checkpoint is a directory ``<step>/``, written beside its place and moved there whole, so a process killed
-during a save leaves the ones before untouched. It holds host arrays, so it can be read on any kind or number of devices, and a
-digest of them, so that damage is found and not trained on.
+during a save leaves the ones before untouched. It holds host arrays, so it can be read on any kind or number of devices. Last
+comes a list of its files with their sha256: without it a checkpoint is unfinished, and with it damage is found before it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import pathlib
 import shutil
 from collections.abc import Callable, Collection
@@ -17,19 +18,32 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from seq2seq_jax.train.run_directory import write_json
 from seq2seq_jax.train.state import TrainState
+
+_LIST = "files.json"
 
 
 class DamagedCheckpoint(Exception):
     """A checkpoint that cannot be read back as it was written."""
 
 
-def _digest(tree: Any) -> str:
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
+def _digests(folder: pathlib.Path) -> dict[str, str]:
+    """Returns the sha256 of every file of a checkpoint but the list of them."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != _LIST)
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _check(folder: pathlib.Path) -> None:
+    """Raises DamagedCheckpoint where a file is missing or not as it was written. Reading on would end somewhere inside tensorstore."""
+    try:
+        expected = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+        actual = _digests(folder)
+    except (OSError, ValueError) as error:
+        raise DamagedCheckpoint(f"{folder}: its list of files, {_LIST}, is missing or broken") from error
+    for name, digest in expected.items():
+        if actual.get(name) != digest:
+            raise DamagedCheckpoint(f"{folder / name}: {'not as it was written' if name in actual else 'missing'}")
 
 
 class Checkpoints:
@@ -48,20 +62,18 @@ class Checkpoints:
     def save(self, state: TrainState, progress: dict[str, Any]) -> None:
         """Writes a host state and, as JSON values, what the loop must remember with it."""
         path = self.folder / str(int(state.step))
-        ocp.save(path, state, custom_metadata={"digest": _digest(state), "progress": progress}, overwrite=True)
+        ocp.save(path, state, custom_metadata=progress, overwrite=True)
+        write_json(path / _LIST, _digests(path))
 
     def load(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Returns the state and progress saved at ``step``, in the structure of ``like``. Raises DamagedCheckpoint."""
         path = self.folder / str(step)
-        abstract = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
+        _check(path)
         try:
-            metadata = ocp.metadata(path).custom_metadata
-            state = ocp.load(path, abstract)
-        except Exception as error:  # orbax, tensorstore, json and zstd each raise their own
+            progress = ocp.metadata(path).custom_metadata
+            return ocp.load(path, jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)), progress
+        except Exception as error:  # whole, yet not of this run: orbax and tensorstore each raise their own
             raise DamagedCheckpoint(f"{path}: {type(error).__name__}") from error
-        if not isinstance(metadata, dict) or metadata.get("digest") != _digest(state):
-            raise DamagedCheckpoint(f"{path}: its content is not what was written")
-        return state, metadata["progress"]
 
     def load_newest(self, like: TrainState, warn: Callable[[str], None]) -> tuple[TrainState, dict[str, Any]] | None:
         """Returns the newest checkpoint that can be read, naming each damaged one to ``warn``; None where there is none."""

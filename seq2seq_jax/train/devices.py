@@ -45,7 +45,7 @@ class Devices:
         """Compiles ``make(axis)``; the state given to the result is consumed by it."""
         if self.count == 1:
             return jax.jit(make(None), donate_argnums=0)
-        by_row = TrainState(*(0 if field.name == "carry" else None for field in dataclasses.fields(TrainState)))  # type: ignore[arg-type]
+        by_row: Any = TrainState(*(0 if field == "carry" else None for field in TrainState._fields))
         return jax.pmap(
             make(AXIS), AXIS, in_axes=(by_row, 0), out_axes=by_row, devices=jax.local_devices()[: self.count], donate_argnums=0
         )
@@ -58,14 +58,14 @@ class Devices:
 
     def place(self, state: TrainState) -> TrainState:
         """Turns a state as checkpoints hold it into what the compiled step takes."""
-        return dataclasses.replace(state, carry=self.split(state.carry))
+        return state._replace(carry=self.split(state.carry))
 
     def gather(self, state: TrainState) -> TrainState:
         """Undoes ``place`` and brings the state to the host."""
         host = jax.device_get(state)
         if self.count == 1:
             return host
-        return dataclasses.replace(host, carry=jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), host.carry))
+        return host._replace(carry=jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), host.carry))
 
     def split_batch(self, batch: Batch) -> Batch:
         """Gives each device its rows of a batch."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.batches import evaluation_batches, text_evaluation_batches
+from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs
 from seq2seq_jax.data.ragged import Ragged
+from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.evaluate.metrics import CHEAP, CORPUS, example_scores, text_metrics, translation_metrics
 from seq2seq_jax.model.build import Params
@@ -59,8 +60,9 @@ class Evaluator:
     """Scores splits with one set of compiled programs."""
 
     def __init__(self, config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()):
-        """Prepares to score; ``shapes`` are those of training, whose compiled programs serve again."""
-        self._config, self._programs, self._vocabularies, self._shapes = config, programs, vocabularies, list(shapes)
+        """Prepares to score; ``shapes`` are those of training. Every other one serves here: compiling costs more than padding."""
+        self._config, self._programs, self._vocabularies = config, programs, vocabularies
+        self._shapes = list(shapes)[1::2]
         self._metric = config_lib.metric_of(config)
 
     def evaluate(self, params: Params, split: PairSplit | TextSplit) -> Evaluation:
@@ -71,12 +73,9 @@ class Evaluator:
 
     def translate(self, params: Params, sources: Sequence[str]) -> list[str]:
         """Returns the most probable output of each source, decoded greedily."""
-        encoded = Ragged.of([self._vocabularies["source"].encode(source) for source in sources])
-        nothing = Ragged.of([[] for _ in sources])
-        shapes = sorted({(source, 1) for source, _ in self._shapes})
         pending = [
             (indices, self._programs.decode(params, batch.source, batch.source_lengths))
-            for indices, batch in evaluation_batches(encoded, nothing, DECODE_ROWS, shapes)
+            for indices, batch in self.source_batches(sources, DECODE_ROWS)
         ]
         outputs = [""] * len(sources)
         for indices, ids in pending:
@@ -84,6 +83,12 @@ class Evaluator:
                 if index >= 0:
                     outputs[index] = self._vocabularies["target"].decode(row)
         return outputs
+
+    def source_batches(self, sources: Sequence[str], rows: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
+        """Yields the sources in batches of ``rows``, each row with its index, -1 where it stands for none."""
+        encoded = Ragged.of([self._vocabularies["source"].encode(normalize(source, self._config.data.normalize_nfc)) for source in sources])
+        nothing = Ragged.of([[] for _ in sources])
+        return evaluation_batches(encoded, nothing, rows, sorted({(source, 1) for source, _ in self._shapes}))
 
     def _evaluate_pairs(self, params: Params, split: PairSplit) -> Evaluation:
         """Scores outputs against all references, and the loss against the first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -10,53 +9,17 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import UserError
 from seq2seq_jax.data.corpus import load_split
-from seq2seq_jax.data.vocabulary import BOS, Vocabulary
+from seq2seq_jax.data.readers import normalize
+from seq2seq_jax.data.vocabulary import BOS
 from seq2seq_jax.decode.sampling import sample
-from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
-from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.evaluation import Evaluator, start_carry
-from seq2seq_jax.train.programs import Programs, programs
-from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+from seq2seq_jax.train.state import root_key
+from seq2seq_jax.train.trained_run import TrainedRun
+from seq2seq_jax.train.translation import translations
 
 SAMPLE_CHUNK = 32  # symbols drawn for one visit of the host
-
-
-class TrainedRun:
-    """A run's best parameters and what is needed to use them."""
-
-    def __init__(self, workdir: str):
-        """Reads a run directory. Raises UserError where there is no trained run."""
-        self.directory = RunDirectory(pathlib.Path(workdir))
-        self.config: Config = self.directory.config()
-        self.vocabularies: dict[str, Vocabulary] = self.directory.vocabularies()
-        record = self.directory.record()
-        assert record is not None  # config() saw to it
-        self.record = record
-        sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
-        self.programs: Programs = programs(self.config, sizes, 1, Devices(1), record["output_limit"])
-        self.params: Params = _best_params(self.directory, self.config, sizes, self.programs)
-        self.evaluator = Evaluator(self.config, self.programs, self.vocabularies)
-
-
-def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:
-    params = initial_params(config.model, sizes, named(root_key(0), "params"))
-    carry = start_carry(compiled.structure, params, config.train.batch_size)
-    like = TrainState.initial(config.train, params, make_optimizer(config.train), carry)
-    checkpoints = Checkpoints(directory.checkpoints)
-    try:
-        newest = checkpoints.load_newest(like, lambda note: None)
-        if newest is None:
-            raise UserError(f"--workdir={directory.path}: there is no checkpoint yet; train the run first")
-        state, progress = newest
-        best = progress["best_step"]
-        return state.params if best in (None, int(state.step)) else checkpoints.load(best, like)[0].params
-    except DamagedCheckpoint as error:
-        raise UserError(f"--workdir={directory.path}: the best checkpoint is damaged ({error}); train the run again") from error
 
 
 def evaluate(workdir: str, split: Literal["dev", "test"], file: str | None = None) -> dict[str, Any]:
@@ -69,11 +32,8 @@ def evaluate(workdir: str, split: Literal["dev", "test"], file: str | None = Non
 
 
 def translate(workdirs: Sequence[str], sources: Sequence[str]) -> list[str]:
-    """Translates each line with the run's best checkpoint. Raises UserError for a run that is no translator."""
-    run = TrainedRun(workdirs[0])
-    if run.config.model.kind != "translator":
-        raise UserError(f"--workdir={workdirs[0]}: expected a translator, this run is a {run.config.model.kind}")
-    return run.evaluator.translate(run.params, sources)
+    """Translates each line with the run's best checkpoint, greedily; several runs together. Raises UserError as ``translations`` does."""
+    return [best.text for best, *_ in translations(workdirs, sources)]
 
 
 def sample_text(
@@ -87,6 +47,7 @@ def sample_text(
     if run.config.model.kind != "language_model":
         raise UserError(f"--workdir={workdir}: expected a language model, this run is a {run.config.model.kind}")
     vocabulary = run.vocabularies["target"]
+    prompt = normalize(prompt, run.config.data.normalize_nfc)
     unknown = sorted(set(vocabulary.unknown(prompt)))
     if unknown:
         raise UserError(f"--prompt: the model has never seen {', '.join(map(repr, unknown))}; expected symbols of its training text")

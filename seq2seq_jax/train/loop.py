@@ -19,6 +19,7 @@ import jax
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.data.corpus import Corpus, load_corpus, training_batches
+from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.train.artifacts import result_of, write_embeddings, write_outputs
@@ -28,7 +29,7 @@ from seq2seq_jax.train.evaluation import Evaluator, output_limit, start_carry
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.progress import Reporter, View
-from seq2seq_jax.train.run_directory import RunDirectory, absolute_paths, write_json
+from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
 
 
@@ -82,7 +83,7 @@ def train(
     run = RunDirectory(pathlib.Path(workdir))
     view = view or Reporter("train")
     with run.locked(), stop_signals() as stop:
-        config = absolute_paths(config)
+        config = with_absolute_paths(config)
         varied = varied or {path: config_lib.get(config, path) for path in ("model.embedding_dim", "train.seed")}
         corpus = corpus or load_corpus(config)
         try:
@@ -213,7 +214,7 @@ class Trainer:
         values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": progress.train_seconds}
         self.log.write(step, "train", values)
         self.view.update(step, loss, speed, metric_text)
-        return dataclasses.replace(state, window=Window.empty())
+        return state._replace(window=Window.empty())
 
     def _evaluate(self, state: TrainState, step: int, progress: Progress) -> bool:
         """Scores dev, writes a record, and returns whether it was the best so far; without a dev split the last is the best."""

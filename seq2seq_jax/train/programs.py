@@ -9,12 +9,12 @@ from typing import Any
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Int
+from jaxtyping import Int
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.arrays import Ids, Lengths
+from seq2seq_jax.arrays import Array, Lengths
 from seq2seq_jax.config import Config
-from seq2seq_jax.decode.greedy import greedy
+from seq2seq_jax.decode.translators import translate_greedily
 from seq2seq_jax.model.build import Params, structure
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.devices import Devices
@@ -37,7 +37,7 @@ class Programs:
     structure: nnx.GraphDef
     train_step: TrainStep
     eval_step: Callable[[Params, Any, Batch], tuple[Loss, Any]]
-    decode: Callable[[Params, Ids, Lengths], Int[Array, "B T"]]
+    decode: Callable[[Params, Array, Lengths], Int[Array, "B T"]]
 
 
 def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int) -> Programs:
@@ -58,9 +58,8 @@ def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int,
 def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, devices: Devices, output_limit: int) -> Programs:
     model = structure(config.model, dict(vocabulary_sizes))
 
-    def decode(params: Params, source: Ids, lengths: Lengths) -> Int[Array, "B T"]:
-        translator = nnx.merge(model, params)
-        return greedy(translator.step, translator.encode(source, lengths), source.shape[0], output_limit)
+    def decode(params: Params, source: Int[Array, "B S"], lengths: Lengths) -> Int[Array, "B T"]:
+        return translate_greedily([nnx.merge(model, params)], source, lengths, output_limit)
 
     return Programs(
         structure=model,

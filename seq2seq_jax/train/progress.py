@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 SECONDS_BETWEEN_LINES = 5.0
 
 
+@runtime_checkable
 class View(Protocol):
     """What shows the course of a run: ``Reporter`` for one alone, a part of the sweep's view for a member."""
 

@@ -42,13 +42,6 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def absolute_paths(config: Config) -> Config:
-    """Returns the configuration with absolute data paths, so that the run can be evaluated from anywhere."""
-    given = {path: config_lib.get(config, path) for path in ("data.train", "data.dev", "data.test")}
-    made = {path: ",".join(os.path.abspath(part) for part in value.split(",")) for path, value in given.items() if value is not None}
-    return config_lib.replace(config, made)
-
-
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
     """The files of one run."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Int, Key, UInt32
 
-from seq2seq_jax.arrays import Scalar
+from seq2seq_jax.arrays import Array, Scalar
 from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """Sums since the last line of the log, kept on the device so that a step never waits for the host.
 
     Attributes:
@@ -35,9 +32,7 @@ class Window:
         return cls(Loss(*(jnp.zeros(()) for _ in Loss._fields)), jnp.full((), -1, jnp.int32))
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class TrainState:
+class TrainState(NamedTuple):
     """Everything that an update reads and writes.
 
     Attributes:
@@ -73,7 +68,7 @@ class TrainState:
         )
 
 
-def root_key(seed: UInt32[Array, ""] | int) -> Array:
+def root_key(seed: UInt32[Array, ""] | int) -> Key[Array, ""]:
     """Returns the one key from which every random draw of a run comes."""
     return jax.random.key(seed)
 
@@ -94,7 +89,7 @@ def make_schedule(config: TrainConfig, total_steps: int) -> optax.Schedule:
         after = optax.linear_schedule(1.0, 0.0, rest)
     elif config.schedule == "inverse_sqrt":
         start = max(warmup, 1)
-        after = lambda step: jnp.sqrt(start / (start + step))  # noqa: E731  a schedule is a function
+        after = lambda step: jnp.sqrt(start / (start + jnp.maximum(step, 0)))  # noqa: E731  a schedule is a function
     else:
         after = optax.constant_schedule(1.0)
     if warmup == 0:

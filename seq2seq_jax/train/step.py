@@ -5,7 +5,6 @@ The loop compiles them for one device or several (``devices.py``); nothing else 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -56,8 +55,7 @@ def make_train_step(config: Config, structure: nnx.GraphDef, total_steps: int, a
         rate = state.learning_rate * schedule(state.step)
         params = jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions)
         healthy = jnp.isfinite(loss.objective) & jnp.isfinite(optax.tree.norm(gradients))
-        return dataclasses.replace(
-            state,
+        return state._replace(
             step=state.step + 1,
             params=params,
             opt_state=opt_state,

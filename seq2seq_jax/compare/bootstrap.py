@@ -1,0 +1,90 @@
+"""Intervals of a bootstrap over seeds *and* examples, since a dev set of a few hundred words is itself a sample.
+
+Set beside the t intervals, which know seeds only. With few seeds the bootstrap understates their share of the spread
+(it resamples from those at hand), so the wider of the two intervals is the one to believe.
+Read next: ``comparison.py``.
+
+References:
+  Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals).
+  Koehn 2004, Statistical significance tests for machine translation evaluation (resampling a test set, paired).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from seq2seq_jax.compare.artifacts import dev_scores
+from seq2seq_jax.compare.grid import Grid
+
+DRAWS = 1000
+MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does not keep anyone waiting: it needs fewer draws too
+LEVEL = (2.5, 97.5)  # percentiles
+
+Scores = tuple[Float[np.ndarray, "sizes seeds B"], Float[np.ndarray, "sizes seeds B"]]
+
+
+def resampled_means(scores: Scores, draws: int, seed: int = 0) -> Float[np.ndarray, "draws sizes"]:
+    """Returns every size's mean metric in ``draws`` resamples of seeds and of examples, both with replacement.
+
+    All sizes meet the same seeds and examples, so that differences are paired. ``scores`` are amounts and sizes of each
+    example; a run's metric is the sum of its amounts over the sum of its sizes.
+    """
+    sizes, seeds, examples = scores[0].shape
+    rng = np.random.default_rng(seed)
+    times_drawn = _multiplicities(rng.integers(0, examples, (draws, examples)))
+    values = [(part.reshape(-1, examples) @ times_drawn.T).reshape(sizes, seeds, draws) for part in scores]
+    rows = rng.integers(0, seeds, (seeds, draws))
+    return np.take_along_axis(values[0] / values[1], rows[None], axis=1).mean(1).T
+
+
+def _multiplicities(drawn: Int[np.ndarray, "draws B"]) -> Float[np.ndarray, "draws B"]:
+    """Returns how often each example was drawn."""
+    draws, examples = drawn.shape
+    offset = drawn + examples * np.arange(draws)[:, None]
+    return np.bincount(offset.ravel(), minlength=draws * examples).reshape(draws, examples).astype(float)
+
+
+def intervals(grid: Grid, best: int | None) -> tuple[list[list[float] | None], list[list[float] | None]]:
+    """Returns 95 % intervals of each size's mean and of its difference to the best size; None where scores are missing.
+
+    A size takes part if it has a run with scores at every seed of the grid.
+    """
+    nothing: list[list[float] | None] = [None] * len(grid.sizes)
+    found = {column: rows for column in range(len(grid.sizes)) if (rows := _scores_of(grid, column))}
+    if not found or len({rows[0].shape for rows in found.values()}) > 1:
+        return nothing, nothing
+    columns = list(found)
+    scores = tuple(np.stack([found[column][part] for column in columns]) for part in (0, 1))
+    draws = max(100, min(DRAWS, MOST_NUMBERS // scores[0].shape[-1]))
+    means = resampled_means((scores[0], scores[1]), draws)
+    own, difference = list(nothing), list(nothing)
+    for position, column in enumerate(columns):
+        own[column] = _percentiles(means[:, position])
+        if best in columns and column != best:
+            difference[column] = _percentiles(means[:, position] - means[:, columns.index(best)])
+    return own, difference
+
+
+def _scores_of(grid: Grid, column: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns amounts and sizes ``[seeds, B]`` of one size, if every seed has them and they give the metric that was reported."""
+    runs = grid.sizes[column].runs
+    if not runs or len(runs) < len(grid.seeds):
+        return None
+    amounts, sizes = [], []
+    for run in runs:
+        scores = dev_scores(run.directory)
+        if scores is None or not math.isclose(scores[0].sum(), run.value * scores[1].sum(), rel_tol=1e-6, abs_tol=1e-9):
+            return None
+        amounts.append(scores[0])
+        sizes.append(scores[1])
+    if len({len(row) for row in amounts}) > 1:
+        return None
+    return np.stack(amounts), np.stack(sizes)
+
+
+def _percentiles(values: Float[np.ndarray, " draws"]) -> list[float]:
+    low, high = np.percentile(values, LEVEL)
+    return [float(low), float(high)]

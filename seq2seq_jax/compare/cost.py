@@ -1,0 +1,94 @@
+"""What quality costs: parameters, training time, time to the best step, and quality at equal training time.
+
+Small tables may win early and lose late, so a budget shorter than the whole training can have another best size.
+Read next: ``comparison.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from seq2seq_jax.compare.artifacts import dev_history
+from seq2seq_jax.compare.grid import Grid, Size
+from seq2seq_jax.compare.results import Run
+
+SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time
+Evaluations = list[tuple[float, float]]  # (training seconds so far, loss), in order
+
+
+def cost_of(size: Size) -> dict[str, Any]:
+    """Returns what one size costs, as medians over its runs; None where it is not known."""
+    if not size.runs:
+        return {"parameters": None, "train_seconds_median": None, "best_step_seconds_median": None, "tokens_per_second_median": None}
+    speeds = [run.result.get("tokens_per_second") for run in size.runs]
+    return {
+        "parameters": {name: _median([run.result["parameters"].get(name) for run in size.runs]) for name in ("embedding", "total")},
+        "train_seconds_median": _median([run.result["train_seconds"] for run in size.runs]),
+        "best_step_seconds_median": _median([_seconds_to_best(run) for run in size.runs]),
+        "tokens_per_second_median": _median(speeds),
+    }
+
+
+def _median(values: list[float | int | None]) -> float | int | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    middle = float(np.median(known))
+    return int(middle) if middle == int(middle) and all(isinstance(value, int) for value in known) else middle
+
+
+def _seconds_to_best(run: Run) -> float | None:
+    best = run.result["best_step"]
+    return next((record["elapsed_seconds"] for record in dev_history(run.directory) if record["step"] == best), None)
+
+
+def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, " sizes"]) -> Bool[np.ndarray, " sizes"]:
+    """Says of each size whether no other is at least as good at no more cost, and better in one of the two. NaN is never on the front."""
+    no_worse = (losses[:, None] <= losses) & (costs[:, None] <= costs)
+    better = (losses[:, None] < losses) | (costs[:, None] < costs)
+    return ~(no_worse & better).any(0) & ~np.isnan(losses) & ~np.isnan(costs)
+
+
+def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """Returns the learned sizes on the Pareto front of quality against parameters, and against training time."""
+    parameters = [cost["parameters"]["total"] if cost["parameters"] else None for cost in costs]
+    found = {}
+    for name, values in (("parameters", parameters), ("train_seconds", [cost["train_seconds_median"] for cost in costs])):
+        array = np.array([np.nan if value is None else value for value in values], dtype=float)
+        front = pareto_front(np.where(grid.learned, losses, np.nan), array)
+        found[name] = [size.embedding_dim for size, on_it in zip(grid.sizes, front, strict=True) if on_it]
+    return found
+
+
+def at_equal_time(grid: Grid) -> list[dict[str, Any]]:
+    """Returns the mean over seeds of the best value reached within shares of the shortest run's training time.
+
+    Empty where a run has no history. A size with a run that was not evaluated by then has no mean.
+    """
+    sign = 1.0 if grid.metric.lower_is_better else -1.0
+    sizes = [size for size in grid.sizes if size.runs]
+    histories = {size.label: [_evaluations(run, sign) for run in size.runs] for size in sizes}
+    ends = [history[-1][0] for several in histories.values() for history in several if history]
+    if not sizes or len(ends) < sum(len(size.runs) for size in sizes):
+        return []
+    rows = []
+    for share in SHARES:
+        seconds = share * min(ends)
+        means = {label: np.mean([_best_within(history, seconds) for history in several]) for label, several in histories.items()}
+        finite = {size.embedding_dim: means[size.label] for size in sizes if size.table == "learned" and np.isfinite(means[size.label])}
+        best = min(finite, key=lambda dim: finite[dim]) if finite else None
+        reached = [{"embedding_dim": size.embedding_dim, "table": size.table, "mean": sign * means[size.label]} for size in sizes]
+        rows.append({"train_seconds": seconds, "share_of_shortest": share, "best": best, "sizes": reached})
+    return rows
+
+
+def _evaluations(run: Run, sign: float) -> Evaluations:
+    name = run.result["metric"]["name"]
+    return [(record["elapsed_seconds"], sign * record[name]) for record in dev_history(run.directory) if name in record]
+
+
+def _best_within(history: Evaluations, seconds: float) -> float:
+    return min((loss for elapsed, loss in history if elapsed <= seconds), default=float("nan"))

@@ -1,0 +1,192 @@
+"""The pictures of the report, each from the comparison's JSON or from what lies in the run directories.
+
+Knows what is drawn; ``picture.py`` knows how it becomes SVG.
+Read next: ``report.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from seq2seq_jax.compare.artifacts import Table, dev_history
+from seq2seq_jax.compare.grid import spelled
+from seq2seq_jax.compare.labels import count_label, decimals_of, size_label, with_interval
+from seq2seq_jax.compare.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour, visible
+from seq2seq_jax.compare.results import Run
+
+MOST_LABELS = 150  # symbols that still can be told apart on a map
+MOST_POINTS = 2000
+LONGEST_LABEL = 16  # characters
+ASIDE = 1.12  # runs stand beside their mean, not under it
+
+
+def metric_label(part: dict[str, Any]) -> str:
+    """Returns the metric's name as words, and where it was measured."""
+    return f"{spelled(part['metric']['name'])} on {part['split']}"
+
+
+def _learned(part: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in part["sizes"] if row["table"] == "learned" and row["mean"] is not None]
+
+
+def size_curve(part: dict[str, Any]) -> Picture:
+    """Draws the metric against the size: runs, means with intervals, and the band of what is as good as the best."""
+    picture, metric, decimals = Picture(f"{metric_label(part)} against embedding size"), part["metric"], decimals_of(part)
+    axes, rows, recommendation = picture.axes, _learned(part), part["recommendation"]
+    best = next((row["mean"] for row in rows if row["embedding_dim"] == part["best"]["embedding_dim"]), None)
+    if best is not None:
+        edge = best + recommendation["tolerance"] * (1 if metric["lower_is_better"] else -1)
+        picture.name(axes.axhspan(best, edge, color=BAND, alpha=0.35, lw=0), f"within {recommendation['tolerance']:.3g} of the best mean")
+    axes.plot([row["embedding_dim"] for row in rows], [row["mean"] for row in rows], color=MUTED, lw=1.2, zorder=2)
+    for row in rows:
+        _draw_size(picture, part, row)
+    for row in part["sizes"]:
+        if row["table"] != "learned" and row["mean"] is not None:
+            line = axes.axhline(row["mean"], color=MUTED, ls=":", lw=1.4)
+            picture.name(line, f"{size_label(row)}: {with_interval(row['mean'], row['ci95'], decimals)}")
+            picture.write(row["table"], (1, row["mean"]), xycoords=("axes fraction", "data"), ha="right", va="bottom", colour=MUTED)
+    _size_axis(picture, [row["embedding_dim"] for row in rows])
+    axes.set_ylabel(metric_label(part))
+    return picture
+
+
+def _draw_size(picture: Picture, part: dict[str, Any], row: dict[str, Any]) -> None:
+    decimals, dim = decimals_of(part), row["embedding_dim"]
+    colour = ACCENT if dim == part["recommendation"]["embedding_dim"] else INK
+    for seed, value in zip(row["seeds"], row["values"], strict=True):
+        (dot,) = picture.axes.plot([dim * ASIDE], [value], "o", color=MUTED, ms=4, alpha=0.6, mew=0, zorder=3)
+        picture.name(dot, f"size {dim}, {'seed ' if isinstance(seed, int) else ''}{seed}: {value:.{decimals}f}")
+    if row["ci95"]:
+        picture.axes.plot([dim, dim], row["ci95"], color=colour, lw=2, zorder=4, solid_capstyle="butt")
+    (mean,) = picture.axes.plot([dim], [row["mean"]], "o", color=colour, ms=8, zorder=5)
+    picture.name(mean, f"size {dim}: {with_interval(row['mean'], row['ci95'], decimals)}")
+
+
+def _size_axis(picture: Picture, dims: list[int]) -> None:
+    """Sizes stand on a logarithmic axis, labelled where they were tried."""
+    axis = picture.axes.xaxis
+    picture.axes.set_xscale("log", base=2)
+    picture.axes.set_xticks(dims, [str(dim) for dim in dims])
+    axis.set_minor_locator(NullLocator())
+    picture.axes.set_xlabel("embedding size (columns of the table)")
+
+
+def learning_curves(part: dict[str, Any], runs: list[Run], by_seconds: bool) -> Picture | None:
+    """Draws the dev metric during training, the mean over the seeds of each size, by step or by training time; None without history."""
+    name, unit = part["metric"]["name"], "training time, seconds" if by_seconds else "training step"
+    picture = Picture(f"{metric_label(part)} against {unit}")
+    rows = _learned(part)
+    drawn = False
+    for index, row in enumerate(rows):
+        same = [run for run in runs if (run.member.size, run.member.table) == (row["embedding_dim"], "learned")]
+        steps, seconds, values = _mean_history([dev_history(run.directory) for run in same], name)
+        if not steps:
+            continue
+        label, at = size_label(row), seconds if by_seconds else steps
+        (line,) = picture.axes.plot(at, values, color=size_colour(index, len(rows)), lw=1.8, label=label, marker="o", ms=2.5)
+        picture.name(line, f"size {label}, mean over {len(same)} runs")
+        drawn = True
+    if not drawn:
+        return None
+    picture.axes.set_xlabel(unit)
+    picture.axes.set_ylabel(metric_label(part))
+    picture.legend(title="size")
+    return picture
+
+
+def _mean_history(histories: list[list[dict[str, Any]]], name: str) -> tuple[list[int], list[float], list[float]]:
+    """Returns steps, mean training seconds and mean values at the steps at which every run was evaluated."""
+    by_step = [{record["step"]: record for record in history if name in record} for history in histories]
+    steps = sorted(set.intersection(*map(set, by_step))) if by_step else []
+    seconds = [float(np.mean([records[step]["elapsed_seconds"] for records in by_step])) for step in steps]
+    return steps, seconds, [float(np.mean([records[step][name] for records in by_step])) for step in steps]
+
+
+def pareto(part: dict[str, Any]) -> Picture:
+    """Draws the metric against all parameters of the model; sizes on the front are filled and joined."""
+    picture, decimals = Picture(f"{metric_label(part)} against parameters, with the Pareto front"), decimals_of(part)
+    rows = [row for row in _learned(part) if row["parameters"] and row["parameters"]["total"]]
+    front = [row for row in rows if row["embedding_dim"] in part["pareto"]["parameters"]]
+    picture.axes.plot([row["parameters"]["total"] for row in front], [row["mean"] for row in front], color=ACCENT, lw=1.2, zorder=2)
+    for row in rows:
+        total, on_front = row["parameters"]["total"], row in front
+        colour, fill = (ACCENT, "full") if on_front else (MUTED, "none")
+        (dot,) = picture.axes.plot([total], [row["mean"]], "o", ms=8, zorder=3, color=colour, fillstyle=fill)
+        where = "on the Pareto front" if on_front else "another size is better and no larger"
+        picture.name(dot, f"size {row['embedding_dim']}: {total:,} parameters, {row['mean']:.{decimals}f}; {where}")
+        picture.write(str(row["embedding_dim"]), (total, row["mean"]), xytext=(7, 5), textcoords="offset points")
+    picture.axes.set_xscale("log")
+    picture.axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+    picture.axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: count_label(value)))
+    picture.axes.margins(x=0.12)
+    picture.axes.set_xlabel("parameters of the model")
+    picture.axes.set_ylabel(metric_label(part))
+    return picture
+
+
+def parameters(part: dict[str, Any]) -> Picture:
+    """Draws for each size the parameters of its tables and of all the rest, one above the other."""
+    rows = [row for row in _learned(part) if row["parameters"] and row["parameters"]["total"]]
+    picture = Picture("parameters by size: tables and the rest")
+    for index, row in enumerate(rows):
+        table, total = row["parameters"]["embedding"], row["parameters"]["total"]
+        (rest,) = picture.axes.bar([index], [total - table], color=MUTED, alpha=0.55, width=0.6, label="" if index else "the rest")
+        picture.name(rest, f"size {row['embedding_dim']}: {total - table:,} parameters besides the tables")
+        (top,) = picture.axes.bar([index], [table], bottom=[total - table], color=ACCENT, width=0.6, label="" if index else "tables")
+        picture.name(top, f"size {row['embedding_dim']}: {table:,} parameters in the tables ({table / total:.1%})")
+    picture.axes.set_xticks(range(len(rows)), [str(row["embedding_dim"]) for row in rows])
+    picture.axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+    picture.axes.grid(False, axis="x")
+    picture.legend()
+    picture.axes.margins(y=0.2)
+    picture.axes.set_xlabel("embedding size (columns of the table)")
+    picture.axes.set_ylabel("parameters")
+    return picture
+
+
+def symbol_map(table: Table) -> Picture:
+    """Draws the rows of a table on their two principal components, named; of a large vocabulary, the first symbols."""
+    picture = Picture(f"the {table.side} symbols on two principal components", height=4.2)
+    points, shares = principal_components(table)
+    count = min(len(points), MOST_POINTS)
+    picture.axes.plot(points[:count, 0], points[:count, 1], ".", color=MUTED, alpha=0.35, ms=4)
+    for (x, y), symbol in zip(points[: min(count, MOST_LABELS)], table.symbols, strict=False):
+        label = visible(symbol)
+        shown = picture.write(label[:LONGEST_LABEL], (x, y), ha="center", va="center")
+        picture.name(shown, f"{label} ({', '.join(f'U+{ord(character):04X}' for character in symbol[:8])})")
+    picture.axes.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
+    picture.axes.set_ylabel(f"second component ({shares[1]:.0%})")
+    picture.axes.margins(0.06)
+    return picture
+
+
+def principal_components(table: Table) -> tuple[np.ndarray, tuple[float, float]]:
+    """Returns the rows of a table on its first two principal components, and their shares of the variance.
+
+    A table of one column has no second component: 0.
+    """
+    centred = table.vectors - table.vectors.mean(0)
+    variances, directions = np.linalg.eigh(centred.T @ centred)
+    points = np.zeros((len(centred), 2))
+    kept = min(2, centred.shape[1])
+    points[:, :kept] = centred @ directions[:, ::-1][:, :kept]
+    shares = np.append(variances[::-1], 0.0)[:2].clip(0) / max(variances.sum(), np.finfo(float).tiny)
+    return points, (float(shares[0]), float(shares[1]))
+
+
+def truncation(part: dict[str, Any]) -> Picture | None:
+    """Draws the metric of the largest table cut to its first directions beside the trained sizes; None where the sweep left no figures."""
+    points = part["truncated_table"]
+    if not points:
+        return None
+    picture, rows = Picture("the largest table cut to its first directions, beside trained sizes"), _learned(part)
+    dims = [point["directions"] for point in points]
+    picture.axes.plot(dims, [point["value"] for point in points], "o--", color=MUTED, ms=5, label="largest table, cut")
+    picture.axes.plot([row["embedding_dim"] for row in rows], [row["mean"] for row in rows], "o-", color=ACCENT, ms=6, label="trained")
+    _size_axis(picture, sorted({row["embedding_dim"] for row in rows}))
+    picture.axes.set_ylabel(metric_label(part))
+    picture.legend()
+    return picture

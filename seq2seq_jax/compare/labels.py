@@ -1,0 +1,105 @@
+"""Figures and findings of the comparison as text, for the terminal and for the report.
+
+Knows the comparison's JSON and no layout.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seq2seq_jax.compare.grid import Metric
+
+MISSING = "-"
+PARETO = {"parameters": "by parameters", "train_seconds": "by training time"}
+
+
+def setting_label(setting: dict[str, Any]) -> str:
+    """Returns the further swept fields as text, such as ``model.hidden_dim=128``."""
+    return ", ".join(f"{path}={value}" for path, value in setting.items()) or "as configured"
+
+
+def decimals_of(part: dict[str, Any]) -> int:
+    """Returns how many decimals of the metric are worth showing at the tolerance of the comparison."""
+    return Metric(**part["metric"]).decimals(part["recommendation"]["tolerance"])
+
+
+def with_interval(middle: float | None, interval: list[float] | None, decimals: int, sign: str = "") -> str:
+    """Returns ``0.310 ± 0.012``; the second half is missing where there is no interval."""
+    if middle is None:
+        return MISSING
+    text = f"{middle:{sign}.{decimals}f}"
+    return text if interval is None else f"{text} {half_width(interval, decimals)}"
+
+
+def half_width(interval: list[float] | None, decimals: int) -> str:
+    """Returns ``± 0.012`` for an interval of that half width."""
+    return MISSING if interval is None else f"± {(interval[1] - interval[0]) / 2:.{decimals}f}"
+
+
+def count_label(number: float | None) -> str:
+    """Returns a count in at most four or five characters: 812345 becomes ``812k``."""
+    if number is None:
+        return MISSING
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{suffix}"
+    return f"{number:g}"
+
+
+def seconds_label(seconds: float | None) -> str:
+    """Returns a duration: ``61 s``, ``12 min``, ``3.4 h``."""
+    if seconds is None:
+        return MISSING
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+
+
+def p_label(p_value: float | None) -> str:
+    """Returns a p value to two digits."""
+    if p_value is None:
+        return MISSING
+    return "<.001" if p_value < 0.001 else f"{p_value:.3f}"[1:] if p_value < 0.9995 else "1"
+
+
+def size_label(row: dict[str, Any]) -> str:
+    """Returns the size, with the kind of its table where that is not learned."""
+    return str(row["embedding_dim"]) if row["table"] == "learned" else f"{row['embedding_dim']} {row['table']}"
+
+
+def role(part: dict[str, Any], row: dict[str, Any]) -> str:
+    """Returns what the size is in the answer: ``take``, which goes before ``best``, or nothing."""
+    roles = {part["best"]["embedding_dim"]: "best", part["recommendation"]["embedding_dim"]: "take"}
+    return roles.get(row["embedding_dim"], "") if row["table"] == "learned" else ""
+
+
+def cost_lines(part: dict[str, Any]) -> list[str]:
+    """Says which sizes are worth their cost, which win at a part of the training time, and what rules of thumb would have said."""
+    lines = []
+    fronts = [f"{label} {', '.join(map(str, part['pareto'][name]))}" for name, label in PARETO.items() if part["pareto"][name]]
+    if fronts:
+        lines.append(f"Pareto front (no other size is both better and cheaper): {'; '.join(fronts)}.")
+    shares = [f"size {row['best']} after {seconds_label(row['train_seconds'])}" for row in part["at_equal_time"] if row["best"] is not None]
+    if shares:
+        lines.append(f"Best at equal training time: {', '.join(shares)}.")
+    for table in dict.fromkeys(row["table"] for row in part["rules_of_thumb"]):
+        rules = [row for row in part["rules_of_thumb"] if row["table"] == table]
+        said = ", ".join(f"{row['rule']} {row['embedding_dim']:.3g}" for row in rules)
+        lines.append(f"Rules of thumb for the {table} table, {rules[0]['vocabulary']} symbols: {said}.")
+    return lines
+
+
+def noise_lines(part: dict[str, Any]) -> list[str]:
+    """Says how far seeds alone scatter, and which differences that hides."""
+    floor, decimals = part["noise_floor"], decimals_of(part) + 1
+    if floor["detectable_difference"] is None:
+        return ["Noise floor: not known, since no two sizes have two seeds in common."]
+    further = [
+        f"{row['seeds']} seeds {row['detectable_difference']:.{decimals}f}" for row in floor["by_seeds"] if row["seeds"] > floor["seeds"]
+    ]
+    single, double = (f"{floor[key]:.{decimals}f}" for key in ("standard_deviation", "standard_deviation_of_differences"))
+    detected = f"{floor['seeds']} seeds {floor['detectable_difference']:.{decimals}f}"
+    return [
+        f"Noise floor: over seeds alone, the standard deviation of a run is {single}, of two runs' difference {double}.",
+        f"Smallest difference that is detected (5 % level, power 0.8): with {', '.join([detected, *further])}.",
+    ]

@@ -1,0 +1,146 @@
+"""A picture: matplotlib axes whose parts show their name on hover, saved as SVG for a file or for a page.
+
+Colours have roles. In a file they are those of a light page; inside a page they become CSS variables, so that one picture
+serves in light and in dark mode. Knows nothing of what is drawn.
+Read next: ``figures.py``.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+import warnings
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+INK, MUTED, GRID, ACCENT, BAND = "#24292e", "#6a737c", "#d9dee3", "#b3400b", "#e3a57e"
+ROLES = {"ink": INK, "muted": MUTED, "grid": GRID, "accent": ACCENT, "band": BAND}
+DARK_ROLES = {"ink": "#e6e8eb", "muted": "#9aa4ae", "grid": "#343b43", "accent": "#ff9d5c", "band": "#8a4b22"}
+STEPS = 12  # of the ramp that colours sizes from small to large
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+STYLE = {
+    "svg.fonttype": "none",  # text stays text: it can be read aloud, found and copied, in any script
+    "svg.hashsalt": "seq2seq_jax",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "figure.constrained_layout.use": True,
+}
+
+
+def ramp(low: float, high: float) -> list[str]:
+    """Returns STEPS colours from one end of a perceptually even scale to the other (viridis), as hexadecimal."""
+    scale = matplotlib.colormaps["viridis"]
+    return [to_hex(scale(low + (high - low) * step / (STEPS - 1))) for step in range(STEPS)]
+
+
+LIGHT_RAMP, DARK_RAMP = ramp(0.85, 0.0), ramp(0.35, 1.0)  # away from the page's own lightness
+
+
+def size_colour(index: int, sizes: int) -> str:
+    """Returns the colour of the size at ``index``, of so many."""
+    return LIGHT_RAMP[round(index * (STEPS - 1) / max(1, sizes - 1))]
+
+
+def css_variables(dark: bool) -> str:
+    """Returns the declarations of the colours that pictures on a page refer to."""
+    roles, steps = (DARK_ROLES, DARK_RAMP) if dark else (ROLES, LIGHT_RAMP)
+    named = {**roles, **{f"ramp{step}": colour for step, colour in enumerate(steps)}}
+    return " ".join(f"--{name}: {colour};" for name, colour in named.items())
+
+
+class Picture:
+    """One pair of axes, and the names that its parts show on hover."""
+
+    def __init__(self, title: str, width: float = 5.0, height: float = 3.6):
+        """Opens a picture; ``title`` says in words what is shown. Sizes in inches of 72 points."""
+        self.title = title
+        self._names: dict[str, str] = {}
+        with matplotlib.rc_context(STYLE):
+            self._figure = Figure(figsize=(width, height))
+            FigureCanvasSVG(self._figure)
+            self.axes = self._figure.add_subplot()
+            self.axes.grid(True)
+            self.axes.set_axisbelow(True)
+
+    def name(self, artist: Artist, text: str) -> None:
+        """Makes ``artist`` show ``text`` on hover."""
+        key = f"named-{len(self._names)}"
+        artist.set_gid(key)
+        self._names[key] = text
+
+    def write(self, text: str, at: tuple[float, float], colour: str = INK, **placing: Any) -> Text:
+        """Writes ``text`` at a point of the data; ``placing`` goes to ``Axes.annotate``. A dollar sign is a dollar sign."""
+        return self.axes.annotate(text, at, fontsize=10, color=colour, parse_math=False, **placing)
+
+    def legend(self, title: str | None = None) -> None:
+        """Adds a legend of what has a label."""
+        shown = self.axes.legend(title=title, fontsize=10, title_fontsize=10, labelcolor=INK, frameon=False)
+        shown.get_title().set_color(MUTED)
+
+    def svg(self) -> str:
+        """Returns the picture as a file of its own."""
+        buffer = io.StringIO()
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's fonts will have it
+            self._figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        root = ET.fromstring(printable(buffer.getvalue()))
+        for element in root.iter(f"{{{SVG}}}g"):
+            if element.get("id") in self._names:
+                title = ET.Element(f"{{{SVG}}}title")
+                title.text = printable(self._names[element.get("id", "")])
+                element.insert(0, title)
+        ET.register_namespace("", SVG)
+        ET.register_namespace("xlink", XLINK)
+        return ET.tostring(root, encoding="unicode")
+
+
+def for_page(svg: str, prefix: str, title: str) -> str:
+    """Returns a picture to stand inside a page: colours as CSS variables, ids of its own, as wide as there is room."""
+    root = ET.fromstring(svg)
+    for metadata in root.findall(f"{{{SVG}}}metadata"):
+        root.remove(metadata)
+    for key in ("width", "height"):
+        root.attrib.pop(key, None)
+    root.set("role", "img")
+    root.set("aria-label", title)
+    for element in root.iter():
+        if "id" in element.attrib:
+            element.set("id", f"{prefix}-{element.get('id')}")
+        for key, value in element.attrib.items():
+            if key.endswith("href") and value.startswith("#"):
+                element.set(key, f"#{prefix}-{value[1:]}")
+            elif "url(#" in value:
+                element.set(key, value.replace("url(#", f"url(#{prefix}-"))
+    colours = {colour: f"var(--{name})" for name, colour in ROLES.items()}
+    colours |= {colour: f"var(--ramp{step})" for step, colour in enumerate(LIGHT_RAMP)}
+    text = ET.tostring(root, encoding="unicode")
+    return re.sub("|".join(colours), lambda found: colours[found.group()], text)
+
+
+def printable(text: str) -> str:
+    """Returns ``text`` with what no page may hold (control characters, lone surrogates) written as code points."""
+    return "".join(
+        f"U+{ord(c):04X}" if (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t") or c in "\ufffe\uffff" else c for c in text
+    )
+
+
+def visible(symbol: str) -> str:
+    """Returns a symbol such that blanks and line ends can be seen too."""
+    marks = {" ": "␣", "\n": "⏎", "\t": "⇥", "\u00a0": "⍽"}
+    return printable("".join(marks.get(character, character) for character in symbol))

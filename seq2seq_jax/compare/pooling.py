@@ -1,0 +1,76 @@
+"""Several sweeps as one: which size serves languages or data sets like these, each of which counts the same.
+
+Within a data set a size's figure is its mean over seeds, divided by that data set's mean over sizes. What seeds are to one
+sweep, data sets are to the pool: the same intervals, excess bound and verdict, over data sets.
+Read next: ``comparison.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seq2seq_jax.compare import reason, statistics
+from seq2seq_jax.compare.grid import Grid, Metric, Size
+from seq2seq_jax.compare.recommend import Recommendation
+from seq2seq_jax.compare.rows import Words
+from seq2seq_jax.config import UserError
+
+FEWEST = 3  # data sets that an interval over data sets needs
+
+
+def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
+    """Returns the grid ``[data sets, sizes]`` of relative figures, over the sizes that every data set has.
+
+    Raises UserError where there are fewer than three, their metrics differ, or nothing is there to compare.
+    """
+    _check(names, grids)
+    keys = [_key(size) for size in grids[0].sizes if all(_key(size) in _with_results(grid) for grid in grids)]
+    if not keys:
+        raise UserError("--workdir: no size has results in every sweep; expected sizes in common")
+    rows = []
+    for name, grid in zip(names, grids, strict=True):
+        means = statistics.means(grid.values)
+        row = np.array([means[column] for key in keys for column, size in enumerate(grid.sizes) if _key(size) == key])
+        if row.mean() == 0:
+            raise UserError(f"--workdir={name}: its mean over sizes is 0, so nothing can be relative to it")
+        rows.append(row / row.mean())
+    metric = Metric(grids[0].metric.name, "relative to the data set", grids[0].metric.lower_is_better, None)
+    return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows))
+
+
+def _check(names: Sequence[str], grids: Sequence[Grid]) -> None:
+    if len(set(names)) < max(FEWEST, len(names)):
+        raise UserError(f"--workdir: {len(set(names))} different sweeps; expected one, or at least {FEWEST} different ones to pool")
+    for name, grid in zip(names, grids, strict=True):
+        if grid.metric.name != grids[0].metric.name:
+            raise UserError(f"--workdir={name}: metric {grid.metric.name}, but {names[0]} has {grids[0].metric.name}; expected the same")
+
+
+def _key(size: Size) -> tuple[str, int]:
+    return size.table, size.embedding_dim
+
+
+def _with_results(grid: Grid) -> set[tuple[str, int]]:
+    return {_key(size) for size in grid.sizes if size.runs}
+
+
+def _merged(key: tuple[str, int], grids: Sequence[Grid]) -> Size:
+    same = [size for grid in grids for size in grid.sizes if _key(size) == key]
+    return Size(key[1], key[0], [run for size in same for run in size.runs], [failure for size in same for failure in size.failures])
+
+
+def words(pooled: Grid, grids: Sequence[Grid], found: Recommendation) -> Words:
+    """Returns the sentences of a pooled answer."""
+    cautions = reason.warnings(pooled, found)
+    left_out = sorted({key for grid in grids for key in map(_key, grid.sizes)} - set(map(_key, pooled.sizes)))
+    if left_out:
+        cautions.append(f"Left out, since not every data set has results of it: size {', '.join(str(dim) for _, dim in left_out)}.")
+    cautions.append(f"Figures are relative to each data set's mean over sizes; all of this is conditional on these {len(grids)} data sets.")
+    return Words(reason.verdict_sentences(pooled, found), cautions, reason.going_on(found, None, "data set"), None)
+
+
+def counting_data_sets(pooled: Grid, found: Recommendation) -> dict[str, int | None]:
+    """Returns what the recommendation says of further data sets, which is not to be mistaken for seeds."""
+    return {"data_sets": len(pooled.seeds), "more_data_sets_needed": found.more_seeds_needed, "more_seeds_needed": None}

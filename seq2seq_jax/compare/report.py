@@ -1,0 +1,168 @@
+"""Writes ``report.html``: the answer on top, the pictures and figures that it rests on, and how it was made; one file, offline.
+
+Read next: ``report.html.jinja``, the page; ``figures.py``, the pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from seq2seq_jax.compare import artifacts, figures, labels, picture
+from seq2seq_jax.compare.grid import spelled
+from seq2seq_jax.compare.picture import Picture
+from seq2seq_jax.compare.results import Run, Sweep
+
+SHOWN_EXAMPLES = 10
+LONGEST_TEXT = 300  # characters of an example
+FULL_SETTINGS = 4  # with more of them each gets its answer, curve and table only, so that the page stays below 2 MB
+
+
+def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: str | None = None) -> pathlib.Path:
+    """Writes the report into the first sweep's directory and, if asked for, its pictures as files. Returns the report's path."""
+    parts = comparison.get("comparisons", [comparison])
+    drawn = [_pictures(sweeps, part, full=len(parts) <= FULL_SETTINGS) for part in parts]
+    if figures_dir is not None:
+        _write_figures(pathlib.Path(figures_dir), drawn)
+    names = ", ".join(pathlib.Path(sweep.workdir).name for sweep in sweeps)
+    page = (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            title=f"{spelled(parts[0]['metric']['name'])} and embedding size: {names}",
+            parts=[_part_view(sweeps, part, pictures, index) for index, (part, pictures) in enumerate(zip(parts, drawn, strict=True))],
+            several=len(parts) > 1,
+            making=_making(sweeps, parts),
+            light=picture.css_variables(dark=False),
+            dark=picture.css_variables(dark=True),
+        )
+    )
+    path = pathlib.Path(sweeps[0].workdir) / "report.html"
+    partial = path.with_name(".report.html.partial")
+    partial.write_text(picture.printable(page), encoding="utf-8", errors="replace")
+    os.replace(partial, path)  # whoever has the page open never sees half of it
+    return path
+
+
+def _environment() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"count": labels.count_label, "seconds": labels.seconds_label, "p": labels.p_label, "visible": picture.visible}
+    return environment
+
+
+def _pictures(sweeps: list[Sweep], part: dict[str, Any], full: bool) -> dict[str, Picture]:
+    """Draws what there is to draw, by the name of its file."""
+    if not any(row["mean"] is not None for row in part["sizes"]):
+        return {}
+    runs = _runs(sweeps, part)
+    found: dict[str, Picture | None] = {"size_curve": figures.size_curve(part)}
+    if full:
+        found |= {"pareto": figures.pareto(part), "parameters": figures.parameters(part), "truncation": figures.truncation(part)}
+    if full and len(sweeps) == 1:
+        found["learning_curves"] = figures.learning_curves(part, runs, by_seconds=False)
+        found["learning_curves_by_time"] = figures.learning_curves(part, runs, by_seconds=True)
+        shown = _shown_run(part, runs)
+        for symbols in artifacts.tables(shown.directory) if shown else []:
+            found[f"map_{symbols.side}"] = figures.symbol_map(symbols)
+    return {name: drawn for name, drawn in found.items() if drawn is not None}
+
+
+def _runs(sweeps: list[Sweep], part: dict[str, Any]) -> list[Run]:
+    return [run for sweep in sweeps for run in sweep.runs if run.member.setting == part["setting"]]
+
+
+def _shown_run(part: dict[str, Any], runs: list[Run]) -> Run | None:
+    """Returns the best run of the recommended size."""
+    dim = part["recommendation"]["embedding_dim"]
+    same = [run for run in runs if (run.member.size, run.member.table) == (dim, "learned")]
+    sign = 1 if part["metric"]["lower_is_better"] else -1
+    return min(same, key=lambda run: sign * run.value, default=None)
+
+
+def _write_figures(folder: pathlib.Path, drawn: list[dict[str, Picture]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, pictures in enumerate(drawn):
+        for name, shown in pictures.items():
+            number = f"_{index}" if len(drawn) > 1 else ""
+            (folder / f"{name}{number}.svg").write_text(shown.svg(), encoding="utf-8")
+
+
+def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Picture], index: int) -> dict[str, Any]:
+    """Returns what the page shows of one setting."""
+    decimals, runs = labels.decimals_of(part), _runs(sweeps, part)
+    inline = {
+        name: {"title": shown.title, "svg": markupsafe.Markup(picture.for_page(shown.svg(), f"p{index}-{name}", shown.title))}
+        for name, shown in pictures.items()
+    }
+    return {
+        "comparison": part,
+        "label": labels.setting_label(part["setting"]),
+        "rows": [_row_view(part, row, decimals) for row in part["sizes"]],
+        "test": _test_sentence(part, decimals),
+        "lines": [*labels.cost_lines(part), *labels.noise_lines(part)],
+        "pictures": inline,
+        "examples": list(_examples(part, runs)) if len(sweeps) == 1 else [],
+        "example_sizes": [labels.size_label(row) for row in part["sizes"] if row["mean"] is not None],
+    }
+
+
+def _row_view(part: dict[str, Any], row: dict[str, Any], decimals: int) -> dict[str, Any]:
+    return row | {
+        "label": labels.size_label(row),
+        "role": labels.role(part, row),
+        "mean_text": labels.with_interval(row["mean"], row["ci95"], decimals),
+        "bootstrap_text": labels.half_width(row["bootstrap_ci95"], decimals),
+        "difference_text": labels.with_interval(row["difference_to_best"], row["difference_ci95"], decimals, "+"),
+    }
+
+
+def _test_sentence(part: dict[str, Any], decimals: int) -> str | None:
+    test = part["recommendation"]["test"]
+    if not test:
+        return None
+    figure, name = labels.with_interval(test["mean"], test["ci95"], decimals), spelled(part["metric"]["name"])
+    return f"On test, size {part['recommendation']['embedding_dim']} reaches a {name} of {figure} over {test['runs']} runs."
+
+
+def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]:
+    """Yields sources with their references and the output of the first run of every size."""
+    firsts = [next((run for run in runs if _is_of(run, row)), None) for row in part["sizes"] if row["mean"] is not None]
+    answers = [{record["source"]: record for record in artifacts.samples(run.directory)} if run else {} for run in firsts]
+    sources = [source for source in (answers[0] if answers else {}) if all(source in each for each in answers)]
+    for source in sources[:SHOWN_EXAMPLES]:
+        references = [str(reference) for reference in answers[0][source]["references"]]
+        outputs = [str(each[source]["output"]) for each in answers]
+        yield {
+            "source": source[:LONGEST_TEXT],
+            "references": [reference[:LONGEST_TEXT] for reference in references],
+            "outputs": [{"text": output[:LONGEST_TEXT], "right": output in references} for output in outputs],
+        }
+
+
+def _is_of(run: Run, row: dict[str, Any]) -> bool:
+    return (run.member.size, run.member.table) == (row["embedding_dim"], row["table"])
+
+
+def _making(sweeps: list[Sweep], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns how the runs came about: commands, what they share of the configuration, versions and devices."""
+    runs = [run for sweep in sweeps for run in sweep.runs]
+    varied = {path for run in runs for path in run.result.get("varied") or {}}
+    first = artifacts.configuration(runs[0].directory) if runs else {}
+    settings = {
+        f"{section}.{name}": value for section, values in first.items() if isinstance(values, dict) for name, value in values.items()
+    }
+    versions = sorted({f"{name} {number}" for run in runs for name, number in (run.result.get("versions") or {}).items()})
+    return {
+        "commands": [sweep.command or "not known" for sweep in sweeps],
+        "settings": {path: value for path, value in settings.items() if path not in varied and value is not None},
+        "varied": sorted(varied),
+        "versions": versions,
+        "devices": sorted({str(run.result.get("device")) for run in runs}),
+        "failed": [failure for part in parts for failure in part["failed"]],
+    }

@@ -1,0 +1,51 @@
+"""Rules of thumb for the size of a table, set beside the measured answer: what people do who do not sweep.
+
+Read next: ``comparison.py``.
+
+References:
+  V^0.25: Google Developers 2017, Introducing TensorFlow feature columns.
+  1.6 V^0.56: fastai 2018, default size of an embedding (from a forum post).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from seq2seq_jax.compare import artifacts
+from seq2seq_jax.compare.grid import Grid
+
+CARRIED = 0.95  # of the sum of squared singular values
+
+
+def directions(table: Float[np.ndarray, "V D"], share: float = CARRIED) -> int:
+    """Returns how many directions of a table carry ``share`` of its sum of squares (its squared singular values)."""
+    smaller = table.T @ table if len(table) > table.shape[1] else table @ table.T  # either has the squares as eigenvalues
+    squares = np.sort(np.linalg.eigvalsh(smaller))[::-1].clip(0)
+    if squares.sum() == 0:
+        return 0
+    return int(np.searchsorted(np.cumsum(squares) / squares.sum(), share - 1e-12) + 1)
+
+
+def rules_of_thumb(grid: Grid) -> list[dict[str, Any]]:
+    """Returns for each table what the rules recommend; the singular values are those of the first run of the largest size."""
+    learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
+    if not learned:
+        return []
+    directory = learned[-1].runs[0].directory
+    rules = []
+    for table in artifacts.tables(directory):
+        vocabulary = len(table.symbols)
+        for name, size in (("V^0.25", vocabulary**0.25), ("1.6 V^0.56", 1.6 * vocabulary**0.56)):
+            rules.append({"table": table.side, "vocabulary": vocabulary, "rule": name, "embedding_dim": float(size)})
+        carrying = {"table": table.side, "vocabulary": vocabulary, "rule": f"directions with {CARRIED:.0%} of the largest table"}
+        rules.append(carrying | {"embedding_dim": float(directions(table.vectors))})
+    return rules
+
+
+def truncated_table(grid: Grid) -> list[dict[str, Any]]:
+    """Returns the metric of the largest table cut to its first directions, where the sweep has left it."""
+    learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
+    return artifacts.truncated(learned[-1].runs[0].directory) if learned else []

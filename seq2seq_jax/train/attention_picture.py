@@ -1,0 +1,37 @@
+"""A picture of an attention: source against output, the darker the more weight. The only file here that draws; imported where asked for."""
+
+from __future__ import annotations
+
+import pathlib
+import warnings
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+INCHES_PER_SYMBOL = 0.32
+
+
+def draw_attention(path: pathlib.Path, source: Sequence[str], output: Sequence[str], weights: Float[np.ndarray, "T S"]) -> None:
+    """Writes the picture as SVG; its text stays text, so that every script is shown in the reader's own fonts."""
+    size = (2 + INCHES_PER_SYMBOL * len(source), 1.5 + INCHES_PER_SYMBOL * len(output))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(weights, cmap="Greys", vmin=0, vmax=1, aspect="equal")
+    axes.set_xticks(range(len(source)), [_shown(symbol) for symbol in source], rotation=90 if max(map(len, source)) > 2 else 0)
+    axes.set_yticks(range(len(output)), [_shown(symbol) for symbol in output])
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.set_xlabel("source")
+    axes.set_ylabel("output")
+    figure.colorbar(image, label="weight, 0 to 1", shrink=0.8)
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "attention"}):
+        warnings.filterwarnings("ignore", message="(Matplotlib currently does not support|Glyph)")  # the reader's fonts draw it, not these
+        figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _shown(symbol: str) -> str:
+    """Returns a symbol as a label: white space visible, and no sign that Matplotlib takes for mathematics."""
+    return (symbol if symbol.strip() else repr(symbol)).replace("$", r"\$")

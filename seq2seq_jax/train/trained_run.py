@@ -1,0 +1,49 @@
+"""A run directory, opened for use: the best parameters, the vocabularies and the compiled programs."""
+
+from __future__ import annotations
+
+import pathlib
+
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.model.build import Params, initial_params
+from seq2seq_jax.model.keys import named
+from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
+from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.evaluation import Evaluator, start_carry
+from seq2seq_jax.train.programs import Programs, programs
+from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+
+
+class TrainedRun:
+    """A run's best parameters and what is needed to use them."""
+
+    def __init__(self, workdir: str):
+        """Reads a run directory. Raises UserError where there is no trained run."""
+        self.directory = RunDirectory(pathlib.Path(workdir))
+        self.config: Config = self.directory.config()
+        self.vocabularies: dict[str, Vocabulary] = self.directory.vocabularies()
+        record = self.directory.record()
+        assert record is not None  # config() saw to it
+        self.record = record
+        sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
+        self.programs: Programs = programs(self.config, sizes, 1, Devices(1), record["output_limit"])
+        self.params: Params = _best_params(self.directory, self.config, sizes, self.programs)
+        self.evaluator = Evaluator(self.config, self.programs, self.vocabularies)
+
+
+def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:
+    params = initial_params(config.model, sizes, named(root_key(0), "params"))
+    carry = start_carry(compiled.structure, params, config.train.batch_size)
+    like = TrainState.initial(config.train, params, make_optimizer(config.train), carry)
+    checkpoints = Checkpoints(directory.checkpoints)
+    try:
+        newest = checkpoints.load_newest(like, lambda note: None)
+        if newest is None:
+            raise UserError(f"--workdir={directory.path}: there is no checkpoint yet; train the run first")
+        state, progress = newest
+        best = progress["best_step"]
+        return state.params if best in (None, int(state.step)) else checkpoints.load(best, like)[0].params
+    except DamagedCheckpoint as error:
+        raise UserError(f"--workdir={directory.path}: the best checkpoint is damaged ({error}); train the run again") from error

@@ -1,0 +1,158 @@
+"""Translating with finished runs, one or several together: the best few outputs, their scores, and where the attention looked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Float, Int
+
+from seq2seq_jax.arrays import Array, Lengths
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.batches import PairBatch
+from seq2seq_jax.data.vocabulary import PAD
+from seq2seq_jax.decode.beam import LENGTH_PENALTY, Hypotheses
+from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
+from seq2seq_jax.model.build import Params
+from seq2seq_jax.train.run_directory import write_atomically
+from seq2seq_jax.train.trained_run import TrainedRun
+
+ROWS = 256  # hypotheses decoded together
+
+
+@dataclasses.dataclass(frozen=True)
+class Attended:
+    """Where the attention looked: ``weights[t, s]`` is the weight of source symbol s when output symbol t was predicted."""
+
+    source: list[str]
+    output: list[str]
+    weights: Float[np.ndarray, "T S"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Translation:
+    """One output of a source.
+
+    Attributes:
+      text: the output.
+      log_probability: of the output, nats.
+      score: log-probability over the length penalty (Wu et al. 2016, eq. 14), by which outputs of a source are ranked.
+      attended: where it was asked for; only of the best output.
+    """
+
+    text: str
+    log_probability: float
+    score: float
+    attended: Attended | None = None
+
+
+def translations(
+    workdirs: Sequence[str],
+    sources: Sequence[str],
+    beam_size: int = 1,
+    n_best: int = 1,
+    length_penalty: float = LENGTH_PENALTY,
+    attention: bool = False,
+) -> list[list[Translation]]:
+    """Returns the best outputs of each source, best first.
+
+    Args:
+      workdirs: runs; several are an ensemble, which averages their probabilities.
+      sources: one text each.
+      beam_size: hypotheses kept at every step; 1 is greedy.
+      n_best: outputs returned for each source; fewer where there are no more.
+      length_penalty: strength of the length normalisation; 0 ranks by log-probability.
+      attention: whether to add where the attention looked, the mean over the runs that have one.
+
+    Raises:
+      UserError: a run is no translator, runs have different vocabularies, or there is no attention.
+    """
+    if n_best > beam_size:
+        raise UserError(f"--n_best={n_best}: expected at most --beam_size={beam_size}, the outputs that a search keeps")
+    runs = [TrainedRun(workdir) for workdir in workdirs]
+    _check_together(runs)
+    if attention and all(run.config.model.attention == "none" for run in runs):
+        raise UserError(f"--attention: the model of --workdir={workdirs[0]} has none (model.attention=none)")
+    limit = max(run.record["output_limit"] for run in runs)
+    structures, params = [run.programs.structure for run in runs], [run.params for run in runs]
+
+    @jax.jit
+    def decode(params: list[Params], source: Int[Array, "B S"], lengths: Lengths) -> Hypotheses:
+        return translate_by_beam(list(map(nnx.merge, structures, params)), source, lengths, limit, beam_size, length_penalty)
+
+    @jax.jit
+    def attend(
+        params: list[Params], source: Int[Array, "B S"], lengths: Lengths, target: Int[Array, "B T"]
+    ) -> Float[Array, "B T S"] | None:
+        return mean_attention(list(map(nnx.merge, structures, params)), source, lengths, target)
+
+    found: list[list[Translation]] = [[] for _ in sources]
+    rows = max(1, min(len(sources), ROWS // beam_size))
+    for indices, batch in runs[0].evaluator.source_batches(sources, rows):
+        decoded = decode(params, batch.source, batch.source_lengths)
+        weights = attend(params, batch.source, batch.source_lengths, decoded.ids[:, 0]) if attention else None
+        decoded, weights = jax.device_get((decoded, weights))
+        for row in np.flatnonzero(indices >= 0).tolist():
+            attended = None if weights is None else _attended(runs[0], batch, decoded.ids, weights, row)
+            found[indices[row]] = _listed(runs[0], decoded, row, n_best, attended)
+    return found
+
+
+def write_attention(path: pathlib.Path, found: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
+    """Writes the attention of each source's best output as a line of JSON, and beside it a picture of the first one.
+
+    Returns:
+      The picture's path, which is ``path`` with the ending .svg; None where there was no source.
+    """
+    attended = [best.attended for best, *_ in found if best.attended is not None]
+    rows = ({"source": one.source, "output": one.output, "weights": one.weights.round(6).tolist()} for one in attended)
+    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    if not attended:
+        return None
+    from seq2seq_jax.train.attention_picture import draw_attention
+
+    picture = path.with_suffix(".svg")
+    draw_attention(picture, attended[0].source, attended[0].output, attended[0].weights)
+    return picture
+
+
+def _check_together(runs: Sequence[TrainedRun]) -> None:
+    """Raises UserError where the runs cannot decode together."""
+    first = runs[0]
+    for run in runs:
+        if run.config.model.kind != "translator":
+            raise UserError(f"--workdir={run.directory.path}: expected a translator, this run is a {run.config.model.kind}")
+        if _reading(run) != _reading(first):
+            raise UserError(
+                f"--workdir={run.directory.path}: its vocabularies are not those of --workdir={first.directory.path}; "
+                "expected runs trained on the same data with the same units"
+            )
+
+
+def _reading(run: TrainedRun) -> tuple[bool, dict[str, bytes]]:
+    """Returns what decides how text becomes ids and back."""
+    files = {path.name: path.read_bytes() for path in (run.directory.path / "vocabulary").iterdir()}
+    return run.config.data.normalize_nfc, files
+
+
+def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attended: Attended | None) -> list[Translation]:
+    """Returns the outputs of a row that exist; the first one with its attention."""
+    listed = []
+    for k in range(n_best):
+        if np.isfinite(decoded.scores[row, k]):
+            text = run.vocabularies["target"].decode(decoded.ids[row, k])
+            values = float(decoded.log_probabilities[row, k]), float(decoded.scores[row, k])
+            listed.append(Translation(text, *values, attended if k == 0 else None))
+    return listed
+
+
+def _attended(run: TrainedRun, batch: PairBatch, ids: np.ndarray, weights: np.ndarray, row: int) -> Attended:
+    """Returns the attention of a row's best output, without padding."""
+    source, output = batch.source[row, : batch.source_lengths[row]], ids[row, 0][ids[row, 0] != PAD]
+    symbols = ([run.vocabularies[side].symbols[i] for i in of_side] for side, of_side in (("source", source), ("target", output)))
+    return Attended(*symbols, weights[row, : len(output), : len(source)])

@@ -1,0 +1,185 @@
+"""What stands beside the verdict: cost, equal time, resampled examples, rules of thumb, noise floor, pooled sweeps."""
+
+import json
+
+import numpy as np
+import pytest
+
+from seq2seq_jax.compare import bootstrap, cost, rules, statistics
+from seq2seq_jax.compare.artifacts import Table
+from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.figures import principal_components
+from seq2seq_jax.config import UserError
+from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, write_sweep
+
+VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}
+NAN = float("nan")
+
+
+def sweep(path, values=VALUES, **changes):
+    workdir = write_sweep(path, values, **changes)
+    add_artifacts(path)
+    return workdir
+
+
+def test_pareto_front_by_hand():
+    losses = np.array([0.5, 0.3, 0.3, 0.2, NAN])
+    costs = np.array([1.0, 2.0, 3.0, 4.0, 0.5])
+    assert cost.pareto_front(losses, costs).tolist() == [True, True, False, True, False]
+    assert cost.pareto_front(np.array([1.0, 1.0]), np.array([2.0, 2.0])).tolist() == [True, True]  # equals do not beat each other
+
+
+def test_time_to_the_best_step_is_read_from_the_history(tmp_path):
+    rows = compare([sweep(tmp_path / "s")])["sizes"]
+    assert rows[0]["best_step_seconds_median"] == pytest.approx(0.75 * (60.0 + 0.4 + 1))  # step 1800 of 2400, the middle seed
+    assert rows[0]["tokens_per_second_median"] == 41000
+
+
+def test_a_short_budget_can_have_another_best_size(tmp_path):
+    write_sweep(tmp_path / "s", {4: [0.5], 16: [0.3]})
+    for size, quick in ((4, 0.55), (16, 0.9)):
+        lines = [(100, 10.0, quick), (200, 20.0, 0.5 if size == 4 else 0.3)]
+        text = "".join(json.dumps({"step": s, "split": "dev", "word_error_rate": v, "elapsed_seconds": t}) + "\n" for s, t, v in lines)
+        (tmp_path / "s" / member_name(size, 0) / "metrics.jsonl").write_text(text + '{"step": 300, "split": "dev", "wo')
+    found = compare([str(tmp_path / "s")])["at_equal_time"]
+    assert [(row["train_seconds"], row["best"]) for row in found] == [(5.0, None), (10.0, 4), (20.0, 16)]
+    assert [size["mean"] for size in found[1]["sizes"]] == [0.55, 0.9]
+
+
+def test_without_history_there_is_no_equal_time(tmp_path):
+    found = compare([write_sweep(tmp_path / "s", VALUES)])
+    assert found["at_equal_time"] == []
+    assert found["sizes"][0]["best_step_seconds_median"] is None
+
+
+def test_bootstrap_knows_seeds_and_examples():
+    """Its spread is that of two independent sources: examples (binomial, shared by seeds) and seeds."""
+    rng = np.random.default_rng(0)
+    examples, seeds = 800, 40
+    hard, level = rng.random(examples) < 0.3, np.linspace(0, 0.3, seeds)
+    amounts = np.stack([(hard | (rng.random(examples) < share)).astype(float) for share in level])[None]
+    means = bootstrap.resampled_means((amounts, np.ones_like(amounts)), 2000)[:, 0]
+    over_seeds = amounts[0].mean(1).std() / np.sqrt(seeds)
+    over_examples = amounts[0].mean(0).std() / np.sqrt(examples)
+    assert means.mean() == pytest.approx(amounts.mean(), abs=0.002)
+    assert means.std() == pytest.approx(np.hypot(over_seeds, over_examples), rel=0.1)
+    assert means.std() > 1.15 * max(over_seeds, over_examples)
+
+
+def test_bootstrap_of_a_quotient_weighs_examples_by_their_size():
+    amounts, sizes = np.array([[[1.0, 0.0]]]), np.array([[[1.0, 9.0]]])
+    means = bootstrap.resampled_means((amounts, sizes), 4000)[:, 0]
+    values, counts = np.unique(means, return_counts=True)
+    assert values.tolist() == [0.0, 0.1, 1.0]
+    assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
+
+
+def test_bootstrap_differences_are_paired():
+    """Two sizes that fail on the same examples differ by nothing, however the examples are drawn."""
+    row = (np.arange(300) < 90).astype(float)
+    amounts = np.stack([np.stack([row] * 3)] * 2)
+    means = bootstrap.resampled_means((amounts, np.ones_like(amounts)), 200)
+    assert means[:, 0].std() > 0.02
+    np.testing.assert_array_equal(means[:, 0], means[:, 1])
+
+
+def test_bootstrap_stands_beside_the_t_interval(tmp_path):
+    found = compare([sweep(tmp_path / "s")])
+    for row in found["sizes"]:
+        low, high = row["bootstrap_ci95"]
+        assert low < row["mean"] < high
+        assert 0.02 < (high - low) / 2 < 0.06  # one standard error of 450 words is about 0.022
+    best = found["best"]["embedding_dim"]
+    assert [row["embedding_dim"] for row in found["sizes"] if row["difference_bootstrap_ci95"] is None] == [best]
+
+
+def test_scores_that_do_not_give_the_metric_are_not_used(tmp_path):
+    workdir = sweep(tmp_path / "s")
+    np.savez(tmp_path / "s" / member_name(4, 0) / "dev_scores.npz", amounts=np.ones(450), sizes=np.ones(450))
+    rows = compare([workdir])["sizes"]
+    assert rows[0]["bootstrap_ci95"] is None
+    assert rows[1]["bootstrap_ci95"] is not None
+
+
+def test_directions_of_a_table_by_hand():
+    table = np.zeros((5, 4))
+    table[[0, 1, 2], [0, 1, 2]] = [3.0, 2.0, 1.0]  # squares 9, 4, 1 of 14: 64 %, 93 %, 100 %
+    assert [rules.directions(table, share) for share in (0.6, 0.9, 0.95)] == [1, 2, 3]
+    assert rules.directions(np.zeros((3, 2))) == 0
+    rng = np.random.default_rng(0)
+    squares = np.linalg.svd(table := rng.normal(size=(50, 20)), compute_uv=False) ** 2
+    assert rules.directions(table) == np.argmax(np.cumsum(squares) / squares.sum() >= 0.95) + 1
+
+
+def test_rules_of_thumb_read_the_largest_table(tmp_path):
+    found = {(row["table"], row["rule"]): row["embedding_dim"] for row in compare([sweep(tmp_path / "s")])["rules_of_thumb"]}
+    assert found["source", "V^0.25"] == pytest.approx(len(SYMBOLS) ** 0.25)
+    assert found["target", "1.6 V^0.56"] == pytest.approx(1.6 * len(SYMBOLS) ** 0.56)
+    assert 20 < found["source", "directions with 95% of the largest table"] <= len(SYMBOLS)
+
+
+def test_principal_components_keep_distances_and_name_their_share():
+    rng = np.random.default_rng(3)
+    flat = rng.normal(size=(30, 2)) @ np.linalg.qr(rng.normal(size=(8, 8)))[0][:2] + 5.0
+    points, shares = principal_components(Table("source", ["x"] * 30, flat))
+    assert sum(shares) == pytest.approx(1.0)
+    assert np.linalg.norm(points[3] - points[17]) == pytest.approx(np.linalg.norm(flat[3] - flat[17]))
+    single, shares = principal_components(Table("source", ["a", "b"], np.array([[1.0], [3.0]])))
+    assert np.abs(single[:, 0]).tolist() == [1.0, 1.0]
+    assert shares == (1.0, 0.0)
+
+
+def test_noise_floor_pools_variances(tmp_path):
+    floor = compare([write_sweep(tmp_path / "s", {4: [0.1, 0.2, 0.3], 16: [0.5, 0.5, 0.5]})])["noise_floor"]
+    assert floor["standard_deviation"] == pytest.approx(0.1 / np.sqrt(2))
+    assert floor["standard_deviation_of_differences"] == pytest.approx(0.1)
+    assert floor["detectable_difference"] == pytest.approx(statistics.detectable_difference(0.1, 3))
+
+
+def three_sweeps(root, scales=(1.0, 2.0, 0.5), values=VALUES):
+    scaled = [{size: [scale * value for value in row] for size, row in values.items()} for scale in scales]
+    return [write_sweep(root / f"language{index}", each) for index, each in enumerate(scaled)]
+
+
+def test_pooling_takes_away_the_scale_of_a_data_set(tmp_path):
+    found = compare(three_sweeps(tmp_path))
+    means = np.array([0.51, 0.31, 0.30])
+    assert [row["mean"] for row in found["sizes"]] == pytest.approx(list(means / means.mean()))
+    answer = found["recommendation"]
+    assert (answer["embedding_dim"], answer["verdict"], answer["data_sets"]) == (16, "decided", 3)
+    assert answer["tolerance"] == pytest.approx(0.05 * (means / means.mean()).min())
+    assert answer["more_seeds_needed"] is None
+    assert answer["test"] is None
+    assert all(row["runs"] == 9 and len(row["seeds"]) == 3 and row["bootstrap_ci95"] is None for row in found["sizes"])
+
+
+def test_pooled_intervals_are_over_data_sets(tmp_path):
+    """Runs that agree within a data set do not narrow an interval where the data sets disagree."""
+    workdirs = [write_sweep(tmp_path / f"language{index}", {4: [0.5] * 5, 16: [other] * 5}) for index, other in enumerate((0.3, 0.5, 0.7))]
+    found = compare(workdirs, tolerance=0.2)
+    assert found["recommendation"]["verdict"] == "undecided"
+    ratio = np.array([0.5 / 0.4, 1.0, 0.5 / 0.6])
+    row = found["sizes"][0]
+    assert (row["ci95"][1] - row["ci95"][0]) / 2 == pytest.approx(4.302653 * ratio.std(ddof=1) / np.sqrt(3), rel=1e-5)
+    assert "data set" in found["recommendation"]["reason"]
+
+
+def test_pooling_leaves_out_sizes_that_are_not_everywhere(tmp_path):
+    workdirs = three_sweeps(tmp_path)
+    workdirs.append(write_sweep(tmp_path / "language3", {4: [0.5, 0.5, 0.5], 16: [0.3, 0.3, 0.3]}))
+    found = compare(workdirs)
+    assert [row["embedding_dim"] for row in found["sizes"]] == [4, 16]
+    assert "size 64" in found["recommendation"]["reason"]
+
+
+def test_pooling_refuses_what_cannot_be_pooled(tmp_path):
+    workdirs = three_sweeps(tmp_path)
+    with pytest.raises(UserError, match="at least 3"):
+        compare(workdirs[:2])
+    with pytest.raises(UserError, match="different"):
+        compare([workdirs[0], workdirs[1], workdirs[1]])
+    other = write_sweep(tmp_path / "other", VALUES, metric=METRIC | {"name": "phone_error_rate"})
+    with pytest.raises(UserError, match="phone_error_rate"):
+        compare([*workdirs, other])
+    with pytest.raises(UserError, match="no size"):
+        compare([*workdirs, write_sweep(tmp_path / "apart", {3: [0.1, 0.2]})])

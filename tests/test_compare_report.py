@@ -1,0 +1,145 @@
+"""The report: one page that opens offline, escapes what the data says, and agrees with the JSON; looked at by a real browser."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+from matplotlib.image import imread
+
+from seq2seq_jax.compare import picture
+from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.main import run
+from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, write_sweep
+
+VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+FLAGS += " --disable-component-update --disable-sync --enable-logging=stderr --hide-scrollbars"
+
+
+@pytest.fixture(name="report", scope="module")
+def fixture_report(tmp_path_factory):
+    """A sweep with all that a sweep can have, its report and its pictures."""
+    root = tmp_path_factory.mktemp("sweeps") / "s"
+    workdir = write_sweep(root, VALUES)
+    add_artifacts(root)
+    points = [{"directions": k, "value": 0.3 + 0.2 / k} for k in (1, 4, 16, 64, 256)]
+    (root / member_name(256, 0) / "truncated.json").write_text(json.dumps({"points": points}))
+    run([workdir], "json", figures=str(root / "figures"))
+    return root
+
+
+def page_of(root):
+    return (root / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_answer_is_that_of_the_json(report):
+    recommendation = compare([str(report)])["recommendation"]
+    page = html.unescape(page_of(report))
+    assert re.findall(r'<h1 class="sentence">(.*?)</h1>', page) == recommendation["answer"][:1]
+    for sentence in (*recommendation["answer"], *recommendation["warnings"], recommendation["command"]):
+        assert sentence in page
+    assert f"<pre>{recommendation['command']}</pre>" in page
+    assert f'class="verdict {recommendation["verdict"]}"' in page
+
+
+def test_the_page_is_one_small_file_without_script_or_network(report):
+    page = page_of(report)
+    assert len(page.encode()) < 2_000_000
+    assert "<script" not in page.lower()
+    assert not re.search(r"""(src|href)=["'](?!#|data:)""", page)
+    assert not re.search(r"url\((?!#)", page)
+    assert {address.split("/")[2] for address in re.findall(r"https?://[^\s\"'<]+", page)} <= {"www.w3.org"}  # names of XML, not fetched
+
+
+def test_text_of_the_data_is_escaped(report):
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page_of(report)  # a symbol, and a source
+    assert "out of memory at step 3" in page_of(report)
+
+
+def test_every_id_on_the_page_is_unique(report):
+    ids = re.findall(r'\bid="([^"]+)"', page_of(report))
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", page_of(report))) | set(re.findall(r'href="#([^"]+)"', page_of(report))) <= set(ids)
+
+
+def test_pictures_are_there_on_the_page_and_as_files(report):
+    names = {"size_curve", "pareto", "parameters", "truncation", "learning_curves", "learning_curves_by_time", "map_source", "map_target"}
+    assert {path.stem for path in (report / "figures").glob("*.svg")} == names
+    for path in (report / "figures").glob("*.svg"):
+        assert ET.parse(path).getroot().tag.endswith("svg")
+        assert "var(--" not in path.read_text(encoding="utf-8")  # other programs than browsers know no variables
+    assert {name for name in names if f'<figure class="{name}">' in page_of(report)} == names
+
+
+def test_marks_have_names_on_hover(report):
+    titles = {element.text for element in ET.parse(report / "figures" / "size_curve.svg").iter(f"{{{picture.SVG}}}title")}
+    assert {f"size {row['embedding_dim']}, seed 0: {row['values'][0]:.3f}" for row in compare([str(report)])["sizes"]} <= titles
+    assert "within 0.01 of the best mean" in titles
+    named = {element.text for element in ET.parse(report / "figures" / "map_source.svg").iter(f"{{{picture.SVG}}}title")}
+    assert {"a (U+0061)", "あ (U+3042)", "⏎ (U+000A)", "␣ (U+0020)"} <= named
+    assert len(named) == len(SYMBOLS)
+
+
+def test_colours_follow_the_page(report):
+    drawn = "".join(re.findall(r"<svg.*?</svg>", page_of(report), re.S))
+    assert drawn.count("var(--ink)") > 10
+    assert set(re.findall(r"#[0-9a-f]{6}\b", drawn)) <= {"#ffffff", "#000000"}  # of a page in neither light nor dark
+    variables = set(re.findall(r"var\(--(\w+)\)", page_of(report)))
+    for dark in (False, True):
+        declared = set(re.findall(r"--(\w+):", picture.css_variables(dark)))
+        assert variables - {"page", "card", "good", "warn"} <= declared
+
+
+def test_characters_that_no_page_may_hold_are_spelled_out():
+    assert picture.visible("a b\n") == "a␣b⏎"
+    assert picture.printable("\x00\x1b\ud800\uffffok\n") == "U+0000U+001BU+D800U+FFFFok\n"
+
+
+@pytest.mark.parametrize("symbols", [["\x00", "\ud800", "$a$", "]]>"], ["&", "'", '"', "مرحبا"]])
+def test_any_symbol_can_be_drawn(tmp_path, symbols):
+    workdir = write_sweep(tmp_path / "s", {1: [0.3, 0.31], 2: [0.3, 0.29]})
+    add_artifacts(tmp_path / "s", symbols=symbols)
+    run([workdir], "csv", figures=str(tmp_path / "figures"))
+    labels = "".join(ET.parse(tmp_path / "figures" / "map_source.svg").getroot().itertext())
+    assert all(picture.visible(symbol) in labels for symbol in symbols)
+
+
+def test_pooled_failed_and_bare_sweeps_have_a_report_too(tmp_path):
+    bare = [write_sweep(tmp_path / f"language{index}", VALUES | {64: [0.3, 0.3, 0.3]}) for index in range(3)]
+    failed = write_sweep(tmp_path / "failed", {4: [None], 16: [None]})
+    higher = write_sweep(tmp_path / "higher", {4: [30.0, 31.0]}, metric=METRIC | {"name": "bleu", "lower_is_better": False})
+    for workdirs in (bare, bare[:1], [failed], [higher]):
+        assert run(workdirs, "csv") == 0
+        assert compare(workdirs)["recommendation"]["answer"][0] in html.unescape(page_of(tmp_path / workdirs[0].split("/")[-1]))
+
+
+def browse(arguments, page, profile):
+    command = [CHROMIUM or "chromium", *FLAGS.split(), f"--user-data-dir={profile}", *arguments, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
+def test_a_browser_shows_it_without_complaint(report, tmp_path):
+    shown = browse(["--dump-dom"], report / "report.html", tmp_path / "profile")
+    assert "CONSOLE" not in shown.stderr
+    sentence = compare([str(report)])["recommendation"]["answer"][0]
+    assert sentence in html.unescape(shown.stdout)
+    assert len(re.findall(r"<svg", shown.stdout)) == 8
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 500)])
+def test_a_browser_draws_the_pictures_in_light_and_dark(report, tmp_path, dark, width):
+    path = tmp_path / "page.png"
+    scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    browse([f"--screenshot={path}", f"--window-size={width},2400", *scheme], report / "report.html", tmp_path / "profile")
+    pixels = imread(path)[..., :3]
+    accent = picture.DARK_ROLES["accent"] if dark else picture.ACCENT
+    red_green_blue = [int(accent[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    assert (abs(pixels - red_green_blue).max(-1) < 0.02).sum() > 200  # the recommended size, the front
+    assert (pixels.mean() < 0.4) == dark

@@ -1,0 +1,135 @@
+"""What is printed: the table, JSON and CSV, and how long one waits for it."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from seq2seq_jax.compare import labels
+from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.main import run
+from seq2seq_jax.compare.table import print_table, to_csv
+from tests.sweep_fixture import add_artifacts, write_sweep
+
+VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
+
+
+@pytest.fixture(name="printed")
+def fixture_printed(capsys):
+    """Returns a function that prints a table and returns what stood on standard output."""
+
+    def printed(comparison, **options):
+        print_table(comparison, **options)
+        return capsys.readouterr().out
+
+    return printed
+
+
+def test_the_table_says_all_that_matters_within_80_columns(printed, tmp_path):
+    found = compare([write_sweep(tmp_path / "s", VALUES)])
+    text = printed(found, noise_floor=True)
+    for row in found["sizes"]:
+        (line,) = [line for line in text.splitlines() if line.split()[:1] == [str(row["embedding_dim"])]]
+        assert f"{row['mean']:.3f} ± {(row['ci95'][1] - row['ci95'][0]) / 2:.3f}" in line
+        assert f"{row['difference_to_best']:+.3f}" in line
+    assert "2/3" in text
+    assert "take" in next(line for line in text.splitlines() if line.split()[:1] == [str(found["recommendation"]["embedding_dim"])])
+    flowing = " ".join(text.split())
+    for sentence in (*found["recommendation"]["answer"], *found["recommendation"]["warnings"], "out of memory at step 3", "Noise floor"):
+        assert sentence in flowing
+    assert found["recommendation"]["command"] in text  # on one line, to be copied
+    copied = [*found["recommendation"]["going_on"], *[line for line in text.splitlines() if "out of memory" in line]]
+    assert all(len(line) <= 80 for line in text.splitlines() if line not in copied)
+
+
+def test_a_narrow_terminal_cuts_no_figure(printed, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = printed(compare([write_sweep(tmp_path / "s", VALUES)]))
+    assert "0.510 ± 0.025" in text
+    assert "…" not in text
+
+
+def test_intervals_over_examples_are_shown_where_there_is_room(printed, tmp_path, monkeypatch):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    add_artifacts(tmp_path / "s")
+    found = compare([workdir])
+    assert "with examples" not in printed(found)
+    monkeypatch.setenv("COLUMNS", "110")
+    assert "with examples" in printed(found)
+
+
+def test_text_of_the_data_is_no_markup(printed, tmp_path):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    path = next((tmp_path / "s").glob("embedding_dim=64,seed=1/result.json"))
+    path.write_text(path.read_text().replace("out of memory at step 3", "[bold]:smile: [/nothing]"))
+    assert "[bold]:smile: [/nothing]" in printed(compare([workdir]))
+
+
+def test_json_is_the_comparison_and_nothing_else(tmp_path, capsys):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    assert run([workdir], "json") == 0
+    out = capsys.readouterr().out
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    assert json.loads(out, parse_constant=refuse) == compare([workdir])
+
+
+def test_csv_has_a_line_for_each_size(tmp_path):
+    found = compare([write_sweep(tmp_path / "s", VALUES)])
+    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    assert [int(row["embedding_dim"]) for row in rows] == [4, 16, 64, 256]
+    assert [float(row["mean"]) for row in rows] == [row["mean"] for row in found["sizes"]]
+    assert [row["role"] for row in rows].count("take") == 1
+
+
+def test_members_that_all_failed_still_make_a_table(printed, tmp_path):
+    found = compare([write_sweep(tmp_path / "s", {4: [None, None], 16: [None, None]})])
+    text = printed(found, noise_floor=True)
+    assert "No size can be recommended" in " ".join(text.split())
+    assert text.count("out of memory") == 4
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        (labels.count_label(812345), "812k"),
+        (labels.count_label(999.0), "999"),
+        (labels.seconds_label(61.2), "61.2 s"),
+        (labels.seconds_label(7200), "2 h"),
+        (labels.p_label(0.0001), "<.001"),
+        (labels.p_label(0.05), ".050"),
+        (labels.p_label(1.0), "1"),
+        (labels.p_label(None), "-"),
+        (labels.with_interval(0.31, [0.3, 0.32], 3), "0.310 ± 0.010"),
+        (labels.with_interval(0.31, None, 2, "+"), "+0.31"),
+    ],
+)
+def test_labels(label, expected):
+    assert label == expected
+
+
+WAITING = """
+import sys, time
+from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.table import print_table
+print_table(compare([sys.argv[1]]))
+heavy = {"jax", "flax", "matplotlib", "scipy.stats", "jinja2"} & set(sys.modules)
+assert not heavy, heavy
+print(time.process_time(), file=sys.stderr)
+"""
+
+
+def test_a_sweep_of_15_members_is_printed_within_a_second_and_a_half(tmp_path):
+    """In processor time, so that a busy machine fails nobody; nothing heavy is imported before the table is out."""
+    values = {size: [0.3 + 0.2 / size + 0.004 * seed for seed in range(3)] for size in (2, 8, 32, 128, 512)}
+    workdir = write_sweep(tmp_path / "s", values)
+    add_artifacts(tmp_path / "s", evaluations=100)
+    done = subprocess.run([sys.executable, "-c", WAITING, workdir], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 0 < float(done.stderr) < 1.5

@@ -1,0 +1,93 @@
+"""Translating with finished runs: beams, lists of the best, ensembles, and what the attention looked at."""
+
+import json
+
+import numpy as np
+import pytest
+
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, UserError
+from seq2seq_jax.train.inference import translate
+from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.trained_run import TrainedRun
+from seq2seq_jax.train.translation import translations, write_attention
+
+WORDS = [a + b + c for a in "abc" for b in "abcd" for c in "ab"]
+SOURCES = ["abЖ", "", "c", "dab"]  # no run has seen the third letter
+
+
+@pytest.fixture(scope="module")
+def workdirs(tmp_path_factory) -> dict[str, str]:
+    """Two runs that have begun to learn to copy, one without attention that also has another alphabet."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "copy.tsv").write_text("".join(f"{word}\t{word}\n" for word in WORDS))
+    (folder / "other.tsv").write_text("".join(f"{word}\t{word.upper()}\n" for word in WORDS))
+    for name, data, attention, seed in (("a", "copy", "general", 0), ("b", "copy", "general", 1), ("c", "other", "none", 0)):
+        config = Config(
+            DataConfig(train=str(folder / f"{data}.tsv"), dev_fraction=0, test_fraction=0),
+            ModelConfig(embedding_dim=4, hidden_dim=8, bidirectional=False, attention=attention),
+            TrainConfig(steps=40, batch_size=8, learning_rate=1e-2, seed=seed, devices=1),
+        )
+        train(config, str(folder / name))
+    return {name: str(folder / name) for name in "abc"}
+
+
+def texts(found):
+    return [[one.text for one in listed] for listed in found]
+
+
+def test_a_beam_of_1_is_greedy_and_an_ensemble_of_one_run_with_itself_is_the_run(workdirs):
+    run = TrainedRun(workdirs["a"])
+    greedily = run.evaluator.translate(run.params, SOURCES)
+    assert translate([workdirs["a"]], SOURCES) == greedily
+    assert len(set(greedily)) > 1
+    alone = translations([workdirs["a"]], SOURCES, beam_size=3, n_best=3)
+    twice = translations([workdirs["a"]] * 2, SOURCES, beam_size=3, n_best=3)
+    assert texts(twice) == texts(alone)
+    both = translations([workdirs["a"], workdirs["b"]], SOURCES, beam_size=3, n_best=3)
+    scores = [np.array([[one.score for one in listed] for listed in found]) for found in (alone, twice, both)]
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5)
+    assert np.abs(scores[2] - scores[0]).max() > 1e-2
+
+
+def test_the_best_come_first_by_score(workdirs):
+    found = translations([workdirs["a"]], SOURCES, beam_size=4, n_best=4, length_penalty=1.0)
+    for listed in found:
+        assert len({one.text for one in listed}) == 4
+        assert [one.score for one in listed] == sorted((one.score for one in listed), reverse=True)
+        for one in listed:
+            length = len(one.text) + 1  # with EOS, which the limit cuts from none of these
+            assert one.score == pytest.approx(one.log_probability / ((5 + length) / 6), rel=1e-5)
+    assert translations([workdirs["a"]], []) == []
+
+
+def test_what_cannot_be_done_is_said(workdirs):
+    with pytest.raises(UserError, match="--n_best=3: expected at most --beam_size=2"):
+        translations([workdirs["a"]], SOURCES, beam_size=2, n_best=3)
+    with pytest.raises(UserError, match="its vocabularies are not those of"):
+        translations([workdirs["a"], workdirs["c"]], SOURCES)
+    with pytest.raises(UserError, match="--attention"):
+        translations([workdirs["c"]], SOURCES, attention=True)
+
+
+def test_attention_is_written_and_drawn(workdirs, tmp_path):
+    found = translations([workdirs["a"], workdirs["b"]], SOURCES, beam_size=2, attention=True)
+    picture = write_attention(tmp_path / "attention.jsonl", found)
+    rows = [json.loads(line) for line in (tmp_path / "attention.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["source"] for row in rows] == [["a", "b", "<unk>", "<eos>"], ["<eos>"], ["c", "<eos>"], ["d", "a", "b", "<eos>"]]
+    for row, (best,) in zip(rows, found, strict=True):
+        assert "".join(row["output"]).removesuffix("<eos>") == best.text
+        assert np.shape(row["weights"]) == (len(row["output"]), len(row["source"]))
+        np.testing.assert_allclose(np.sum(row["weights"], axis=1), 1, atol=1e-5)
+    assert picture is not None
+    drawn = picture.read_text(encoding="utf-8")
+    assert picture.name == "attention.svg"
+    assert all(f">{symbol.replace('<', '&lt;').replace('>', '&gt;')}</text>" in drawn for symbol in rows[0]["source"])
+    assert translations([workdirs["a"]], SOURCES)[0][0].attended is None
+
+
+def test_a_picture_takes_any_script(tmp_path):
+    from seq2seq_jax.train.attention_picture import draw_attention
+
+    draw_attention(tmp_path / "a.svg", ["語", "ก็", "$x$", " "], ["한"], np.full((1, 4), 0.25))
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert all(symbol in drawn for symbol in ("語", "ก็", "$x$", "한"))

@@ -1,0 +1,109 @@
+"""The sweep: its grid, what it trains and what it does not train again."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from training_fixture import flags_of, launch, pair_config, result_of, write_pairs
+
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.sweep import grid
+from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
+
+AXES = {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
+
+
+def test_values_are_read_as_lists_and_spans():
+    assert grid.parse_values("--seeds=0..4", "train.seed", "0..4") == (0, 1, 2, 3, 4)
+    assert grid.parse_values("--seeds=7,0..1", "train.seed", "7,0..1") == (7, 0, 1)
+    assert grid.parse_axis("train.learning_rate=1e-3,2e-3") == ("train.learning_rate", (1e-3, 2e-3))
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda: grid.parse_values("--seeds=0,x", "train.seed", "0,x"), "--seeds=0,x: expected a whole number"),
+        (lambda: grid.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
+        (lambda: grid.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
+        (lambda: grid.parse_axis("model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
+        (lambda: grid.parse_axis("model.hidden_dim"), "expected field=value,value"),
+        (lambda: grid.make_axes({}, [("train.seed", (0,)), ("train.seed", (1,))]), "train.seed: this axis is given twice"),
+        (lambda: grid.make_members(Config(), {"model.embedding_dim": (0,)}), "model.embedding_dim=0: expected a value at least 1"),
+    ],
+)
+def test_a_grid_that_makes_no_sense_is_refused(read, message):
+    with pytest.raises(UserError, match=message):
+        read()
+
+
+def test_members_differ_in_the_swept_fields_only(tmp_path):
+    config = pair_config(tmp_path / "a.tsv")
+    members = grid.make_members(config, AXES)
+    assert [member.name for member in members] == [f"embedding_dim={d},seed={s}" for d in (2, 4) for s in (0, 1)]
+    for member in members:
+        reset = {path: value for path, value in (("model.embedding_dim", 6), ("train.seed", 0))}
+        assert grid.config_lib.replace(member.config, reset) == config
+
+
+def sweep(config: Config, folder: pathlib.Path, axes=None, **options):
+    """Plans and runs a sweep in this process unless told otherwise; returns the names of what was trained."""
+    axes = axes or AXES
+    members = plan(config, axes, str(folder))
+    outcomes = run_sweep(config, members, axes, str(folder), SweepOptions(**{"executor": "serial", **options}), "launch.py sweep")
+    return {outcome.member: outcome.status for outcome in outcomes}
+
+
+def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
+    """Red if a finished member is trained again, a grown grid forgets its old members, or more steps are not trained."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4)
+    folder = tmp_path / "sweep"
+    assert set(sweep(config, folder).values()) == {"finished"}
+    assert sweep(config, folder) == {}
+    result = result_of(folder / "embedding_dim=2,seed=1")
+    assert result["varied"] == {"model.embedding_dim": 2, "train.seed": 1}
+    assert list(sweep(config, folder, {**AXES, "train.seed": (2,)})) == ["embedding_dim=2,seed=2", "embedding_dim=4,seed=2"]
+    recorded = json.loads((folder / "sweep.json").read_text())
+    assert len(recorded["members"]) == 6
+    assert recorded["axes"] == {"model.embedding_dim": [2, 4], "train.seed": [0, 1, 2]}
+    with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
+        sweep(grid.config_lib.replace(config, {"model.hidden_dim": 5}), folder)
+    with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
+        sweep(config, folder, {**AXES, "model.hidden_dim": (5, 6)})
+    with pytest.raises(UserError, match="directory of one run"):
+        sweep(config, folder / "embedding_dim=2,seed=1")
+
+
+def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path):
+    """Red if an exception ends the sweep, if a failure is tried again unasked, or not tried again when asked."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4, train__clip_norm=None)
+    axes = {"train.learning_rate": (3e38, 1e-3), "train.seed": (0, 1)}
+    outcomes = sweep(config, tmp_path / "sweep", axes)
+    assert sorted(outcomes.values()) == ["failed", "failed", "finished", "finished"]
+    failed = [name for name, status in outcomes.items() if status == "failed"]
+    assert all("not finite" in result_of(tmp_path / "sweep" / name)["error"] for name in failed)
+    assert sweep(config, tmp_path / "sweep", axes) == {}
+    assert sweep(config, tmp_path / "sweep", axes, retry_failed=True, max_failures=1) == {failed[0]: "failed"}
+
+
+def test_processes_make_the_same_runs(tmp_path):
+    """Red if a worker changes the seed, the order of batches or the configuration of a member."""
+    path = write_pairs(tmp_path / "a.tsv", 100)
+    config = pair_config(path, train__steps=8, train__eval_every=4)
+    flags = [f for f in flags_of(config) if not f.startswith("--config.model.embedding_dim")]
+    arguments = [*flags, "--embedding_dims=2,4", "--seeds=0,1", f"--workdir={tmp_path / 'parallel'}", "--executor=processes", "--jobs=2"]
+    ended = launch("sweep", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert "4 of 4 members to train" in ended.stderr
+    assert "Take embedding size" in " ".join(ended.stdout.split())
+    sweep(config, tmp_path / "serial")
+    for member in plan(config, AXES, str(tmp_path / "parallel")):
+        assert is_done(tmp_path / "parallel", member, retry_failed=False)
+        one, other = (result_of(tmp_path / kind / member.name)["dev"]["loss_nats_per_token"] for kind in ("serial", "parallel"))
+        assert one == pytest.approx(other, rel=1e-4)
+    again = launch("sweep", *arguments)
+    assert again.returncode == 0
+    assert again.stdout == ended.stdout
+    assert "to train" not in again.stderr
+

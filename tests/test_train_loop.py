@@ -1,0 +1,134 @@
+"""The loop: learning, stopping, failing, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from training_fixture import pair_config, result_of, text_config, write_pairs, write_text
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import UserError
+from seq2seq_jax.train import inference
+from seq2seq_jax.train.loop import TrainingFailed, train
+
+
+@pytest.mark.parametrize("task", ["copy", "reverse"])
+def test_copy_and_reverse_are_learnt_to_the_last_word(tmp_path, task):
+    """Red if attention, teacher forcing, the shift of the target, greedy decoding or Adam is wrong."""
+    config = pair_config(
+        write_pairs(tmp_path / "a.tsv", 900, task, shortest=3),
+        model__hidden_dim=48,
+        model__embedding_dim=8,
+        train__steps=500,
+        train__batch_size=64,
+        train__learning_rate=1e-2,
+        train__schedule="linear",
+        train__eval_every=250,
+        train__log_every=250,
+    )
+    result = train(config, str(tmp_path / "run"))
+    assert result["dev"]["word_error_rate"] == 0.0
+    assert result["test"]["word_error_rate"] == 0.0
+    assert inference.translate([str(tmp_path / "run")], ["", "ab?"])[0] == ""  # nothing for nothing
+
+
+def test_a_language_model_learns_and_samples_the_same_text_for_the_same_seed(tmp_path):
+    config = text_config(
+        write_text(tmp_path / "a.txt", 6000), model__hidden_dim=48, train__steps=150, train__eval_every=75, train__learning_rate=1e-2
+    )
+    result = train(config, str(tmp_path / "run"))
+    assert result["dev"]["bits_per_character"] < 1.6  # unigram entropy of the text is above 3.5
+    assert result["metric"]["name"] == "bits_per_character"
+    texts = ["".join(inference.sample_text(str(tmp_path / "run"), "to be", 70, 1.0, seed)) for seed in (0, 0, 1)]
+    assert texts[0] == texts[1] != texts[2]
+    assert len(texts[0]) == 70
+    with pytest.raises(UserError, match="'#', 'Z'"):
+        next(inference.sample_text(str(tmp_path / "run"), "Z#", 5, 1.0, 0))
+
+
+def test_a_run_directory_holds_what_is_promised(tmp_path):
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__seed=3)
+    result = train(config, str(tmp_path / "run"))
+    run = tmp_path / "run"
+    assert result == json.loads((run / "result.json").read_text())
+    assert {"format", "status", "error", "varied", "metric", "dev", "test", "best_step", "steps", "train_seconds", "tokens_per_second"} < set(result)
+    assert result["varied"] == {"model.embedding_dim": 6, "train.seed": 3}
+    assert result["parameters"]["embedding"] == 6 * (10 + 10)  # six letters and four specials on each side
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["split"] == "train"] == [5, 10, 15, 20, 25, 30]
+    assert [line["step"] for line in lines if line["split"] == "dev"] == [10, 20, 30]
+    assert all(key.endswith(("_seconds", "_per_second")) or "second" not in key for line in lines for key in line)
+    tables = np.load(run / "embedding.npz")
+    assert tables["source_table"].shape == (10, 6)
+    scores = np.load(run / "dev_scores.npz")
+    assert scores["amounts"].sum() / scores["sizes"].sum() == pytest.approx(result["dev"]["word_error_rate"])
+    kept = {int(path.name) for path in (run / "checkpoints").iterdir()}
+    assert kept == {30, result["best_step"]}
+    assert config_lib.from_dict(json.loads((run / "config.json").read_text())["config"]) == config
+    assert inference.evaluate(str(run), "dev") == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 120))
+    first = train(config, str(tmp_path / "run"))
+    assert train(config, str(tmp_path / "run")) == first  # timings and all
+
+
+def test_more_steps_go_on_from_the_last_one(tmp_path):
+    """Red if a longer run starts again or its log repeats a step."""
+    path = write_pairs(tmp_path / "a.tsv", 120)
+    train(pair_config(path, train__steps=20), str(tmp_path / "grown"))
+    train(pair_config(path, train__steps=30), str(tmp_path / "grown"))
+    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
+    assert result_of(tmp_path / "grown") == result_of(tmp_path / "whole")
+    assert (tmp_path / "grown/metrics.jsonl").read_text().count('"split": "train"') == 6
+    with pytest.raises(UserError, match="made 30 updates already"):
+        train(pair_config(path, train__steps=10), str(tmp_path / "grown"))
+
+
+def test_training_stops_when_patience_is_lost(tmp_path):
+    """Red if evaluations without improvement are not counted. A learning rate of nothing improves once, then never."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__learning_rate=1e-12, train__patience=2, train__steps=100)
+    result = train(config, str(tmp_path / "run"))
+    assert (result["best_step"], result["steps"], result["status"]) == (10, 30, "finished")
+    assert train(config, str(tmp_path / "run")) == result
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__learning_rate=3e38, train__clip_norm=None)
+    with pytest.raises(TrainingFailed, match=r"not finite at step \d+; configuration: .*train.learning_rate=3e\+38"):
+        train(config, str(tmp_path / "run"))
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert result["status"] == "failed"
+    assert "not finite at step" in result["error"]
+    assert result["dev"] is None
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model__hidden_dim": 13}, r"model.hidden_dim \(12 -> 13\)"),
+        ({"data__max_length": 60, "train__learning_rate": 0.5}, "data.max_length .*train.learning_rate"),
+    ],
+)
+def test_another_configuration_is_refused_by_its_fields(tmp_path, values, message):
+    path = write_pairs(tmp_path / "a.tsv", 120)
+    train(pair_config(path, train__steps=2), str(tmp_path / "run"))
+    with pytest.raises(UserError, match=message):
+        train(pair_config(path, train__steps=2, **values), str(tmp_path / "run"))
+
+
+def test_changed_data_is_refused(tmp_path):
+    path = write_pairs(tmp_path / "a.tsv", 120)
+    train(pair_config(path, train__steps=2), str(tmp_path / "run"))
+    path.write_text(path.read_text() + "ab\tb a\n")
+    with pytest.raises(UserError, match="data has changed"):
+        train(pair_config(path, train__steps=4), str(tmp_path / "run"))
+
+
+def test_a_run_without_dev_keeps_its_last_checkpoint(tmp_path):
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), data__dev_fraction=0.0, data__test_fraction=0.0)
+    result = train(config, str(tmp_path / "run"))
+    assert (result["best_step"], result["dev"], result["test"]) == (30, None, None)

@@ -1,0 +1,157 @@
+"""Resuming: real processes, really killed, end where the uninterrupted one does, to the bit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from training_fixture import (
+    checkpoint_arrays,
+    command,
+    environment,
+    flags_of,
+    launch,
+    metrics_of,
+    pair_config,
+    result_of,
+    text_config,
+    write_pairs,
+    write_text,
+)
+
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.run_directory import RunDirectory
+
+
+def start(config: Config, workdir: pathlib.Path) -> subprocess.Popen:
+    """Starts training in a process of its own; what it says goes to errors_of(workdir)."""
+    arguments = command("train", f"--workdir={workdir}", *flags_of(config))
+    with open(f"{workdir}.errors", "w") as file:
+        return subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=file)
+
+
+def errors_of(workdir: pathlib.Path) -> str:
+    """Returns what the last process started for the run has said."""
+    return pathlib.Path(f"{workdir}.errors").read_text()
+
+
+def kill_when(process: subprocess.Popen, condition: Callable[[], bool], number: int) -> None:
+    """Sends a signal as soon as the condition holds; the process must still be running then."""
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert process.poll() is None, process.args
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    os.kill(process.pid, number)
+
+
+def finish(config: Config, workdir: pathlib.Path) -> None:
+    """Runs the same command to its end."""
+    ended = launch("train", f"--workdir={workdir}", *flags_of(config))
+    assert ended.returncode == 0, ended.stderr
+
+
+def names(workdir: pathlib.Path) -> list[str]:
+    """Returns what lies among the checkpoints."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.listdir(workdir / "checkpoints")
+    return []
+
+
+def assert_same_run(config: Config, one: pathlib.Path, other: pathlib.Path) -> None:
+    """Parameters, optimizer state, carried state, log and result are equal to the bit."""
+    expected, actual = checkpoint_arrays(config, one), checkpoint_arrays(config, other)
+    assert expected.keys() == actual.keys()
+    for place, array in expected.items():
+        np.testing.assert_array_equal(actual[place], array, err_msg=place)
+    assert metrics_of(one) == metrics_of(other)
+    assert result_of(one) == result_of(other)
+
+
+@pytest.fixture(params=["translator", "language_model"])
+def config(request, tmp_path):
+    values = {"train__steps": 60, "train__eval_every": 20, "train__checkpoint_every": 3, "train__log_every": 7, "model__dropout": 0.2}
+    if request.param == "translator":
+        return pair_config(write_pairs(tmp_path / "a.tsv", 200), **values)
+    return text_config(write_text(tmp_path / "a.txt", 4000), **values)
+
+
+def test_a_killed_run_ends_like_the_uninterrupted_one(config, tmp_path):
+    """Killed after a checkpoint, killed during a save, then stopped by SIGTERM between checkpoints.
+
+    Red if the carried state, the window of the log, the best value so far or the optimizer's counter is not restored, if the
+    data starts again, or if a record stands twice.
+    """
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    finish(config, whole)
+    process = start(config, broken)
+    kill_when(process, lambda: any(name.isdigit() and int(name) >= 6 for name in names(broken)), signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    reached = max(int(name) for name in names(broken) if name.isdigit())
+    process = start(config, broken)
+    kill_when(process, lambda: any(not name.isdigit() for name in names(broken)), signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process = start(config, broken)
+    kill_when(process, lambda: any(name.isdigit() and int(name) >= reached + 3 for name in names(broken)), signal.SIGTERM)
+    assert process.wait() in (75, 0)
+    finish(config, broken)
+    assert_same_run(config, whole, broken)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_signal_saves_first_and_exits_75(tmp_path, number):
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 200), train__steps=100_000, train__eval_every=100_000, train__log_every=5)
+    process = start(config, tmp_path / "run")
+    kill_when(process, lambda: (tmp_path / "run/metrics.jsonl").exists() and len(metrics_of(tmp_path / "run")) > 2, number)
+    assert process.wait() == 75
+    assert "the same command goes on from there" in errors_of(tmp_path / "run")
+    assert [int(name) for name in names(tmp_path / "run")][0] > 10
+
+
+def damage_by_truncation(folder: pathlib.Path) -> None:
+    largest = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+
+
+def damage_by_removal(folder: pathlib.Path) -> None:
+    max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size).unlink()
+
+
+def damage_by_one_bit(folder: pathlib.Path) -> None:
+    largest = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [damage_by_truncation, damage_by_removal, damage_by_one_bit])
+def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(tmp_path, damage, capsys):
+    path = write_pairs(tmp_path / "a.tsv", 200)
+    for run in ("whole", "broken"):
+        train(pair_config(path, train__steps=20), str(tmp_path / run))
+        (tmp_path / run / "result.json").unlink()
+    broken = tmp_path / "broken/checkpoints"
+    assert "10" in names(tmp_path / "broken"), "the best or the one before must be there to fall back on"
+    damage(broken / "20")
+    capsys.readouterr()
+    train(pair_config(path, train__steps=30), str(tmp_path / "broken"))
+    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
+    error = capsys.readouterr().err
+    assert f"damaged checkpoint skipped: {broken / '20'}" in error
+    assert "going on from step 10" in error
+    assert_same_run(pair_config(path, train__steps=30), tmp_path / "whole", tmp_path / "broken")
+
+
+def test_two_processes_on_one_run_are_one_too_many(tmp_path):
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 200))
+    with RunDirectory(tmp_path / "run").locked(), pytest.raises(UserError, match="another process is working on this run"):
+        train(config, str(tmp_path / "run"))
+    assert train(config, str(tmp_path / "run"))["status"] == "finished"

@@ -1,0 +1,98 @@
+"""The step: what N steps are, what devices share, and what the log sees."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from training_fixture import pair_config, text_config, write_pairs, write_text
+
+from seq2seq_jax.config import Config, TrainConfig, UserError
+from seq2seq_jax.data.corpus import load_corpus, training_batches
+from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.train.devices import Devices, choose_device_count
+from seq2seq_jax.train.evaluation import start_carry
+from seq2seq_jax.train.programs import programs
+from seq2seq_jax.train.state import TrainState, make_optimizer, make_schedule, root_key
+
+
+def trained(config: Config, steps: int, devices: int, learning_rate: float | None = None) -> TrainState:
+    """Makes ``steps`` updates on ``devices`` devices and returns the host state."""
+    corpus = load_corpus(config)
+    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
+    shared = Devices(devices)
+    compiled = programs(config, sizes, steps, shared, 10)
+    params = initial_params(config.model, sizes, root_key(0))
+    carry = start_carry(compiled.structure, params, config.train.batch_size)
+    state = TrainState.initial(config.train, params, make_optimizer(config.train), carry)
+    if learning_rate is not None:
+        state = state._replace(learning_rate=jax.numpy.float32(learning_rate))
+    state = shared.place(state)
+    batches = training_batches(config, corpus)
+    for step in range(steps):
+        state = compiled.train_step(state, shared.split_batch(batches.batch_at(config.train.seed, step)))
+    return shared.gather(state)
+
+
+@pytest.fixture(params=["translator", "language_model"])
+def dropout_config(request, tmp_path):
+    if request.param == "translator":
+        return pair_config(write_pairs(tmp_path / "a.tsv", 60), model__dropout=0.3, train__label_smoothing=0.1)
+    return text_config(write_text(tmp_path / "a.txt", 3000), model__dropout=0.3, train__batch_size=16)
+
+
+@pytest.mark.parametrize("devices", [2, 8])
+def test_devices_share_a_batch_without_changing_the_experiment(dropout_config, devices):
+    """Red if dropout is keyed by the row on its device, if a mean is taken per device, or if a gradient is not summed."""
+    one, several = (trained(dropout_config, 4, count) for count in (1, devices))
+    for (path, expected), actual in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(several), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-6, err_msg=jax.tree_util.keystr(path))
+
+
+def test_n_steps_are_n_updates(tmp_path):
+    """Red if the loop's last step is one too many, or the counter of the optimizer and of the state part ways."""
+    state = trained(pair_config(write_pairs(tmp_path / "a.tsv", 60)), 5, 1)
+    counts = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state.opt_state) if "count" in jax.tree_util.keystr(path)]
+    assert int(state.step) == 5
+    assert [int(count) for count in counts] == [5]
+
+
+def test_the_window_sums_every_unit_since_the_last_line(tmp_path):
+    """Red if partial batches, padding or repeated pairs are counted wrongly: an epoch has as many target units as the file."""
+    path = write_pairs(tmp_path / "a.tsv", 60)
+    config = pair_config(path, data__dev_fraction=0.0, data__test_fraction=0.0)
+    corpus = load_corpus(config)
+    epoch = training_batches(config, corpus).steps_per_epoch
+    state = trained(config, epoch, 1)
+    units = sum(len(line.split("\t")[1].split()) + 1 for line in path.read_text().splitlines())
+    assert float(state.window.loss.count) == units
+    assert int(state.window.bad_step) == -1
+
+
+def test_a_loss_that_is_not_finite_names_its_first_step(tmp_path):
+    """Red if a later step overwrites the first, or a NaN is not seen."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__clip_norm=None)
+    state = trained(config, 4, 1, learning_rate=float("inf"))
+    assert int(state.window.bad_step) == 1  # step 0 has a finite loss and ruins the parameters
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("linear", [0.25, 0.5, 0.75, 1.0, *(1 - i / 8 for i in range(8))]),
+        ("cosine", [0.25, 0.5, 0.75, 1.0, *(0.5 + 0.5 * np.cos(np.pi * i / 8) for i in range(8))]),
+        ("inverse_sqrt", [0.25, 0.5, 0.75, 1.0, *(np.sqrt(4 / (4 + i)) for i in range(8))]),
+    ],
+)
+def test_schedules_rise_to_their_peak_and_fall(schedule, expected):
+    relative = make_schedule(TrainConfig(schedule=schedule, warmup_steps=4), total_steps=12)
+    np.testing.assert_allclose([float(relative(step)) for step in range(12)], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_devices_must_divide_the_batch():
+    assert choose_device_count(None, 12) == 6
+    with pytest.raises(UserError, match="divisor of train.batch_size=12"):
+        choose_device_count(8, 12)
+    with pytest.raises(UserError, match="expected at most 8"):
+        choose_device_count(9, 18)

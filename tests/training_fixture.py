@@ -1,0 +1,124 @@
+"""Small data and configurations for tests that train, and ways to run the command in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config
+
+ROOT = pathlib.Path(__file__).parent.parent
+LETTERS = "abcdef"
+
+
+def write_pairs(path: pathlib.Path, count: int, task: str = "reverse", shortest: int = 4) -> pathlib.Path:
+    """Writes distinct words of up to four letters with themselves (copy) or their mirror image (reverse), letters apart.
+
+    Of one length by default, so that batches have one shape and little is compiled.
+    """
+    draw = random.Random(0)
+    words: set[str] = set()
+    while len(words) < count:
+        words.add("".join(draw.choice(LETTERS) for _ in range(draw.randint(shortest, 4))))
+    rows = (f"{word}\t{' '.join(word if task == 'copy' else word[::-1])}\n" for word in sorted(words))
+    path.write_text("".join(rows), encoding="utf-8")
+    return path
+
+
+def write_text(path: pathlib.Path, length: int) -> pathlib.Path:
+    """Writes a text with some structure: words of a small lexicon in random order."""
+    draw = random.Random(0)
+    lexicon = ["to", "be", "or", "not", "that", "is", "the", "question", "\n"]
+    words: list[str] = []
+    while sum(map(len, words)) + len(words) < length:
+        words.append(draw.choice(lexicon))
+    path.write_text(" ".join(words)[:length], encoding="utf-8")
+    return path
+
+
+def pair_config(train: pathlib.Path, **values: Any) -> Config:
+    """Returns a small translator's configuration; ``values`` use two underscores for the dot."""
+    defaults = {
+        "data__train": str(train),
+        "data__target_unit": "word",
+        "data__dev_fraction": 0.1,
+        "data__test_fraction": 0.1,
+        "model__embedding_dim": 6,
+        "model__hidden_dim": 12,
+        "train__steps": 30,
+        "train__batch_size": 16,
+        "train__eval_every": 10,
+        "train__log_every": 5,
+        "train__devices": 1,
+    }
+    return config_lib.replace(Config(), {path.replace("__", "."): value for path, value in {**defaults, **values}.items()})
+
+
+def text_config(train: pathlib.Path, **values: Any) -> Config:
+    """Returns a small language model's configuration."""
+    kind = {"model__kind": "language_model", "data__target_unit": "char", "data__segment_length": 16, "data__test_fraction": 0.0}
+    return pair_config(train, **{**kind, **values})
+
+
+def flags_of(config: Config) -> list[str]:
+    """Returns the flags that turn experiments/pronunciation.py into ``config``."""
+    experiment = config_lib.load_experiment(str(ROOT / "experiments/pronunciation.py")).config
+    changed = [path for path in config_lib.differences(experiment, config) if path not in ("data.name", "train.epochs")]
+    return [f"--config.{path}={'null' if (value := config_lib.get(config, path)) is None else value}" for path in changed]
+
+
+def environment(cache: pathlib.Path | None = None) -> dict[str, str]:
+    """Returns the environment of a command under test: one CPU device, a cache of its own."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "COLUMNS")}
+    return {**kept, "JAX_PLATFORMS": "cpu", "SEQ2SEQ_JAX_CACHE": str(cache or ROOT / ".cache/tests"), "PYTHONWARNINGS": "error"}
+
+
+def command(verb: str, *arguments: str) -> list[str]:
+    """Returns the command line of ``launch.py``; train and sweep get the experiment file."""
+    config = [f"--config={ROOT / 'experiments/pronunciation.py'}"] if verb in ("train", "sweep") else []
+    return [sys.executable, str(ROOT / "launch.py"), verb, *config, *arguments]
+
+
+def launch(verb: str, *arguments: str, stdin: str = "", timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Runs ``launch.py`` to its end."""
+    return subprocess.run(
+        command(verb, *arguments), input=stdin, capture_output=True, text=True, env=environment(), timeout=timeout, check=False
+    )
+
+
+def without_timings(value: Any) -> Any:
+    """Removes every key that holds a time or a speed."""
+    if isinstance(value, dict):
+        return {k: without_timings(v) for k, v in value.items() if not k.endswith(("_seconds", "_per_second"))}
+    return value
+
+
+def metrics_of(workdir: pathlib.Path) -> list[Any]:
+    """Returns the records of metrics.jsonl without timings."""
+    return [without_timings(json.loads(line)) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def result_of(workdir: pathlib.Path) -> Any:
+    """Returns result.json without timings."""
+    return without_timings(json.loads((workdir / "result.json").read_text()))
+
+
+def checkpoint_arrays(config: Config, workdir: pathlib.Path) -> dict[str, np.ndarray]:
+    """Returns every array of the newest checkpoint by its place."""
+    import jax
+
+    from seq2seq_jax.data.corpus import load_corpus
+    from seq2seq_jax.train.loop import Stop, Trainer
+    from seq2seq_jax.train.progress import Reporter
+    from seq2seq_jax.train.run_directory import RunDirectory
+
+    state, _ = Trainer(config, RunDirectory(workdir), load_corpus(config), Reporter("test"), Stop())._resume()
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
