@@ -146,7 +146,7 @@ def _print_answer(workdir: str, tolerance: float | None) -> int:
 def _compare(values: flags.FlagValues) -> int:
     from seq2seq_jax.compare import main as compare
 
-    return compare.run(values.workdir, values.format, values.tolerance)
+    return compare.run(values.workdir, values.format, values.tolerance, values.noise_floor, values.figures)
 
 
 def _evaluate(values: flags.FlagValues) -> int:

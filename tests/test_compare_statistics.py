@@ -90,6 +90,7 @@ def test_seeds_needed_matches_the_bound_at_that_number():
         return max(pairs.mean[1, j] + scipy.stats.t.ppf(0.95, n - 1) * pairs.deviation[1, j] / np.sqrt(n) for j in (0, 2))
 
     assert bound(needed) <= tolerance < bound(needed - 1)
+    assert statistics.seeds_needed(pairs, np.array(1), np.array(1.0)) == 2
     assert np.isnan(statistics.seeds_needed(pairs, np.array(0), np.array(tolerance)))  # it is worse by more than that
 
 

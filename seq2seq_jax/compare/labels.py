@@ -73,6 +73,11 @@ def role(part: dict[str, Any], row: dict[str, Any]) -> str:
     return roles.get(row["embedding_dim"], "") if row["table"] == "learned" else ""
 
 
+def over(part: dict[str, Any]) -> str:
+    """Returns what the intervals are over: seeds, or data sets where several sweeps are pooled."""
+    return "data sets" if "data_sets" in part["recommendation"] else "seeds"
+
+
 def cost_lines(part: dict[str, Any]) -> list[str]:
     """Says which sizes are worth their cost, which win at a part of the training time, and what rules of thumb would have said."""
     lines = []
@@ -93,13 +98,15 @@ def noise_lines(part: dict[str, Any]) -> list[str]:
     """Says how far seeds alone scatter, and which differences that hides."""
     floor, decimals = part["noise_floor"], decimals_of(part) + 1
     if floor["detectable_difference"] is None:
-        return ["Noise floor: not known, since no two sizes have two seeds in common."]
+        return [f"Noise floor: not known, since no two sizes have two {over(part)} in common."]
     further = [
-        f"{row['seeds']} seeds {row['detectable_difference']:.{decimals}f}" for row in floor["by_seeds"] if row["seeds"] > floor["seeds"]
+        f"{row['seeds']} {over(part)} {row['detectable_difference']:.{decimals}f}"
+        for row in floor["by_seeds"]
+        if row["seeds"] > floor["seeds"]
     ]
     single, double = (f"{floor[key]:.{decimals}f}" for key in ("standard_deviation", "standard_deviation_of_differences"))
-    detected = f"{floor['seeds']} seeds {floor['detectable_difference']:.{decimals}f}"
+    detected = f"{floor['seeds']} {over(part)} {floor['detectable_difference']:.{decimals}f}"
     return [
-        f"Noise floor: over seeds alone, the standard deviation of a run is {single}, of two runs' difference {double}.",
+        f"Noise floor: over {over(part)} alone, the standard deviation of a size is {single}, of two sizes' difference {double}.",
         f"Smallest difference that is detected (5 % level, power 0.8): with {', '.join([detected, *further])}.",
     ]

@@ -103,6 +103,8 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
     return {
         "comparison": part,
         "label": labels.setting_label(part["setting"]),
+        "over": labels.over(part),
+        "dots": "runs" if labels.over(part) == "seeds" else "data sets",
         "rows": [_row_view(part, row, decimals) for row in part["sizes"]],
         "test": _test_sentence(part, decimals),
         "lines": [*labels.cost_lines(part), *labels.noise_lines(part)],

@@ -23,6 +23,7 @@ from seq2seq_jax.compare.labels import (
     decimals_of,
     half_width,
     noise_lines,
+    over,
     p_label,
     role,
     seconds_label,
@@ -92,8 +93,7 @@ def _sizes(part: dict[str, Any], resampled: bool) -> rich.table.Table:
 def _print_recommendation(console: rich.console.Console, part: dict[str, Any]) -> None:
     recommendation = part["recommendation"]
     if part["seed_correlation"] is not None:
-        over = "data sets" if "data_sets" in recommendation else "seeds"
-        console.print(f"Correlation of sizes over {over}, which pairing removes from differences: {part['seed_correlation']:.2f}\n")
+        console.print(f"Correlation of sizes over {over(part)}, which pairing removes from differences: {part['seed_correlation']:.2f}\n")
     console.print(" ".join(recommendation["answer"]), style="bold")
     for warning in recommendation["warnings"]:
         console.print(warning)

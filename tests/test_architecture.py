@@ -1,0 +1,107 @@
+"""The rooms: what may import what, and what stands in one file only. The rules are those of docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "seq2seq_jax"
+MAY_IMPORT = {
+    "compare": {"config"},
+    "sweep": {"train", "data", "model", "config", "arrays"},
+    "train": {"model", "data", "decode", "evaluate", "embeddings", "config", "arrays"},
+    "evaluate": {"arrays"},
+    "decode": {"model", "data", "arrays"},
+    "embeddings": {"model", "data", "config", "arrays"},
+    "model": {"data", "arrays", "config"},
+    "data": {"arrays", "config"},
+    "config": set(),
+    "arrays": set(),
+}
+WITHOUT_JAX = ("compare", "data", "evaluate", "config")
+JAX = {"jax", "flax", "optax", "orbax"}
+
+
+def imports(path: pathlib.Path) -> set[str]:
+    """Returns the dotted names that a file imports anywhere, but for those for type checking only."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room_of(path: pathlib.Path) -> str:
+    """Returns the room of a file of the package."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downward_only(path):
+    room = room_of(path)
+    if room == "__init__":
+        assert imports(path) == set()
+        return
+    reached = {name.split(".")[1] for name in imports(path) if name.startswith("seq2seq_jax.")} - {room}
+    assert reached <= MAY_IMPORT[room], f"{room} imports {reached - MAY_IMPORT[room]}"
+    if room in WITHOUT_JAX:
+        assert not {name.split(".")[0] for name in imports(path)} & JAX
+
+
+@pytest.mark.parametrize(
+    ("pattern", "home"),
+    [
+        (r"^\s*(from|import) orbax", "train/checkpoints.py"),
+        (r"jax\.pmap\(", "train/devices.py"),
+        (r"jax\.(value_and_)?grad\(", "train/step.py"),
+    ],
+)
+def test_what_stands_in_one_file_only(pattern, home):
+    holders = [path for path in FILES if re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)]
+    allowed = {PACKAGE / home} | ({PACKAGE / "embeddings/trace.py"} if "grad" in pattern else set())
+    assert PACKAGE / home in holders
+    assert set(holders) <= allowed
+
+
+def test_flags_are_read_in_the_command_only():
+    assert not [path for path in FILES if any(name.startswith("absl") for name in imports(path))]
+
+
+def test_the_readme_opens_with_the_two_commands_and_the_makefile_has_them():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\w*\n(.*?)```", readme, re.DOTALL)
+    assert {line.split("#")[0].strip() for line in blocks[0].splitlines()} == {"make sweep", "make test"}
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    used = {command for block in blocks for command in re.findall(r"^make ([a-z]+)", block, re.MULTILINE)}
+    assert used <= targets
+    assert {"make check", "make test"} <= set((ROOT / ".ci/run").read_text(encoding="utf-8").splitlines())
+
+
+def test_the_commands_in_documents_and_experiments_are_understood():
+    """Red if a verb or a flag that a page shows does not exist (any more)."""
+    spec = importlib.util.spec_from_file_location("launch", ROOT / "launch.py")
+    assert spec is not None
+    assert spec.loader is not None
+    launch = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(launch)
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/*.py")]
+    commands = [match for page in pages for match in re.findall(r"launch\.py (\w+)((?: +--[^\s`|<>#]+)*)", page.read_text(encoding="utf-8"))]
+    assert commands
+    for verb, arguments in commands:
+        if verb == "VERB":
+            continue
+        assert verb in launch.VERBS, verb
+        values = launch.flags.FlagValues()
+        launch.VERBS[verb].define(values)
+        for flag in re.findall(r"--([\w.]+)", arguments):
+            assert flag in values or flag in ("help",) or flag.startswith("config.data."), f"{verb} --{flag}"

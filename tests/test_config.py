@@ -1,0 +1,91 @@
+"""The configuration: text in, typed values out, and what makes two experiments the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config, UserError
+
+PAIRS = config_lib.replace(Config(), {"data.train": "a.tsv", "train.steps": 5})
+
+
+def test_every_field_says_what_it_means():
+    for path, field in config_lib.fields().items():
+        assert len(field.doc.split()) >= 2, path
+
+
+def test_a_configuration_survives_json():
+    assert config_lib.from_dict(json.loads(json.dumps(config_lib.to_dict(PAIRS)))) == PAIRS
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("model.embedding_dim", "16", 16),
+        ("model.source_embedding_dim", "null", None),
+        ("train.learning_rate", "1e-3", 1e-3),
+        ("model.bidirectional", "false", False),
+        ("data.source_unit", "byte", "byte"),
+        ("data.train", "a,b", "a,b"),
+    ],
+)
+def test_text_becomes_a_value_of_the_fields_type(path, text, value):
+    assert config_lib.parse(path, text) == value
+    assert type(config_lib.parse(path, text)) is type(value)
+
+
+def test_one_of_an_exclusive_pair_clears_the_other():
+    config = config_lib.override(PAIRS, [("train.epochs", "3"), ("data.name", "cmudict")])
+    assert (config.train.steps, config.train.epochs) == (None, 3)
+    assert (config.data.train, config.data.name) == (None, "cmudict")
+    back = config_lib.override(config, [("data.train", "b.tsv"), ("data.dev", "c.tsv")])
+    assert (back.data.train, back.data.dev, back.data.name) == ("b.tsv", "c.tsv", None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"train.steps": None},
+        {"train.epochs": 3},
+        {"data.train": None},
+        {"data.name": "cmudict"},
+        {"data.dev_fraction": 0.5, "data.test_fraction": 0.5},
+        {"train.learning_rate": 0.0},
+        {"train.clip_norm": 0.0},
+        {"model.dropout": 1.0},
+        {"model.attention": "dot"},
+        {"train.metric": "bits_per_character"},
+        {"model.kind": "language_model", "train.metric": "bleu"},
+    ],
+)
+def test_senseless_values_are_refused_by_name(values):
+    with pytest.raises(UserError, match=r"(data|model|train)\.[a-z_]+"):
+        config_lib.validate(config_lib.replace(PAIRS, values))
+
+
+def test_the_identity_leaves_out_steps_paths_and_devices():
+    same = config_lib.replace(PAIRS, {"train.steps": 9, "data.train": "/elsewhere/a.tsv", "train.devices": 4})
+    assert config_lib.config_sha256(same) == config_lib.config_sha256(PAIRS)
+    for path in ("model.embedding_dim", "train.seed", "data.max_length"):
+        other = config_lib.replace(PAIRS, {path: config_lib.get(PAIRS, path) + 1})
+        assert config_lib.config_sha256(other) != config_lib.config_sha256(PAIRS)
+        assert config_lib.differences(PAIRS, other) == [path]
+
+
+def test_configurations_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        PAIRS.train.seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("x = ", "SyntaxError"), ("1 / 0", "ZeroDivisionError"), ("", "a function get_config"), ("def get_config(): return 3", "get_config")]
+)
+def test_a_broken_experiment_file_is_named(tmp_path, content, message):
+    path = tmp_path / "experiment.py"
+    path.write_text(content)
+    with pytest.raises(UserError, match=f"{path}.*{message}"):
+        config_lib.load_experiment(str(path))

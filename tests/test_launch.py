@@ -1,0 +1,149 @@
+"""The command line: exit codes, one line for every mistake, answers on stdout and nothing else there."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from training_fixture import ROOT, environment, flags_of, launch, pair_config, text_config, write_pairs, write_text
+
+sys.path.insert(0, str(ROOT))
+import launch as launch_module
+
+EXPERIMENT = str(ROOT / "experiments/pronunciation.py")
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Runs main() in this process."""
+    try:
+        code = launch_module.main(["launch.py", *arguments])
+    except SystemExit as end:
+        code = end.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("verb", launch_module.VERBS)
+def test_every_verb_has_help_with_an_example(capsys, verb):
+    code, out, err = run(capsys, verb, "--help")
+    assert (code, err) == (0, "")
+    assert f"For example: launch.py {verb} " in out
+    assert "--workdir" in out
+
+
+def test_help_lists_the_verbs(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(f"\n  {verb} " in out for verb in launch_module.VERBS)
+    assert run(capsys)[:2] == (code, out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "trian: expected one of train, sweep"),
+        (["train", "--config", EXPERIMENT], "--workdir: launch.py train needs it"),
+        (["train", "--workdir=W"], "--config: expected an experiment file"),
+        (["train", "--workdir=W", "--config=nowhere.py"], "--config=nowhere.py: no such file"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embeding_dim=3"], "config.model.embeding_dim"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=x"], "embedding_dim=x: expected a whole number"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=0"], "embedding_dim=0: expected a value at least 1"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.learning_rate=nan"], "learning_rate=nan: expected a finite"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.attention=dott"], "attention=dott: expected one of none, dot"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.steps=2", "--config.train.epochs=2"], "give one of them, not both"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "extra"], "extra: launch.py train takes flags only"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.metric=f1"], "train.metric=f1: expected one of"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.train=MISSING.tsv"], "MISSING.tsv"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.train=."], "directory"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.name=nothing"], "cmudict"),
+        (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--seeds=0,0"], "--seeds=0,0: 0 stands there twice"),
+        (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--axis=model.embedding_dim=2,3", "--embedding_dims=2"], "given twice"),
+        (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.seed=3"], "--config.train.seed: this field is swept"),
+        (["compare", "--workdir=W"], "W"),
+        (["compare", "--workdir=W", "--format=xml"], "xml"),
+        (["evaluate", "--workdir=W"], "there is no run here"),
+        (["translate", "--workdir=W"], "there is no run here"),
+        (["sample", "--workdir=W", "--temperature=-1"], "temperature"),
+    ],
+)
+def test_a_mistake_ends_with_2_and_one_line(capsys, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, ""), err
+    assert message in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (b"a\tb\nc\n", ":2"),
+        (b"a\tb\nc\td\te\n", ":2"),
+        (b"a\tb\n\xff\td\n", ":2"),
+    ],
+)
+def test_malformed_data_ends_with_2_and_names_the_line(capsys, tmp_path, content, message):
+    path = tmp_path / "bad.tsv"
+    path.write_bytes(content)
+    code, out, err = run(capsys, "train", f"--config={EXPERIMENT}", f"--workdir={tmp_path / 'run'}", f"--config.data.train={path}")
+    assert (code, out) == (2, "")
+    assert f"{path}{message}" in err or (message in err and str(path) in err)
+    assert err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory) -> pathlib.Path:
+    """A translator trained by the command itself."""
+    folder = tmp_path_factory.mktemp("translator")
+    config = pair_config(write_pairs(folder / "a.tsv", 100), train__steps=5)
+    ended = launch("train", f"--workdir={folder / 'run'}", *flags_of(config))
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == json.loads((folder / "run/result.json").read_text())
+    return folder / "run"
+
+
+def test_translate_answers_every_line(translator):
+    """Also empty lines, unknown symbols and Windows line ends; a missing last newline adds no line."""
+    ended = launch("translate", f"--workdir={translator}", stdin="abc\n\n日本\r\nfed")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("\n") == 4
+    assert ended.stdout.split("\n")[1] == ""
+    assert launch("translate", f"--workdir={translator}").stdout == ""
+
+
+def test_evaluate_prints_one_object_and_changes_no_file(translator, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in translator.rglob("*") if path.name != ".lock"}
+    ended = launch("evaluate", f"--workdir={translator}", "--split=test")
+    result = json.loads((translator / "result.json").read_text())
+    assert {key: json.loads(ended.stdout)[key] for key in result["test"]} == result["test"]
+    assert {path: path.stat().st_mtime_ns for path in translator.rglob("*") if path.name != ".lock"} == before
+    other = tmp_path / "other.tsv"
+    other.write_text("ab\tb a\nab\ta b\n")
+    assert json.loads(launch("evaluate", f"--workdir={translator}", f"--data={other}").stdout)["examples"] == 1
+
+
+def test_sample_writes_text_from_the_prompt(tmp_path):
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=5)
+    assert launch("train", f"--workdir={tmp_path / 'run'}", *flags_of(config)).returncode == 0
+    ended = launch("sample", f"--workdir={tmp_path / 'run'}", "--prompt=to be", "--length=40")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("to be")
+    assert len(ended.stdout) == len("to be") + 40 + 1
+    wrong = launch("translate", f"--workdir={tmp_path / 'run'}", stdin="a\n")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "expected a translator" in wrong.stderr
+
+
+def test_comparing_imports_no_jax():
+    """Red if a heavy import creeps into what compare or --help loads."""
+    code = (
+        "import sys; import seq2seq_jax.compare.main, launch; "
+        "print([name for name in ('jax', 'flax', 'optax', 'orbax', 'matplotlib', 'scipy.stats') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
