@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import shlex
 import sys
 import textwrap
@@ -51,7 +52,9 @@ def _define_sweep(values: flags.FlagValues) -> None:
     flags.DEFINE_string("embedding_dims", None, "sizes to compare, such as 4,16,64", flag_values=values)
     flags.DEFINE_string("seeds", None, "seeds of each size, such as 0,1,2 or 0..4", flag_values=values)
     flags.DEFINE_multi_string("axis", [], "a further axis, such as model.hidden_dim=128,256; repeat it for several", flag_values=values)
-    flags.DEFINE_enum("executor", "auto", ["auto", "serial", "processes"], "how members are carried out", flag_values=values)
+    executor = "how members are carried out: one after the other, side by side in processes, or vectorized: those that differ in sizes of "
+    executor += "tables, seed and learning rate alone as one array program; auto: vectorized on an accelerator, else processes or serial"
+    flags.DEFINE_enum("executor", "auto", ["auto", "serial", "processes", "vectorized"], executor, flag_values=values)
     flags.DEFINE_integer("jobs", None, "processes at a time; default: one for each core", lower_bound=1, flag_values=values)
     flags.DEFINE_bool("retry_failed", False, "train failed members again", flag_values=values)
     flags.DEFINE_integer("max_failures", None, "failures after which no further member is begun", lower_bound=1, flag_values=values)
@@ -73,11 +76,23 @@ def _define_evaluate(values: flags.FlagValues) -> None:
     flags.DEFINE_string("data", None, "a file to score instead, in the form of the run's data", flag_values=values)
 
 
+def _define_translate(values: flags.FlagValues) -> None:
+    _define_workdirs(values)
+    flags.DEFINE_integer("beam_size", 1, "hypotheses kept at every step; 1 is greedy", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("n_best", None, "print so many outputs a source: its number, score and text", lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "length_penalty", 0.6, "length normalisation of the beam (Wu et al. 2016); 0: none", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_string("attention", None, "file to write attention weights to, with a picture of the first beside it", flag_values=values)
+
+
 def _define_sample(values: flags.FlagValues) -> None:
     _define_workdir(values)
     flags.DEFINE_string("prompt", "", "text to go on from", flag_values=values)
     flags.DEFINE_integer("length", 500, "units to draw", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("temperature", 1.0, "divides the logits: below 1 is safer; 0 takes the most probable", lower_bound=0, flag_values=values)
+    flags.DEFINE_float(
+        "temperature", 1.0, "divides the logits: below 1 is safer; 0 takes the most probable", lower_bound=0, flag_values=values
+    )
     flags.DEFINE_integer("top_k", None, "draw from so many of the most probable units", lower_bound=1, flag_values=values)
     flags.DEFINE_float("top_p", None, "draw from the fewest units with this probability", 0.0, 1.0, flag_values=values)
     flags.DEFINE_integer("seed", 0, "the same seed gives the same text", lower_bound=0, flag_values=values)
@@ -159,17 +174,26 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 
 def _translate(values: flags.FlagValues) -> int:
-    from seq2seq_jax.train.inference import translate
     from seq2seq_jax.train.runtime import prepare
+    from seq2seq_jax.train.translation import open_translators, translations, write_attention
 
     prepare()
+    runs = open_translators(values.workdir)  # before waiting for input
     try:
         text = sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"standard input: byte {error.start} is not UTF-8; expected UTF-8 text, one source a line") from error
     lines = text.removesuffix("\n").split("\n") if text else []
-    for output in translate(values.workdir, [line.removesuffix("\r") for line in lines]):
-        print(output)
+    sources = [line.removesuffix("\r") for line in lines]
+    wanted = values.n_best or 1
+    beam_size = max(values.beam_size, wanted)
+    found = translations(runs, sources, beam_size, wanted, values.length_penalty, attention=values.attention is not None)
+    for number, outputs in enumerate(found):
+        for output in outputs:
+            print(output.text if values.n_best is None else f"{number}\t{output.score:.4f}\t{output.text}")
+    if values.attention is not None:
+        picture = write_attention(pathlib.Path(values.attention), found)
+        print(f"attention: {values.attention}" + (f", picture: {picture}" if picture else ""), file=sys.stderr)
     return DONE
 
 
@@ -203,7 +227,7 @@ VERBS = {
         "scores a run's best checkpoint and prints one JSON object", "evaluate --workdir=runs/a --split=test", _define_evaluate, _evaluate
     ),
     "translate": Verb(
-        "translates standard input, one answer a line", "translate --workdir=runs/a < words.txt > out.txt", _define_workdirs, _translate
+        "translates standard input, one answer a line", "translate --workdir=runs/a < words.txt > out.txt", _define_translate, _translate
     ),
     "sample": Verb(
         "writes text with a language model",

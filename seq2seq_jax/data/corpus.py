@@ -6,7 +6,7 @@ Read next: ``sources.py`` for where the text comes from, ``batches.py`` for what
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -145,8 +145,7 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
         vocabulary = Vocabulary.build([content], data.target_unit, data.min_count, data.bpe_size)
         return _text_split(content, vocabulary), {"target": vocabulary}
     texts = dict(zip(("source", "target"), zip(*content, strict=True), strict=True))
-    units = {"source": data.source_unit, "target": data.target_unit}
-    vocabularies = {side: Vocabulary.build(texts[side], units[side], data.min_count, data.bpe_size) for side in texts}
+    vocabularies = _vocabularies(config, texts)
     ids = {side: Ragged.of(map(vocabularies[side].encode, texts[side])) for side in texts}
     lengths = np.stack([ids["source"].lengths, ids["target"].lengths])
     empty, long = (lengths == 0).any(axis=0), (lengths > data.max_length).any(axis=0)
@@ -163,6 +162,16 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
         notes.append(f"train: {repeated} exact repetitions of a pair kept.")
     examples = PairExamples(ids["source"].take(kept), ids["target"].take(kept), len({source for source, _ in pairs}))
     return examples, vocabularies
+
+
+def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[str, Vocabulary]:
+    """Returns a vocabulary for each side, or one for both where they share a table."""
+    data = config.data
+    if config.model.share_embeddings:
+        both = Vocabulary.build([*texts["source"], *texts["target"]], data.target_unit, data.min_count, data.bpe_size)
+        return dict.fromkeys(texts, both)
+    units = {"source": data.source_unit, "target": data.target_unit}
+    return {side: Vocabulary.build(texts[side], units[side], data.min_count, data.bpe_size) for side in texts}
 
 
 def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> PairSplit | TextSplit:

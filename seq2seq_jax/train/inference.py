@@ -17,7 +17,7 @@ from seq2seq_jax.decode.sampling import sample
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.train.state import root_key
 from seq2seq_jax.train.trained_run import TrainedRun
-from seq2seq_jax.train.translation import translations
+from seq2seq_jax.train.translation import open_translators, translations
 
 SAMPLE_CHUNK = 32  # symbols drawn for one visit of the host
 
@@ -32,8 +32,8 @@ def evaluate(workdir: str, split: Literal["dev", "test"], file: str | None = Non
 
 
 def translate(workdirs: Sequence[str], sources: Sequence[str]) -> list[str]:
-    """Translates each line with the run's best checkpoint, greedily; several runs together. Raises UserError as ``translations`` does."""
-    return [best.text for best, *_ in translations(workdirs, sources)]
+    """Translates each line with the run's best checkpoint, greedily; several runs together. Raises UserError as ``open_translators`` does."""
+    return [best.text for best, *_ in translations(open_translators(workdirs), sources)]
 
 
 def sample_text(
@@ -68,5 +68,7 @@ def sample_text(
         last = ids[:, -1]
         drawn.extend(jax.device_get(ids)[0].tolist())
         longer = vocabulary.decode(drawn[:length])
+        if len(drawn) < length:
+            longer = longer.rstrip("\ufffd")  # perhaps the beginning of a character that the next chunk completes
         yield longer[len(text) :]
         text = longer

@@ -51,18 +51,25 @@ class Translation:
     attended: Attended | None = None
 
 
+def open_translators(workdirs: Sequence[str]) -> list[TrainedRun]:
+    """Opens runs to translate with; several are an ensemble. Raises UserError for no translator, or unequal vocabularies."""
+    runs = [TrainedRun(workdir) for workdir in workdirs]
+    _check_together(runs)
+    return runs
+
+
 def translations(
-    workdirs: Sequence[str],
+    runs: Sequence[TrainedRun],
     sources: Sequence[str],
     beam_size: int = 1,
     n_best: int = 1,
     length_penalty: float = LENGTH_PENALTY,
     attention: bool = False,
 ) -> list[list[Translation]]:
-    """Returns the best outputs of each source, best first.
+    """Returns the best outputs of each source, best first; for an empty source there is nothing to translate, and its output is empty.
 
     Args:
-      workdirs: runs; several are an ensemble, which averages their probabilities.
+      runs: from ``open_translators``; several are an ensemble, which averages their probabilities.
       sources: one text each.
       beam_size: hypotheses kept at every step; 1 is greedy.
       n_best: outputs returned for each source; fewer where there are no more.
@@ -70,14 +77,12 @@ def translations(
       attention: whether to add where the attention looked, the mean over the runs that have one.
 
     Raises:
-      UserError: a run is no translator, runs have different vocabularies, or there is no attention.
+      UserError: more outputs are asked for than a search keeps, or attention where there is none.
     """
     if n_best > beam_size:
         raise UserError(f"--n_best={n_best}: expected at most --beam_size={beam_size}, the outputs that a search keeps")
-    runs = [TrainedRun(workdir) for workdir in workdirs]
-    _check_together(runs)
     if attention and all(run.config.model.attention == "none" for run in runs):
-        raise UserError(f"--attention: the model of --workdir={workdirs[0]} has none (model.attention=none)")
+        raise UserError(f"--attention: the model of --workdir={runs[0].directory.path} has none (model.attention=none)")
     limit = max(run.record["output_limit"] for run in runs)
     structures, params = [run.programs.structure for run in runs], [run.params for run in runs]
 
@@ -91,33 +96,36 @@ def translations(
     ) -> Float[Array, "B T S"] | None:
         return mean_attention(list(map(nnx.merge, structures, params)), source, lengths, target)
 
-    found: list[list[Translation]] = [[] for _ in sources]
-    rows = max(1, min(len(sources), ROWS // beam_size))
-    for indices, batch in runs[0].evaluator.source_batches(sources, rows):
+    found = [[Translation("", 0.0, 0.0)] for _ in sources]
+    places = [place for place, source in enumerate(sources) if source]
+    rows = max(1, min(len(places), ROWS // beam_size))
+    for indices, batch in runs[0].evaluator.source_batches([sources[place] for place in places], rows):
         decoded = decode(params, batch.source, batch.source_lengths)
         weights = attend(params, batch.source, batch.source_lengths, decoded.ids[:, 0]) if attention else None
         decoded, weights = jax.device_get((decoded, weights))
         for row in np.flatnonzero(indices >= 0).tolist():
             attended = None if weights is None else _attended(runs[0], batch, decoded.ids, weights, row)
-            found[indices[row]] = _listed(runs[0], decoded, row, n_best, attended)
+            found[places[indices[row]]] = _listed(runs[0], decoded, row, n_best, attended)
     return found
 
 
 def write_attention(path: pathlib.Path, found: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
-    """Writes the attention of each source's best output as a line of JSON, and beside it a picture of the first one.
+    """Writes the attention of each source's best output as a line of JSON, and beside it a picture of the first that has one.
 
     Returns:
-      The picture's path, which is ``path`` with the ending .svg; None where there was no source.
+      The picture's path, which is ``path`` with the ending .svg; None where there is none.
     """
-    attended = [best.attended for best, *_ in found if best.attended is not None]
+    nothing = Attended([], [], np.zeros((0, 0)))
+    attended = [best.attended or nothing for best, *_ in found]
     rows = ({"source": one.source, "output": one.output, "weights": one.weights.round(6).tolist()} for one in attended)
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    if not attended:
+    drawn = next((one for one in attended if one.source), None)
+    if drawn is None:
         return None
     from seq2seq_jax.train.attention_picture import draw_attention
 
     picture = path.with_suffix(".svg")
-    draw_attention(picture, attended[0].source, attended[0].output, attended[0].weights)
+    draw_attention(picture, drawn.source, drawn.output, drawn.weights)
     return picture
 
 
@@ -154,5 +162,5 @@ def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attende
 def _attended(run: TrainedRun, batch: PairBatch, ids: np.ndarray, weights: np.ndarray, row: int) -> Attended:
     """Returns the attention of a row's best output, without padding."""
     source, output = batch.source[row, : batch.source_lengths[row]], ids[row, 0][ids[row, 0] != PAD]
-    symbols = ([run.vocabularies[side].symbols[i] for i in of_side] for side, of_side in (("source", source), ("target", output)))
-    return Attended(*symbols, weights[row, : len(output), : len(source)])
+    read, written = run.vocabularies["source"].symbols, run.vocabularies["target"].symbols
+    return Attended([read[i] for i in source], [written[i] for i in output], weights[row, : len(output), : len(source)])
