@@ -5,7 +5,12 @@ ENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 STAMP := $(ENV)/.ready-$(shell { cat requirements.txt requirements-dev.txt; $(PYTHON) -c 'import sys; print(sys.executable, sys.version)'; } | cksum | cut -d' ' -f1)
 RUN := $(ENV)/bin/python
 
-.PHONY: sweep test check clean
+# The benchmark's environment, with PyTorch: make bench BENCH="--only=lstm_step --repetitions=5"
+BENCH ?=
+BENCH_ENV := .venv-bench
+BENCH_STAMP := $(BENCH_ENV)/.ready-$(shell { cat requirements.txt benchmarks/requirements.txt; $(PYTHON) -c 'import sys; print(sys.executable, sys.version)'; } | cksum | cut -d' ' -f1)
+
+.PHONY: sweep test check bench clean
 
 sweep: $(STAMP)
 	$(RUN) launch.py sweep --config=experiments/pronunciation.py --workdir=runs/pronunciation
@@ -18,6 +23,9 @@ check: $(STAMP)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pyrefly check
 
+bench: $(BENCH_STAMP)
+	$(BENCH_ENV)/bin/python -m benchmarks.run $(BENCH)
+
 clean:
 	rm -rf .venv .venv-*
 
@@ -25,4 +33,9 @@ $(STAMP): requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv --clear $(ENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(BENCH_STAMP): requirements.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv --clear $(BENCH_ENV)
+	$(BENCH_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@

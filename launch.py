@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains recurrent sequence models, sweeps the size of their embedding, and says which size to take.
 
-Verbs: train, sweep, compare, evaluate, translate, sample. `launch.py VERB --help` shows the flags and an example.
+Verbs: train, sweep, status, compare, evaluate, translate, sample. `launch.py VERB --help` shows the flags and an example.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, Experiment, UserError
+
+if TYPE_CHECKING:
+    from seq2seq_jax.sweep.design import Design
+    from seq2seq_jax.sweep.grid import Member
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 
@@ -58,8 +62,20 @@ def _define_sweep(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("jobs", None, "processes at a time; default: one for each core", lower_bound=1, flag_values=values)
     flags.DEFINE_bool("retry_failed", False, "train failed members again", flag_values=values)
     flags.DEFINE_integer("max_failures", None, "failures after which no further member is begun", lower_bound=1, flag_values=values)
-    flags.DEFINE_bool("dry_run", False, "print the members and train nothing", flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "print the members with a forecast of memory and time, and train nothing", flag_values=values)
+    _define_design(values)
     flags.DEFINE_float("tolerance", None, "difference too small to matter, in the metric's unit", lower_bound=0, flag_values=values)
+
+
+def _define_design(values: flags.FlagValues) -> None:
+    baselines = "shown beside the sizes, never recommended: onehot (no table), frozen (a random one of the largest size), or both"
+    flags.DEFINE_string("baselines", None, baselines, flag_values=values)
+    budget = "what all sizes have alike: the hidden size, or, with a hidden size that shrinks as the table grows, the number of parameters"
+    flags.DEFINE_enum("budget", "hidden", ["hidden", "parameters"], budget, flag_values=values)
+    tune = "values of which each size gets the best on dev, with another seed, such as train.learning_rate=5e-4,1e-3; may be repeated"
+    flags.DEFINE_multi_string("tune", [], tune, flag_values=values)
+    keep = "checkpoint that a finished member keeps; by default its best and its last one"
+    flags.DEFINE_enum("keep", None, ["best", "last", "none"], keep, flag_values=values)
 
 
 def _define_compare(values: flags.FlagValues) -> None:
@@ -103,8 +119,8 @@ def _experiment(values: flags.FlagValues) -> tuple[Experiment, Config]:
     if values.config is None:
         raise UserError("--config: expected an experiment file such as --config=experiments/pronunciation.py")
     experiment = config_lib.load_experiment(values.config)
-    given = [(path, values[f"config.{path}"].value) for path in config_lib.fields() if values[f"config.{path}"].value is not None]
-    return experiment, config_lib.override(experiment.config, given)
+    given = {path: values[f"config.{path}"].value for path in config_lib.fields()}
+    return experiment, config_lib.override(experiment.config, [(path, text) for path, text in given.items() if text is not None])
 
 
 def _train(values: flags.FlagValues) -> int:
@@ -121,25 +137,42 @@ def _train(values: flags.FlagValues) -> int:
 
 def _sweep(values: flags.FlagValues) -> int:
     experiment, config = _experiment(values)
-    from seq2seq_jax.sweep import grid
-    from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
+    from seq2seq_jax.sweep import design, grid
+    from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 
     given = [grid.parse_axis(text) for text in values.axis]
     for flag, path in (("embedding_dims", "model.embedding_dim"), ("seeds", "train.seed")):
-        if values[flag].value is not None:
-            given.append((path, grid.parse_values(f"--{flag}={values[flag].value}", path, values[flag].value)))
+        text = values[flag].value
+        if text is not None:
+            given.append((path, grid.parse_values(f"--{flag}={text}", path, text)))
     axes = grid.make_axes(experiment.sweep, given)
     for path in axes:
         if values[f"config.{path}"].value is not None:
             raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or --embedding_dims, --seeds")
-    members = plan(config, axes, values.workdir)
+    wanted = design.Design(design.parse_baselines(values.baselines), values.budget, design.parse_tune(values.tune))
+    members = plan(config, axes, values.workdir, wanted)
     if values.dry_run:
-        for member in members:
-            print(f"{member.name}\t{'done' if is_done(values.workdir, member, values.retry_failed) else 'to train'}")
-        return DONE
-    options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures)
-    run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]))
+        return _print_plan(members, wanted, values.workdir, values.retry_failed)
+    options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
+    run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]), wanted)
     return _print_answer(values.workdir, values.tolerance)
+
+
+def _print_plan(members: Sequence[Member], wanted: Design, workdir: str, retry_failed: bool) -> int:
+    """Prints what a sweep would train and what that would need."""
+    from seq2seq_jax.sweep.forecast import forecast
+    from seq2seq_jax.sweep.sweep import is_done, tuning_runs
+    from seq2seq_jax.sweep.tables import print_plan
+
+    states, forecasts, basis = {}, {}, ""
+    for prefix, some in (("tuning/", tuning_runs(members, wanted, workdir)), ("", members)):
+        if some:
+            folder = pathlib.Path(workdir) / prefix
+            found, basis = forecast(some, folder)
+            forecasts |= {prefix + name: value for name, value in found.items()}
+            states |= {prefix + member.name: "done" if is_done(folder, member, retry_failed) else "to train" for member in some}
+    print_plan(states, forecasts, basis)
+    return DONE
 
 
 def _print_answer(workdir: str, tolerance: float | None) -> int:
@@ -148,14 +181,24 @@ def _print_answer(workdir: str, tolerance: float | None) -> int:
     from seq2seq_jax.compare.comparison import compare_sweeps
     from seq2seq_jax.compare.examples import print_examples
     from seq2seq_jax.compare.results import read_sweep
+    from seq2seq_jax.sweep.sweep import tuning_sentences
 
     compare.run([workdir], "table", tolerance)
     sweep = read_sweep(workdir)
     comparison = compare_sweeps([sweep], tolerance)
     for part in comparison.get("comparisons", [comparison]):
         print_examples(sweep, part, 5)
+    for line in tuning_sentences(workdir):
+        print(line)
     print(f"\nruns, checkpoints and report.html lie in {workdir}")
     return ERROR if sweep.failures else DONE
+
+
+def _status(values: flags.FlagValues) -> int:
+    from seq2seq_jax.sweep import status
+
+    status.run(values.workdir)
+    return DONE
 
 
 def _compare(values: flags.FlagValues) -> int:
@@ -222,6 +265,7 @@ VERBS = {
         _define_sweep,
         _sweep,
     ),
+    "status": Verb("says how far a sweep is that runs elsewhere", "status --workdir=runs/s", _define_workdir, _status),
     "compare": Verb("says which size to take, how sure that is and what it costs", "compare --workdir=runs/s", _define_compare, _compare),
     "evaluate": Verb(
         "scores a run's best checkpoint and prints one JSON object", "evaluate --workdir=runs/a --split=test", _define_evaluate, _evaluate

@@ -66,6 +66,9 @@ class ModelConfig:
     embedding_dim: int = _setting(64, "columns of the embedding tables", low=1)
     source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1)
     target_embedding_dim: int | None = _setting(None, "columns of the target table; null: embedding_dim", low=1)
+    table: Literal["learned", "frozen", "onehot"] = _setting(
+        "learned", "what the tables are; baselines: frozen, drawn and not trained; onehot, the identity, as wide as the vocabulary"
+    )
     hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1)
     encoder_layers: int = _setting(1, "recurrent layers of the encoder", low=1)
     decoder_layers: int = _setting(1, "recurrent layers of the decoder or of the language model", low=1)
@@ -77,7 +80,7 @@ class ModelConfig:
         False, "the attentional vector of a step is fed into the decoder's first layer at the next (Luong et al. 2015, section 3.3)"
     )
     residual: bool = _setting(
-        False, "a recurrent layer's outputs are added to what it reads, from the second layer on (He et al. 2016; Wu et al. 2016, section 3.1)"
+        False, "a recurrent layer's outputs are added to what it reads, from the second layer on (Wu et al. 2016, section 3.1)"
     )
     share_embeddings: bool = _setting(
         False, "one vocabulary and one table for source and target; with tie_output the output reads it too (Press & Wolf 2017, section 3)"
@@ -98,7 +101,7 @@ class TrainConfig:
     batch_size: int = _setting(64, "sequences in a batch, over all devices", low=1)
     learning_rate: float = _setting(1e-3, "Adam's step size at its highest (Kingma & Ba 2015)", low=0)
     schedule: Literal["constant", "inverse_sqrt", "cosine", "linear"] = _setting(
-        "constant", "course of the learning rate after the warm-up: cosine and linear end at 0, inverse_sqrt is Vaswani et al. 2017, section 5.3"
+        "constant", "course of the learning rate after the warm-up: cosine and linear end at 0, inverse_sqrt: Vaswani et al. 2017, 5.3"
     )
     warmup_steps: int = _setting(0, "updates over which the learning rate rises from 0", low=0)
     clip_norm: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", low=0)
@@ -291,7 +294,7 @@ def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--co
             raise UserError(f"{flag}{first[0]} and {flag}{second[0]}: give one of them, not both")
         for side, opposite in ((first, other), (second, one)):
             if side:
-                config = replace(config, {path: None for path in opposite})
+                config = replace(config, dict.fromkeys(opposite))
     return config
 
 
@@ -316,7 +319,9 @@ def validate(config: Config) -> None:
         raise UserError(f"train.metric={train.metric}: expected one of {', '.join(METRICS_OF_KIND[model.kind])} for a {model.kind}")
     _check_translator_options(config)
     if model.attention == "dot" and model.bidirectional and model.kind == "translator":
-        raise UserError("model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general or additive, or model.bidirectional=false")
+        raise UserError(
+            "model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general, or model.bidirectional=false"
+        )
 
 
 def _check_translator_options(config: Config) -> None:
@@ -325,7 +330,9 @@ def _check_translator_options(config: Config) -> None:
         if get(config, f"model.{name}") and model.kind != "translator":
             raise UserError(f"model.{name}=True: only a translator has it; this is a {model.kind}")
     if model.input_feeding and model.attention == "none":
-        raise UserError("model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none")
+        raise UserError(
+            "model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none"
+        )
     if model.share_embeddings and data.source_unit != data.target_unit:
         raise UserError("model.share_embeddings=True: needs one vocabulary; expected data.source_unit and data.target_unit to be the same")
     if model.share_embeddings and model.source_embedding_dim != model.target_embedding_dim:

@@ -10,6 +10,6 @@ from jaxtyping import install_import_hook
 
 install_import_hook("seq2seq_jax", "annotations.check")
 
-from seq2seq_jax.train.runtime import prepare
+from seq2seq_jax.train.runtime import prepare  # noqa: E402  after the hook, which sees only what is imported later
 
 prepare()

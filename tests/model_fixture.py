@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ class Small:
     """A model of few units. Its parameters are drawn here: larger than at the start, and biases too, so that all have an effect."""
 
     def __init__(self, seed: int = 0, sizes: dict[str, int] | None = None, **settings: Any):
-        self.config = ModelConfig(**{"embedding_dim": 3, "hidden_dim": 4, **settings})
+        self.config = dataclasses.replace(ModelConfig(embedding_dim=3, hidden_dim=4), **settings)
         self.sizes = sizes or SIZES
         self.structure = structure(self.config, self.sizes)
         shapes = jax.eval_shape(lambda: initial_params(self.config, self.sizes, jax.random.key(0)))

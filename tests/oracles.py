@@ -57,9 +57,10 @@ def attention(kind: str, params: Any, query, values):
     return weights @ values, weights
 
 
-def encode(params: Any, source: Sequence[int]):
+def encode(params: Any, source: Any):
     """Runs a bidirectional encoder with residual connections over one source; returns outputs [S, M] and the last state [M]."""
     outputs = np.array([params["source_embedding"]["table"][i] for i in source], float)
+    last: list[Any] = []
     layers = params["encoder"]["layers"]
     for number, directions in sorted(layers.items()):
         read, runs, last = outputs, [], []
@@ -73,7 +74,7 @@ def encode(params: Any, source: Sequence[int]):
     return outputs, np.concatenate(last)
 
 
-def translator_logits(params: Any, kind: str, source: Sequence[int], inputs: Sequence[int]):
+def translator_logits(params: Any, kind: str, source: Any, inputs: Any):
     """Runs a translator with attention, input feeding and residual connections over one pair, without padding.
 
     Returns the logits [T, V] after each of the inputs and the attention weights [T, S].
@@ -89,7 +90,7 @@ def translator_logits(params: Any, kind: str, source: Sequence[int], inputs: Seq
             read = below @ layer["input_kernel"] + layer["bias"]
             if number == 0:
                 read = read + vector @ decoder["feed_kernel"]
-            states[number] = lstm_step(read, *states[number], layer["recurrent_kernel"])
+            states[number] = lstm_step(read, states[number][0], states[number][1], layer["recurrent_kernel"])
             below = states[number][0] + (below if number > 0 else 0)
         context, looked = attention(kind, decoder.get("attention"), below, values)
         vector = np.tanh(np.concatenate([context, below]) @ decoder["combine_kernel"])

@@ -95,7 +95,9 @@ def test_the_commands_in_documents_and_experiments_are_understood():
     launch = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(launch)
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/*.py")]
-    commands = [match for page in pages for match in re.findall(r"launch\.py (\w+)((?: +--[^\s`|<>#]+)*)", page.read_text(encoding="utf-8"))]
+    commands = [
+        match for page in pages for match in re.findall(r"launch\.py (\w+)((?: +--[^\s`|<>#]+)*)", page.read_text(encoding="utf-8"))
+    ]
     assert commands
     for verb, arguments in commands:
         if verb == "VERB":

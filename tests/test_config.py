@@ -82,7 +82,8 @@ def test_configurations_cannot_be_changed_in_place():
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("x = ", "SyntaxError"), ("1 / 0", "ZeroDivisionError"), ("", "a function get_config"), ("def get_config(): return 3", "get_config")]
+    ("content", "message"),
+    [("x = ", "SyntaxError"), ("1 / 0", "ZeroDivisionError"), ("", "a function get_config"), ("def get_config(): return 3", "get_config")],
 )
 def test_a_broken_experiment_file_is_named(tmp_path, content, message):
     path = tmp_path / "experiment.py"

@@ -63,7 +63,7 @@ def test_a_beam_as_wide_as_the_space_finds_every_output_in_order(alpha):
     found = search(chain, len(outputs[0]) + 5, alpha)  # 5 places stay empty
     for row in range(ROWS):
         score = {output: value / ((5 + len(output)) / 6) ** alpha for output, value in outputs[row].items()}
-        assert listed(found, row) == sorted(score, key=score.get, reverse=True)
+        assert listed(found, row) == sorted(score, key=score.__getitem__, reverse=True)
         np.testing.assert_allclose(found.scores[row, :-5], sorted(score.values(), reverse=True), rtol=1e-5)
         expected = [outputs[row][output] for output in listed(found, row)]
         np.testing.assert_allclose(found.log_probabilities[row, :-5], expected, rtol=1e-5)

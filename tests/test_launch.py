@@ -16,7 +16,7 @@ import launch as launch_module
 EXPERIMENT = str(ROOT / "experiments/pronunciation.py")
 
 
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
+def run(capsys, *arguments: str) -> tuple[object, str, str]:
     """Runs main() in this process."""
     try:
         code = launch_module.main(["launch.py", *arguments])
@@ -50,10 +50,16 @@ def test_help_lists_the_verbs(capsys):
         (["train", "--workdir=W", "--config=nowhere.py"], "--config=nowhere.py: no such file"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embeding_dim=3"], "config.model.embeding_dim"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=x"], "embedding_dim=x: expected a whole number"),
-        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=0"], "embedding_dim=0: expected a value at least 1"),
+        (
+            ["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=0"],
+            "embedding_dim=0: expected a value at least 1",
+        ),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.learning_rate=nan"], "learning_rate=nan: expected a finite"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.attention=dott"], "attention=dott: expected one of none, dot"),
-        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.steps=2", "--config.train.epochs=2"], "give one of them, not both"),
+        (
+            ["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.steps=2", "--config.train.epochs=2"],
+            "give one of them, not both",
+        ),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "extra"], "extra: launch.py train takes flags only"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.metric=f1"], "train.metric=f1: expected one of"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.train=MISSING.tsv"], "MISSING.tsv"),

@@ -119,8 +119,9 @@ def test_columns_of_zeros_stay_zeros(tied):
 def test_initial_values_depend_on_the_place_alone():
     """More layers, attention or another embedding size change no other parameter's draw; every parameter has its own."""
     sizes = {"source": 9, "target": 8}
-    draw = lambda **settings: initial_params(ModelConfig(**{"hidden_dim": 4, "embedding_dim": 3, **settings}), sizes, jax.random.key(0))  # noqa: E731
-    small, large = draw(attention="none"), draw(attention="general", encoder_layers=2, decoder_layers=2, embedding_dim=5)
+    plain = ModelConfig(hidden_dim=4, embedding_dim=3, attention="none")
+    rich = ModelConfig(hidden_dim=4, embedding_dim=5, attention="general", encoder_layers=2, decoder_layers=2)
+    small, large = (initial_params(config, sizes, jax.random.key(0)) for config in (plain, rich))
     common = [
         lambda params: params["encoder"]["layers"][0][0]["recurrent_kernel"],
         lambda params: params["decoder"]["stack"]["layers"][0]["recurrent_kernel"],

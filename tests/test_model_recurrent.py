@@ -49,6 +49,7 @@ def test_lstm_equals_flax_cells():
     outputs, final = layer(layer.preactivations(inputs[None]), state)
     optimized, plain = nnx.OptimizedLSTMCell(2, H, rngs=nnx.Rngs(0)), nnx.LSTMCell(2, H, rngs=nnx.Rngs(0))
     optimized.dense_i.kernel[...], optimized.dense_h.kernel[...] = layer.input_kernel[...], layer.recurrent_kernel[...]
+    assert optimized.dense_h.bias is not None
     optimized.dense_h.bias[...] = layer.bias[...]
     for place, gate in enumerate("ifgo"):
         of_input, of_hidden = getattr(plain, "if_" if gate == "f" else f"i{gate}"), getattr(plain, f"h{gate}")
@@ -86,13 +87,13 @@ def test_gradient_equals_autodiff_and_finite_differences(lookup, masked, reverse
     """Every output and both final states enter, each with its own weight, so that no part of the gradient can hide."""
     with jax.enable_x64(True):
         inputs, kernel, initial, mask = example(lookup, masked)
-        ids = inputs.ids if lookup else None
-        variables = (inputs.table if lookup else inputs, kernel, initial)
+        first, given = (inputs.table, lambda table: Lookup(table, inputs.ids)) if isinstance(inputs, Lookup) else (inputs, lambda x: x)
+        variables = (first, kernel, initial)
         weights = [normal(*shape, seed=10 + i) for i, shape in enumerate(((T, B, H), (B, H), (B, H)))]
 
         def value(run, variables):
             first, kernel, initial = variables
-            outputs, final = run(Lookup(first, ids) if lookup else first, kernel, initial, mask, reverse)
+            outputs, final = run(given(first), kernel, initial, mask, reverse)
             return sum(jnp.vdot(weight, part) for weight, part in zip(weights, (outputs, *final), strict=True))
 
         ours, reference = (jax.jit(jax.grad(lambda variables, run=run: value(run, variables)))(variables) for run in (lstm, plain_scan))

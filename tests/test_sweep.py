@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from typing import Any
 
 import pytest
 from training_fixture import flags_of, launch, pair_config, result_of, write_pairs
@@ -43,15 +44,15 @@ def test_members_differ_in_the_swept_fields_only(tmp_path):
     members = grid.make_members(config, AXES)
     assert [member.name for member in members] == [f"embedding_dim={d},seed={s}" for d in (2, 4) for s in (0, 1)]
     for member in members:
-        reset = {path: value for path, value in (("model.embedding_dim", 6), ("train.seed", 0))}
+        reset = {"model.embedding_dim": 6, "train.seed": 0}
         assert grid.config_lib.replace(member.config, reset) == config
 
 
-def sweep(config: Config, folder: pathlib.Path, axes=None, **options):
+def sweep(config: Config, folder: pathlib.Path, axes=None, **options: Any):
     """Plans and runs a sweep in this process unless told otherwise; returns the names of what was trained."""
     axes = axes or AXES
     members = plan(config, axes, str(folder))
-    outcomes = run_sweep(config, members, axes, str(folder), SweepOptions(**{"executor": "serial", **options}), "launch.py sweep")
+    outcomes = run_sweep(config, members, axes, str(folder), SweepOptions(executor="serial", **options), "launch.py sweep")
     return {outcome.member: outcome.status for outcome in outcomes}
 
 
@@ -106,4 +107,3 @@ def test_processes_make_the_same_runs(tmp_path):
     assert again.returncode == 0
     assert again.stdout == ended.stdout
     assert "to train" not in again.stderr
-

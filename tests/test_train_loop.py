@@ -11,7 +11,8 @@ from training_fixture import pair_config, result_of, text_config, write_pairs, w
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import UserError
 from seq2seq_jax.train import inference
-from seq2seq_jax.train.loop import TrainingFailed, train
+from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.run import TrainingFailed
 
 
 @pytest.mark.parametrize("task", ["copy", "reverse"])
@@ -53,7 +54,19 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     result = train(config, str(tmp_path / "run"))
     run = tmp_path / "run"
     assert result == json.loads((run / "result.json").read_text())
-    assert {"format", "status", "error", "varied", "metric", "dev", "test", "best_step", "steps", "train_seconds", "tokens_per_second"} < set(result)
+    assert {
+        "format",
+        "status",
+        "error",
+        "varied",
+        "metric",
+        "dev",
+        "test",
+        "best_step",
+        "steps",
+        "train_seconds",
+        "tokens_per_second",
+    } < set(result)
     assert result["varied"] == {"model.embedding_dim": 6, "train.seed": 3}
     assert result["parameters"]["embedding"] == 6 * (10 + 10)  # six letters and four specials on each side
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

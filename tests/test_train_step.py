@@ -11,8 +11,7 @@ from seq2seq_jax.config import Config, TrainConfig, UserError
 from seq2seq_jax.data.corpus import load_corpus, training_batches
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train.devices import Devices, choose_device_count
-from seq2seq_jax.train.evaluation import start_carry
-from seq2seq_jax.train.programs import programs
+from seq2seq_jax.train.programs import programs, start_carry
 from seq2seq_jax.train.state import TrainState, make_optimizer, make_schedule, root_key
 
 
@@ -87,12 +86,12 @@ def test_a_loss_that_is_not_finite_names_its_first_step(tmp_path):
 )
 def test_schedules_rise_to_their_peak_and_fall(schedule, expected):
     relative = make_schedule(TrainConfig(schedule=schedule, warmup_steps=4), total_steps=12)
-    np.testing.assert_allclose([float(relative(step)) for step in range(12)], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose([np.asarray(relative(step)) for step in range(12)], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_devices_must_divide_the_batch():
     assert choose_device_count(None, 12) == 6
-    with pytest.raises(UserError, match="divisor of train.batch_size=12"):
+    with pytest.raises(UserError, match=r"divisor of train\.batch_size=12"):
         choose_device_count(8, 12)
     with pytest.raises(UserError, match="expected at most 8"):
         choose_device_count(9, 18)

@@ -115,10 +115,14 @@ def checkpoint_arrays(config: Config, workdir: pathlib.Path) -> dict[str, np.nda
     """Returns every array of the newest checkpoint by its place."""
     import jax
 
-    from seq2seq_jax.data.corpus import load_corpus
-    from seq2seq_jax.train.loop import Stop, Trainer
+    from seq2seq_jax.data.corpus import load_corpus, training_batches
+    from seq2seq_jax.model.build import structure
     from seq2seq_jax.train.progress import Reporter
+    from seq2seq_jax.train.run import Run
     from seq2seq_jax.train.run_directory import RunDirectory
 
-    state, _ = Trainer(config, RunDirectory(workdir), load_corpus(config), Reporter("test"), Stop())._resume()
+    corpus = load_corpus(config)
+    run = Run(config, RunDirectory(workdir), corpus, training_batches(config, corpus), Reporter("test"), {})
+    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
+    state = run.resume(structure(config.model, sizes))
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)}

@@ -15,7 +15,7 @@ from typing import Any
 
 from seq2seq_jax.config import FORMAT_VERSION, UserError
 
-SIZE, SEED = "model.embedding_dim", "train.seed"
+SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 NOT_RUN = "not run"  # error of a member that has no result
 TABLES = ("learned", "frozen", "onehot")  # the last two are baselines: shown, never recommended
 
@@ -159,10 +159,10 @@ def _place(directory: pathlib.Path, entry: dict[str, Any], varied: Any) -> Membe
     size, seed = varied.get(SIZE), varied.get(SEED, 0)
     if not (isinstance(size, int) and isinstance(seed, int)):
         return None
-    table = entry.get("table", "learned")
+    table = entry.get("table", varied.get(TABLE, "learned"))
     if table not in TABLES:
         raise UserError(f"{directory.parent / 'sweep.json'}: {entry['name']}: unknown table {table!r}; expected one of {', '.join(TABLES)}")
-    setting = {path: value for path, value in varied.items() if path not in (SIZE, SEED)}
+    setting = {path: value for path, value in varied.items() if path not in (SIZE, SEED, TABLE)}
     return Member(entry["name"], size, seed, table, setting)
 
 

@@ -228,7 +228,7 @@ def _text_batch(
 class _Recent:
     """Keeps the last few results of a pure function: the current epoch of each seed that is trained."""
 
-    _KEPT = 8
+    _KEPT = 32
 
     def __init__(self, function: Callable[..., np.ndarray]):
         self._function, self._results = function, {}

@@ -39,7 +39,8 @@ def initial_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key
 
 
 def embedding_tables(params: Params) -> dict[str, Table]:
-    """Returns the tables by side; source and target have the same one where they share it."""
-    if "shared_embedding" in params:
-        return dict.fromkeys(("source", "target"), params["shared_embedding"]["table"])
-    return {side: params[f"{side}_embedding"]["table"] for side in ("source", "target") if f"{side}_embedding" in params}
+    """Returns the stored tables by side, learnt or frozen; source and target have the same one where they share it."""
+    stored = {name: table for name in params if name.endswith("_embedding") for table in params[name].values()}
+    if "shared_embedding" in stored:
+        return dict.fromkeys(("source", "target"), stored["shared_embedding"])
+    return {side: stored[f"{side}_embedding"] for side in ("source", "target") if f"{side}_embedding" in stored}

@@ -1,8 +1,10 @@
-"""The embedding table: one learnt row for each symbol. An integer id is only a row number.
+"""The embedding table: one row for each symbol, learnt unless it is a baseline. An integer id is only a row number.
 
 The initial scale is chosen so that no later layer notices the table's width: entries are drawn from N(0, 1), and
 a layer that reads D columns draws its kernel from N(0, 1 / D), so a pre-activation is a sum of D products of variance 1 / D
 and has variance 1 whatever D is. (Flax's own default, entries of variance 1 / D, would leave the scale to each reader.)
+
+Two kinds of table are not learnt and show what learning one is worth: ``FrozenEmbedding`` and ``OneHotEmbedding``.
 """
 
 from __future__ import annotations
@@ -10,9 +12,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
 from seq2seq_jax.arrays import Table
+from seq2seq_jax.config import ModelConfig
+
+FROZEN = "frozen_table"  # name of a table in the parameters that is not trained
 
 
 class Embedding(nnx.Module):
@@ -26,6 +32,10 @@ class Embedding(nnx.Module):
         """Returns the rows ``ids``."""
         return jnp.take(self.table[...], ids, axis=0, mode="clip")
 
+    def project(self, kernel: Float[Array, "D G"]) -> Float[Array, "V G"]:
+        """Returns the product of the whole table with a kernel."""
+        return self.table[...] @ kernel
+
     @property
     def vocabulary_size(self) -> int:
         """Rows of the table."""
@@ -35,6 +45,76 @@ class Embedding(nnx.Module):
     def embedding_dim(self) -> int:
         """Columns of the table."""
         return self.table.shape[1]
+
+
+class FrozenTable(nnx.Variable):
+    """Values that belong to a model and are not trained."""
+
+
+class FrozenEmbedding(Embedding):
+    """A table that stays as it was drawn, the baseline that tells what learning the rows adds to having them.
+
+    No gradient reaches it, and the optimizer, which knows it by its name, keeps no state for it (``train/state.py``).
+    """
+
+    def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""]):
+        """Draws the entries as a learnt table's."""
+        self.frozen_table = FrozenTable(jax.random.normal(key, (vocabulary_size, embedding_dim)))
+
+    @property
+    def table(self) -> Table:  # type: ignore[bad-override]  readers index it as they index a parameter
+        """The rows, as constants."""
+        return lax.stop_gradient(self.frozen_table[...])
+
+
+class OneHotEmbedding(Embedding):
+    """The identity as a table, the baseline without one: each symbol has a row of every reader's kernel to itself.
+
+    It is scaled by sqrt(V), so that its rows are as long as drawn ones and pre-activations start with variance 1 here too.
+    There is nothing to learn or to store, and reading it needs no product.
+    """
+
+    def __init__(self, vocabulary_size: int):
+        """Needs no draws."""
+        self.size = vocabulary_size
+
+    @property
+    def table(self) -> Table:  # type: ignore[bad-override]  readers index it as they index a parameter
+        """The scaled identity."""
+        return self.size**0.5 * jnp.eye(self.size)
+
+    def __call__(self, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
+        """Returns the rows ``ids``."""
+        return self.size**0.5 * jax.nn.one_hot(jnp.clip(ids, 0, self.size - 1), self.size)
+
+    def project(self, kernel: Float[Array, "D G"]) -> Float[Array, "V G"]:
+        """Returns the kernel, scaled: the product with an identity."""
+        return self.size**0.5 * kernel
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Rows of the table."""
+        return self.size
+
+    @property
+    def embedding_dim(self) -> int:
+        """Columns of the table, as many as rows."""
+        return self.size
+
+
+def table_width(config: ModelConfig, side: str, vocabulary_size: int) -> int:
+    """Returns the columns of the table of ``source`` or ``target``."""
+    if config.table == "onehot":
+        return vocabulary_size
+    return (config.source_embedding_dim if side == "source" else config.target_embedding_dim) or config.embedding_dim
+
+
+def make_embedding(config: ModelConfig, side: str, vocabulary_size: int, key: Key[Array, ""]) -> Embedding:
+    """Returns the table of ``source`` or ``target`` that ``config`` describes."""
+    if config.table == "onehot":
+        return OneHotEmbedding(vocabulary_size)
+    kind = FrozenEmbedding if config.table == "frozen" else Embedding
+    return kind(vocabulary_size, table_width(config, side, vocabulary_size), key)
 
 
 def reader_kernel(key: Key[Array, ""], inputs: int, outputs: int) -> Float[Array, "I O"]:

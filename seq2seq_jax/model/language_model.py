@@ -9,7 +9,7 @@ from jaxtyping import Array, Int, Key
 from seq2seq_jax.arrays import Ids, Logits, StepLogits
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import TextBatch
-from seq2seq_jax.model.embedding import Embedding
+from seq2seq_jax.model.embedding import make_embedding, table_width
 from seq2seq_jax.model.keys import Dropout, named
 from seq2seq_jax.model.loss import Loss, cross_entropy
 from seq2seq_jax.model.output import Output
@@ -22,8 +22,8 @@ class LanguageModel(nnx.Module):
 
     def __init__(self, config: ModelConfig, vocabulary_size: int, key: Key[Array, ""]):
         """Builds ``config.decoder_layers`` layers over a vocabulary of the given size."""
-        embedding_dim = config.target_embedding_dim or config.embedding_dim
-        self.target_embedding = Embedding(vocabulary_size, embedding_dim, named(key, "target_embedding"))
+        embedding_dim = table_width(config, "target", vocabulary_size)
+        self.target_embedding = make_embedding(config, "target", vocabulary_size, named(key, "target_embedding"))
         self.stack = LSTMStack(embedding_dim, config.hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
         self.output = Output(config.hidden_dim, vocabulary_size, embedding_dim if config.tie_output else None, named(key, "output"))
 

@@ -8,14 +8,19 @@ Forward, for t = 1..T (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2
 
 Backward, from the last step to the first, with dh, dc the gradients that reach h_t and c_t:
 
-    dc   += dh o (1 - tanh(c_t)^2)
-    dz_i  = dc g i (1 - i)              dz_f = dc c_{t-1} f (1 - f)
-    dz_g  = dc i (1 - g^2)              dz_o = dh tanh(c_t) o (1 - o)
+    dc   += dh q                        q   = o (1 - tanh(c_t)^2)
+    dz_i  = dc p_i                      p_i = g i (1 - i)
+    dz_f  = dc p_f                      p_f = c_{t-1} f (1 - f)
+    dz_g  = dc p_g                      p_g = i (1 - g^2)
+    dz_o  = dh p_o                      p_o = tanh(c_t) o (1 - o)
     dh_{t-1} = dz W^T                   dc_{t-1} = dc f
 
-and dx_t = dz_t. The gradient of W is the sum over t of h_{t-1}^T dz_t. Plain autodiff adds it up inside the
-backward loop, a small product and a pass over an H x 4H array at every step; here the dz_t are kept and the sum is one large product
-after the loop, which is why the gradient is written out. Steps where the mask is false hold h and c.
+and dx_t = dz_t. The factors p, q and f need nothing from later steps: they are computed and kept going forward, in the place of the
+gates, and a step back is six products of numbers beside the one of matrices.
+
+The gradient of W is the sum over t of h_{t-1}^T dz_t. Plain autodiff adds it up inside the backward loop, a small product and a pass over
+an H x 4H array at every step; here the dz_t are kept and the sum is one large product after the loop, which is why the gradient is
+written out. Steps where the mask is false hold h and c.
 
 Time is the leading axis, so that each step reads contiguous memory.
 """
@@ -33,7 +38,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Hidden
-from seq2seq_jax.model.embedding import Embedding, reader_kernel
+from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding, reader_kernel
 from seq2seq_jax.model.keys import named
 
 
@@ -69,25 +74,44 @@ def materialised(inputs: Inputs) -> Float[Array, "T B G"]:
     return inputs.table[inputs.ids] if isinstance(inputs, Lookup) else inputs
 
 
+class _Factors(NamedTuple):
+    """What the gradient needs of a step, as at the top of this file."""
+
+    i: Array
+    f: Array
+    g: Array
+    o: Array
+    hidden: Array
+    forget: Array
+
+
 def _cell(z, cell_before):
-    """Returns h and c after one step, and the gates, from all pre-activations and the cell before."""
+    """Returns the state after one step, and the factors of its gradient, from all pre-activations and the cell before."""
     z_i, z_f, z_g, z_o = jnp.split(z, 4, axis=-1)
     i, f, g, o = _sigmoid(z_i), _sigmoid(z_f), jnp.tanh(z_g), _sigmoid(z_o)
     cell = f * cell_before + i * g
-    return o * jnp.tanh(cell), cell, (i, f, g, o)
+    tanh_cell = jnp.tanh(cell)
+    factors = _Factors(
+        i=g * i * (1 - i),
+        f=cell_before * f * (1 - f),
+        g=i * (1 - g * g),
+        o=tanh_cell * o * (1 - o),
+        hidden=o * (1 - tanh_cell * tanh_cell),
+        forget=f,
+    )
+    return LSTMState(o * tanh_cell, cell), factors
 
 
 def _forward(inputs, kernel, initial, mask, reverse):
-    """Returns the final state and, stacked over the steps, h, c and the gates."""
+    """Returns the final state and, stacked over the steps, h and the factors of the gradient."""
 
     def body(state, scanned):
         step, keep = scanned
         x = inputs.table[step] if isinstance(inputs, Lookup) else step
-        hidden, cell, gates = _cell(x + state.hidden @ kernel, state.cell)
+        after, factors = _cell(x + state.hidden @ kernel, state.cell)
         if keep is not None:
-            hidden = jnp.where(keep[:, None], hidden, state.hidden)
-            cell = jnp.where(keep[:, None], cell, state.cell)
-        return LSTMState(hidden, cell), (hidden, cell, *gates)
+            after = LSTMState(*(jnp.where(keep[:, None], new, old) for new, old in zip(after, state, strict=True)))
+        return after, (after.hidden, factors)
 
     steps = inputs.ids if isinstance(inputs, Lookup) else inputs
     final, stacked = lax.scan(body, initial, (steps, mask), reverse=reverse)
@@ -110,13 +134,34 @@ def lstm(
     Returns:
       The hidden state after every step, and the final state.
     """
-    final, (hidden, *_) = _forward(inputs, kernel, initial, mask, reverse)
+    final, (hidden, _) = _forward(inputs, kernel, initial, mask, reverse)
     return hidden, final
 
 
 def _lstm_forward(inputs, kernel, initial, mask, reverse):
-    final, stacked = _forward(inputs, kernel, initial, mask, reverse)
-    return (stacked[0], final), (inputs, kernel, initial, mask, stacked)
+    final, (hidden, factors) = _forward(inputs, kernel, initial, mask, reverse)
+    return (hidden, final), (inputs, kernel, initial.hidden, mask, hidden, factors)
+
+
+def _lstm_backward(reverse, residuals, gradients):
+    inputs, kernel, hidden_initial, mask, hidden, factors = residuals
+    d_outputs, d_final = gradients
+    kernel_t = kernel.T  # once: a product with the transpose made in the loop is a fifth slower on CPU
+
+    def body(carry, scanned):
+        d_output, keep, p = scanned
+        dh = carry.hidden + d_output
+        dc = carry.cell + dh * p.hidden
+        dz = jnp.concatenate([dc * p.i, dc * p.f, dc * p.g, dh * p.o], axis=-1)
+        if keep is None:
+            return LSTMState(dz @ kernel_t, dc * p.forget), dz
+        keep = keep[:, None]
+        dz = jnp.where(keep, dz, 0)
+        return LSTMState(dz @ kernel_t + jnp.where(keep, 0, dh), jnp.where(keep, dc * p.forget, carry.cell)), dz
+
+    d_initial, dz = lax.scan(body, d_final, (d_outputs, mask, factors), reverse=not reverse)
+    d_kernel = _rows(_shifted(hidden_initial, hidden, reverse)).T @ _rows(dz)
+    return _d_inputs(inputs, dz), d_kernel, d_initial, None
 
 
 def _shifted(initial: Array, values: Array, reverse: bool) -> Array:
@@ -126,34 +171,17 @@ def _shifted(initial: Array, values: Array, reverse: bool) -> Array:
     return jnp.concatenate([initial[None], values[:-1]])
 
 
-def _lstm_backward(reverse, residuals, gradients):
-    inputs, kernel, initial, mask, (hidden, cell, i, f, g, o) = residuals
-    d_outputs, d_final = gradients
-    kernel_t = kernel.T  # once: a product with the transpose made in the loop is a fifth slower on CPU
+def _rows(values: Float[Array, "T B H"]) -> Float[Array, "_ H"]:
+    """Joins steps and rows into one axis, so that a sum over both is one product, without copies made to reorder them."""
+    return values.reshape(-1, values.shape[-1])
 
-    def body(carry, scanned):
-        dh, dc = carry
-        d_output, keep, i, f, g, o, cell, cell_before = scanned
-        dh = dh + d_output
-        tanh_cell = jnp.tanh(cell)
-        d_cell = dc + dh * o * (1 - tanh_cell * tanh_cell)
-        dz = jnp.concatenate(
-            [d_cell * g * i * (1 - i), d_cell * cell_before * f * (1 - f), d_cell * i * (1 - g * g), dh * tanh_cell * o * (1 - o)], axis=-1
-        )
-        if keep is None:
-            return LSTMState(dz @ kernel_t, d_cell * f), dz
-        dz = jnp.where(keep[:, None], dz, 0)
-        return LSTMState(dz @ kernel_t + jnp.where(keep[:, None], 0, dh), jnp.where(keep[:, None], d_cell * f, dc)), dz
 
-    scanned = (d_outputs, mask, i, f, g, o, cell, _shifted(initial.cell, cell, reverse))
-    d_initial, dz = lax.scan(body, d_final, scanned, reverse=not reverse)
-    d_kernel = jnp.einsum("tbh,tbg->hg", _shifted(initial.hidden, hidden, reverse), dz)
-    if isinstance(inputs, Lookup):
-        d_table = jnp.zeros_like(inputs.table).at[inputs.ids].add(dz)
-        d_inputs = Lookup(d_table, None)  # type: ignore[bad-argument-type]  JAX's word for no gradient of integers
-    else:
-        d_inputs = dz
-    return d_inputs, d_kernel, d_initial, None
+def _d_inputs(inputs, dz):
+    """Returns the gradient of the inputs: of a lookup, that of its table."""
+    if not isinstance(inputs, Lookup):
+        return dz
+    d_table = jnp.zeros_like(inputs.table).at[inputs.ids].add(dz)
+    return Lookup(d_table, None)  # type: ignore[bad-argument-type]  JAX's word for no gradient of integers
 
 
 lstm.defvjp(_lstm_forward, _lstm_backward)
@@ -186,9 +214,9 @@ class LSTM(nnx.Module):
         A lookup and then a projection is a lookup: (E W)[ids] = E[ids] W. Where the table has fewer rows than there
         are symbols to read, it is projected once, and the layer then costs the same whatever the embedding size is.
         """
-        if embedding.vocabulary_size > reads:
+        if embedding.vocabulary_size > reads and not isinstance(embedding, OneHotEmbedding):
             return lambda ids: self.preactivations(embedding(ids))
-        table = self.preactivations(embedding.table[...])
+        table = embedding.project(self.input_kernel[...]) + self.bias[...]
         return lambda ids: Lookup(table, ids)
 
     def lookup(self, embedding: Embedding, ids: Int[Array, "T B"]) -> Inputs:
@@ -203,5 +231,4 @@ class LSTM(nnx.Module):
 
     def step(self, preactivations: Float[Array, "B G"], state: LSTMState) -> LSTMState:
         """Advances the state by one step, for loops that have more in them than the layer; differentiated as it stands."""
-        hidden, cell, _ = _cell(preactivations + state.hidden @ self.recurrent_kernel[...], state.cell)
-        return LSTMState(hidden, cell)
+        return _cell(preactivations + state.hidden @ self.recurrent_kernel[...], state.cell)[0]

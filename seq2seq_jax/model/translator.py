@@ -17,7 +17,7 @@ from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.data.vocabulary import BOS
 from seq2seq_jax.model.attention import Memory
 from seq2seq_jax.model.decoder import Decoder, DecoderState
-from seq2seq_jax.model.embedding import Embedding
+from seq2seq_jax.model.embedding import Embedding, make_embedding, table_width
 from seq2seq_jax.model.encoder import Encoder, length_mask
 from seq2seq_jax.model.keys import Dropout, named
 from seq2seq_jax.model.loss import Loss, cross_entropy
@@ -34,14 +34,14 @@ class Translator(nnx.Module):
 
         One table for both sides (Press & Wolf 2017, section 3) is held here alone, and passed down to those that read it.
         """
-        source_dim = config.source_embedding_dim or config.embedding_dim
-        target_dim = config.target_embedding_dim or config.embedding_dim
+        source_dim = table_width(config, "source", source_vocabulary)
+        target_dim = table_width(config, "target", target_vocabulary)
         self.shared = config.share_embeddings
         if self.shared:
-            self.shared_embedding = Embedding(target_vocabulary, target_dim, named(key, "shared_embedding"))
+            self.shared_embedding = make_embedding(config, "target", target_vocabulary, named(key, "shared_embedding"))
         else:
-            self.source_embedding = Embedding(source_vocabulary, source_dim, named(key, "source_embedding"))
-            self.target_embedding = Embedding(target_vocabulary, target_dim, named(key, "target_embedding"))
+            self.source_embedding = make_embedding(config, "source", source_vocabulary, named(key, "source_embedding"))
+            self.target_embedding = make_embedding(config, "target", target_vocabulary, named(key, "target_embedding"))
         self.encoder = Encoder(config, source_dim, named(key, "encoder"))
         self.decoder = Decoder(config, target_dim, self.encoder.memory_dim, named(key, "decoder"))
         self.output = Output(config.hidden_dim, target_vocabulary, target_dim if config.tie_output else None, named(key, "output"))

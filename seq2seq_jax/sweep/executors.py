@@ -1,4 +1,4 @@
-"""How members are carried out: in turn in this process, or side by side in processes that share the cores.
+"""How members are carried out: in turn or as one array program in this process, or side by side in processes that share the cores.
 
 Processes are kept from member to member, so each loads JAX and compiles once. One that dies takes only its
 member with it: the member is reported as failed and a new process takes the next one.
@@ -6,8 +6,8 @@ member with it: the member is reported as failed and a new process takes the nex
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
-import functools
 import multiprocessing
 import os
 import pathlib
@@ -17,24 +17,16 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, DataConfig, Kind, ModelConfig, UserError
-from seq2seq_jax.data.corpus import Corpus, load_corpus
+from seq2seq_jax.config import Config
 from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough, failure, write_failure
+from seq2seq_jax.sweep.vectorized import group, train_together
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.artifacts import result_of
 from seq2seq_jax.train.loop import Interrupted, stop_signals, train
 from seq2seq_jax.train.progress import View
-from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.runtime import prepare
 
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a member ended: ``finished``, ``failed`` or ``interrupted``, and why where it failed."""
-
-    member: str
-    status: str
-    error: str | None = None
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def execute(
@@ -42,9 +34,12 @@ def execute(
 ) -> list[Outcome]:
     """Trains members below ``folder``. Raises Interrupted when a signal came, after every running member has saved."""
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(members))
-    if executor == "serial" or (executor == "auto" and (jobs < 2 or _accelerated())):
-        return _execute_serially(members, folder, max_failures, view)
-    return _Pool(folder, jobs, view).run(list(members), max_failures)
+    if executor == "auto":
+        executor = "vectorized" if _accelerated() else "processes" if jobs > 1 else "serial"
+    if executor == "processes":
+        return _Pool(folder, jobs, view).run(list(members), max_failures)
+    groups = group(members) if executor == "vectorized" else [[member] for member in members]
+    return _execute_in_turn(groups, folder, max_failures, view)
 
 
 def _accelerated() -> bool:
@@ -56,42 +51,26 @@ def _accelerated() -> bool:
 def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
     """Trains one member; whatever goes wrong with it becomes its outcome."""
     try:
-        corpus = _corpus(member.config.data, member.config.model.kind)
-        train(member.config, str(folder / member.name), member.varied, view, corpus)
+        train(member.config, str(folder / member.name), member.varied, view, corpus_of(member.config))
     except Interrupted as stopped:
         return Outcome(member.name, "interrupted", str(stopped))
-    except UserError as error:
-        _write_failure(folder, member, str(error))
-        return Outcome(member.name, "failed", str(error))
-    except Exception as error:  # the others go on; the result file has its line already
-        return Outcome(member.name, "failed", " ".join(f"{type(error).__name__}: {error}".split()))
+    except Exception as error:  # the others go on
+        return failure(folder, member, error)
     return Outcome(member.name, "finished")
 
 
-@functools.lru_cache(maxsize=1)
-def _corpus(data: DataConfig, kind: Kind) -> Corpus:
-    """Loads the data that members share once."""
-    return load_corpus(Config(data=data, model=ModelConfig(kind=kind)))
-
-
-def _write_failure(folder: pathlib.Path, member: Member, error: str) -> None:
-    run = RunDirectory(folder / member.name)
-    if run.path.is_dir() and run.result() is None:
-        write_json(run.result_file, result_of("failed", member.config, member.varied, error=error))
-
-
-def _enough(outcomes: Sequence[Outcome], max_failures: int | None) -> bool:
-    return max_failures is not None and sum(outcome.status == "failed" for outcome in outcomes) >= max_failures
-
-
-def _execute_serially(members: Sequence[Member], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:
+def _execute_in_turn(groups: Sequence[Sequence[Member]], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:
+    """Trains groups of members in this process, one after the other; the members of a group together."""
     prepare()
     outcomes: list[Outcome] = []
-    for member in members:
-        if _enough(outcomes, max_failures):
+    for members in groups:
+        if enough(outcomes, max_failures):
             break
-        outcomes.append(train_member(member, folder, view.member(member.name)))
-        view.ended(member.name, outcomes[-1].status, outcomes[-1].error)
+        if len(members) > 1:
+            outcomes += train_together(members, folder, view)
+        else:
+            outcomes.append(train_member(members[0], folder, view.member(members[0].name)))
+            view.ended(members[0].name, outcomes[-1].status, outcomes[-1].error)
         if outcomes[-1].status == "interrupted":
             raise Interrupted("the sweep is stopped; the same command completes it")
     return outcomes
@@ -117,7 +96,8 @@ class _PipeView:
 
 
 def _work(connection: Connection, folder: pathlib.Path, cores: set[int]) -> None:
-    """Trains the members that come through the pipe, until None comes."""
+    """Trains the members that come through the pipe, until None comes or the sweep's process is gone."""
+    _die_with_parent()
     os.sched_setaffinity(0, cores)  # before JAX counts the cores
     prepare()
     with stop_signals() as stop:
@@ -127,6 +107,11 @@ def _work(connection: Connection, folder: pathlib.Path, cores: set[int]) -> None
             else:
                 outcome = train_member(member, folder, _PipeView(connection))
             connection.send(("ended", outcome))
+
+
+def _die_with_parent() -> None:
+    """Has the kernel kill this process when the sweep's is killed: it would otherwise go on, and hold locks that the next start needs."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclasses.dataclass
@@ -163,7 +148,7 @@ class _Pool:
                     told = True
                     for worker in workers:
                         os.kill(worker.process.pid, signal.SIGTERM)
-                begins = not (stop.requested or _enough(outcomes, max_failures))
+                begins = not (stop.requested or enough(outcomes, max_failures))
                 for worker in workers:
                     if worker.member is None and waiting and begins:
                         self._assign(worker, waiting, workers)
@@ -207,7 +192,7 @@ class _Pool:
         except (EOFError, ConnectionResetError):
             worker.process.join()
             error = f"its process ended with exit code {worker.process.exitcode} (-9: killed, often for lack of memory)"
-            _write_failure(self._folder, member, error)
+            write_failure(self._folder, member, error)
             worker.member = None
             return Outcome(member.name, "failed", error)
         if kind == "ended":

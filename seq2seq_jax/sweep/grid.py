@@ -12,6 +12,8 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
 
 Axes = dict[str, tuple[Any, ...]]
+SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
+SIZES = (SIZE, "model.source_embedding_dim", "model.target_embedding_dim")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,16 +23,35 @@ class Member:
     Attributes:
       varied: the values, by dotted path, that tell it from the others.
       config: its configuration.
+      adapted: further values of its configuration that follow from its size: tuned ones, or a hidden size that keeps a budget.
     """
 
     varied: dict[str, Any]
     config: Config
+    adapted: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """Its directory below the sweep's: what it varies, such as ``embedding_dim=16,seed=0``."""
-        values = ((path.split(".")[1], str(value)) for path, value in self.varied.items())
+        """Its directory below the sweep's: what it varies, such as ``embedding_dim=16,seed=0``; a one-hot table has no size to choose."""
+        named = {path: value for path, value in self.varied.items() if not (path == SIZE and self.table == "onehot")}
+        values = ((path.split(".")[1], str(value)) for path, value in named.items())
         return ",".join(f"{name}={re.sub(r'[^A-Za-z0-9_.+-]', '_', value)}" for name, value in values)
+
+    @property
+    def table(self) -> str:
+        """What its table is: ``learned``, or that of a baseline."""
+        return self.varied.get(TABLE, "learned")
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """What it varies beside the seed."""
+        return {path: value for path, value in self.varied.items() if path != SEED}
+
+    def adapt(self, values: Mapping[str, Any]) -> Member:
+        """Returns the member with further values of its configuration. Raises UserError where they make no sense."""
+        config = config_lib.replace(self.config, values)
+        config_lib.validate(config)
+        return Member(self.varied, config, {**self.adapted, **values})
 
 
 def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
@@ -53,10 +74,15 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
 
 def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
     """Turns ``model.hidden_dim=128,256`` into a path and its values. Raises UserError."""
+    return parse_field("axis", text)
+
+
+def parse_field(flag: str, text: str) -> tuple[str, tuple[Any, ...]]:
+    """Turns ``field=value,value``, the content of a flag, into a path and its values. Raises UserError."""
     path, equals, values = text.partition("=")
     if not equals or not values:
-        raise UserError(f"--axis={text}: expected field=value,value such as model.hidden_dim=128,256")
-    return path, parse_values(f"--axis={text}", path, values)
+        raise UserError(f"--{flag}={text}: expected field=value,value such as model.hidden_dim=128,256")
+    return path, parse_values(f"--{flag}={text}", path, values)
 
 
 def make_axes(experiment: Mapping[str, Sequence[Any]], given: Sequence[tuple[str, tuple[Any, ...]]]) -> Axes:
@@ -67,6 +93,29 @@ def make_axes(experiment: Mapping[str, Sequence[Any]], given: Sequence[tuple[str
         if paths.count(path) > 1:
             raise UserError(f"{path}: this axis is given twice; expected each field in one flag")
     return {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
+
+
+def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_size: int) -> list[Member]:
+    """Returns the members that learn no table, for every seed and further axis of the sweep.
+
+    Args:
+      base: what the members share.
+      axes: of the sweep.
+      kinds: ``frozen``, a table of the largest size, and ``onehot``, one of as many columns as symbols.
+      vocabulary_size: symbols of the larger vocabulary.
+    """
+    others = {path: values for path, values in axes.items() if path not in SIZES}
+    members = []
+    for kind in kinds:
+        if kind == "onehot":
+            sizes: dict[str, Any] = {SIZE: vocabulary_size}
+            unused = dict.fromkeys(SIZES[1:])
+        else:
+            sizes = {SIZE: config_lib.get(base, SIZE), **{path: max(axes[path]) for path in SIZES if path in axes}}
+            unused = {}
+        fixed = {TABLE: (kind,), **{path: (value,) for path, value in sizes.items()}}
+        members += [Member(m.varied, m.config, unused) for m in make_members(config_lib.replace(base, unused), {**fixed, **others})]
+    return members
 
 
 def make_members(base: Config, axes: Axes) -> list[Member]:

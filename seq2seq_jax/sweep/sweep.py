@@ -5,14 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config, UserError
 from seq2seq_jax.data.sources import with_absolute_paths
-from seq2seq_jax.sweep.executors import Outcome, execute
-from seq2seq_jax.sweep.grid import Axes, Member, make_members
+from seq2seq_jax.sweep import budget, design, tuning
+from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.executors import execute
+from seq2seq_jax.sweep.grid import SIZES, Axes, Member, make_baselines, make_members
+from seq2seq_jax.sweep.outcomes import Outcome
+from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.truncation import cut_tables, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.run_directory import MAY_CHANGE, RunDirectory, write_json
 
@@ -22,39 +28,89 @@ class SweepOptions:
     """How a sweep is carried out; none of it changes a result beyond rounding.
 
     Attributes:
-      executor: ``serial``, ``processes`` or ``auto``.
+      executor: ``serial``, ``processes``, ``vectorized`` or ``auto``, which chooses by device.
       jobs: processes at a time; None: one for each core or device.
       retry_failed: whether members that failed earlier are trained again.
       max_failures: failures after which no further member is begun; None: all are tried.
+      keep: checkpoint that a finished member keeps: ``best``, ``last`` or ``none``; None: best and last.
     """
 
     executor: str = "auto"
     jobs: int | None = None
     retry_failed: bool = False
     max_failures: int | None = None
+    keep: str | None = None
 
 
-def plan(config: Config, axes: Axes, workdir: str) -> list[Member]:
+def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) -> list[Member]:  # noqa: B008  frozen
     """Returns the members of the sweep in ``workdir``: those asked for now and those asked for earlier.
 
-    Raises UserError where an earlier sweep there has another configuration.
+    Raises UserError where an earlier sweep there has another configuration, or the design cannot be met.
     """
     config = with_absolute_paths(config)
+    design.check(wanted, config, axes)
     members = make_members(config, axes)
     earlier = _read(pathlib.Path(workdir))
-    if earlier is None:
-        return members
+    if earlier is not None:
+        _check_same(earlier, config, axes, wanted, workdir)
+    if wanted.baselines:
+        sizes = {path: (*axes[path], *(earlier or {"axes": axes})["axes"][path]) for path in SIZES if path in axes}
+        members += make_baselines(config, {**axes, **sizes}, wanted.baselines, max(budget.vocabulary_sizes(config).values()))
+    if earlier is not None:
+        known = {member.name for member in members}
+        members += [member for member in _recorded(earlier, config) if member.name not in known]
+    if wanted.budget == "parameters":
+        members = budget.equal_parameters(members)
+        _check_hidden(earlier, members)
+    return tuning.tuned(members, (earlier or {}).get("tuning"))
+
+
+def _check_same(earlier: dict[str, Any], config: Config, axes: Axes, wanted: Design, workdir: str) -> None:
     before = config_lib.from_dict(earlier["config"])
     changed = config_lib.differences(before, config, ignore=(*MAY_CHANGE, *axes, *earlier["axes"]))
     if changed or set(axes) != set(earlier["axes"]):
         named = ", ".join(changed or sorted(set(axes) ^ set(earlier["axes"])))
         raise UserError(f"--workdir={workdir}: the sweep here has another configuration: {named}; expected the same, or another workdir")
-    known = {member.name for member in members}
-    grown = [make_members(config, {path: (value,) for path, value in entry["varied"].items()})[0] for entry in earlier["members"]]
-    return [*members, *(member for member in grown if member.name not in known)]
+    design.check_same(earlier.get("design", {}), wanted, workdir)
 
 
-def run_sweep(config: Config, members: Sequence[Member], axes: Axes, workdir: str, options: SweepOptions, command: str) -> list[Outcome]:
+def _recorded(earlier: dict[str, Any], config: Config) -> list[Member]:
+    """Returns the members of sweep.json with the configuration asked for now."""
+    return [
+        Member(entry["varied"], config_lib.replace(config, entry["varied"])).adapt(entry.get("adapted", {})) for entry in earlier["members"]
+    ]
+
+
+def _check_hidden(earlier: dict[str, Any] | None, members: Sequence[Member]) -> None:
+    """Raises UserError where a new, smaller size would change the hidden sizes that earlier members were planned with."""
+    before = {entry["name"]: entry.get("adapted", {}).get(budget.HIDDEN) for entry in (earlier or {"members": []})["members"]}
+    for member in members:
+        if member.name in before and before[member.name] != member.adapted.get(budget.HIDDEN):
+            raise UserError(
+                f"--budget=parameters: {member.name} was matched to another smallest size; expected no smaller one, or another workdir"
+            )
+
+
+def tuning_runs(members: Sequence[Member], wanted: Design, workdir: str) -> list[Member]:
+    """Returns the runs that choose settings for the sizes that have none yet; they belong into ``tuning/``."""
+    return tuning.new_runs(wanted, members, (_read(pathlib.Path(workdir)) or {}).get("tuning"))
+
+
+def tuning_sentences(workdir: str) -> list[str]:
+    """Says what was chosen for each size of a finished sweep and what that has cost; nothing where nothing was tuned."""
+    recorded = _read(pathlib.Path(workdir)) or {}
+    return tuning.sentences(recorded["tuning"], recorded["design"]["tune"]) if recorded.get("tuning") else []
+
+
+def run_sweep(
+    config: Config,
+    members: Sequence[Member],
+    axes: Axes,
+    workdir: str,
+    options: SweepOptions,
+    command: str,
+    wanted: Design = Design(),  # noqa: B008  frozen
+) -> list[Outcome]:
     """Trains every member that is not finished and returns how those ended that were trained.
 
     Args:
@@ -64,17 +120,67 @@ def run_sweep(config: Config, members: Sequence[Member], axes: Axes, workdir: st
       workdir: the sweep's directory.
       options: how to carry it out.
       command: the command line as typed, kept in sweep.json for the report.
+      wanted: the design that ``plan`` was given.
 
     Raises:
       Interrupted: a signal came; every running member has saved a checkpoint.
       UserError: another process is working on this sweep.
     """
     folder = pathlib.Path(workdir)
+    config = with_absolute_paths(config)
     with RunDirectory(folder).locked():
-        _write(folder, with_absolute_paths(config), members, axes, command)
-        missing = [member for member in members if not is_done(folder, member, options.retry_failed)]
-        with SweepView(len(members), [member.name for member in missing]) as view:
-            return execute(missing, folder, options.executor, options.jobs, options.max_failures, view)
+        found = (_read(folder) or {}).get("tuning")
+        _write(folder, config, members, axes, command, wanted, found)
+        if wanted.tune:
+            found = _tune(config, members, axes, folder, options, command, wanted, found)
+            members = tuning.tuned(members, found)
+            _write(folder, config, members, axes, command, wanted, found)
+        left_out = tuning.without_choice(members, found) if found else []
+        if left_out:
+            names = ", ".join(left_out)
+            print(f"sweep: not trained, since tuning failed for their size (--retry_failed tries again): {names}", file=sys.stderr)
+        outcomes = _train([member for member in members if member.name not in left_out], folder, options)
+        cut_tables(members, folder)
+        for member in members:
+            thin(folder / member.name, options.keep)
+        return outcomes
+
+
+def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOptions) -> list[Outcome]:
+    """Trains the members that are not done and thins those that have finished, but for one whose table is still to be cut."""
+    missing = [member for member in members if not is_done(folder, member, options.retry_failed)]
+
+    def thin_finished(name: str) -> None:
+        if name not in runs_to_cut(members, folder):
+            thin(folder / name, options.keep)
+
+    with SweepView(len(members), [member.name for member in missing], thin_finished) as view:
+        return execute(missing, folder, options.executor, options.jobs, options.max_failures, view)
+
+
+def _tune(
+    config: Config,
+    members: Sequence[Member],
+    axes: Axes,
+    folder: pathlib.Path,
+    options: SweepOptions,
+    command: str,
+    wanted: Design,
+    found: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Makes the tuning runs that are missing and returns what is chosen."""
+    runs, inner = tuning.new_runs(wanted, members, found), folder / tuning.FOLDER
+    if runs:
+        inner.mkdir(exist_ok=True)
+        print(f"sweep: {len(runs)} runs with seed {runs[0].config.train.seed} choose {' and '.join(wanted.tune)} first", file=sys.stderr)
+        _write(inner, config, runs, {**axes, **wanted.tune}, command, Design(), None)
+        _train(runs, inner, dataclasses.replace(options, keep="none"))
+        for run in runs:
+            thin(inner / run.name, "none")
+    found = tuning.choose(folder, runs, wanted.tune, found)
+    if any(member.config.train.seed == found["seed"] for member in members):
+        print(f"sweep: seed {found['seed']} has chosen the settings that it is now compared with", file=sys.stderr)
+    return found
 
 
 def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> bool:
@@ -90,8 +196,6 @@ def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> b
     return result["status"] == "finished" and asked[0] == asked[1] and not config_lib.differences(recorded, member.config, MAY_CHANGE)
 
 
-
-
 def _read(folder: pathlib.Path) -> dict[str, Any] | None:
     path = folder / "sweep.json"
     if (folder / "config.json").exists():
@@ -104,15 +208,24 @@ def _read(folder: pathlib.Path) -> dict[str, Any] | None:
         raise UserError(f"{path}: expected the grid of a sweep, found something else ({error})") from error
 
 
-def _write(folder: pathlib.Path, config: Config, members: Sequence[Member], axes: Axes, command: str) -> None:
-    union = {path: sorted({member.varied[path] for member in members}, key=lambda value: (str(type(value)), value)) for path in axes}
+def _write(
+    folder: pathlib.Path, config: Config, members: Sequence[Member], axes: Axes, command: str, wanted: Design, found: dict[str, Any] | None
+) -> None:
+    learned = [member for member in members if member.table == "learned"]
+    union = {path: sorted({member.varied[path] for member in learned}, key=lambda value: (str(type(value)), value)) for path in axes}
     write_json(
         folder / "sweep.json",
         {
             "format": FORMAT_VERSION,
             "command": command,
             "axes": union,
-            "members": [{"name": member.name, "varied": member.varied} for member in members],
+            "design": design.to_json(wanted),
+            "tuning": found,
+            "members": [_entry(member) for member in members],
             "config": config_lib.to_dict(config),
         },
     )
+
+
+def _entry(member: Member) -> dict[str, Any]:
+    return {"name": member.name, "varied": member.varied, "table": member.table, "adapted": member.adapted}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -15,15 +15,16 @@ SECONDS_BETWEEN_LINES = 5.0
 class SweepView:
     """Shows all members; gives each a view of its own."""
 
-    def __init__(self, total: int, missing: Sequence[str]):
-        """Begins with ``missing`` members of ``total`` still to train."""
+    def __init__(self, total: int, missing: Sequence[str], finished: Callable[[str], None]):
+        """Begins with ``missing`` members of ``total`` still to train; ``finished`` is called with the name of each that has finished."""
+        self._finished = finished
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._total, self._order = total, list(missing)
         self._ended = total - len(missing)
         self._notes: set[str] = set()
         self._members: dict[str, _Member] = {}
         self._live: Progress | None = None
-        self._started, self._share = time.monotonic(), {name: 0.0 for name in missing}
+        self._started, self._share = time.monotonic(), dict.fromkeys(missing, 0.0)
         if missing:
             self.line(f"{len(missing)} of {total} members to train" + (f", {self._ended} are done" if self._ended else ""))
 
@@ -68,6 +69,8 @@ class SweepView:
         view = self.member(name)
         view.stop()
         self.line(f"[{self._ended}/{self._total}] {name} {status}" + (f": {error}" if error else f", {view.last}" if view.last else ""))
+        if status == "finished":
+            self._finished(name)
 
 
 class _Member:

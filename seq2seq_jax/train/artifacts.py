@@ -14,7 +14,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import PairSplit, TextSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
-from seq2seq_jax.model.build import Params
+from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.train.evaluation import Evaluation
 from seq2seq_jax.train.run_directory import versions, write_atomically
 from seq2seq_jax.train.state import parameter_counts
@@ -57,11 +57,11 @@ def result_of(
 
 
 def write_embeddings(folder: pathlib.Path, params: Params, vocabularies: Mapping[str, Vocabulary]) -> None:
-    """Writes embedding.npz: each side's table [V, D] and, as one JSON text, the symbols of its rows."""
-    arrays = {}
-    for side, vocabulary in vocabularies.items():
-        arrays[f"{side}_table"] = np.asarray(params[f"{side}_embedding"]["table"])
-        arrays[f"{side}_symbols"] = np.array(json.dumps(vocabulary.symbols, ensure_ascii=False))
+    """Writes embedding.npz: each side's table [V, D] and, as one JSON text, the symbols of its rows; no table where it is one-hot."""
+    arrays: dict[str, Any] = {}
+    for side, table in embedding_tables(params).items():
+        arrays[f"{side}_table"] = np.asarray(table)
+        arrays[f"{side}_symbols"] = np.array(json.dumps(vocabularies[side].symbols, ensure_ascii=False))
     np.savez(folder / "embedding.npz", **arrays)
 
 

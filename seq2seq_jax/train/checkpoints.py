@@ -62,7 +62,8 @@ class Checkpoints:
     def save(self, state: TrainState, progress: dict[str, Any]) -> None:
         """Writes a host state and, as JSON values, what the loop must remember with it."""
         path = self.folder / str(int(state.step))
-        ocp.save(path, state, custom_metadata=progress, overwrite=True)
+        tree: Any = state
+        ocp.save(str(path), tree, custom_metadata=progress, overwrite=True)
         write_json(path / _LIST, _digests(path))
 
     def load(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
@@ -70,8 +71,9 @@ class Checkpoints:
         path = self.folder / str(step)
         _check(path)
         try:
-            progress = ocp.metadata(path).custom_metadata
-            return ocp.load(path, jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)), progress
+            progress: Any = ocp.metadata(str(path)).custom_metadata
+            state: Any = ocp.load(str(path), jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like))
+            return state, progress
         except Exception as error:  # whole, yet not of this run: orbax and tensorstore each raise their own
             raise DamagedCheckpoint(f"{path}: {type(error).__name__}") from error
 

@@ -1,13 +1,15 @@
 """How a pure step is compiled: ``jax.jit`` on one device, ``jax.pmap`` over several. The only file that knows.
 
-Several devices share each batch by rows. State is the same on all of them, but for the carried recurrent state,
+Of one run several devices share each batch by rows. State is the same on all of them, but for the carried recurrent state,
 which belongs to rows; outside this file it always has the global batch as its first axis.
+Of a sweep they share the members: each has some of them stacked, and nothing is exchanged.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -45,10 +47,9 @@ class Devices:
         """Compiles ``make(axis)``; the state given to the result is consumed by it."""
         if self.count == 1:
             return jax.jit(make(None), donate_argnums=0)
-        by_row: Any = TrainState(*(0 if field == "carry" else None for field in TrainState._fields))
-        return jax.pmap(
-            make(AXIS), AXIS, in_axes=(by_row, 0), out_axes=by_row, devices=jax.local_devices()[: self.count], donate_argnums=0
-        )
+        axes: Any = [0 if field == "carry" else None for field in TrainState._fields]
+        by_row: Any = TrainState(*axes)
+        return jax.pmap(make(AXIS), AXIS, in_axes=(by_row, 0), out_axes=by_row, devices=jax.local_devices()[: self.count], donate_argnums=0)
 
     def split(self, rows: Any) -> Any:
         """Gives each device its share of a pytree of arrays whose first axis is the row."""
@@ -70,3 +71,58 @@ class Devices:
     def split_batch(self, batch: Batch) -> Batch:
         """Gives each device its rows of a batch."""
         return jax.tree.map(np.asarray, self.split(batch))
+
+
+def choose_member_device_count(requested: int | None, members: int) -> int:
+    """Returns how many devices share the members of a sweep: as asked for, else all there are, but no more than members.
+
+    Raises UserError where there are fewer than asked for.
+    """
+    available = jax.local_device_count()
+    if requested is not None and requested > available:
+        raise UserError(f"train.devices={requested}: expected at most {available}, the devices of this machine")
+    return min(requested or available, members)
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberDevices:
+    """Devices that share the members of a sweep; each carries out its share as one ``jax.vmap``ped program."""
+
+    count: int
+
+    def compile(self, function: Callable[..., Any], in_axes: tuple[int | None, ...], donated: tuple[int, ...] = ()) -> Callable[..., Any]:
+        """Compiles a function of one member for all of them.
+
+        Args:
+          function: of one member; pure.
+          in_axes: of each argument 0 where it is stacked over members, None where they share it.
+          donated: arguments that a call consumes.
+        """
+        mapped = jax.vmap(function, in_axes)
+        if self.count == 1:
+            return jax.jit(mapped, donate_argnums=donated)
+        return jax.pmap(mapped, in_axes=in_axes, devices=jax.local_devices()[: self.count], donate_argnums=donated)
+
+    def stack(self, members: Sequence[Any]) -> Any:
+        """Stacks host pytrees, one for each member; the last is repeated until all devices have equally many."""
+        filled = [*members, *[members[-1]] * (-len(members) % self.count)]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *filled)
+        if self.count == 1:
+            return stacked
+        return jax.tree.map(lambda leaf: leaf.reshape(self.count, -1, *leaf.shape[1:]), stacked)
+
+    def place(self, stacked: Any) -> Any:
+        """Brings what ``stack`` gives to the devices."""
+        return jax.device_put(stacked) if self.count == 1 else self._identity(stacked)
+
+    @functools.cached_property
+    def _identity(self) -> Callable[[Any], Any]:
+        return self.compile(lambda tree: tree, (0,))
+
+    def unstack(self, stacked: Any) -> list[Any]:
+        """Brings a pytree to the host and returns its part of each member, those repeated by ``stack`` included."""
+        host = jax.device_get(stacked)
+        if self.count > 1:
+            host = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), host)
+        members = len(jax.tree.leaves(host)[0])
+        return [jax.tree.map(lambda leaf: np.asarray(leaf[member]), host) for member in range(members)]  # noqa: B023  used at once

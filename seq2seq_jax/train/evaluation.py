@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 from jaxtyping import Float, Int
 
 from seq2seq_jax import config as config_lib
@@ -21,7 +20,7 @@ from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.evaluate.metrics import CHEAP, CORPUS, example_scores, text_metrics, translation_metrics
 from seq2seq_jax.model.build import Params
-from seq2seq_jax.model.language_model import LanguageModel
+from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.programs import Programs
 
 DECODE_ROWS = 256  # sources decoded together
@@ -40,7 +39,7 @@ class Evaluation:
 
     metrics: dict[str, Any]
     outputs: list[str]
-    scores: tuple[Float[np.ndarray, "B"], Float[np.ndarray, "B"]] | None
+    scores: tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]] | None
 
 
 def output_limit(corpus: Corpus) -> int:
@@ -48,12 +47,6 @@ def output_limit(corpus: Corpus) -> int:
     if isinstance(corpus.train, TextSplit):
         return 0
     return int(corpus.train.targets.lengths.max()) * 5 // 4 + 4
-
-
-def start_carry(structure: nnx.GraphDef, params: Params, rows: int) -> Any:
-    """Returns the state that a model carries into its first batch: none for a translator."""
-    model = nnx.merge(structure, params)
-    return model.start(rows) if isinstance(model, LanguageModel) else ()
 
 
 class Evaluator:
@@ -67,22 +60,26 @@ class Evaluator:
 
     def evaluate(self, params: Params, split: PairSplit | TextSplit) -> Evaluation:
         """Scores a split, whole: every source once, or every unit of a text once."""
+        return self.evaluate_members(params, split, lambda measured: [jax.device_get(measured)])[0]
+
+    def evaluate_members(self, params: Params, split: PairSplit | TextSplit, unstack: Callable[[Any], Sequence[Any]]) -> list[Evaluation]:
+        """Scores a split with several parameters at once.
+
+        Args:
+          params: as the programs take them, which are then of several members.
+          split: the split.
+          unstack: brings what these programs return to the host, one pytree for each member.
+        """
         if isinstance(split, TextSplit):
-            return self._evaluate_text(params, split)
-        return self._evaluate_pairs(params, split)
+            return [self._score_text(split, losses) for losses in unstack(self._text_losses(params, split))]
+        losses = self._pair_losses(params, split)
+        indices, ids = self._decoded(params, split.sources)
+        return [self._score_pairs(split, own, self._texts(indices, of_own)) for own, of_own in unstack((losses, ids))]
 
     def translate(self, params: Params, sources: Sequence[str]) -> list[str]:
         """Returns the most probable output of each source, decoded greedily."""
-        pending = [
-            (indices, self._programs.decode(params, batch.source, batch.source_lengths))
-            for indices, batch in self.source_batches(sources, DECODE_ROWS)
-        ]
-        outputs = [""] * len(sources)
-        for indices, ids in pending:
-            for index, row in zip(indices, jax.device_get(ids), strict=True):
-                if index >= 0:
-                    outputs[index] = self._vocabularies["target"].decode(row)
-        return outputs
+        indices, ids = self._decoded(params, sources)
+        return self._texts(indices, jax.device_get(ids))
 
     def source_batches(self, sources: Sequence[str], rows: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
         """Yields the sources in batches of ``rows``, each row with its index, -1 where it stands for none."""
@@ -90,11 +87,27 @@ class Evaluator:
         nothing = Ragged.of([[] for _ in sources])
         return evaluation_batches(encoded, nothing, rows, sorted({(source, 1) for source, _ in self._shapes}))
 
-    def _evaluate_pairs(self, params: Params, split: PairSplit) -> Evaluation:
-        """Scores outputs against all references, and the loss against the first."""
+    def _decoded(self, params, sources):
+        """Returns, batch by batch, the index of each row's source and, still on the device, the ids of its output."""
+        pending = [
+            (indices, self._programs.decode(params, batch.source, batch.source_lengths))
+            for indices, batch in self.source_batches(sources, DECODE_ROWS)
+        ]
+        return [indices for indices, _ in pending], [ids for _, ids in pending]
+
+    def _texts(self, indices, ids) -> list[str]:
+        """Returns the outputs in the order of their sources."""
+        found = {}
+        for of_batch, rows in zip(indices, ids, strict=True):
+            found.update((index, self._vocabularies["target"].decode(row)) for index, row in zip(of_batch, rows, strict=True) if index >= 0)
+        return [found[index] for index in range(len(found))]
+
+    def _pair_losses(self, params: Params, split: PairSplit) -> list[Loss]:
         batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
-        losses = jax.device_get([self._programs.eval_step(params, (), batch)[0] for _, batch in batches])
-        outputs = self.translate(params, split.sources)
+        return [self._programs.eval_step(params, (), batch)[0] for _, batch in batches]
+
+    def _score_pairs(self, split: PairSplit, losses: Sequence[Loss], outputs: list[str]) -> Evaluation:
+        """Scores outputs against all references, and the loss against the first."""
         unit, name = self._config.data.target_unit, self._metric.name
         names = [*CHEAP, name] if name in CORPUS else list(CHEAP)
         metrics = translation_metrics(outputs, split.targets, unit, names)
@@ -102,12 +115,15 @@ class Evaluator:
         scores = tuple(example_scores(outputs, split.targets, name, unit)) if name in CHEAP else None
         return Evaluation(metrics, outputs, scores)
 
-    def _evaluate_text(self, params: Params, split: TextSplit) -> Evaluation:
+    def _text_losses(self, params: Params, split: TextSplit) -> list[Loss]:
         rows = min(TEXT_ROWS, max(1, len(split.ids) // self._config.data.segment_length))
-        carry = start_carry(self._programs.structure, params, rows)
+        carry = self._programs.start(params, rows)
         losses = []
         for batch in text_evaluation_batches(split.ids, rows, self._config.data.segment_length):
             loss, carry = self._programs.eval_step(params, carry, batch)
             losses.append(loss)
-        nats = float(sum(np.float64(loss.nats) for loss in jax.device_get(losses)))
+        return losses
+
+    def _score_text(self, split: TextSplit, losses: Sequence[Loss]) -> Evaluation:
+        nats = float(sum(np.float64(loss.nats) for loss in losses))
         return Evaluation(text_metrics(nats, len(split.ids), len(split.text)), [], None)

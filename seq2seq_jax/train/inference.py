@@ -32,7 +32,7 @@ def evaluate(workdir: str, split: Literal["dev", "test"], file: str | None = Non
 
 
 def translate(workdirs: Sequence[str], sources: Sequence[str]) -> list[str]:
-    """Translates each line with the run's best checkpoint, greedily; several runs together. Raises UserError as ``open_translators`` does."""
+    """Translates each line with the run's best checkpoint, greedily; several together. Raises UserError as ``open_translators`` does."""
     return [best.text for best, *_ in translations(open_translators(workdirs), sources)]
 
 

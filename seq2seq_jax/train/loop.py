@@ -1,63 +1,35 @@
 """The loop: load, resume, step, log, evaluate, save, finish, in this order and nowhere else.
 
-Whatever the loop decides (to log, to evaluate, to save, to stop) it decides from the step number and from what is in
-the checkpoint, so that a resumed run does what the uninterrupted one would have done, to the bit.
+It drives one run, or the members of a sweep that advance together; what each of them decides is in ``run.py``, and how
+their states are updated in ``engine.py`` and ``step.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import pathlib
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-
-import jax
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
-from seq2seq_jax.data.corpus import Corpus, load_corpus, training_batches
+from seq2seq_jax.data.buckets import Shape
+from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
-from seq2seq_jax.model.build import initial_params
-from seq2seq_jax.model.keys import named
-from seq2seq_jax.train.artifacts import result_of, write_embeddings, write_outputs
-from seq2seq_jax.train.checkpoints import Checkpoints
+from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.devices import Devices, choose_device_count
-from seq2seq_jax.train.evaluation import Evaluator, output_limit, start_carry
-from seq2seq_jax.train.metrics_log import MetricsLog
+from seq2seq_jax.train.engine import Engine, OneRun
+from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.progress import Reporter, View
-from seq2seq_jax.train.run_directory import RunDirectory, write_json
-from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
-
-
-class TrainingFailed(Exception):
-    """The loss or the gradient is no longer a finite number."""
+from seq2seq_jax.train.run import Batches, Due, Run
+from seq2seq_jax.train.run_directory import RunDirectory
 
 
 class Interrupted(Exception):
     """SIGTERM or SIGINT came; the state is saved and the same command goes on from it."""
-
-
-@dataclasses.dataclass
-class Progress:
-    """What the loop remembers beside the state; part of every checkpoint.
-
-    Attributes:
-      best_step: step of the best evaluation on dev, None before the first.
-      best_value: its metric.
-      stale_evaluations: evaluations since then.
-      train_seconds: time spent in updates, without evaluations and checkpoints.
-      tokens: units trained on.
-    """
-
-    best_step: int | None = None
-    best_value: float | None = None
-    stale_evaluations: int = 0
-    train_seconds: float = 0.0
-    tokens: float = 0.0
 
 
 def train(
@@ -80,22 +52,35 @@ def train(
       TrainingFailed: the loss became NaN or infinite; result.json says so.
       Interrupted: a signal came and a checkpoint was written.
     """
-    run = RunDirectory(pathlib.Path(workdir))
-    view = view or Reporter("train")
-    with run.locked(), stop_signals() as stop:
+    directory = RunDirectory(pathlib.Path(workdir))
+    with directory.locked(), stop_signals() as stop:
         config = with_absolute_paths(config)
         varied = varied or {path: config_lib.get(config, path) for path in ("model.embedding_dim", "train.seed")}
         corpus = corpus or load_corpus(config)
-        try:
-            return Trainer(config, run, corpus, view, stop).train(varied)
-        except (UserError, Interrupted):
-            raise
-        except Exception as error:
-            line = " ".join(f"{error if isinstance(error, TrainingFailed) else f'{type(error).__name__}: {error}'}".split())
-            write_json(run.result_file, result_of("failed", config, varied, error=line))
-            raise
-        finally:
-            view.stop()
+        batches = training_batches(config, corpus)
+        run = Run(config, directory, corpus, batches, view or Reporter("train"), varied)
+        with contextlib.closing(run):
+            try:
+                _train_alone(run, batches, stop)
+            except (UserError, Interrupted):
+                raise
+            except Exception as error:
+                run.fail(error)
+        if run.result is None:
+            assert run.error is not None  # it has ended
+            raise run.error
+        return run.result
+
+
+def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
+    config, corpus = run.config, run.corpus
+    devices = Devices(choose_device_count(config.train.devices, config.train.batch_size))
+    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
+    compiled = programs(config, sizes, run.total, devices, output_limit(corpus))
+    state = run.begin(compiled.structure)
+    if not run.ended:
+        evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
+        Loop([run], OneRun(compiled, devices, evaluator, state), batches, stop).run()
 
 
 class Stop:
@@ -120,150 +105,97 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-class Trainer:
-    """One run from its first or last step to its end."""
+class Loop:
+    """Brings runs to their end: one alone, or several of the same data, batch shapes and number of updates.
 
-    def __init__(self, config: Config, run: RunDirectory, corpus: Corpus, view: View, stop: Stop):
-        """Makes batches, programs and evaluator, and writes or checks config.json."""
-        self.config, self.run, self.corpus, self.view, self.stop = config, run, corpus, view, stop
-        self.metric = config_lib.metric_of(config)
-        self.batches = training_batches(config, corpus)
-        self.total = total_steps(config, self.batches.steps_per_epoch)
-        self.eval_every = config.train.eval_every or min(self.batches.steps_per_epoch, self.total)
-        self.checkpoint_every = config.train.checkpoint_every or self.eval_every
-        limit = output_limit(corpus)
-        run.begin(config, corpus.sha256, limit, corpus.vocabularies)
-        self.devices = Devices(choose_device_count(config.train.devices, config.train.batch_size))
-        self.vocabulary_sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
-        self.programs = programs(config, self.vocabulary_sizes, self.total, self.devices, limit)
-        self.evaluator = Evaluator(config, self.programs, corpus.vocabularies, self.batches.shapes)
-        self.checkpoints = Checkpoints(run.checkpoints)
+    Runs at the same step advance together. Where some have resumed from an earlier step than others, these go first; a
+    run that has ended, or is ahead, is left as it is.
+    """
 
-    def train(self, varied: Mapping[str, Any]) -> dict[str, Any]:
-        """Trains to the end and writes the result."""
-        state, progress = self._resume()
-        done = int(state.step)
-        if done > self.total:
-            raise UserError(f"--workdir={self.run.path}: the run has made {done} updates already; expected train.steps of at least that")
-        finished = self.run.result()
-        if finished is not None and finished["status"] == "finished" and (done == self.total or self._out_of_patience(progress)):
-            return finished
-        for note in self.corpus.notes:
-            self.view.note(note)
-        self.run.result_file.unlink(missing_ok=True)
-        self.log = MetricsLog(self.run.path, done)
-        try:
-            state = self._run(self.devices.place(state), progress)
-            return self._finish(state, progress, varied)
-        finally:
-            self.log.close()
+    def __init__(self, runs: Sequence[Run], engine: Engine, batches: Batches, stop: Stop, on_end: Callable[[Run], None] = lambda run: None):
+        """Takes runs that have begun, in the order of their places in ``engine``; ``on_end`` is called as each ends."""
+        self._runs, self._engine, self._batches, self._stop, self._on_end = runs, engine, batches, stop, on_end
+        self._places = {run: place for place, run in enumerate(runs)}
+        self._compiled: set[Shape] = set()
 
-    def _resume(self) -> tuple[TrainState, Progress]:
-        key = named(root_key(self.config.train.seed), "params")
-        params = initial_params(self.config.model, self.vocabulary_sizes, key)
-        carry = start_carry(self.programs.structure, params, self.config.train.batch_size)
-        initial = TrainState.initial(self.config.train, params, make_optimizer(self.config.train), carry)
-        loaded = self.checkpoints.load_newest(initial, self.view.note)
-        if loaded is None:
-            self.checkpoints.keep(())
-            return initial, Progress()
-        state, progress = loaded
-        self.view.note(f"going on from step {int(state.step)}")
-        self.checkpoints.keep([step for step in self.checkpoints.steps() if step <= state.step])
-        return state, Progress(**progress)
-
-    def _out_of_patience(self, progress: Progress) -> bool:
-        return self.config.train.patience is not None and progress.stale_evaluations >= self.config.train.patience
-
-    def _run(self, state: TrainState, progress: Progress) -> TrainState:
-        """Updates until the last step, lost patience, or a signal."""
-        step, seed = int(state.step), self.config.train.seed
-        self.view.start(step, self.total)
-        metric_text = ""
+    def run(self) -> None:
+        """Goes on until every run has finished or failed. Raises Interrupted when a signal came, after all have saved."""
+        self._finish([run for run in self._going() if run.complete])
         since = time.monotonic()
-        while step < self.total and not self._out_of_patience(progress):
-            state = self.programs.train_step(state, self.devices.split_batch(self.batches.batch_at(seed, step)))
-            step += 1
-            evaluates = step % self.eval_every == 0 or step == self.total
-            saves = step % self.checkpoint_every == 0 or step == self.total
-            if evaluates or saves or self.stop.requested or step % self.config.train.log_every == 0:
-                state = self._log_window(state, step, since, progress, metric_text, reset=step % self.config.train.log_every == 0)
-                if evaluates:
-                    saves |= self._evaluate(state, step, progress)
-                    metric_text = "" if progress.best_value is None else f"best {self.metric.name} {progress.best_value:.4f}"
-                if saves or self.stop.requested:
-                    self._save(state, progress)
+        while going := self._going():
+            step = min(run.step for run in going)
+            together = [run for run in going if run.step == step]
+            since += self._advance(together)
+            due = together[0].due()
+            if any(due) or self._stop.requested:
+                self._visit(together, due, since)
                 since = time.monotonic()
-            if self.stop.requested and step < self.total:
-                raise Interrupted(f"stopped at step {step}; the same command goes on from there")
-        self.view.stop()
-        return state
+            if self._stop.requested and self._going():
+                raise Interrupted(f"stopped at step {step + 1}; the same command goes on from there")
 
-    def _log_window(self, state: TrainState, step: int, since: float, progress: Progress, metric_text: str, reset: bool) -> TrainState:
-        """Waits for the device, stops at a loss that is not finite, and at a log step writes a record."""
-        window = jax.device_get(state.window)
-        if window.bad_step >= 0:
-            raise TrainingFailed(f"loss is not finite at step {window.bad_step}; configuration: {_one_line(self.config)}")
-        seconds = time.monotonic() - since
-        progress.train_seconds += seconds
-        if not reset:
-            return state
-        loss = float(window.loss.nats / window.loss.count)
-        progress.tokens += float(window.loss.count)
-        speed = progress.tokens / progress.train_seconds
-        values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": progress.train_seconds}
-        self.log.write(step, "train", values)
-        self.view.update(step, loss, speed, metric_text)
-        return state._replace(window=Window.empty())
+    def _going(self) -> list[Run]:
+        return [run for run in self._runs if not run.ended]
 
-    def _evaluate(self, state: TrainState, step: int, progress: Progress) -> bool:
-        """Scores dev, writes a record, and returns whether it was the best so far; without a dev split the last is the best."""
-        if self.corpus.dev is None:
-            progress.best_step = step
-            return True
-        evaluation = self.evaluator.evaluate(state.params, self.corpus.dev)
-        self.log.write(step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
-        value = evaluation.metrics[self.metric.name]
-        sign = 1 if self.metric.lower_is_better else -1
-        improved = progress.best_value is None or sign * value < sign * progress.best_value
-        if improved:
-            progress.best_step, progress.best_value, progress.stale_evaluations = step, value, 0
-        else:
-            progress.stale_evaluations += 1
+    def _advance(self, together: Sequence[Run]) -> float:
+        """Makes one update of each; runs of one seed see the same batch. Returns the seconds of a compilation, no training time."""
+        step, before = together[0].step, time.monotonic()
+        of_seed = {seed: self._batches.batch_at(seed, step) for seed in {run.config.train.seed for run in together}}
+        self._engine.advance([of_seed[run.config.train.seed] if run in together else None for run in self._runs])
+        for run in together:
+            run.step += 1
+        shape = self._batches.shape_at(step)
+        if shape in self._compiled:
+            return 0.0
+        self._compiled.add(shape)  # the call has waited for the compiler, and not for the device
+        return time.monotonic() - before
+
+    def _visit(self, together: Sequence[Run], due: Due, since: float) -> None:
+        """Waits for the devices, then logs, evaluates, saves and finishes, as far as it is due."""
+        windows = self._engine.windows()
+        seconds = (time.monotonic() - since) / len(together)
+        for run in together:
+            with self._ending(run):
+                run.log_window(windows[self._places[run]], seconds, due.logs)
+        going = [run for run in together if not run.ended]
+        if due.logs:
+            self._engine.clear_windows([self._places[run] for run in going])
+        improved = self._evaluate(going) if due.evaluates else ()
+        for run in going:
+            if not run.ended and (due.saves or run in improved or self._stop.requested):
+                with self._ending(run):
+                    run.save(self._engine.state(self._places[run]))
+        self._finish([run for run in going if run.complete and not run.ended])
+
+    def _evaluate(self, runs: Sequence[Run]) -> list[Run]:
+        """Scores dev and returns the runs that were never better."""
+        params = [self._engine.state(self._places[run]).params for run in runs]
+        improved = []
+        for run, evaluation in zip(runs, self._scores(params, runs[0].corpus.dev) if runs else [], strict=True):
+            with self._ending(run):
+                improved += [run] if run.note_evaluation(evaluation) else []
         return improved
 
-    def _save(self, state: TrainState, progress: Progress) -> None:
-        """Writes a checkpoint and keeps beside it the best one and, against damage, the one before."""
-        before = [step for step in self.checkpoints.steps() if step < int(state.step)]
-        self.checkpoints.save(self.devices.gather(state), dataclasses.asdict(progress))
-        self.checkpoints.keep({int(state.step), progress.best_step, *before[-1:]})
+    def _finish(self, runs: Sequence[Run]) -> None:
+        """Scores the best checkpoints and lets each run write what it leaves behind."""
+        if not runs:
+            return
+        best = {}
+        for run in runs:
+            with self._ending(run):
+                best[run] = run.best_params(self._engine.state(self._places[run]))
+        params = list(best.values())
+        dev, test = (self._scores(params, split) for split in (runs[0].corpus.dev, runs[0].corpus.test))
+        for run, own, of_dev, of_test in zip(best, params, dev, test, strict=True):
+            with self._ending(run):
+                run.finish(own, of_dev, of_test)
 
-    def _finish(self, state: TrainState, progress: Progress, varied: Mapping[str, Any]) -> dict[str, Any]:
-        """Scores the best checkpoint and writes what the run leaves behind, the result last."""
-        host = self.devices.gather(state)
-        steps = int(host.step)
-        assert progress.best_step is not None
-        best = host if progress.best_step == steps else self.checkpoints.load(progress.best_step, host)[0]
-        dev, test = (split and self.evaluator.evaluate(best.params, split) for split in (self.corpus.dev, self.corpus.test))
-        write_embeddings(self.run.path, best.params, self.corpus.vocabularies)
-        if dev is not None:
-            write_outputs(self.run.path, self.corpus.dev, dev)
-        self.checkpoints.keep({steps, progress.best_step})
-        result = result_of(
-            "finished",
-            self.config,
-            varied,
-            params=best.params,
-            dev=dev and dev.metrics,
-            test=test and test.metrics,
-            best_step=progress.best_step,
-            steps=steps,
-            train_seconds=progress.train_seconds,
-            tokens_per_second=progress.tokens / progress.train_seconds,
-        )
-        write_json(self.run.result_file, result)
-        return result
+    def _scores(self, params: list[Params], split: PairSplit | TextSplit | None) -> list[Evaluation] | list[None]:
+        return [None] * len(params) if split is None else self._engine.evaluate(params, split)
 
-
-def _one_line(config: Config) -> str:
-    return ", ".join(f"{path}={value}" for path in config_lib.fields() if (value := config_lib.get(config, path)) is not None)
+    @contextlib.contextmanager
+    def _ending(self, run: Run) -> Iterator[None]:
+        """Makes an exception inside the end of this run alone, and tells when it has ended."""
+        with run.failing():
+            yield
+        if run.ended:
+            self._on_end(run)

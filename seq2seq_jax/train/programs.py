@@ -16,9 +16,11 @@ from seq2seq_jax.arrays import Array, Lengths
 from seq2seq_jax.config import Config
 from seq2seq_jax.decode.translators import translate_greedily
 from seq2seq_jax.model.build import Params, structure
+from seq2seq_jax.model.language_model import LanguageModel
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.step import Batch, TrainStep, make_eval_step, make_train_step
+from seq2seq_jax.train.state import TrainState
+from seq2seq_jax.train.step import Batch, make_eval_step, make_train_step
 
 VocabularySizes = tuple[tuple[str, int], ...]
 
@@ -32,12 +34,14 @@ class Programs:
       train_step: one update; consumes the state it is given.
       eval_step: loss sums of a batch, and the carried state after it.
       decode: most probable outputs of a batch of sources, EOS included (translators).
+      start: the state carried into the first batch, for a number of rows.
     """
 
     structure: nnx.GraphDef
-    train_step: TrainStep
+    train_step: Callable[..., TrainState]
     eval_step: Callable[[Params, Any, Batch], tuple[Loss, Any]]
     decode: Callable[[Params, Array, Lengths], Int[Array, "B T"]]
+    start: Callable[[Params, int], Any]
 
 
 def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int) -> Programs:
@@ -57,13 +61,26 @@ def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int,
 @functools.lru_cache(maxsize=4)
 def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, devices: Devices, output_limit: int) -> Programs:
     model = structure(config.model, dict(vocabulary_sizes))
-
-    def decode(params: Params, source: Int[Array, "B S"], lengths: Lengths) -> Int[Array, "B T"]:
-        return translate_greedily([nnx.merge(model, params)], source, lengths, output_limit)
-
+    merge = functools.partial(nnx.merge, model)
     return Programs(
         structure=model,
-        train_step=devices.compile(lambda axis: make_train_step(config, model, total_steps, axis)),
+        train_step=devices.compile(lambda axis: make_train_step(config, merge, total_steps, axis)),
         eval_step=jax.jit(make_eval_step(model)),
-        decode=jax.jit(decode),
+        decode=jax.jit(make_decode(model, output_limit)),
+        start=functools.partial(start_carry, model),
     )
+
+
+def start_carry(structure: nnx.GraphDef, params: Params, rows: int) -> Any:
+    """Returns the state that a model carries into its first batch: none for a translator."""
+    model = nnx.merge(structure, params)
+    return model.start(rows) if isinstance(model, LanguageModel) else ()
+
+
+def make_decode(structure: nnx.GraphDef, output_limit: int) -> Callable[[Params, Array, Lengths], Int[Array, "B T"]]:
+    """Returns ``decode(params, source, lengths) -> ids``: the most probable outputs, at most ``output_limit`` units long."""
+
+    def decode(params: Params, source: Int[Array, "B S"], lengths: Lengths) -> Int[Array, "B T"]:
+        return translate_greedily([nnx.merge(structure, params)], source, lengths, output_limit)
+
+    return decode

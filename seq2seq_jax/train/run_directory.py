@@ -10,8 +10,9 @@ import json
 import os
 import pathlib
 import platform
+import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config, UserError
@@ -19,6 +20,8 @@ from seq2seq_jax.data.vocabulary import Vocabulary
 
 # What the same run may be asked for with another value: more steps, other devices, the same data elsewhere.
 MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", "data.train", "data.dev", "data.test")
+
+LOCK_TRIES = 3
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:
@@ -34,6 +37,16 @@ def write_atomically(path: pathlib.Path, text: str) -> None:
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Replaces a JSON file in one move."""
     write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _lock(file: IO[str]) -> bool:
+    """Takes the kernel's lock; where that fails, waits a little, since ``launch.py status`` holds it for an instant."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.02)
+        return False
+    return True
 
 
 def versions() -> dict[str, str]:
@@ -65,10 +78,8 @@ class RunDirectory:
             raise UserError(f"--workdir={self.path}: expected a directory, this is a file")
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / ".lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"--workdir={self.path}: another process is working on this run; wait for it or stop it") from None
+            if not any(_lock(file) for _ in range(LOCK_TRIES)):
+                raise UserError(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
             yield
 
     def record(self) -> dict[str, Any] | None:
@@ -90,7 +101,9 @@ class RunDirectory:
             raise UserError(f"--workdir={self.path}: there is no run here (no config.json); train one first")
         return config_lib.from_dict(record["config"])
 
-    def begin(self, config: Config, data_sha256: Mapping[str, str], output_limit: int, vocabularies: Mapping[str, Vocabulary]) -> None:
+    def begin(
+        self, config: Config, steps: int, data_sha256: Mapping[str, str], output_limit: int, vocabularies: Mapping[str, Vocabulary]
+    ) -> None:
         """Writes what must be there before step 0, or checks it against what an earlier start has written.
 
         Raises UserError, naming the fields, where the recorded configuration is another one.
@@ -101,7 +114,9 @@ class RunDirectory:
             changed = config_lib.differences(recorded, config, ignore=MAY_CHANGE)
             if changed:
                 values = ", ".join(f"{path} ({config_lib.get(recorded, path)} -> {config_lib.get(config, path)})" for path in changed)
-                raise UserError(f"--workdir={self.path}: the run here has another configuration: {values}; expected the same, or another workdir")
+                raise UserError(
+                    f"--workdir={self.path}: the run here has another configuration: {values}; expected the same, or another workdir"
+                )
             if record["data_sha256"] != dict(data_sha256):
                 names = sorted(k for k in {*record["data_sha256"], *data_sha256} if record["data_sha256"].get(k) != data_sha256.get(k))
                 raise UserError(f"--workdir={self.path}: the data has changed since the run began: {', '.join(names)}")
@@ -109,7 +124,13 @@ class RunDirectory:
             vocabulary.save(self.path, side)
         write_json(
             self.path / "config.json",
-            {"format": FORMAT_VERSION, "config": config_lib.to_dict(config), "data_sha256": dict(data_sha256), "output_limit": output_limit},
+            {
+                "format": FORMAT_VERSION,
+                "config": config_lib.to_dict(config),
+                "steps": steps,
+                "data_sha256": dict(data_sha256),
+                "output_limit": output_limit,
+            },
         )
 
     def vocabularies(self) -> dict[str, Vocabulary]:

@@ -12,6 +12,7 @@ from jaxtyping import Int, Key, UInt32
 from seq2seq_jax.arrays import Array, Scalar
 from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.model.build import Params
+from seq2seq_jax.model.embedding import FROZEN
 from seq2seq_jax.model.loss import Loss
 
 
@@ -76,7 +77,25 @@ def root_key(seed: UInt32[Array, ""] | int) -> Key[Array, ""]:
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Returns clipping and Adam (Kingma & Ba 2015); the step multiplies by the learning rate."""
     clip = optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm)
-    return optax.chain(clip, optax.scale_by_adam())
+    return optax.chain(clip, _adam())
+
+
+def _adam() -> optax.GradientTransformation:
+    """Returns Adam, which keeps no moments of a frozen table: its gradient, zero, passes through."""
+    adam = optax.scale_by_adam()
+
+    def of(tree: Any) -> optax.GradientTransformation:
+        learned = jax.tree_util.tree_map_with_path(lambda path, _: is_learned(path), tree)
+        return adam if all(jax.tree.leaves(learned)) else optax.masked(adam, learned)
+
+    return optax.GradientTransformation(
+        lambda params: of(params).init(params), lambda updates, state, params=None: of(updates).update(updates, state, params)
+    )
+
+
+def is_learned(path: tuple[Any, ...]) -> bool:
+    """Returns whether the parameter at a path of the tree is trained: all are but a frozen table."""
+    return FROZEN not in jax.tree_util.keystr(path)
 
 
 def make_schedule(config: TrainConfig, total_steps: int) -> optax.Schedule:
@@ -99,11 +118,12 @@ def make_schedule(config: TrainConfig, total_steps: int) -> optax.Schedule:
 
 
 def parameter_counts(params: Params) -> dict[str, int]:
-    """Returns how many parameters lie in embedding tables and how many there are in all."""
+    """Returns how many parameters lie in embedding tables and how many there are in all; learnt ones, so a frozen table is in neither."""
     sizes = {"embedding": 0, "total": 0}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        sizes["total"] += leaf.size
-        sizes["embedding"] += leaf.size if "_embedding" in jax.tree_util.keystr(path) else 0
+        if is_learned(path):
+            sizes["total"] += leaf.size
+            sizes["embedding"] += leaf.size if "_embedding" in jax.tree_util.keystr(path) else 0
     return sizes
 
 

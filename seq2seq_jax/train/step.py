@@ -23,14 +23,15 @@ from seq2seq_jax.train.state import TrainState, Window, make_optimizer, make_sch
 
 Batch = PairBatch | TextBatch
 TrainStep = Callable[[TrainState, Batch], TrainState]
+Merge = Callable[[Params], Any]  # to a model; which batches it takes depends on its kind
 
 
-def make_train_step(config: Config, structure: nnx.GraphDef, total_steps: int, axis: str | None = None) -> TrainStep:
+def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | None = None) -> TrainStep:
     """Returns ``train_step(state, batch) -> state``.
 
     Args:
       config: the run's configuration.
-      structure: static part of the model.
+      merge: makes the model from its parameters.
       total_steps: updates of the whole run, for the schedule.
       axis: name of the mapped axis where several devices share a batch, None on one device.
     """
@@ -45,7 +46,7 @@ def make_train_step(config: Config, structure: nnx.GraphDef, total_steps: int, a
         dropout = _dropout(config, state, batch, axis)
 
         def objective(params: Params) -> tuple[jax.Array, tuple[Loss, Any]]:
-            loss, carry = nnx.merge(structure, params).loss(batch, state.carry, dropout, config.train.label_smoothing)
+            loss, carry = merge(params).loss(batch, state.carry, dropout, config.train.label_smoothing)
             return loss.objective, (loss, carry)
 
         gradients, (loss, carry) = jax.grad(objective, has_aux=True)(state.params)

@@ -10,8 +10,8 @@ from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.evaluation import Evaluator, start_carry
-from seq2seq_jax.train.programs import Programs, programs
+from seq2seq_jax.train.evaluation import Evaluator
+from seq2seq_jax.train.programs import Programs, programs, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
 
@@ -40,6 +40,12 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
     checkpoints = Checkpoints(directory.checkpoints)
     try:
         newest = checkpoints.load_newest(like, lambda note: None)
+        result = directory.result()
+        if result is not None and result["status"] == "finished" and result["best_step"] not in checkpoints.steps():
+            raise UserError(
+                f"--workdir={directory.path}: the run has finished and its best checkpoint was not kept (--keep=last or none); "
+                "expected a run with its best checkpoint"
+            )
         if newest is None:
             raise UserError(f"--workdir={directory.path}: there is no checkpoint yet; train the run first")
         state, progress = newest

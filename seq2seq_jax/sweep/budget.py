@@ -1,0 +1,74 @@
+"""Counting parameters without making any, and the hidden size that keeps their number while the table grows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from seq2seq_jax.config import Config, ModelConfig, UserError
+from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.sweep.grid import SIZE, SIZES, TABLE, Member
+from seq2seq_jax.sweep.outcomes import corpus_of
+from seq2seq_jax.train.state import parameter_counts
+
+HIDDEN = "model.hidden_dim"
+CLOSE = 0.01  # of the total: budgets this near to each other count as equal
+
+
+def vocabulary_sizes(config: Config) -> dict[str, int]:
+    """Returns the symbols of each side of a configuration's data."""
+    return {side: len(vocabulary) for side, vocabulary in corpus_of(config).vocabularies.items()}
+
+
+def count_parameters(config: Config) -> dict[str, int]:
+    """Returns the learnt parameters of a configuration, in tables and in all, without allocating them."""
+    return _count(config.model, tuple(vocabulary_sizes(config).items()))
+
+
+@functools.lru_cache(maxsize=256)
+def _count(model: ModelConfig, vocabularies: tuple[tuple[str, int], ...]) -> dict[str, int]:
+    return parameter_counts(jax.eval_shape(lambda: initial_params(model, dict(vocabularies), jax.random.key(0))))
+
+
+def equal_parameters(members: Sequence[Member]) -> list[Member]:
+    """Returns the members with hidden sizes that give each as many parameters as the smallest table leads to.
+
+    Members with other values of further axes have a budget of their own. Raises UserError where no hidden size comes within 1 %.
+    """
+    matched = []
+    for member in members:
+        same = [other for other in members if other.table == "learned" and _setting(other) == _setting(member)]
+        smallest = min(same, key=lambda other: count_parameters(other.config)["embedding"])
+        if member.config.model == smallest.config.model:
+            matched.append(member)
+        else:
+            matched.append(member.adapt({HIDDEN: matching_hidden_dim(member, count_parameters(smallest.config)["total"])}))
+    return matched
+
+
+def _setting(member: Member) -> dict[str, Any]:
+    return {path: value for path, value in member.group.items() if path not in (*SIZES, TABLE)}
+
+
+def matching_hidden_dim(member: Member, target: int) -> int:
+    """Returns the hidden size with which a member has nearest to ``target`` parameters. Raises UserError where that is not near."""
+
+    def total(hidden_dim: int) -> int:
+        return count_parameters(member.adapt({HIDDEN: hidden_dim}).config)["total"]
+
+    low, high = 1, 2
+    while total(high) < target:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if total(middle) < target else (low, middle)
+    best = min((low, high), key=lambda hidden_dim: abs(total(hidden_dim) - target))
+    if abs(total(best) - target) > CLOSE * target:
+        raise UserError(
+            f"--budget=parameters: {SIZE}={member.varied.get(SIZE)} comes no nearer to {target:,} parameters than {total(best):,}, with "
+            f"model.hidden_dim={best}; expected to come within 1 %, with sizes nearer to each other or a larger model.hidden_dim"
+        )
+    return best

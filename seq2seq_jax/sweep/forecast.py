@@ -1,0 +1,170 @@
+"""What each member of a sweep will need, before anything is trained: parameters, memory and time.
+
+Memory is the sum of what one update holds: parameters and Adam's moments, what the largest batch leaves for the backward pass,
+its logits among it, as JAX traces it, and for both the gradients, of the same size. Decoding is not in it. Time is taken from
+finished members of the same sweep, or from a few updates of one member, and carried over to other sizes by operations an update.
+
+References: Kaplan et al. 2020, Scaling laws, section 2.1: training takes 6 operations a parameter and token.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from flax import nnx
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config
+from seq2seq_jax.data.corpus import training_batches
+from seq2seq_jax.model.build import initial_params, structure
+from seq2seq_jax.model.keys import Dropout
+from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
+from seq2seq_jax.sweep.grid import SEED, Member
+from seq2seq_jax.sweep.outcomes import corpus_of
+from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.programs import programs, start_carry
+from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.runtime import prepare
+from seq2seq_jax.train.state import TrainState, make_optimizer, total_steps
+
+TIMED_STEPS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What a member will need.
+
+    Attributes:
+      parameters: learnt ones, in tables and in all.
+      bytes: memory of one update.
+      seconds: time in updates.
+      fits: whether there is so much memory.
+    """
+
+    parameters: dict[str, int]
+    bytes: int
+    seconds: float
+    fits: bool
+
+
+def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str, Forecast], str]:
+    """Returns a forecast for each member by its name, and the sentence that says what the times rest on.
+
+    Raises UserError where the data cannot be read.
+    """
+    prepare()
+    measured = _finished(members, folder)
+    if measured:
+        basis = f"time: from {len(measured)} finished members of this sweep"
+    else:
+        fitting = min(members, key=lambda member: count_parameters(member.config)["total"])
+        measured = [(fitting.config, _timed(fitting.config))]
+        basis = f"time: from {TIMED_STEPS} updates of {fitting.name} with the longest sequences, for other sizes by operations"
+    available = available_bytes()
+    found = {}
+    for member in members:
+        needed = update_bytes(_without_seed(member.config))
+        found[member.name] = Forecast(count_parameters(member.config), needed, _seconds(member.config, measured), needed <= available)
+    return found, f"{basis}, without evaluations; memory: {available / 2**30:.1f} GiB are free"
+
+
+def available_bytes() -> int:
+    """Returns the memory that training may use: the accelerator's, or what the machine and its control group have left."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats["bytes_in_use"]
+    fields = dict(line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
+    available = int(fields["MemAvailable"].split()[0]) * 1024
+    limit, used = (pathlib.Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    if limit.exists() and limit.read_text().strip() != "max":
+        available = min(available, int(limit.read_text()) - int(used.read_text()))
+    return available
+
+
+@functools.lru_cache(maxsize=256)
+def update_bytes(config: Config) -> int:
+    """Returns the bytes that an update of a configuration holds at once, without allocating them."""
+    model, params = structure(config.model, vocabulary_sizes(config)), _params(config)
+    batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _largest_batch(config))
+    rows = jax.tree.leaves(batch)[0].shape[0]
+
+    def residuals(params: Any, batch: Any) -> Any:
+        carry = start_carry(model, params, rows)
+        dropout = Dropout.at(config.model.dropout, jax.random.key(0), jax.numpy.arange(rows))
+        objective = lambda params: nnx.merge(model, params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
+        return jax.vjp(objective, params)[1]
+
+    moments = jax.eval_shape(make_optimizer(config.train).init, params)
+    activations = _bytes(jax.eval_shape(residuals, params, batch)) - _bytes(params)  # which are among the residuals
+    return 2 * _bytes(params) + _bytes(moments) + 2 * activations
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _params(config: Config) -> Any:
+    return jax.eval_shape(lambda: initial_params(config.model, vocabulary_sizes(config), jax.random.key(0)))
+
+
+def _largest_batch(config: Config) -> Any:
+    batches = training_batches(config, corpus_of(config))
+    largest = max(batches.shapes, key=lambda shape: (sum(shape), shape))
+    step = next(step for step in range(batches.steps_per_epoch) if batches.shape_at(step) == largest)
+    return batches.batch_at(config.train.seed, step)
+
+
+def _without_seed(config: Config) -> Config:
+    return config_lib.replace(config, {SEED: 0, "train.learning_rate": 1.0})
+
+
+def _steps(config: Config) -> int:
+    return total_steps(config, training_batches(config, corpus_of(config)).steps_per_epoch)
+
+
+def _finished(members: Sequence[Member], folder: pathlib.Path) -> list[tuple[Config, float]]:
+    """Returns configurations of finished members and the seconds that an update of theirs took."""
+    found = []
+    for member in members:
+        result = RunDirectory(folder / member.name).result()
+        if result is not None and result["status"] == "finished":
+            found.append((member.config, result["train_seconds"] / result["steps"]))
+    return found
+
+
+def _timed(config: Config) -> float:
+    """Returns the seconds of an update, from a few of them after one that compiles."""
+    sizes, batch, one = vocabulary_sizes(config), _largest_batch(config), Devices(1)
+    compiled = programs(config, sizes, _steps(config), one, 1)
+    params = initial_params(config.model, sizes, jax.random.key(0))
+    state = TrainState.initial(
+        config.train, params, make_optimizer(config.train), start_carry(compiled.structure, params, config.train.batch_size)
+    )
+    state = jax.block_until_ready(compiled.train_step(state, batch))
+    since = time.monotonic()
+    for _ in range(TIMED_STEPS):
+        state = compiled.train_step(state, batch)
+    jax.block_until_ready(state)
+    return (time.monotonic() - since) / TIMED_STEPS
+
+
+def _seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float:
+    """Returns the seconds of all updates: as members of the same size took, else as their operations compare with others'."""
+    same = [seconds for other, seconds in measured if other.model == config.model]
+    if same:
+        return statistics.median(same) * _steps(config)
+    share = [seconds * _operations(config) / _operations(other) for other, seconds in measured]
+    return statistics.median(share) * _steps(config)
+
+
+def _operations(config: Config) -> float:
+    """Returns a number in proportion to an update's operations: the parameters that multiply, without tables, which are looked up."""
+    counts = count_parameters(config)
+    return counts["total"] - counts["embedding"]

@@ -1,0 +1,138 @@
+"""Members of a sweep as one array program: their states padded, stacked and updated together (``jax.vmap``).
+
+Outside this file a member has its own size: states go in and come out as its checkpoints hold them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Bool, Float
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config
+from seq2seq_jax.data.corpus import PairSplit, TextSplit
+from seq2seq_jax.model.build import Model, Params, structure
+from seq2seq_jax.sweep.padding import at_own_scale, cut, output_scale, padded, shapes_of, widest
+from seq2seq_jax.train.devices import MemberDevices
+from seq2seq_jax.train.evaluation import Evaluation, Evaluator
+from seq2seq_jax.train.programs import Programs, VocabularySizes, make_decode, start_carry
+from seq2seq_jax.train.state import TrainState, Window
+from seq2seq_jax.train.step import Batch, make_eval_step, make_train_step
+
+
+class Slot(NamedTuple):
+    """What the step must know of a member beside its state.
+
+    Attributes:
+      active: whether the update is made; the state of the others is kept as it is.
+      output_scale: see ``padding.output_scale``.
+    """
+
+    active: Bool[Any, ""]
+    output_scale: Float[Any, ""]
+
+
+def member_programs(
+    config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: MemberDevices, output_limit: int
+) -> Programs:
+    """Returns the programs of members that differ in sizes of tables, seed and learning rate.
+
+    They take and give everything stacked; the training step takes each member's ``Slot`` as well. Batches of an evaluation are shared.
+
+    Args:
+      config: of any of the members.
+      vocabulary_sizes: by side.
+      total_steps: updates of a whole run.
+      devices: what the members are spread over.
+      output_limit: longest decoded output, units with the end symbol.
+    """
+    shared = config_lib.replace(config, {"train.seed": 0, "train.learning_rate": 1.0})
+    return _compile(shared, tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
+
+
+@functools.lru_cache(maxsize=4)
+def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, devices: MemberDevices, output_limit: int) -> Programs:
+    model = structure(config.model, dict(vocabulary_sizes))
+
+    def start(params: Params, rows: int) -> Any:
+        return devices.compile(lambda own: start_carry(model, own, rows), (0,))(params)
+
+    return Programs(
+        structure=model,
+        train_step=devices.compile(_member_step(config, model, total_steps), (0, 0, 0), donated=(0,)),
+        eval_step=devices.compile(make_eval_step(model), (0, 0, None)),
+        decode=devices.compile(make_decode(model, output_limit), (0, None, None)),
+        start=start,
+    )
+
+
+def _member_step(config: Config, model: nnx.GraphDef, total_steps: int) -> Callable[[TrainState, Batch, Slot], TrainState]:
+    def member_step(state: TrainState, batch: Batch, slot: Slot) -> TrainState:
+        """Makes the update of one member, or keeps its state where it is not active."""
+
+        def merge(params: Params) -> Model:
+            return nnx.merge(model, at_own_scale(params, slot.output_scale))
+
+        updated = make_train_step(config, merge, total_steps)(state, batch)
+        return jax.tree.map(lambda new, old: jnp.where(slot.active, new, old), updated, state)
+
+    return member_step
+
+
+class StackedRuns:
+    """The engine of several runs whose states differ in the sizes of their tables alone (see ``train/engine.py``)."""
+
+    def __init__(self, programs: Programs, devices: MemberDevices, evaluator: Evaluator, states: Sequence[TrainState]):
+        """Pads and stacks the states that the runs go on from."""
+        self._programs, self._devices, self._evaluator = programs, devices, evaluator
+        states = jax.device_get(list(states))
+        self._own = [shapes_of(state) for state in states]
+        self._widest = widest(states)
+        wide = [padded(state, self._widest) for state in states]
+        self._scales = [np.float32(output_scale(own.params, other.params)) for own, other in zip(states, wide, strict=True)]
+        self._state = devices.stack(wide)
+        self._host: list[TrainState] | None = None
+
+    def advance(self, batches: Sequence[Batch | None]) -> None:
+        """Makes one update of each run that has a batch, and none of the others."""
+        self._host = None
+        active = [batch is not None for batch in batches]
+        filling = next(batch for batch in batches if batch is not None)
+        slots = [Slot(np.bool_(on), scale) for on, scale in zip(active, self._scales, strict=True)]
+        given = [filling if batch is None else batch for batch in batches]
+        self._state = self._programs.train_step(self._state, self._devices.stack(given), self._devices.stack(slots))
+
+    def windows(self) -> list[Window]:
+        """Waits for the devices and returns each run's sums for the log."""
+        return self._devices.unstack(self._state.window)[: len(self._own)]
+
+    def clear_windows(self, places: Collection[int]) -> None:
+        """Begins new sums for some runs."""
+        empty = jax.device_get(Window.empty())
+        windows = [empty if place in places else window for place, window in enumerate(self.windows())]
+        self._state = self._state._replace(window=self._devices.stack(windows))
+        self._host = None
+
+    def state(self, place: int) -> TrainState:
+        """Returns a run's state on the host at its own size."""
+        if self._host is None:
+            self._host = self._devices.unstack(self._state)  # of all, since the others are asked for next
+        return cut(self._host[place], self._own[place])
+
+    def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit) -> list[Evaluation]:
+        """Scores a split with each of the host parameters, with all at once."""
+        read = [self._readable(own) for own in params]
+        filled = [*read, *[read[-1]] * (len(self._own) - len(read))]  # as many as ever, so that nothing new is compiled
+        stacked = self._devices.place(self._devices.stack(filled))
+        return self._evaluator.evaluate_members(stacked, split, lambda measured: self._devices.unstack(measured)[: len(params)])
+
+    def _readable(self, params: Params) -> Params:
+        wide = padded(jax.device_get(params), self._widest.params)
+        return at_own_scale(wide, output_scale(params, wide))

@@ -1,0 +1,152 @@
+"""How far a sweep is that runs elsewhere, or has run: read from its files and locks, without JAX and without touching it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import pathlib
+import statistics
+from typing import Any
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Metric, UserError
+from seq2seq_jax.sweep.tables import MISSING, print_table, seconds_label
+
+STATES = ("running", "waiting", "interrupted", "failed", "finished")
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """How far a member is.
+
+    Attributes:
+      name: of its directory.
+      state: ``finished``, ``failed``, ``running`` (a process holds its lock), ``interrupted`` (begun, and no process is at it),
+        or ``waiting``.
+      step: the last one of which metrics are written.
+      steps: all that were asked for; None where that is not known yet.
+      metric: the best dev metric so far, as text.
+      seconds: spent in updates so far.
+      error: why it failed.
+    """
+
+    name: str
+    state: str
+    step: int | None = None
+    steps: int | None = None
+    metric: str = MISSING
+    seconds: float | None = None
+    error: str | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time in updates that it still needs at its pace; None where that cannot be said."""
+        if self.state == "finished":
+            return 0.0
+        if not self.step or self.steps is None or self.seconds is None:
+            return None
+        return self.seconds / self.step * (self.steps - self.step)
+
+
+def read_status(workdir: str) -> list[Status]:
+    """Returns the status of every member of the sweep in ``workdir``, tuning runs first. Raises UserError where there is no sweep."""
+    root = pathlib.Path(workdir)
+    if not (root / "sweep.json").exists():
+        raise UserError(f"--workdir={workdir}: there is no sweep here (no sweep.json); expected the directory of a sweep")
+    found = []
+    for prefix in ("tuning/", ""):
+        path = root / prefix / "sweep.json"
+        if path.exists():
+            found += [_member(root, prefix + entry["name"]) for entry in _object(path)["members"]]
+    return found
+
+
+def run(workdir: str) -> None:
+    """Prints the status of a sweep. Raises UserError as ``read_status`` does."""
+    members = read_status(workdir)
+    rows = [_row(member) for member in members]
+    print_table(("member", "state", "metric", "step", "time", "left"), rows, left=3)
+    counts = {state: sum(member.state == state for member in members) for state in STATES}
+    left = _seconds_left(members)
+    print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)}; about {seconds_label(left)} left")
+    for member in members:
+        if member.error is not None:
+            print(f"{member.name}: {member.error}")
+    if not locked(pathlib.Path(workdir)) and counts["finished"] + counts["failed"] < len(members):
+        print("no process is working on this sweep; the command that launched it completes it")
+
+
+def locked(directory: pathlib.Path) -> bool:
+    """Returns whether a process holds the lock of a run or sweep. The test lasts an instant and is shared, so that it stops nobody."""
+    try:
+        with open(directory / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _member(root: pathlib.Path, name: str) -> Status:
+    directory = root / name
+    result = _object(directory / "result.json") if (directory / "result.json").exists() else None
+    config = _object(directory / "config.json") if (directory / "config.json").exists() else None
+    if result is not None and not locked(directory):
+        metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
+        error = result["error"] if result["status"] == "failed" else None
+        return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], error)
+    state = "running" if locked(directory) else "waiting" if config is None else "interrupted"
+    if config is None:
+        return Status(name, state)
+    return _begun(directory, name, state, config)
+
+
+def _begun(directory: pathlib.Path, name: str, state: str, config: dict[str, Any]) -> Status:
+    """Returns the status of a member that has begun: from its metrics and, for the steps asked for, its configuration."""
+    metric = config_lib.metric_of(config_lib.from_dict(config["config"]))
+    last, best = _last_records(directory / "metrics.jsonl", metric)
+    step, seconds = (last["step"], last["elapsed_seconds"]) if last else (0, 0.0)
+    return Status(name, state, step, config.get("steps"), best, seconds)
+
+
+def _last_records(path: pathlib.Path, metric: Metric) -> tuple[dict[str, Any] | None, str]:
+    """Returns the last record and the best dev metric. The last line of a process at work may be half a line."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    values = [record[metric.name] for record in records if metric.name in record and record["split"] == "dev"]
+    best = (min if metric.lower_is_better else max)(values, default=None)
+    return (records[-1] if records else None), _metric(metric.name, best)
+
+
+def _metric(name: str, value: float | None) -> str:
+    return MISSING if value is None else f"{name} {value:.4f}"
+
+
+def _row(member: Status) -> list[str]:
+    step = MISSING if member.step is None else f"{member.step}/{member.steps or '?'}"
+    left = member.seconds_left if member.state not in ("finished", "failed") else None
+    return [member.name, member.state, member.metric, step, seconds_label(member.seconds), seconds_label(left)]
+
+
+def _seconds_left(members: list[Status]) -> float | None:
+    """Returns the time until the last member has ended, as many at a time as are running now; None where nothing is known yet."""
+    whole = [member.seconds / member.step * member.steps for member in members if member.seconds and member.step and member.steps]
+    to_do = [member for member in members if member.state not in ("finished", "failed")]
+    if to_do and not whole:
+        return None
+    seconds = [member.seconds_left if member.seconds_left is not None else statistics.median(whole) for member in to_do]
+    return sum(seconds) / max(1, sum(member.state == "running" for member in members))
+
+
+def _object(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected a JSON object of a sweep, found something else ({error})") from error
+    return value

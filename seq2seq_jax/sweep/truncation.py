@@ -1,0 +1,82 @@
+"""The largest trained table cut to its first directions: how much of it the network needs, without training another.
+
+References: Eckart & Young 1936: the first k singular directions are the nearest table of rank k.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from seq2seq_jax.config import metric_of
+from seq2seq_jax.data.corpus import load_split
+from seq2seq_jax.model.build import Params, embedding_tables
+from seq2seq_jax.sweep.grid import SIZE, SIZES, Member
+from seq2seq_jax.train.loop import Interrupted, stop_signals
+from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.runtime import prepare
+from seq2seq_jax.train.trained_run import TrainedRun
+
+FILE = "truncated.json"
+
+
+def runs_to_cut(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
+    """Returns, for each value of the further axes, the finished run that compare looks at: the first seed of the largest learnt size."""
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        result = RunDirectory(folder / member.name).result()
+        if member.table == "learned" and result is not None and result["status"] == "finished":
+            setting = {path: value for path, value in member.group.items() if path not in SIZES}
+            groups.setdefault(str(sorted(setting.items())), []).append(member)
+    largest = [min(group, key=lambda member: (-(member.varied.get(SIZE) or 0), member.config.train.seed)) for group in groups.values()]
+    return [member.name for member in largest]
+
+
+def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
+    """Leaves ``truncated.json`` in the runs of the largest size that have none, where their best checkpoint is still there.
+
+    Raises Interrupted when a signal came.
+    """
+    for name in runs_to_cut(members, folder):
+        run = RunDirectory(folder / name)
+        result = run.result()
+        assert result is not None  # runs_to_cut() has seen it
+        kept = (run.checkpoints / str(result["best_step"])).is_dir() and (run.checkpoints / str(result["steps"])).is_dir()
+        if result["dev"] is not None and kept and not _is_current(run, result["best_step"]):
+            prepare()
+            with stop_signals() as stop:
+                _cut(run, result["best_step"], lambda: stop.requested)
+
+
+def _is_current(run: RunDirectory, best_step: int) -> bool:
+    path = run.path / FILE
+    return path.exists() and f'"best_step": {best_step},' in path.read_text(encoding="utf-8")
+
+
+def _cut(run: RunDirectory, best_step: int, stopped) -> None:
+    """Scores dev with the tables of a run's best checkpoint cut to 1, 2, 4, ... directions, and whole."""
+    trained = TrainedRun(str(run.path))
+    dev = load_split(trained.config, "dev", vocabularies=trained.vocabularies, recorded=trained.record["data_sha256"])
+    name = metric_of(trained.config).name
+    most = max(min(table.shape) for table in embedding_tables(trained.params).values())
+    points = []
+    for count in [*(2**power for power in range(most.bit_length()) if 2**power < most), most]:
+        if stopped():
+            raise Interrupted("the sweep is stopped; the same command completes it")
+        value = trained.evaluator.evaluate(truncated(trained.params, count), dev).metrics[name]
+        points.append({"directions": count, "value": value})
+    write_json(run.path / FILE, {"metric": name, "best_step": best_step, "points": points})
+
+
+def truncated(params: Params, count: int) -> Params:
+    """Returns the parameters with every table cut to its first ``count`` singular directions; its shape stays."""
+    cut = {}
+    for name, held in params.items():
+        cut[name] = held
+        if name.endswith("_embedding"):
+            left, singular, right = np.linalg.svd(np.asarray(held["table"], np.float64), full_matrices=False)
+            table = (left[:, :count] * singular[:count]) @ right[:count]
+            cut[name] = {"table": table.astype(np.float32)}
+    return cut

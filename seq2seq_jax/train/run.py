@@ -1,0 +1,281 @@
+"""The bookkeeping of one run: where it goes on, what it logs, what it keeps and what it leaves behind.
+
+It updates no parameter and looks at no clock. Whatever it decides (to log, to evaluate, to save, to stop) it decides from the
+step number and from what is in the checkpoint, so that a resumed run does what the uninterrupted one would have done, to the bit.
+Read next: ``loop.py``, which advances one run or several together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from flax import nnx
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.data.batches import PairBatches, TextBatches
+from seq2seq_jax.data.corpus import Corpus
+from seq2seq_jax.model.build import Params, initial_params
+from seq2seq_jax.model.keys import named
+from seq2seq_jax.train.artifacts import result_of, write_embeddings, write_outputs
+from seq2seq_jax.train.checkpoints import Checkpoints
+from seq2seq_jax.train.evaluation import Evaluation, output_limit
+from seq2seq_jax.train.metrics_log import MetricsLog
+from seq2seq_jax.train.programs import start_carry
+from seq2seq_jax.train.progress import View
+from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
+
+Batches = PairBatches | TextBatches
+
+
+class TrainingFailed(Exception):
+    """The loss or the gradient is no longer a finite number."""
+
+
+@dataclasses.dataclass
+class Progress:
+    """What a run remembers beside the state; part of every checkpoint.
+
+    Attributes:
+      best_step: step of the best evaluation on dev, None before the first.
+      best_value: its metric.
+      stale_evaluations: evaluations since then.
+      train_seconds: time spent in updates, without evaluations and checkpoints; of time shared by runs, an equal share.
+      tokens: units trained on.
+    """
+
+    best_step: int | None = None
+    best_value: float | None = None
+    stale_evaluations: int = 0
+    train_seconds: float = 0.0
+    tokens: float = 0.0
+
+
+class Due(NamedTuple):
+    """What falls on a step."""
+
+    logs: bool
+    evaluates: bool
+    saves: bool
+
+
+class Run:
+    """One run from its first or last step to its end.
+
+    Attributes:
+      step: updates made.
+      progress: what is remembered beside the state.
+      result: content of result.json once the run is finished.
+      error: why it failed, where it did.
+    """
+
+    def __init__(self, config: Config, directory: RunDirectory, corpus: Corpus, batches: Batches, view: View, varied: Mapping[str, Any]):
+        """Prepares a run of ``config``, whose paths are absolute; touches no file."""
+        self.config, self.directory, self.corpus, self.view = config, directory, corpus, view
+        self.step, self.progress = 0, Progress()
+        self.result: dict[str, Any] | None = None
+        self.error: Exception | None = None
+        self._varied = varied
+        self._metric = config_lib.metric_of(config)
+        self._total = total_steps(config, batches.steps_per_epoch)
+        self._eval_every = config.train.eval_every or min(batches.steps_per_epoch, self._total)
+        self._checkpoint_every = config.train.checkpoint_every or self._eval_every
+        self._checkpoints = Checkpoints(directory.checkpoints)
+        self._log: MetricsLog | None = None
+
+    @property
+    def total(self) -> int:
+        """Updates that are asked for."""
+        return self._total
+
+    @property
+    def complete(self) -> bool:
+        """Whether all updates are made or patience is lost."""
+        patience = self.config.train.patience
+        return self.step == self._total or (patience is not None and self.progress.stale_evaluations >= patience)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do: finished, or failed."""
+        return self.result is not None or self.error is not None
+
+    def due(self) -> Due:
+        """Returns what falls on the step that the run has reached."""
+        last = self.step == self._total
+        return Due(
+            logs=self.step % self.config.train.log_every == 0,
+            evaluates=last or self.step % self._eval_every == 0,
+            saves=last or self.step % self._checkpoint_every == 0,
+        )
+
+    def begin(self, structure: nnx.GraphDef) -> TrainState:
+        """Writes or checks config.json and returns the host state to go on from; a run that is finished has ``result`` then.
+
+        Raises UserError where the directory holds another run, or one that has made more updates.
+        """
+        earlier = self.directory.result()
+        finished = earlier if earlier is not None and earlier["status"] == "finished" else None
+        thinned = finished is not None and self._thinned(finished)
+        self.directory.begin(self.config, self._total, self.corpus.sha256, output_limit(self.corpus), self.corpus.vocabularies)
+        state = self.resume(structure)
+        if self.step > self._total:
+            raise UserError(
+                f"--workdir={self.directory.path}: the run has made {self.step} updates already; expected train.steps of at least that"
+            )
+        if finished is not None and (self.complete or thinned):
+            self.result = finished
+            return state
+        for note in self.corpus.notes:
+            self.view.note(note)
+        self.directory.result_file.unlink(missing_ok=True)
+        self._log = MetricsLog(self.directory.path, self.step)
+        self.view.start(self.step, self._total)
+        return state
+
+    def _thinned(self, finished: dict[str, Any]) -> bool:
+        """Returns whether a finished run has all updates that are asked for, and its last checkpoint was not kept.
+
+        Raises UserError where it would have to go on and its best checkpoint was not kept.
+        """
+        kept = self._checkpoints.steps()
+        unchanged = (self.directory.record() or {}).get("steps") == self._total
+        if finished["best_step"] not in kept and not unchanged:
+            raise UserError(
+                f"--workdir={self.directory.path}: the run has finished and its checkpoints were not kept (--keep), so it cannot go on "
+                f"to {self._total} updates; expected another workdir"
+            )
+        return unchanged and finished["steps"] not in kept
+
+    def resume(self, structure: nnx.GraphDef) -> TrainState:
+        """Returns the newest checkpoint's state and takes over its progress; the initial state where there is none."""
+        sizes = {side: len(vocabulary) for side, vocabulary in self.corpus.vocabularies.items()}
+        params = initial_params(self.config.model, sizes, named(root_key(self.config.train.seed), "params"))
+        carry = start_carry(structure, params, self.config.train.batch_size)
+        initial = TrainState.initial(self.config.train, params, make_optimizer(self.config.train), carry)
+        loaded = self._checkpoints.load_newest(initial, self.view.note)
+        if loaded is None:
+            self._checkpoints.keep(())
+            return initial
+        state, progress = loaded
+        self.step, self.progress = int(state.step), Progress(**progress)
+        self.view.note(f"going on from step {self.step}")
+        self._checkpoints.keep([step for step in self._checkpoints.steps() if step <= self.step])
+        return state
+
+    def log_window(self, window: Window, seconds: float, logs: bool) -> None:
+        """Takes the sums since the last line, stops at a loss that is not finite, and at a log step writes a record.
+
+        Args:
+          window: on the host.
+          seconds: spent in updates since the last call.
+          logs: whether a line is due.
+
+        Raises:
+          TrainingFailed: a loss or gradient was not finite.
+        """
+        if window.bad_step >= 0:
+            raise TrainingFailed(f"loss is not finite at step {window.bad_step}; configuration: {_one_line(self.config)}")
+        self.progress.train_seconds += seconds
+        if not logs:
+            return
+        loss = float(window.loss.nats / window.loss.count)
+        self.progress.tokens += float(window.loss.count)
+        speed = self.progress.tokens / self.progress.train_seconds
+        values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
+        self._write(self.step, "train", values)
+        best = self.progress.best_value
+        self.view.update(self.step, loss, speed, "" if best is None else f"best {self._metric.name} {best:.4f}")
+
+    def note_evaluation(self, evaluation: Evaluation | None) -> bool:
+        """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best."""
+        progress = self.progress
+        if evaluation is None:
+            progress.best_step = self.step
+            return True
+        self._write(self.step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
+        value = evaluation.metrics[self._metric.name]
+        sign = 1 if self._metric.lower_is_better else -1
+        improved = progress.best_value is None or sign * value < sign * progress.best_value
+        if improved:
+            progress.best_step, progress.best_value, progress.stale_evaluations = self.step, value, 0
+        else:
+            progress.stale_evaluations += 1
+        return improved
+
+    def save(self, state: TrainState) -> None:
+        """Writes a checkpoint of a host state and keeps beside it the best one and, against damage, the one before."""
+        before = [step for step in self._checkpoints.steps() if step < self.step]
+        self._checkpoints.save(state, dataclasses.asdict(self.progress))
+        self._checkpoints.keep({self.step, *self._best_step(), *before[-1:]})
+
+    def best_params(self, state: TrainState) -> Params:
+        """Returns the parameters of the best step, given the host state of the last one."""
+        best = self.progress.best_step
+        assert best is not None  # the last step is always evaluated
+        return state.params if best == self.step else self._checkpoints.load(best, state)[0].params
+
+    def finish(self, params: Params, dev: Evaluation | None, test: Evaluation | None) -> None:
+        """Writes what the run leaves behind, the result last.
+
+        Args:
+          params: the best ones.
+          dev: what they make of dev, where there is one.
+          test: what they make of test, where there is one.
+        """
+        progress = self.progress
+        write_embeddings(self.directory.path, params, self.corpus.vocabularies)
+        if dev is not None and self.corpus.dev is not None:
+            write_outputs(self.directory.path, self.corpus.dev, dev)
+        self._checkpoints.keep({self.step, *self._best_step()})
+        result = result_of(
+            "finished",
+            self.config,
+            self._varied,
+            params=params,
+            dev=None if dev is None else dev.metrics,
+            test=None if test is None else test.metrics,
+            best_step=progress.best_step,
+            steps=self.step,
+            train_seconds=progress.train_seconds,
+            tokens_per_second=progress.tokens / progress.train_seconds,
+        )
+        write_json(self.directory.result_file, result)
+        self.result = result
+        self.close()
+
+    def fail(self, error: Exception) -> None:
+        """Ends the run and writes why."""
+        self.error = error
+        line = " ".join(f"{error if isinstance(error, TrainingFailed) else f'{type(error).__name__}: {error}'}".split())
+        write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=line))
+        self.close()
+
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """Makes an exception inside the end of this run, so that others go on."""
+        try:
+            yield
+        except Exception as error:
+            self.fail(error)
+
+    def close(self) -> None:
+        """Ends the log and what is shown live."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self.view.stop()
+
+    def _best_step(self) -> list[int]:
+        return [] if self.progress.best_step is None else [self.progress.best_step]
+
+    def _write(self, step: int, split: str, values: dict[str, Any]) -> None:
+        assert self._log is not None  # open from begin() to close()
+        self._log.write(step, split, values)
+
+
+def _one_line(config: Config) -> str:
+    return ", ".join(f"{path}={value}" for path in config_lib.fields() if (value := config_lib.get(config, path)) is not None)

@@ -1,0 +1,59 @@
+"""Equal numbers of parameters: the hidden size that pays for a larger table."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from training_fixture import pair_config, write_pairs
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import UserError
+from seq2seq_jax.sweep.budget import count_parameters
+from seq2seq_jax.sweep.design import Design, to_json
+from seq2seq_jax.sweep.sweep import plan
+
+EQUAL = Design(("onehot", "frozen"), "parameters")
+
+
+def planned(config, folder, sizes, wanted=EQUAL, seeds=(0,)):
+    return {member.name: member for member in plan(config, {"model.embedding_dim": sizes, "train.seed": seeds}, str(folder), wanted)}
+
+
+@pytest.fixture
+def config(tmp_path):
+    return pair_config(write_pairs(tmp_path / "a.tsv", 100), model__hidden_dim=128)
+
+
+def test_totals_are_equal_within_one_percent(config, tmp_path):
+    """Red if the hidden size stays, grows with the table, or is matched to another size than the smallest."""
+    members = planned(config, tmp_path / "s", (64, 4, 16))
+    totals = {name: count_parameters(member.config)["total"] for name, member in members.items()}
+    smallest = members["embedding_dim=4,seed=0"]
+    assert smallest.config.model.hidden_dim == 128
+    assert smallest.adapted == {}
+    for name, total in totals.items():
+        assert total == pytest.approx(totals[smallest.name], rel=0.01), name
+    hidden = [members[f"embedding_dim={size},seed=0"].config.model.hidden_dim for size in (4, 16, 64)]
+    assert hidden == sorted(hidden, reverse=True)
+    assert len(set(hidden)) == 3
+    assert {member.config.model.hidden_dim for member in planned(config, tmp_path / "s", (64, 4), Design()).values()} == {128}
+
+
+def test_a_budget_that_cannot_be_met_is_refused(config, tmp_path):
+    with pytest.raises(UserError, match=r"--budget=parameters: model.embedding_dim=5000 comes no nearer to [\d,]+ parameters"):
+        planned(config, tmp_path / "s", (4, 5000))
+    with pytest.raises(UserError, match=r"--axis=model.hidden_dim: --budget=parameters chooses"):
+        plan(config, {"model.embedding_dim": (4, 8), "model.hidden_dim": (8, 9)}, str(tmp_path / "s"), EQUAL)
+
+
+def test_a_smaller_size_cannot_join_a_sweep_that_was_matched_to_another(config, tmp_path):
+    """Red if members that are trained already would silently be asked for with another hidden size."""
+    members = planned(config, tmp_path, (16, 64))
+    entries = [{"name": member.name, "varied": member.varied, "adapted": member.adapted} for member in members.values()]
+    record = {"axes": {"model.embedding_dim": [16, 64], "train.seed": [0]}, "members": entries, "design": to_json(EQUAL)}
+    (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": config_lib.to_dict(config)}))
+    grown = planned(config, tmp_path, (16, 32), seeds=(0, 1))
+    assert grown["embedding_dim=64,seed=0"].adapted == members["embedding_dim=64,seed=0"].adapted
+    with pytest.raises(UserError, match=r"--budget=parameters: .* was matched to another smallest size"):
+        planned(config, tmp_path, (4, 16))

@@ -1,0 +1,222 @@
+"""One small sweep with baselines and tuned learning rates, from its members to its comparison, and what it keeps."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from training_fixture import pair_config, result_of, write_pairs
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.config import ModelConfig, UserError
+from seq2seq_jax.model.build import embedding_tables, initial_params
+from seq2seq_jax.model.embedding import OneHotEmbedding
+from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.recurrent import LSTM, materialised
+from seq2seq_jax.sweep import design, tuning
+from seq2seq_jax.sweep.budget import vocabulary_sizes
+from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep, tuning_runs, tuning_sentences
+from seq2seq_jax.sweep.truncation import truncated
+from seq2seq_jax.train.inference import evaluate
+from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+
+AXES = {"model.embedding_dim": (2, 6), "train.seed": (0,)}
+WANTED = Design(("onehot", "frozen"), "hidden", {"train.learning_rate": (1e-3, 2e-2)})
+NAMES = ["embedding_dim=2,seed=0", "embedding_dim=6,seed=0", "table=onehot,seed=0", "table=frozen,embedding_dim=6,seed=0"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The configuration and directory of a finished sweep, which tests only read or copy."""
+    folder = tmp_path_factory.mktemp("design")
+    config = pair_config(write_pairs(folder / "a.tsv", 200), train__steps=8, train__eval_every=4, train__metric="loss_nats_per_token")
+    sweep(config, folder / "sweep")
+    return config, folder / "sweep"
+
+
+def sweep(config, folder: pathlib.Path, axes=AXES, **options):
+    members = plan(config, axes, str(folder), WANTED)
+    outcomes = run_sweep(config, members, axes, str(folder), SweepOptions("serial", **options), "test", WANTED)
+    return {outcome.member: outcome.status for outcome in outcomes}
+
+
+def initial_tables(config):
+    key = named(root_key(config.train.seed), "params")
+    return embedding_tables(initial_params(config.model, vocabulary_sizes(config), key))
+
+
+def test_a_frozen_table_stays_and_a_learned_one_moves(swept):
+    """Red if a gradient or the optimizer reaches a frozen table, or if a learnt one is not trained."""
+    config, folder = swept
+    for name, table, moves in ((NAMES[1], "learned", True), (NAMES[3], "frozen", False)):
+        initial = initial_tables(config_lib.replace(config, {"model.table": table, "model.embedding_dim": 6}))
+        for side in ("source", "target"):
+            trained = np.load(folder / name / "embedding.npz")[f"{side}_table"]
+            assert (trained == np.asarray(initial[side])).all() != moves, (name, side)
+
+
+def test_what_is_not_learned_is_not_counted_and_has_no_moments(swept):
+    config, folder = swept
+    total = {name: result_of(folder / name)["parameters"]["total"] for name in NAMES}
+    tables = {name: result_of(folder / name)["parameters"]["embedding"] for name in NAMES}
+    assert [tables[name] for name in NAMES] == [2 * 20, 6 * 20, 0, 0]  # ten symbols on each side
+    assert total[NAMES[3]] == total[NAMES[1]] - 6 * 20
+    params = initial_params(config_lib.replace(config, {"model.table": "frozen"}).model, vocabulary_sizes(config), root_key(0))
+    state = TrainState.initial(config.train, params, make_optimizer(config.train), ())
+    moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
+    assert moments == 2 * total[NAMES[3]] + 1
+
+
+def test_one_hot_rows_are_as_long_as_drawn_ones_and_read_without_a_product():
+    """Red if reading a one-hot table is not a product with its rows, or if its pre-activations have not variance 1."""
+    embedding, layer = OneHotEmbedding(400), LSTM(400, 100, jax.random.key(2))
+    ids = jnp.arange(400)
+    product = layer.preactivations(embedding.table)
+    assert product == pytest.approx(np.asarray(layer.preactivations(embedding(ids))), rel=1e-5)
+    for reads in (10, 1000):
+        read = layer.reader(embedding, reads)(ids[None])
+        assert materialised(read)[0] == pytest.approx(np.asarray(product), rel=1e-5)
+    assert (product - layer.bias[...]).std() == pytest.approx(1, rel=0.05)
+
+
+def test_a_one_hot_run_is_a_run_like_any_other(swept):
+    _, folder = swept
+    scored = evaluate(str(folder / NAMES[2]), "dev")
+    assert scored["loss_nats_per_token"] == pytest.approx(result_of(folder / NAMES[2])["dev"]["loss_nats_per_token"], rel=1e-5)
+
+
+@pytest.mark.parametrize("grid", [True, False])  # without sweep.json the result files alone decide
+def test_baselines_are_compared_and_never_recommended(swept, tmp_path, grid):
+    """Red if a baseline counts as a size or a setting of its own, or is taken where it is the best of all."""
+    folder = shutil.copytree(swept[1], tmp_path / "copy")
+    for name in NAMES[2:]:
+        result = json.loads((folder / name / "result.json").read_text())
+        result["dev"]["loss_nats_per_token"] = 0.001
+        (folder / name / "result.json").write_text(json.dumps(result))
+    if not grid:
+        (folder / "sweep.json").unlink()
+    found = compare([str(folder)])
+    assert [(row["table"], row["embedding_dim"]) for row in found["sizes"]] == [
+        ("learned", 2),
+        ("learned", 6),
+        ("frozen", 6),
+        ("onehot", 10),
+    ]
+    assert found["best"]["embedding_dim"] in (2, 6)
+    assert found["recommendation"]["embedding_dim"] in (2, 6)
+    assert any("onehot" in sentence for sentence in found["recommendation"]["warnings"])
+
+
+def test_each_size_gets_its_best_setting_from_a_seed_outside_the_comparison(swept):
+    """Red if the worse setting is taken, if tuning uses a compared seed, or if its cost is not told."""
+    _config, folder = swept
+    recorded = json.loads((folder / "sweep.json").read_text())
+    found = recorded["tuning"]
+    assert (found["seed"], found["runs"]) == (1, 8)
+    for entry in found["chosen"]:
+        values = {tried["values"]["train.learning_rate"]: tried["loss_nats_per_token"] for tried in entry["tried"]}
+        assert entry["values"]["train.learning_rate"] == min(values, key=lambda rate: values[rate])
+        assert len(values) == 2
+    seconds = [json.loads(path.read_text())["train_seconds"] for path in folder.glob("tuning/*/result.json")]
+    assert found["train_seconds"] == pytest.approx(sum(seconds))
+    assert "8 runs" in tuning_sentences(str(folder))[-1]
+    for name, entry in zip(NAMES, found["chosen"], strict=True):
+        used = json.loads((folder / name / "config.json").read_text())["config"]["train"]
+        assert (used["learning_rate"], used["seed"]) == (entry["values"]["train.learning_rate"], 0)
+    assert not list(folder.glob("tuning/*/checkpoints/*"))
+
+
+def test_a_finished_sweep_trains_and_tunes_nothing_again_and_grows_with_what_was_chosen(swept):
+    """Red if a choice is made anew for more seeds, or a new size goes without one."""
+    config, folder = swept
+    assert sweep(config, folder) == {}
+    grown = plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}, str(folder), WANTED)
+    chosen = json.loads((folder / "sweep.json").read_text())["tuning"]["chosen"][0]["values"]
+    assert {member.name: member.adapted for member in grown}["embedding_dim=2,seed=1"] == chosen
+    assert "embedding_dim=6,seed=0" in {member.name for member in grown}
+    further = tuning_runs(grown, WANTED, str(folder))
+    assert [run.name for run in further] == [f"embedding_dim=4,learning_rate={rate},seed=1" for rate in (0.001, 0.02)]
+    for other in (Design(WANTED.baselines), Design(WANTED.baselines, "parameters", WANTED.tune)):
+        with pytest.raises(UserError, match="expected the same"):
+            plan(config, AXES, str(folder), other)
+
+
+def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_path):
+    """Red if a size without a finished setting counts as tuned, or is trained with the configuration's."""
+    config = pair_config(tmp_path / "a.tsv")
+    members = plan(config, AXES, str(tmp_path))
+    (member, *others) = tuning.tuning_members(members, WANTED.tune, 1, None)
+    (tmp_path / "tuning" / member.name).mkdir(parents=True)
+    (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps({"status": "failed", "train_seconds": None}))
+    found = tuning.choose(tmp_path, [member], WANTED.tune, None)
+    assert found == {"seed": 1, "runs": 1, "train_seconds": 0, "chosen": []}
+    assert tuning.without_choice(members, found) == [one.name for one in members]
+    assert tuning.tuning_members(members, WANTED.tune, 1, found) == [member, *others]
+
+
+def test_the_largest_table_is_cut_and_scored(swept):
+    """Red if another run is cut, if directions are not the first ones, or if the whole table does not give the run's own figure."""
+    _, folder = swept
+    assert [path.parent.name for path in folder.glob("*/truncated.json")] == [NAMES[1]]
+    points = json.loads((folder / NAMES[1] / "truncated.json").read_text())["points"]
+    assert [point["directions"] for point in points] == [1, 2, 4, 6]
+    assert points[-1]["value"] == pytest.approx(result_of(folder / NAMES[1])["dev"]["loss_nats_per_token"], rel=1e-4)
+    assert points[0]["value"] != points[-1]["value"]
+    assert compare([str(folder)])["truncated_table"] == points
+    table = np.outer([3, 0, 0], [1, 0]) + np.outer([0, 2, 0], [0, 1])
+    cut = truncated({"source_embedding": {"table": table}, "output": {}}, 1)["source_embedding"]["table"]
+    assert cut == pytest.approx(np.outer([3, 0, 0], [1, 0]), abs=1e-6)
+
+
+def test_checkpoints_are_kept_as_asked(swept, tmp_path):
+    """Red if a finished run keeps more than asked for, is trained again for lack of a checkpoint, or fails without saying why."""
+    config, folder = swept
+    run = shutil.copytree(folder / NAMES[0], tmp_path / "run")
+    result = json.loads((run / "result.json").read_text())
+    recorded = config_lib.from_dict(json.loads((run / "config.json").read_text())["config"])
+    (run / "result.json").write_text(json.dumps(result | {"best_step": 4}))
+    if not (run / "checkpoints/4").exists():
+        shutil.copytree(run / "checkpoints/8", run / "checkpoints/4")
+    for keep, left in ((None, ["4", "8"]), ("last", ["8"]), ("none", [])):
+        thin(run, keep)
+        assert sorted(path.name for path in (run / "checkpoints").iterdir()) == left
+        assert train(recorded, str(run))["best_step"] == 4
+    with pytest.raises(UserError, match="not kept"):
+        evaluate(str(run), "dev")
+    with pytest.raises(UserError, match=r"not kept.*cannot go on to 12"):
+        train(config_lib.replace(recorded, {"train.steps": 12}), str(run))
+    assert result_of(run)["steps"] == 8
+    assert sweep(config, shutil.copytree(folder, tmp_path / "sweep"), keep="best") == {}
+    for name in NAMES:
+        best = str(result_of(tmp_path / "sweep" / name)["best_step"])
+        assert [path.name for path in (tmp_path / "sweep" / name / "checkpoints").iterdir()] == [best]
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda: design.parse_baselines("onehot,random"), "--baselines=onehot,random: expected onehot"),
+        (lambda: design.parse_tune(["train.seed=1,2"]), "--tune=train.seed=1,2: train.seed is what the sweep compares"),
+        (lambda: design.parse_tune(["train.learning_rate"]), "--tune=train.learning_rate: expected field=value"),
+        (lambda: checked(Design(tune={"model.hidden_dim": (1,)}, budget="parameters")), "--tune=model.hidden_dim"),
+        (lambda: checked(Design(tune={"train.batch_size": (1,)}), {"train.batch_size": (2,)}), "--tune=train.batch_size"),
+        (lambda: checked(Design(), {"model.table": ("onehot",)}), "--axis=model.table"),
+        (lambda: design.check(Design(), config_lib.Config(model=ModelConfig(table="frozen")), {}), "--config.model.table=frozen"),
+    ],
+)
+def test_a_design_that_makes_no_sense_is_refused(read, message):
+    with pytest.raises(UserError, match=message):
+        read()
+
+
+def checked(wanted: Design, axes=AXES):
+    design.check(wanted, config_lib.Config(), axes)

@@ -1,0 +1,74 @@
+"""What --dry_run says before anything is trained."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import pytest
+from training_fixture import pair_config, text_config, write_pairs, write_text
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.sweep import forecast
+from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
+from seq2seq_jax.sweep.sweep import plan
+from seq2seq_jax.sweep.tables import print_plan
+from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.programs import programs, start_carry
+from seq2seq_jax.train.state import TrainState, make_optimizer
+
+AXES = {"model.embedding_dim": (2, 6), "train.seed": (0, 1)}
+
+
+def test_memory_is_near_what_the_compiler_needs(tmp_path):
+    """Red if moments, gradients or what the backward pass needs are left out: what the batch leaves is nine tenths of the whole here."""
+    config = text_config(write_text(tmp_path / "a.txt", 20_000), model__hidden_dim=64, train__batch_size=32)
+    compiled, params = programs(config, vocabulary_sizes(config), 1, Devices(1), 1), forecast._params(config)
+    state = jax.eval_shape(
+        lambda p: TrainState.initial(config.train, p, make_optimizer(config.train), start_carry(compiled.structure, p, 32)), params
+    )
+    step: jax.stages.Wrapped = compiled.train_step  # type: ignore[bad-assignment]
+    used = step.lower(state, forecast._largest_batch(config)).compile().memory_analysis()
+    assert used is not None
+    whole = used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes - used.alias_size_in_bytes
+    assert 0.9 * whole < forecast.update_bytes(config) < 1.4 * whole
+
+
+def test_a_plan_shows_members_and_warns_of_those_that_do_not_fit(tmp_path, monkeypatch, capsys):
+    """Red if a member is missing, if anything is written, or if the warning comes for a member that fits."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
+    members = plan(config, AXES, str(tmp_path / "s"))
+    small, large = (forecast.update_bytes(member.config) for member in (members[0], members[-1]))
+    assert small < large
+    monkeypatch.setattr(forecast, "available_bytes", lambda: (small + large) // 2)
+    monkeypatch.setattr(forecast, "_timed", lambda config: 0.5)
+    found, basis = forecast.forecast(members, tmp_path / "s")
+    print_plan({member.name: "to train" for member in members}, found, basis)
+    printed = capsys.readouterr()
+    for member in members:
+        (line,) = (line for line in printed.out.splitlines() if line.startswith(member.name))
+        assert f"{count_parameters(member.config)['total']:,}" in line
+        assert (" !" in line) == ("embedding_dim=6" in line)
+    assert [line.split()[1] for line in printed.err.splitlines()] == ["embedding_dim=6,seed=0", "embedding_dim=6,seed=1"]
+    assert found[members[0].name].seconds == pytest.approx(4 * 0.5)
+    assert "updates of embedding_dim=2,seed=0" in printed.out
+    assert not (tmp_path / "s").exists()
+
+
+def test_finished_members_tell_the_time_of_the_others(tmp_path):
+    """Red if the seconds of a finished member are not used for its own size, or not scaled for another."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
+    members = plan(config, AXES, str(tmp_path / "s"))
+    folder = tmp_path / "s" / members[0].name
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps({"status": "finished", "train_seconds": 30.0, "steps": 10}))
+    found, basis = forecast.forecast(members, tmp_path / "s")
+    assert basis.startswith("time: from 1 finished members")
+    assert found[members[1].name].seconds == pytest.approx(4 * 3.0)
+    assert found[members[2].name].seconds > 4 * 3.0
+
+
+def test_a_few_updates_are_timed_where_nothing_is_finished(tmp_path):
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
+    assert 0 < forecast._timed(config) < 5
+    assert forecast._steps(config_lib.replace(config, {"train.steps": None, "train.epochs": 2})) == 2 * 5

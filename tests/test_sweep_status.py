@@ -1,0 +1,79 @@
+"""``launch.py status``: what the files and locks of a sweep say, without JAX."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import sys
+
+import pytest
+from training_fixture import ROOT, pair_config
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import UserError
+from seq2seq_jax.sweep import status
+from seq2seq_jax.train.run_directory import RunDirectory
+
+MEMBERS = ["done", "broken", "stopped", "working", "later"]
+
+
+@pytest.fixture
+def swept(tmp_path):
+    """A sweep with a member in every state."""
+    entries = [{"name": name, "varied": {}} for name in MEMBERS]
+    (tmp_path / "sweep.json").write_text(json.dumps({"members": entries}))
+    config = {"config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100}
+    metric = {"name": "word_error_rate", "lower_is_better": True}
+    for name in MEMBERS[:4]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".lock").touch()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        records = [
+            {"step": 10, "split": "dev", "word_error_rate": 0.5, "elapsed_seconds": 2.0},
+            {"step": 20, "split": "dev", "word_error_rate": 0.7, "elapsed_seconds": 4.0},
+            {"step": 25, "split": "train", "loss_nats_per_token": 1.0, "elapsed_seconds": 5.0},
+        ]
+        (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records) + '{"step": 3')
+    result = {"metric": metric, "steps": 100, "train_seconds": 30.0, "error": None, "dev": {"word_error_rate": 0.25}, "status": "finished"}
+    (tmp_path / "done/result.json").write_text(json.dumps(result))
+    failed = {"status": "failed", "dev": None, "error": "loss is not finite at step 3", "steps": None, "train_seconds": None}
+    (tmp_path / "broken/result.json").write_text(json.dumps(result | failed))
+    with open(tmp_path / "working/.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield tmp_path
+
+
+def test_every_state_is_told(swept, capsys):
+    """Red if a held lock is not seen, if the last metric is taken for the best, or if half a line ends it."""
+    found = {member.name: member for member in status.read_status(str(swept))}
+    states = ["finished", "failed", "interrupted", "running", "waiting"]
+    assert [found[name].state for name in MEMBERS] == states
+    working = found["working"]
+    assert (working.step, working.steps, working.metric) == (25, 100, "word_error_rate 0.5000")
+    assert working.seconds_left == pytest.approx(15.0)  # three times what a quarter took
+    status.run(str(swept))
+    printed = capsys.readouterr().out
+    assert "1 running, 1 waiting, 1 interrupted, 1 failed, 1 finished; about 50 s left" in printed  # 15, 15, and as long as the others take
+    assert "broken: loss is not finite at step 3" in printed
+    assert "no process is working" in printed
+
+
+def test_looking_changes_nothing_and_stops_nobody(swept):
+    before = sorted((path, path.stat().st_mtime_ns) for path in swept.rglob("*"))
+    status.run(str(swept))
+    assert sorted((path, path.stat().st_mtime_ns) for path in swept.rglob("*")) == before
+    with RunDirectory(swept / "done").locked():
+        assert status.locked(swept / "done")
+    assert not status.locked(swept / "done")
+    with pytest.raises(UserError, match="there is no sweep here"):
+        status.read_status(str(swept / "done"))
+
+
+def test_it_needs_no_jax(swept):
+    program = (
+        f"import sys, launch; code = launch.main(['launch.py', 'status', '--workdir={swept}']); sys.exit(code or 'jax' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "working" in ended.stdout

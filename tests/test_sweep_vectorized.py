@@ -1,0 +1,219 @@
+"""The vectorised executor: members trained as one array program are the runs that they are by themselves."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_of, text_config, write_pairs, write_text
+
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.sweep import executors, padding, stacked
+from seq2seq_jax.sweep.grid import make_members
+from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
+from seq2seq_jax.sweep.vectorized import group
+from seq2seq_jax.train import inference
+from seq2seq_jax.train.devices import choose_member_device_count
+from seq2seq_jax.train.loop import Interrupted
+from seq2seq_jax.train.run_directory import RunDirectory
+
+SIZES = {"model.embedding_dim": (2, 5)}
+SEEDS = {"train.seed": (0, 1)}
+
+
+def sweep(config: Config, folder: pathlib.Path, axes, executor: str, jobs: int | None = None) -> dict[str, str]:
+    """Trains a sweep and returns how its members ended."""
+    members = plan(config, axes, str(folder))
+    outcomes = run_sweep(config, members, axes, str(folder), SweepOptions(executor, jobs), "launch.py sweep")
+    return {outcome.member: outcome.status for outcome in outcomes}
+
+
+def assert_close(actual, expected) -> None:
+    """Numbers agree to rounding, everything else and every key to the letter."""
+    if isinstance(expected, dict):
+        assert actual.keys() == expected.keys()
+        for key in expected:
+            assert_close(actual[key], expected[key])
+    elif isinstance(expected, float):
+        assert actual == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    else:
+        assert actual == expected
+
+
+def assert_same_run(actual: pathlib.Path, expected: pathlib.Path, exactly: bool = False) -> None:
+    """The newest checkpoints, the logs and the results agree, to rounding or to the bit."""
+    config = RunDirectory(expected).config()
+    arrays, of_expected = checkpoint_arrays(config, actual), checkpoint_arrays(config, expected)
+    assert arrays.keys() == of_expected.keys()
+    for place, array in of_expected.items():
+        assert (arrays[place].shape, arrays[place].dtype) == (array.shape, array.dtype)
+        np.testing.assert_allclose(arrays[place], array, *((0, 0) if exactly else (1e-3, 1e-6)), err_msg=place)
+    for one, other in zip(metrics_of(actual), metrics_of(expected), strict=True):
+        assert_close(one, other)
+    assert_close(result_of(actual), result_of(expected))
+    kept, of_serial = ({path.name for path in (run / "checkpoints").iterdir()} for run in (actual, expected))
+    assert kept == of_serial
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    return write_pairs(tmp_path / "a.tsv", 100)
+
+
+def small(pairs: pathlib.Path, **values) -> Config:
+    few = {"train__steps": 8, "train__eval_every": 4, "train__log_every": 3, "model__hidden_dim": 8, "model__embedding_dim": 2}
+    return pair_config(pairs, **{**few, **values})
+
+
+@pytest.fixture
+def padded_zeros(monkeypatch):
+    """Counts the padded numbers that go by when states are cut to their own size, and checks that they are zero."""
+    seen = []
+
+    def counted(member, shapes):
+        own = cut(member, shapes)
+        for leaf, small in zip(jax.tree.leaves(member), jax.tree.leaves(own), strict=True):
+            seen.append(leaf.size - small.size)
+            assert np.abs(leaf).sum() == pytest.approx(np.abs(small).sum(), rel=1e-6)
+        return own
+
+    cut = padding.cut
+    monkeypatch.setattr(stacked, "cut", counted)
+    return seen
+
+
+def test_translators_together_are_translators_one_by_one(pairs, tmp_path, padded_zeros):
+    """Red if a member's draws, batches, dropout or tied scale depend on the others, or padding is trained."""
+    config = small(pairs, model__dropout=0.2, model__tie_output=True, train__label_smoothing=0.1)
+    for executor in ("serial", "vectorized"):
+        assert set(sweep(config, tmp_path / executor, SIZES | SEEDS, executor).values()) == {"finished"}
+    assert sum(padded_zeros) > 0
+    for member in plan(config, SIZES | SEEDS, str(tmp_path / "serial")):
+        assert_same_run(tmp_path / "vectorized" / member.name, tmp_path / "serial" / member.name)
+    assert sweep(config, tmp_path / "vectorized", SIZES | SEEDS, "vectorized") == {}
+    run = str(tmp_path / "vectorized/embedding_dim=2,seed=1")
+    assert_close(inference.evaluate(run, "dev"), {"workdir": run, "split": "dev", "data": None, **result_of(pathlib.Path(run))["dev"]})
+    assert np.load(f"{run}/embedding.npz")["source_table"].shape == (10, 2)
+
+
+def test_language_models_over_devices_are_language_models_one_by_one(tmp_path, padded_zeros):
+    """Four members on three devices, so that two places are filled up. Red if a device mixes them up, or a carried state is lost."""
+    text = write_text(tmp_path / "a.txt", 3000)
+    values = {"model__hidden_dim": 8, "model__dropout": 0.2, "train__steps": 8, "train__eval_every": 4, "train__log_every": 3}
+    axes = SIZES | {"train.learning_rate": (1e-3, 4e-3)}
+    sweep(text_config(text, **values), tmp_path / "serial", axes, "serial")
+    members = plan(text_config(text, **values), axes, str(tmp_path / "serial"))
+    sweep(text_config(text, **values, train__devices=3), tmp_path / "vectorized", axes, "vectorized")
+    assert sum(padded_zeros) > 0
+    for member in members:
+        assert_same_run(tmp_path / "vectorized" / member.name, tmp_path / "serial" / member.name)
+    with pytest.raises(UserError, match="expected at most 8"):
+        choose_member_device_count(9, 20)
+
+
+def test_a_member_that_becomes_nan_fails_alone(pairs, tmp_path):
+    """Red if a failure ends the group, spoils another member, or is reported as something else than in a serial sweep."""
+    config = small(pairs, train__clip_norm=None)
+    axes = SIZES | {"train.learning_rate": (3e38, 1e-3)}
+    ended = {executor: sweep(config, tmp_path / executor, axes, executor) for executor in ("serial", "vectorized")}
+    assert ended["serial"] == ended["vectorized"]
+    for name, status in ended["serial"].items():
+        run, twin = tmp_path / "vectorized" / name, tmp_path / "serial" / name
+        if status == "finished":
+            assert_same_run(run, twin)
+        else:
+            assert "not finite at step" in result_of(run)["error"]
+            assert_close(result_of(run), result_of(twin))
+    assert sorted(ended["serial"].values()) == ["failed", "failed", "finished", "finished"]
+
+
+def test_a_member_that_has_lost_patience_is_frozen_while_others_go_on(pairs, tmp_path):
+    """A learning rate of nothing improves once, then never. Red if it is trained on, or holds the others up."""
+    config = small(pairs, train__patience=2, train__steps=16, train__metric="loss_nats_per_token")
+    axes = {"train.learning_rate": (1e-12, 1e-2)}
+    sweep(config, tmp_path / "sweep", axes, "vectorized")
+    frozen, other = (result_of(tmp_path / "sweep" / member.name) for member in plan(config, axes, str(tmp_path / "sweep")))
+    assert (frozen["status"], frozen["best_step"], frozen["steps"]) == ("finished", 4, 12)
+    assert (other["status"], other["best_step"], other["steps"]) == ("finished", 16, 16)
+
+
+def test_a_stopped_sweep_goes_on_to_the_same_end(pairs, tmp_path, monkeypatch):
+    """Stopped by a signal; then one member loses its last checkpoint, as if killed before saving it, so that members begin apart.
+
+    Red if a window, a carried count or the frozen state of those ahead is lost; serially, if a checkpoint is not a run's own.
+    """
+    config = small(pairs, model__dropout=0.2, train__steps=12)
+    whole, broken, serial = (tmp_path / name for name in ("whole", "broken", "serial"))
+    sweep(config, whole, SIZES | SEEDS, "vectorized")
+    advance, made = stacked.StackedRuns.advance, []
+
+    def advance_then_stop(self, batches):
+        advance(self, batches)
+        made.append(batches)
+        if len(made) == 7:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(stacked.StackedRuns, "advance", advance_then_stop)
+    with pytest.raises(Interrupted, match="the same command completes it"):
+        sweep(config, broken, SIZES | SEEDS, "vectorized")
+    monkeypatch.undo()
+    members = [member.name for member in plan(config, SIZES | SEEDS, str(broken))]
+    assert all((broken / name / "checkpoints/7").is_dir() and not (broken / name / "result.json").exists() for name in members)
+    shutil.rmtree(broken / members[0] / "checkpoints/7")
+    shutil.copytree(broken, serial)
+    assert set(sweep(config, broken, SIZES | SEEDS, "vectorized").values()) == {"finished"}
+    assert set(sweep(config, serial, SIZES | SEEDS, "serial").values()) == {"finished"}
+    for name in members:
+        assert_same_run(broken / name, whole / name, exactly=True)
+        assert_same_run(serial / name, whole / name)
+
+
+def test_what_has_one_program_is_grouped(tmp_path):
+    config = small(tmp_path / "a.tsv")
+    members = make_members(config, SIZES | SEEDS | {"train.learning_rate": (1e-3, 2e-3), "model.hidden_dim": (4, 8)})
+    assert [{member.config.model.hidden_dim for member in together} for together in group(members)] == [{4}, {8}]
+    assert [len(together) for together in group(members)] == [8, 8]
+
+
+def test_a_member_that_cannot_begin_leaves_the_others_alone(pairs, tmp_path):
+    """Red if a directory in use, or one of another run, stops the group."""
+    config = small(pairs, train__steps=4)
+    with RunDirectory(tmp_path / "sweep/embedding_dim=5").locked():
+        ended = sweep(config, tmp_path / "sweep", SIZES, "vectorized")
+    assert ended == {"embedding_dim=5": "failed", "embedding_dim=2": "finished"}
+    assert "another process is working on this run" in json.loads((tmp_path / "sweep/embedding_dim=5/result.json").read_text())["error"]
+
+
+def test_what_members_share_fails_for_all_of_them(pairs, tmp_path, monkeypatch):
+    """Red if an error of the one program, such as too little memory for it, leaves a member without a result."""
+
+    def fail(self, batches):
+        raise RuntimeError("RESOURCE_EXHAUSTED")
+
+    monkeypatch.setattr(stacked.StackedRuns, "advance", fail)
+    assert set(sweep(small(pairs), tmp_path / "sweep", SIZES, "vectorized").values()) == {"failed"}
+    assert all("RESOURCE_EXHAUSTED" in result_of(path)["error"] for path in (tmp_path / "sweep").glob("embedding_dim=*"))
+
+
+def test_padding_that_is_no_longer_zero_is_refused():
+    member = {"kernel": np.ones((2, 3))}
+    wide = padding.padded(member, {"kernel": (2, 5)})
+    np.testing.assert_array_equal(padding.cut(wide, padding.shapes_of(member))["kernel"], member["kernel"])
+    wide["kernel"][1, 4] = 1e-30
+    with pytest.raises(ValueError, match=r"kernel.*no longer zero"):
+        padding.cut(wide, padding.shapes_of(member))
+
+
+@pytest.mark.parametrize(("accelerated", "jobs", "expected"), [(True, 2, "group"), (False, 1, "member"), (False, 2, "pool")])
+def test_auto_chooses_by_device(monkeypatch, tmp_path, accelerated, jobs, expected):
+    chosen = []
+    monkeypatch.setattr(executors, "_accelerated", lambda: accelerated)
+    monkeypatch.setattr(executors, "_execute_in_turn", lambda groups, *rest: chosen.append("group" if len(groups) == 1 else "member") or [])
+    monkeypatch.setattr(executors._Pool, "run", lambda *rest: chosen.append("pool") or [])
+    assert sweep(small(tmp_path / "a.tsv"), tmp_path / "sweep", SIZES, "auto", jobs) == {}
+    assert chosen == [expected]
