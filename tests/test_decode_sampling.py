@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
+from seq2seq_jax.data.vocabulary import BOS, EOS, PAD, UNK
 from seq2seq_jax.decode.greedy import greedy
 from seq2seq_jax.decode.sampling import restrict, sample
 from tests import oracles
@@ -60,7 +60,7 @@ def test_temperature_0_is_greedy_and_the_state_goes_on():
     """Drawing in two pieces, with the state and last symbol handed on, is drawing at once."""
     model = Small(kind="language_model", sizes={"target": V}, seed=3)
     params = model.params
-    params["output"]["bias"] = params["output"]["bias"].at[EOS].set(-30.0)  # greedy would stop at it, a sample never has it
+    params["output"]["bias"] = params["output"]["bias"].at[jnp.array([EOS, UNK])].set(-30.0)  # a sample never has them
 
     def draw(module):
         first = jnp.full(4, BOS)

@@ -10,10 +10,10 @@ from jax import lax
 from jaxtyping import Array, Int, Key
 
 from seq2seq_jax.arrays import StepLogits
-from seq2seq_jax.data.vocabulary import EOS
+from seq2seq_jax.data.vocabulary import EOS, UNK
 from seq2seq_jax.decode.greedy import NEVER, Step, without_never
 
-NEVER_IN_TEXT = (*NEVER, EOS)  # a running text has no end
+NEVER_IN_TEXT = (*NEVER, EOS, UNK)  # a running text has no end, and an unknown unit no spelling
 
 
 def restrict(logits: StepLogits, temperature: float, top_k: int | None = None, top_p: float | None = None) -> StepLogits:

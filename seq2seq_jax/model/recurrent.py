@@ -171,8 +171,8 @@ def _shifted(initial: Array, values: Array, reverse: bool) -> Array:
     return jnp.concatenate([initial[None], values[:-1]])
 
 
-def _rows(values: Float[Array, "T B H"]) -> Float[Array, "_ H"]:
-    """Joins steps and rows into one axis, so that a sum over both is one product, without copies made to reorder them."""
+def _rows(values: Float[Array, "*T H"]) -> Float[Array, "_ H"]:
+    """Joins steps and rows into one axis: a sum over two axes would be a product too, but of copies with their order changed."""
     return values.reshape(-1, values.shape[-1])
 
 
@@ -206,7 +206,8 @@ class LSTM(nnx.Module):
 
     def preactivations(self, inputs: Float[Array, "*T I"]) -> Float[Array, "*T G"]:
         """Returns what the inputs contribute to the gates."""
-        return inputs @ self.input_kernel[...] + self.bias[...]
+        gates = _rows(inputs) @ self.input_kernel[...] + self.bias[...]
+        return gates.reshape(*inputs.shape[:-1], gates.shape[-1])
 
     def reader(self, embedding: Embedding, reads: int) -> Reader:
         """Returns the function from symbols to what they contribute to the gates, for reading ``reads`` symbols in all.

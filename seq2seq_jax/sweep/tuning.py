@@ -61,7 +61,7 @@ def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, recorded: 
         if finished:
             chosen.append({"varied": _size_of(members[0], tune), **_best(finished, tune)})
     seed = tried[0].config.train.seed if tried or not recorded else recorded["seed"]
-    made = [result for path in (folder / FOLDER).iterdir() if (result := _result(path)) is not None]
+    made = [result for path in (folder / FOLDER).glob("*") if (result := _result(path)) is not None]
     return {"seed": seed, "runs": len(made), "train_seconds": sum(result["train_seconds"] or 0.0 for result in made), "chosen": chosen}
 
 
