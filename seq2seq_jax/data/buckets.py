@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 Shape = tuple[int, int]  # units of source and target, both with their EOS
 
 MAX_SHAPES = 8  # distinct shapes of an epoch
-GOOD_PADDING = 0.13  # share of padding below which no further shape is worth its compilation
+GOOD_PADDING = 0.14  # share of padding below which no further shape is worth its compilation
 _LEVELS = 24  # lengths that are looked at per side
 
 
