@@ -25,7 +25,8 @@ class Output(nnx.Module):
 
     def __call__(self, hidden: Float[Array, "*B H"], embedding: Embedding) -> Float[Array, "*B V"]:
         """Returns the logits; ``embedding`` is read only where the output is tied to it."""
-        features = hidden @ self.kernel[...]
+        rows = hidden.reshape(-1, hidden.shape[-1])  # one product of two matrices; XLA copies both operands of a larger one
+        features = rows @ self.kernel[...]
         if self.tied:
             features = output_logits(features, embedding.table[...])
-        return features + self.bias[...]
+        return (features + self.bias[...]).reshape(*hidden.shape[:-1], -1)

@@ -1,0 +1,129 @@
+"""The language model's training step against the same model made of PyTorch's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks import ours, timing
+from seq2seq_jax.data.batches import TextBatch
+from seq2seq_jax.model.build import Params
+
+
+class Shape(NamedTuple):
+    """Sizes of a model and its batch: vocabulary, embedding, hidden units, layers, rows, steps."""
+
+    v: int
+    d: int
+    h: int
+    layers: int
+    b: int
+    t: int
+
+    def __str__(self) -> str:
+        return f"V{self.v}_D{self.d}_H{self.h}_L{self.layers}_B{self.b}_T{self.t}"
+
+
+SHAPES = (
+    Shape(65, 64, 512, 1, 64, 128),
+    Shape(65, 32, 256, 1, 64, 64),
+    Shape(65, 64, 128, 1, 32, 64),
+    Shape(5000, 256, 512, 2, 64, 32),
+)
+AGREEMENT = 2e-4  # largest relative difference of the losses of the first updates
+UPDATES = 4
+
+
+class LanguageModel(torch.nn.Module):
+    """Embedding, ``torch.nn.LSTM`` and a linear output, with the parameters of ours."""
+
+    def __init__(self, shape: Shape, params: Params):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(shape.v, shape.d)
+        self.lstm = torch.nn.LSTM(shape.d, shape.h, shape.layers)
+        self.output = torch.nn.Linear(shape.h, shape.v)
+        with torch.no_grad():
+            self.embedding.weight.copy_(tensor(params["target_embedding"]["table"]))
+            for layer in range(shape.layers):
+                copy_lstm(self.lstm, f"l{layer}", params["stack"]["layers"][layer])
+            self.output.weight.copy_(tensor(params["output"]["kernel"]).T)
+            self.output.bias.copy_(tensor(params["output"]["bias"]))
+
+    def forward(
+        self, ids: torch.Tensor, state: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """Returns logits, time first, and the state after the segment."""
+        hidden, state = self.lstm(self.embedding(ids), state)
+        return self.output(hidden), state
+
+
+def tensor(values: np.ndarray) -> torch.Tensor:
+    """Returns an array of the host as a tensor of its own."""
+    return torch.from_numpy(np.array(values))
+
+
+def copy_lstm(module: torch.nn.LSTM, suffix: str, layer: Params) -> None:
+    """Copies one of our layers, whose gates have the same order.
+
+    PyTorch has two biases that are always added up. The second stays at zero, so that both sides learn the same function.
+    """
+    getattr(module, f"weight_ih_{suffix}").copy_(tensor(layer["input_kernel"]).T)
+    getattr(module, f"weight_hh_{suffix}").copy_(tensor(layer["recurrent_kernel"]).T)
+    getattr(module, f"bias_ih_{suffix}").copy_(tensor(layer["bias"]))
+    getattr(module, f"bias_hh_{suffix}").zero_().requires_grad_(False)
+
+
+class Optimizer:
+    """Clipping and fused Adam."""
+
+    def __init__(self, model: torch.nn.Module):
+        self._learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._adam = torch.optim.Adam(self._learned, lr=ours.LEARNING_RATE, fused=True)
+
+    def update(self, loss: torch.Tensor) -> None:
+        """Makes one update."""
+        self._adam.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._learned, ours.CLIP_NORM)
+        self._adam.step()
+
+
+class Training:
+    """The model in training: each call makes one update."""
+
+    def __init__(self, shape: Shape, params: Params, batch: TextBatch):
+        self._model = LanguageModel(shape, params)
+        self._optimizer = Optimizer(self._model)
+        self._inputs, self._targets = (tensor(ids.T).long() for ids in (batch.inputs, batch.targets))
+        zeros = torch.zeros(shape.layers, shape.b, shape.h)
+        self._state = (zeros, zeros.clone())
+
+    def __call__(self) -> float:
+        """Makes one update and returns the loss before it, nats a unit."""
+        logits, state = self._model(self._inputs, self._state)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), self._targets.flatten())
+        self._optimizer.update(loss)
+        self._state = (state[0].detach(), state[1].detach())
+        return loss.item()
+
+
+def sides(shape: Shape) -> tuple[ours.Training, Training]:
+    """Returns both sides, ready to be timed, after checking that they do the same."""
+    mine = ours.language_model(*shape)
+    theirs = Training(shape, mine.initial, ours.text_batch(shape.v, shape.b, shape.t))
+    check_agreement(mine.losses(UPDATES), [theirs() for _ in range(UPDATES)])
+    return mine, theirs
+
+
+def check_agreement(mine: list[float], theirs: list[float]) -> None:
+    """Raises where the losses of the first updates differ: then the two sides do not do the same work."""
+    np.testing.assert_allclose(mine, theirs, rtol=AGREEMENT, err_msg="losses of the first updates")
+
+
+def measure(repetitions: int) -> Iterator[timing.Figure]:
+    """Yields a figure for each shape."""
+    for shape in SHAPES:
+        yield timing.compared(f"lstm_step/{shape}", *sides(shape), repetitions)

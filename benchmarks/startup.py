@@ -1,0 +1,96 @@
+"""What surrounds the steps of a default run: the time to the first one, and the shares of input pipeline and checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks import timing
+from seq2seq_jax.config import load_experiment
+from seq2seq_jax.data.batches import PairBatches
+from seq2seq_jax.train.checkpoints import Checkpoints
+from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.loop import train
+
+ROOT = pathlib.Path(__file__).parents[1]
+EXPERIMENT = "experiments/pronunciation.py"
+POLL_SECONDS, PATIENCE_SECONDS = 0.01, 300.0
+INPUT = ((PairBatches, "batch_at"), (Devices, "split_batch"))
+CHECKPOINT = ((Checkpoints, "save"), (Checkpoints, "keep"))
+
+
+def measure(repetitions: int) -> Iterator[timing.Figure]:
+    """Yields the figures; they are slow to take, so of each only a few repetitions are made."""
+    repetitions = min(repetitions, 3)
+    starts = np.array([_starts() for _ in range(repetitions)])
+    yield timing.alone("first_step/cold", starts[:, 0])
+    yield timing.alone("first_step/warm", starts[:, 1])
+    shares = np.array([_shares() for _ in range(repetitions)])
+    yield timing.alone("overhead/input", shares[:, 0])
+    yield timing.alone("overhead/checkpoint", shares[:, 1])
+
+
+def _starts() -> tuple[float, float]:
+    """Returns the seconds to the first step with an empty compilation cache, and once more with the one that this has left."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _first_step(folder, "cold"), _first_step(folder, "warm")
+
+
+def _first_step(folder: str, name: str) -> float:
+    """Returns the seconds from the command to the first step, whose line in the log waits for the device."""
+    workdir = pathlib.Path(folder, name)
+    command = [sys.executable, "launch.py", "train", f"--config={EXPERIMENT}", f"--workdir={workdir}", "--config.train.log_every=1"]
+    environment = {**os.environ, "SEQ2SEQ_JAX_CACHE": str(pathlib.Path(folder, "cache"))}
+    start = time.perf_counter()
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            while not _has_line(workdir / "metrics.jsonl"):
+                if process.poll() is not None or time.perf_counter() - start > PATIENCE_SECONDS:
+                    raise RuntimeError(f"no first step: {' '.join(command)}")
+                time.sleep(POLL_SECONDS)
+            return time.perf_counter() - start
+        finally:
+            process.kill()
+
+
+def _has_line(path: pathlib.Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _shares() -> tuple[float, float]:
+    """Returns the shares of a run's wall time that its loop spends on making batches and on checkpoints."""
+    config = load_experiment(str(ROOT / EXPERIMENT)).config
+    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        on_input, on_checkpoints = ([stack.enter_context(_clocked(*place)) for place in places] for places in (INPUT, CHECKPOINT))
+        start = time.perf_counter()
+        train(config, folder)
+        wall = time.perf_counter() - start
+        return sum(map(sum, on_input)) / wall, sum(map(sum, on_checkpoints)) / wall
+
+
+@contextlib.contextmanager
+def _clocked(owner: Any, name: str) -> Iterator[list[float]]:
+    """Collects the seconds of every call of a method."""
+    original, seconds = getattr(owner, name), []
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return original(*arguments, **named)
+        finally:
+            seconds.append(time.perf_counter() - start)
+
+    setattr(owner, name, timed)
+    try:
+        yield seconds
+    finally:
+        setattr(owner, name, original)
