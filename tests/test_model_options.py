@@ -30,9 +30,9 @@ def test_senseless_combinations_are_refused(values, named):
 
 def test_sensible_combinations_pass():
     for values in ({"model.input_feeding": True}, {"model.share_embeddings": True}, {"model.residual": True, "model.decoder_layers": 2}):
-        config_lib.validate(config_lib.replace(Config(), {**VALID, **values}))
+        assert config_lib.validate(config_lib.replace(Config(), {**VALID, **values})) is None
     both = {"model.source_embedding_dim": 3, "model.target_embedding_dim": 3, "model.share_embeddings": True}
-    config_lib.validate(config_lib.replace(Config(), {**VALID, **both}))
+    assert config_lib.validate(config_lib.replace(Config(), {**VALID, **both})) is None
 
 
 def test_sides_have_their_own_widths():

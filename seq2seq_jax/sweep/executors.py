@@ -92,7 +92,7 @@ class _PipeView:
         self._connection.send(("update", (step, loss, tokens_per_second, metric)))
 
     def stop(self) -> None:
-        pass
+        """Sends nothing: the sweep's view ends a member's bar when its outcome comes."""
 
 
 def _work(connection: Connection, folder: pathlib.Path, cores: set[int]) -> None:
