@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from absl import flags
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, Experiment, UserError
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.experiment import Experiment, load_experiment, override
+from seq2seq_jax.validation import validate
 
 if TYPE_CHECKING:
     from seq2seq_jax.sweep.design import Design
@@ -118,14 +120,14 @@ def _experiment(values: flags.FlagValues) -> tuple[Experiment, Config]:
     """Returns the experiment and its configuration with the flags' overrides. Raises UserError."""
     if values.config is None:
         raise UserError("--config: expected an experiment file such as --config=experiments/pronunciation.py")
-    experiment = config_lib.load_experiment(values.config)
+    experiment = load_experiment(values.config)
     given = {path: values[f"config.{path}"].value for path in config_lib.fields()}
-    return experiment, config_lib.override(experiment.config, [(path, text) for path, text in given.items() if text is not None])
+    return experiment, override(experiment.config, [(path, text) for path, text in given.items() if text is not None])
 
 
 def _train(values: flags.FlagValues) -> int:
     _, config = _experiment(values)
-    config_lib.validate(config)
+    validate(config)
     from seq2seq_jax.train.loop import train
     from seq2seq_jax.train.runtime import prepare
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import importlib.util
 import json
-import math
 import os
 import pathlib
-import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -167,10 +164,6 @@ METRICS_OF_KIND = {  # the first is the default
     ),
     "language_model": ("bits_per_character", "loss_nats_per_token"),
 }
-_EXCLUSIVE = (  # giving one side by flag clears the other
-    (("train.steps",), ("train.epochs",)),
-    (("data.name",), ("data.train", "data.dev", "data.test")),
-)
 # What a finished run may be asked for anew, or may move to, without becoming another experiment.
 _NOT_IDENTITY = ("train.steps", "train.epochs", "train.devices", "data.train", "data.dev", "data.test")
 
@@ -225,120 +218,6 @@ def replace(config: Config, values: Mapping[str, Any]) -> Config:
     return config
 
 
-def _alternatives(annotation: Any) -> tuple[Any, bool]:
-    """Splits ``X | None`` into X and whether None is allowed."""
-    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        inner = [part for part in typing.get_args(annotation) if part is not type(None)]
-        return inner[0], True
-    return annotation, False
-
-
-def parse(path: str, text: str, typed: str | None = None) -> Any:
-    """Turns a flag's text into the value of the setting at ``path``.
-
-    Raises UserError, naming the flag as ``typed``, where the field is unknown or the text is not of its type.
-    """
-    field = field_of(path, typed)
-    kind, optional = _alternatives(field.type)
-    where = typed or f"{path}={text}"
-    if optional and text.lower() in ("null", "none"):
-        return None
-    if typing.get_origin(kind) is Literal:
-        if text not in typing.get_args(kind):
-            raise UserError(f"{where}: expected one of {', '.join(typing.get_args(kind))}")
-        return text
-    if kind is bool:
-        if text.lower() not in ("true", "false", "1", "0"):
-            raise UserError(f"{where}: expected true or false")
-        return text.lower() in ("true", "1")
-    if kind is str:
-        if not text:
-            raise UserError(f"{where}: expected text, got nothing")
-        return text
-    try:
-        return kind(text)
-    except ValueError:
-        raise UserError(f"{where}: expected {'a whole number' if kind is int else 'a number'}") from None
-
-
-def _check_range(field: Field, value: Any, where: str) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{where}: expected a finite number")
-    bounds = []
-    if field.low is not None:
-        bounds.append((value >= field.low, f"at least {field.low}"))
-    if field.high is not None:
-        bounds.append((value <= field.high, f"at most {field.high}"))
-    if field.below is not None:
-        bounds.append((value < field.below, f"below {field.below}"))
-    if not all(holds for holds, _ in bounds):
-        raise UserError(f"{where}: expected a value {' and '.join(text for _, text in bounds)}")
-
-
-def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--config.") -> Config:
-    """Applies ``(path, text)`` overrides in order; one of an exclusive pair (steps, epochs) clears the other.
-
-    Raises UserError for an unknown field, an unreadable value, or both of an exclusive pair.
-    """
-    given = list(given)
-    paths = {path for path, _ in given}
-    for path, text in given:
-        typed = f"{flag}{path}={text}"
-        value = parse(path, text, typed)
-        if value is not None:
-            _check_range(fields()[path], value, typed)
-        config = replace(config, {path: value})
-    for one, other in _EXCLUSIVE:
-        first, second = (sorted(paths & set(side)) for side in (one, other))
-        if first and second:
-            raise UserError(f"{flag}{first[0]} and {flag}{second[0]}: give one of them, not both")
-        for side, opposite in ((first, other), (second, one)):
-            if side:
-                config = replace(config, dict.fromkeys(opposite))
-    return config
-
-
-def validate(config: Config) -> None:
-    """Raises UserError, naming the field, where a value or a combination of values makes no sense."""
-    for path, field in fields().items():
-        value = get(config, path)
-        if value is not None:
-            _check_range(field, value, f"{path}={value}")
-    data, model, train = config.data, config.model, config.train
-    if (train.steps is None) == (train.epochs is None):
-        raise UserError("train.steps, train.epochs: give one of them, and null for the other")
-    if (data.name is None) == (data.train is None):
-        raise UserError("data.name, data.train: give one of them: the name of a data set, or a file")
-    if train.learning_rate == 0:
-        raise UserError("train.learning_rate=0: expected a number above 0")
-    if train.clip_norm == 0:
-        raise UserError("train.clip_norm=0: expected a number above 0, or null for no clipping")
-    if data.dev_fraction + data.test_fraction >= 1:
-        raise UserError("data.dev_fraction, data.test_fraction: together they leave nothing to train on; expected a sum below 1")
-    if train.metric is not None and train.metric not in METRICS_OF_KIND[model.kind]:
-        raise UserError(f"train.metric={train.metric}: expected one of {', '.join(METRICS_OF_KIND[model.kind])} for a {model.kind}")
-    _check_translator_options(config)
-    if model.attention == "dot" and model.bidirectional and model.kind == "translator":
-        raise UserError(
-            "model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general, or model.bidirectional=false"
-        )
-
-
-def _check_translator_options(config: Config) -> None:
-    data, model = config.data, config.model
-    for name in ("input_feeding", "share_embeddings"):
-        if get(config, f"model.{name}") and model.kind != "translator":
-            raise UserError(f"model.{name}=True: only a translator has it; this is a {model.kind}")
-    if model.input_feeding and model.attention == "none":
-        raise UserError(
-            "model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none"
-        )
-    if model.share_embeddings and data.source_unit != data.target_unit:
-        raise UserError("model.share_embeddings=True: needs one vocabulary; expected data.source_unit and data.target_unit to be the same")
-    if model.share_embeddings and model.source_embedding_dim != model.target_embedding_dim:
-        raise UserError("model.share_embeddings=True: there is one table; expected the same source_embedding_dim and target_embedding_dim")
-
-
 def cache_folder() -> pathlib.Path:
     """Returns where downloads and compiled programs are kept: SEQ2SEQ_JAX_CACHE, or the user's usual cache."""
     chosen = os.environ.get("SEQ2SEQ_JAX_CACHE")
@@ -374,32 +253,3 @@ def config_sha256(config: Config) -> str:
     """Returns the identity of the experiment: a hash of the configuration without steps, epochs, paths and device count."""
     identity = {path: get(config, path) for path in fields() if path not in _NOT_IDENTITY}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-@dataclasses.dataclass(frozen=True)
-class Experiment:
-    """What an experiment file says: a configuration and the axes that its sweep varies."""
-
-    config: Config
-    sweep: dict[str, tuple[Any, ...]]
-
-
-def load_experiment(path: str) -> Experiment:
-    """Runs an experiment file and returns its configuration and sweep.
-
-    Raises UserError where the file is missing or does not define ``get_config()`` returning a ``Config``.
-    """
-    if not pathlib.Path(path).is_file():
-        raise UserError(f"--config={path}: no such file; expected an experiment file such as experiments/pronunciation.py")
-    spec = importlib.util.spec_from_file_location("experiment", path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"--config={path}: expected a Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"--config={path}: {type(error).__name__}: {error}") from error
-    config = module.get_config() if hasattr(module, "get_config") else None
-    if not isinstance(config, Config):
-        raise UserError(f"--config={path}: expected a function get_config() that returns a seq2seq_jax.config.Config")
-    return Experiment(config, dict(getattr(module, "SWEEP", {})))

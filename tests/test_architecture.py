@@ -13,17 +13,19 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "seq2seq_jax"
 MAY_IMPORT = {
     "compare": {"config"},
-    "sweep": {"train", "data", "model", "config", "arrays"},
+    "sweep": {"train", "data", "model", "experiment", "validation", "config", "arrays"},
     "train": {"model", "data", "decode", "evaluate", "embeddings", "config", "arrays"},
     "evaluate": {"arrays"},
     "decode": {"model", "data", "arrays"},
     "embeddings": {"model", "data", "config", "arrays"},
     "model": {"data", "arrays", "config"},
     "data": {"arrays", "config"},
+    "experiment": {"validation", "config"},
+    "validation": {"config"},
     "config": set(),
     "arrays": set(),
 }
-WITHOUT_JAX = ("compare", "data", "evaluate", "config")
+WITHOUT_JAX = ("compare", "data", "evaluate", "experiment", "validation", "config")
 JAX = {"jax", "flax", "optax", "orbax"}
 
 

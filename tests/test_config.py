@@ -9,6 +9,8 @@ import pytest
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.experiment import load_experiment, override, parse
+from seq2seq_jax.validation import validate
 
 PAIRS = config_lib.replace(Config(), {"data.train": "a.tsv", "train.steps": 5})
 
@@ -34,15 +36,15 @@ def test_a_configuration_survives_json():
     ],
 )
 def test_text_becomes_a_value_of_the_fields_type(path, text, value):
-    assert config_lib.parse(path, text) == value
-    assert type(config_lib.parse(path, text)) is type(value)
+    assert parse(path, text) == value
+    assert type(parse(path, text)) is type(value)
 
 
 def test_one_of_an_exclusive_pair_clears_the_other():
-    config = config_lib.override(PAIRS, [("train.epochs", "3"), ("data.name", "cmudict")])
+    config = override(PAIRS, [("train.epochs", "3"), ("data.name", "cmudict")])
     assert (config.train.steps, config.train.epochs) == (None, 3)
     assert (config.data.train, config.data.name) == (None, "cmudict")
-    back = config_lib.override(config, [("data.train", "b.tsv"), ("data.dev", "c.tsv")])
+    back = override(config, [("data.train", "b.tsv"), ("data.dev", "c.tsv")])
     assert (back.data.train, back.data.dev, back.data.name) == ("b.tsv", "c.tsv", None)
 
 
@@ -64,7 +66,7 @@ def test_one_of_an_exclusive_pair_clears_the_other():
 )
 def test_senseless_values_are_refused_by_name(values):
     with pytest.raises(UserError, match=r"(data|model|train)\.[a-z_]+"):
-        config_lib.validate(config_lib.replace(PAIRS, values))
+        validate(config_lib.replace(PAIRS, values))
 
 
 def test_the_identity_leaves_out_steps_paths_and_devices():
@@ -89,4 +91,4 @@ def test_a_broken_experiment_file_is_named(tmp_path, content, message):
     path = tmp_path / "experiment.py"
     path.write_text(content)
     with pytest.raises(UserError, match=f"{path}.*{message}"):
-        config_lib.load_experiment(str(path))
+        load_experiment(str(path))

@@ -7,6 +7,7 @@ import pytest
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.data.batches import PairBatch
+from seq2seq_jax.validation import validate
 from tests.model_fixture import Small, ids
 
 VALID = {"data.train": "a.tsv", "train.steps": 1}
@@ -25,14 +26,14 @@ VALID = {"data.train": "a.tsv", "train.steps": 1}
 )
 def test_senseless_combinations_are_refused(values, named):
     with pytest.raises(UserError, match=named):
-        config_lib.validate(config_lib.replace(Config(), {**VALID, **values}))
+        validate(config_lib.replace(Config(), {**VALID, **values}))
 
 
 def test_sensible_combinations_pass():
     for values in ({"model.input_feeding": True}, {"model.share_embeddings": True}, {"model.residual": True, "model.decoder_layers": 2}):
-        assert config_lib.validate(config_lib.replace(Config(), {**VALID, **values})) is None
+        assert validate(config_lib.replace(Config(), {**VALID, **values})) is None
     both = {"model.source_embedding_dim": 3, "model.target_embedding_dim": 3, "model.share_embeddings": True}
-    assert config_lib.validate(config_lib.replace(Config(), {**VALID, **both})) is None
+    assert validate(config_lib.replace(Config(), {**VALID, **both})) is None
 
 
 def test_sides_have_their_own_widths():

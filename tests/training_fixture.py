@@ -14,6 +14,7 @@ import numpy as np
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
+from seq2seq_jax.experiment import load_experiment
 
 ROOT = pathlib.Path(__file__).parent.parent
 LETTERS = "abcdef"
@@ -70,7 +71,7 @@ def text_config(train: pathlib.Path, **values: Any) -> Config:
 
 def flags_of(config: Config) -> list[str]:
     """Returns the flags that turn experiments/pronunciation.py into ``config``."""
-    experiment = config_lib.load_experiment(str(ROOT / "experiments/pronunciation.py")).config
+    experiment = load_experiment(str(ROOT / "experiments/pronunciation.py")).config
     changed = [path for path in config_lib.differences(experiment, config) if path not in ("data.name", "train.epochs")]
     return [f"--config.{path}={'null' if (value := config_lib.get(config, path)) is None else value}" for path in changed]
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.experiment import parse
+from seq2seq_jax.validation import validate
 
 Axes = dict[str, tuple[Any, ...]]
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
@@ -50,7 +52,7 @@ class Member:
     def adapt(self, values: Mapping[str, Any]) -> Member:
         """Returns the member with further values of its configuration. Raises UserError where they make no sense."""
         config = config_lib.replace(self.config, values)
-        config_lib.validate(config)
+        validate(config)
         return Member(self.varied, config, {**self.adapted, **values})
 
 
@@ -65,7 +67,7 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
         parts += map(str, range(int(span[1]), int(span[2]) + 1)) if span else [part]
     if not parts:
         raise UserError(f"{flag}: expected values such as 4,16,64 or 0..4, the first not above the last")
-    values = tuple(config_lib.parse(path, part, flag) for part in parts)
+    values = tuple(parse(path, part, flag) for part in parts)
     repeated = [value for i, value in enumerate(values) if value in values[:i]]
     if repeated:
         raise UserError(f"{flag}: {repeated[0]} stands there twice; expected distinct values")
@@ -124,7 +126,7 @@ def make_members(base: Config, axes: Axes) -> list[Member]:
     for values in itertools.product(*axes.values()):
         varied = dict(zip(axes, values, strict=True))
         config = config_lib.replace(base, varied)
-        config_lib.validate(config)
+        validate(config)
         members.append(Member(varied, config))
     seen: dict[str, Member] = {}
     for member in members:

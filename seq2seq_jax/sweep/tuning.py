@@ -16,6 +16,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import UserError
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import SEED, Axes, Member
+from seq2seq_jax.validation import validate
 
 FOLDER = "tuning"
 
@@ -35,7 +36,7 @@ def tuning_members(members: Sequence[Member], tune: Axes, seed: int, recorded: d
                 setting = dict(zip(tune, values, strict=True))
                 varied = {**member.group, **setting, SEED: seed}
                 config = config_lib.replace(member.config, {**setting, SEED: seed})
-                config_lib.validate(config)
+                validate(config)
                 found.append(Member(varied, config, member.adapted))
     return found
 

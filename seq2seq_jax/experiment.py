@@ -1,0 +1,107 @@
+"""What the user asks for: an experiment file, and the flags that override its settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import pathlib
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from seq2seq_jax.config import Config, UserError, field_of, fields, replace
+from seq2seq_jax.validation import check_range
+
+_EXCLUSIVE = (  # giving one side by flag clears the other
+    (("train.steps",), ("train.epochs",)),
+    (("data.name",), ("data.train", "data.dev", "data.test")),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What an experiment file says: a configuration and the axes that its sweep varies."""
+
+    config: Config
+    sweep: dict[str, tuple[Any, ...]]
+
+
+def load_experiment(path: str) -> Experiment:
+    """Runs an experiment file and returns its configuration and sweep.
+
+    Raises UserError where the file is missing or does not define ``get_config()`` returning a ``Config``.
+    """
+    if not pathlib.Path(path).is_file():
+        raise UserError(f"--config={path}: no such file; expected an experiment file such as experiments/pronunciation.py")
+    spec = importlib.util.spec_from_file_location("experiment", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--config={path}: expected a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"--config={path}: {type(error).__name__}: {error}") from error
+    config = module.get_config() if hasattr(module, "get_config") else None
+    if not isinstance(config, Config):
+        raise UserError(f"--config={path}: expected a function get_config() that returns a seq2seq_jax.config.Config")
+    return Experiment(config, dict(getattr(module, "SWEEP", {})))
+
+
+def _alternatives(annotation: Any) -> tuple[Any, bool]:
+    """Splits ``X | None`` into X and whether None is allowed."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        inner = [part for part in typing.get_args(annotation) if part is not type(None)]
+        return inner[0], True
+    return annotation, False
+
+
+def parse(path: str, text: str, typed: str | None = None) -> Any:
+    """Turns a flag's text into the value of the setting at ``path``.
+
+    Raises UserError, naming the flag as ``typed``, where the field is unknown or the text is not of its type.
+    """
+    field = field_of(path, typed)
+    kind, optional = _alternatives(field.type)
+    where = typed or f"{path}={text}"
+    if optional and text.lower() in ("null", "none"):
+        return None
+    if typing.get_origin(kind) is Literal:
+        if text not in typing.get_args(kind):
+            raise UserError(f"{where}: expected one of {', '.join(typing.get_args(kind))}")
+        return text
+    if kind is bool:
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise UserError(f"{where}: expected true or false")
+        return text.lower() in ("true", "1")
+    if kind is str:
+        if not text:
+            raise UserError(f"{where}: expected text, got nothing")
+        return text
+    try:
+        return kind(text)
+    except ValueError:
+        raise UserError(f"{where}: expected {'a whole number' if kind is int else 'a number'}") from None
+
+
+def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--config.") -> Config:
+    """Applies ``(path, text)`` overrides in order; one of an exclusive pair (steps, epochs) clears the other.
+
+    Raises UserError for an unknown field, an unreadable value, or both of an exclusive pair.
+    """
+    given = list(given)
+    paths = {path for path, _ in given}
+    for path, text in given:
+        typed = f"{flag}{path}={text}"
+        value = parse(path, text, typed)
+        if value is not None:
+            check_range(fields()[path], value, typed)
+        config = replace(config, {path: value})
+    for one, other in _EXCLUSIVE:
+        first, second = (sorted(paths & set(side)) for side in (one, other))
+        if first and second:
+            raise UserError(f"{flag}{first[0]} and {flag}{second[0]}: give one of them, not both")
+        for side, opposite in ((first, other), (second, one)):
+            if side:
+                config = replace(config, dict.fromkeys(opposite))
+    return config

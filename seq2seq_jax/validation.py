@@ -1,0 +1,64 @@
+"""Whether a configuration makes sense: each value in its range, and the combinations that exclude each other."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from seq2seq_jax.config import METRICS_OF_KIND, Config, Field, UserError, fields, get
+
+
+def check_range(field: Field, value: Any, where: str) -> None:
+    """Raises UserError, beginning with ``where``, for a value that is not finite or outside its range."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where}: expected a finite number")
+    bounds = []
+    if field.low is not None:
+        bounds.append((value >= field.low, f"at least {field.low}"))
+    if field.high is not None:
+        bounds.append((value <= field.high, f"at most {field.high}"))
+    if field.below is not None:
+        bounds.append((value < field.below, f"below {field.below}"))
+    if not all(holds for holds, _ in bounds):
+        raise UserError(f"{where}: expected a value {' and '.join(text for _, text in bounds)}")
+
+
+def validate(config: Config) -> None:
+    """Raises UserError, naming the field, where a value or a combination of values makes no sense."""
+    for path, field in fields().items():
+        value = get(config, path)
+        if value is not None:
+            check_range(field, value, f"{path}={value}")
+    data, model, train = config.data, config.model, config.train
+    if (train.steps is None) == (train.epochs is None):
+        raise UserError("train.steps, train.epochs: give one of them, and null for the other")
+    if (data.name is None) == (data.train is None):
+        raise UserError("data.name, data.train: give one of them: the name of a data set, or a file")
+    if train.learning_rate == 0:
+        raise UserError("train.learning_rate=0: expected a number above 0")
+    if train.clip_norm == 0:
+        raise UserError("train.clip_norm=0: expected a number above 0, or null for no clipping")
+    if data.dev_fraction + data.test_fraction >= 1:
+        raise UserError("data.dev_fraction, data.test_fraction: together they leave nothing to train on; expected a sum below 1")
+    if train.metric is not None and train.metric not in METRICS_OF_KIND[model.kind]:
+        raise UserError(f"train.metric={train.metric}: expected one of {', '.join(METRICS_OF_KIND[model.kind])} for a {model.kind}")
+    _check_translator_options(config)
+    if model.attention == "dot" and model.bidirectional and model.kind == "translator":
+        raise UserError(
+            "model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general, or model.bidirectional=false"
+        )
+
+
+def _check_translator_options(config: Config) -> None:
+    data, model = config.data, config.model
+    for name in ("input_feeding", "share_embeddings"):
+        if get(config, f"model.{name}") and model.kind != "translator":
+            raise UserError(f"model.{name}=True: only a translator has it; this is a {model.kind}")
+    if model.input_feeding and model.attention == "none":
+        raise UserError(
+            "model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none"
+        )
+    if model.share_embeddings and data.source_unit != data.target_unit:
+        raise UserError("model.share_embeddings=True: needs one vocabulary; expected data.source_unit and data.target_unit to be the same")
+    if model.share_embeddings and model.source_embedding_dim != model.target_embedding_dim:
+        raise UserError("model.share_embeddings=True: there is one table; expected the same source_embedding_dim and target_embedding_dim")
