@@ -40,7 +40,7 @@ SHARES = ("peak_share", "overhead")  # groups whose figures are no seconds
 def main() -> None:
     """Runs the groups asked for."""
     asked = _arguments()
-    _use_cores(CORES)
+    _give_both_sides_the_same(CORES)
     machine = _machine()
     figures: list[Figure] = []
     for name in asked.only:
@@ -65,13 +65,16 @@ def _groups(text: str) -> list[str]:
     return names
 
 
-def _use_cores(count: int) -> None:
-    """Gives both sides the same cores and as many threads; before JAX starts, which counts them once."""
+def _give_both_sides_the_same(count: int) -> None:
+    """Sets the cores, as many threads, and an allocator that keeps freed memory; before JAX starts, which counts cores once."""
     cores = sorted(os.sched_getaffinity(0))[:count]
     os.sched_setaffinity(0, cores)
     import torch
 
+    from seq2seq_jax.train.runtime import keep_freed_memory
+
     torch.set_num_threads(len(cores))
+    keep_freed_memory()
 
 
 def _machine() -> dict[str, Any]:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import timing
-from seq2seq_jax.config import load_experiment
 from seq2seq_jax.data.batches import PairBatches
+from seq2seq_jax.experiment import load_experiment
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.loop import train
