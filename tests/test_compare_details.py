@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from seq2seq_jax.compare import bootstrap, cost, rules, statistics
-from seq2seq_jax.compare.artifacts import Table
+from seq2seq_jax.compare import bootstrap, cost, statistics
 from seq2seq_jax.compare.comparison import compare
-from seq2seq_jax.compare.figures import principal_components
 from seq2seq_jax.config import UserError
+from seq2seq_jax.embeddings.map import principal_components
+from seq2seq_jax.embeddings.spectrum import directions
+from seq2seq_jax.embeddings.tables import Table
 from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}
@@ -104,11 +105,11 @@ def test_scores_that_do_not_give_the_metric_are_not_used(tmp_path):
 def test_directions_of_a_table_by_hand():
     table = np.zeros((5, 4))
     table[[0, 1, 2], [0, 1, 2]] = [3.0, 2.0, 1.0]  # squares 9, 4, 1 of 14: 64 %, 93 %, 100 %
-    assert [rules.directions(table, share) for share in (0.6, 0.9, 0.95)] == [1, 2, 3]
-    assert rules.directions(np.zeros((3, 2))) == 0
+    assert [directions(table, share) for share in (0.6, 0.9, 0.95)] == [1, 2, 3]
+    assert directions(np.zeros((3, 2))) == 0
     rng = np.random.default_rng(0)
     squares = np.linalg.svd(table := rng.normal(size=(50, 20)), compute_uv=False) ** 2
-    assert rules.directions(table) == np.argmax(np.cumsum(squares) / squares.sum() >= 0.95) + 1
+    assert directions(table) == np.argmax(np.cumsum(squares) / squares.sum() >= 0.95) + 1
 
 
 def test_rules_of_thumb_read_the_largest_table(tmp_path):

@@ -10,9 +10,10 @@ import xml.etree.ElementTree as ET
 import pytest
 from matplotlib.image import imread
 
-from seq2seq_jax.compare import picture
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.main import run
+from seq2seq_jax.show import picture
+from seq2seq_jax.show import symbols as text
 from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
@@ -96,8 +97,8 @@ def test_colours_follow_the_page(report):
 
 
 def test_characters_that_no_page_may_hold_are_spelled_out():
-    assert picture.visible("a b\n") == "a␣b⏎"
-    assert picture.printable("\x00\x1b\ud800\uffffok\n") == "U+0000U+001BU+D800U+FFFFok\n"
+    assert text.visible("a b\n") == "a␣b⏎"
+    assert text.printable("\x00\x1b\ud800\uffffok\n") == "U+0000U+001BU+D800U+FFFFok\n"
 
 
 @pytest.mark.parametrize("symbols", [["\x00", "\ud800", "$a$", "]]>"], ["&", "'", '"', "مرحبا"]])
@@ -106,7 +107,7 @@ def test_any_symbol_can_be_drawn(tmp_path, symbols):
     add_artifacts(tmp_path / "s", symbols=symbols)
     run([workdir], "csv", figures=str(tmp_path / "figures"))
     labels = "".join(ET.parse(tmp_path / "figures" / "map_source.svg").getroot().itertext())
-    assert all(picture.visible(symbol) in labels for symbol in symbols)
+    assert all(text.visible(symbol) in labels for symbol in symbols)
 
 
 def test_pooled_failed_and_bare_sweeps_have_a_report_too(tmp_path):

@@ -6,23 +6,15 @@ Read next: ``cost.py``, ``bootstrap.py`` and ``rules.py``, which use it.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 import zipfile
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A trained embedding table and the symbols of its rows. ``side`` is source or target."""
-
-    side: str
-    symbols: list[str]
-    vectors: Float[np.ndarray, "V D"]
+from seq2seq_jax.config import UserError
+from seq2seq_jax.embeddings.tables import Table, read_tables
 
 
 def dev_history(directory: pathlib.Path) -> list[dict[str, Any]]:
@@ -63,16 +55,10 @@ def dev_scores(directory: pathlib.Path) -> tuple[np.ndarray, np.ndarray] | None:
 
 def tables(directory: pathlib.Path) -> list[Table]:
     """Returns the trained tables of ``embedding.npz``, source first."""
-    arrays = _arrays(directory / "embedding.npz")
-    found = []
-    for side in ("source", "target"):
-        vectors, symbols = arrays.get(f"{side}_table"), arrays.get(f"{side}_symbols")
-        if vectors is None or symbols is None or vectors.ndim != 2:
-            continue
-        names = json.loads(str(symbols)) if symbols.ndim == 0 else [str(symbol) for symbol in symbols]
-        if len(names) == len(vectors):
-            found.append(Table(side, names, vectors.astype(float)))
-    return found
+    try:
+        return read_tables(directory)
+    except UserError:
+        return []
 
 
 def truncated(directory: pathlib.Path) -> list[dict[str, Any]]:

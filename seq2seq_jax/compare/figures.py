@@ -1,6 +1,6 @@
 """The pictures of the report, each from the comparison's JSON or from what lies in the run directories.
 
-Knows what is drawn; ``picture.py`` knows how it becomes SVG.
+Knows what is drawn; ``show/picture.py`` knows how it becomes SVG.
 Read next: ``report.py``.
 """
 
@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from seq2seq_jax.compare.artifacts import Table, dev_history
+from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.labels import count_label, decimals_of, size_label, with_interval
-from seq2seq_jax.compare.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour, visible
 from seq2seq_jax.compare.results import Run
+from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
 
-MOST_LABELS = 150  # symbols that still can be told apart on a map
-MOST_POINTS = 2000
-LONGEST_LABEL = 16  # characters
 ASIDE = 1.12  # runs stand beside their mean, not under it
 
 
@@ -145,36 +142,6 @@ def parameters(part: dict[str, Any]) -> Picture:
     picture.axes.set_xlabel("embedding size (columns of the table)")
     picture.axes.set_ylabel("parameters")
     return picture
-
-
-def symbol_map(table: Table) -> Picture:
-    """Draws the rows of a table on their two principal components, named; of a large vocabulary, the first symbols."""
-    picture = Picture(f"the {table.side} symbols on two principal components", height=4.2)
-    points, shares = principal_components(table)
-    count = min(len(points), MOST_POINTS)
-    picture.axes.plot(points[:count, 0], points[:count, 1], ".", color=MUTED, alpha=0.35, ms=4)
-    for (x, y), symbol in zip(points[: min(count, MOST_LABELS)], table.symbols, strict=False):
-        label = visible(symbol)
-        shown = picture.write(label[:LONGEST_LABEL], (x, y), ha="center", va="center")
-        picture.name(shown, f"{label} ({', '.join(f'U+{ord(character):04X}' for character in symbol[:8])})")
-    picture.axes.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
-    picture.axes.set_ylabel(f"second component ({shares[1]:.0%})")
-    picture.axes.margins(0.06)
-    return picture
-
-
-def principal_components(table: Table) -> tuple[np.ndarray, tuple[float, float]]:
-    """Returns the rows of a table on its first two principal components, and their shares of the variance.
-
-    A table of one column has no second component: 0.
-    """
-    centred = table.vectors - table.vectors.mean(0)
-    variances, directions = np.linalg.eigh(centred.T @ centred)
-    points = np.zeros((len(centred), 2))
-    kept = min(2, centred.shape[1])
-    points[:, :kept] = centred @ directions[:, ::-1][:, :kept]
-    shares = np.append(variances[::-1], 0.0)[:2].clip(0) / max(variances.sum(), np.finfo(float).tiny)
-    return points, (float(shares[0]), float(shares[1]))
 
 
 def truncation(part: dict[str, Any]) -> Picture | None:

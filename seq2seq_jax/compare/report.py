@@ -13,10 +13,12 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from seq2seq_jax.compare import artifacts, figures, labels, picture
+from seq2seq_jax.compare import artifacts, figures, labels
 from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.picture import Picture
 from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.embeddings.map import symbol_map
+from seq2seq_jax.show import picture, symbols
+from seq2seq_jax.show.picture import Picture
 
 SHOWN_EXAMPLES = 10
 LONGEST_TEXT = 300  # characters of an example
@@ -44,7 +46,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
     )
     path = pathlib.Path(sweeps[0].workdir) / "report.html"
     partial = path.with_name(".report.html.partial")
-    partial.write_text(picture.printable(page), encoding="utf-8", errors="replace")
+    partial.write_text(symbols.printable(page), encoding="utf-8", errors="replace")
     os.replace(partial, path)  # whoever has the page open never sees half of it
     return path
 
@@ -52,7 +54,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
 def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"count": labels.count_label, "seconds": labels.seconds_label, "p": labels.p_label, "visible": picture.visible}
+    environment.filters |= {"count": labels.count_label, "seconds": labels.seconds_label, "p": labels.p_label, "visible": symbols.visible}
     return environment
 
 
@@ -68,8 +70,8 @@ def _pictures(sweeps: list[Sweep], part: dict[str, Any], full: bool) -> dict[str
         found["learning_curves"] = figures.learning_curves(part, runs, by_seconds=False)
         found["learning_curves_by_time"] = figures.learning_curves(part, runs, by_seconds=True)
         shown = _shown_run(part, runs)
-        for symbols in artifacts.tables(shown.directory) if shown else []:
-            found[f"map_{symbols.side}"] = figures.symbol_map(symbols)
+        for table in artifacts.tables(shown.directory) if shown else []:
+            found[f"map_{table.side}"] = symbol_map(table)
     return {name: drawn for name, drawn in found.items() if drawn is not None}
 
 

@@ -11,22 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.compare.grid import Grid
-
-CARRIED = 0.95  # of the sum of squared singular values
-
-
-def directions(table: Float[np.ndarray, "V D"], share: float = CARRIED) -> int:
-    """Returns how many directions of a table carry ``share`` of its sum of squares (its squared singular values)."""
-    smaller = table.T @ table if len(table) > table.shape[1] else table @ table.T  # either has the squares as eigenvalues
-    squares = np.sort(np.linalg.eigvalsh(smaller))[::-1].clip(0)
-    if squares.sum() == 0:
-        return 0
-    return int(np.searchsorted(np.cumsum(squares) / squares.sum(), share - 1e-12) + 1)
+from seq2seq_jax.embeddings.spectrum import CARRIED, directions
 
 
 def rules_of_thumb(grid: Grid) -> list[dict[str, Any]]:

@@ -1,28 +1,12 @@
-"""Members of a sweep as a table: what is planned, and how far a sweep is that runs elsewhere. Knows layout only, and no JAX."""
+"""Members of a sweep as a table: what is planned, with forecasts. Knows layout only, and no JAX."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Mapping
+from typing import Any
 
-import rich.console
-import rich.table
-
-MISSING = "-"
-WIDEST = 1000  # columns: a table is cut nowhere, not even where the terminal is too narrow for it
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int, file: TextIO | None = None) -> None:
-    """Prints rows below their columns, the first ``left`` of which are text and the others figures."""
-    table = rich.table.Table(box=None, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < left else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console = rich.console.Console(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
-    console.width = max(console.width, console.measure(table, options=console.options.update(max_width=WIDEST)).maximum)
-    console.print(table)
+from seq2seq_jax.show.terminal import MISSING, print_table
 
 
 def print_plan(states: Mapping[str, str], forecasts: Mapping[str, Any], basis: str) -> None:

@@ -2,14 +2,12 @@
 
 Colours have roles. In a file they are those of a light page; inside a page they become CSS variables, so that one picture
 serves in light and in dark mode. Knows nothing of what is drawn.
-Read next: ``figures.py``.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import unicodedata
 import warnings
 import xml.etree.ElementTree as ET
 from typing import Any
@@ -20,6 +18,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from seq2seq_jax.show.symbols import printable
 
 INK, MUTED, GRID, ACCENT, BAND = "#24292e", "#6a737c", "#d9dee3", "#b3400b", "#e3a57e"
 ROLES = {"ink": INK, "muted": MUTED, "grid": GRID, "accent": ACCENT, "band": BAND}
@@ -131,16 +131,3 @@ def for_page(svg: str, prefix: str, title: str) -> str:
     colours |= {colour: f"var(--ramp{step})" for step, colour in enumerate(LIGHT_RAMP)}
     text = ET.tostring(root, encoding="unicode")
     return re.sub("|".join(colours), lambda found: colours[found.group()], text)
-
-
-def printable(text: str) -> str:
-    """Returns ``text`` with what no page may hold (control characters, lone surrogates) written as code points."""
-    return "".join(
-        f"U+{ord(c):04X}" if (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t") or c in "\ufffe\uffff" else c for c in text
-    )
-
-
-def visible(symbol: str) -> str:
-    """Returns a symbol such that blanks and line ends can be seen too."""
-    marks = {" ": "␣", "\n": "⏎", "\t": "⇥", "\u00a0": "⍽"}
-    return printable("".join(marks.get(character, character) for character in symbol))

@@ -1,0 +1,1 @@
+"""Studies of a trained embedding table. All but ``trace.py`` work on the host, without JAX."""

@@ -1,0 +1,112 @@
+"""A trained table as a run leaves it in ``embedding.npz``: read with NumPy alone, from a run directory to rows with names.
+
+Read next: ``studies.py``, which answers questions about one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.spelling import bpe_symbol, bpe_text, reads_as
+from seq2seq_jax.data.vocabulary import SPECIALS
+from seq2seq_jax.show.symbols import visible
+
+SIDES = ("source", "target")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A trained embedding table and the symbols of its rows.
+
+    Attributes:
+      side: ``source`` or ``target``.
+      symbols: what each row stands for; the first four are the specials.
+      vectors: the rows.
+      unit: of the symbols, such as ``char``; None where the file does not say.
+      counts: how often an epoch of training reads each row; None where the file does not say.
+      moved: Euclidean distance of each row from where it began; None where the file does not say.
+      given: whether a row began as a vector of ``model.pretrained``; None where none did.
+    """
+
+    side: str
+    symbols: list[str]
+    vectors: Float[np.ndarray, "V D"]
+    unit: str | None = None
+    counts: Int[np.ndarray, " V"] | None = None
+    moved: Float[np.ndarray, " V"] | None = None
+    given: Bool[np.ndarray, " V"] | None = None
+
+    @property
+    def studied(self) -> Bool[np.ndarray, " V"]:
+        """Which rows mean something: not the specials, and of the others those that have been trained or given.
+
+        Where nothing has moved, as in a frozen table, all of them.
+        """
+        known = np.arange(len(self.symbols)) >= len(SPECIALS)
+        if self.moved is None or not self.moved.any():
+            return known
+        return known & ((self.moved > 0) | (False if self.given is None else self.given))
+
+    def label(self, row: int) -> str:
+        """Returns a row's symbol to be read by people: blanks and line ends can be seen, subwords are text."""
+        symbol = self.symbols[row]
+        text = bpe_text(symbol) if self.unit == "bpe" and row >= len(SPECIALS) else symbol
+        return visible(symbol if text is None else text)
+
+    def row_of(self, typed: str, flag: str) -> int:
+        """Returns the row that a text from the command line names: the symbol itself, or, escaped, ``\\n`` or ``\\u0020``.
+
+        Raises UserError, naming the ``flag``, where there is none.
+        """
+        rows = {symbol: row for row, symbol in reversed(list(enumerate(self.symbols))) if row >= len(SPECIALS)}
+        rows |= {symbol: row for row, symbol in enumerate(SPECIALS) if symbol not in rows}
+        unescaped = reads_as(typed)
+        for candidate in (typed, unescaped):
+            for name in ([bpe_symbol(candidate)] if self.unit == "bpe" and candidate else []) + [candidate]:
+                if name in rows:
+                    return rows[name]
+        near = ", ".join(self.label(row) for row in range(len(SPECIALS), min(len(SPECIALS) + 8, len(self.symbols))))
+        raise UserError(f"{flag}={typed}: the {self.side} table has no such symbol; expected one of its {len(rows)}, such as {near}")
+
+
+def read_tables(directory: pathlib.Path) -> list[Table]:
+    """Returns the tables of a run, source first; none where they are one-hot.
+
+    Raises UserError where there is no finished run, or its ``embedding.npz`` is damaged.
+    """
+    path = directory / "embedding.npz"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return [_table(side, arrays) for side in SIDES if f"{side}_table" in arrays]
+    except FileNotFoundError:
+        raise UserError(f"--workdir={directory}: there is no embedding.npz; expected the directory of a finished run") from None
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); expected the tables of a run") from None
+
+
+def _table(side: str, arrays: Mapping[str, np.ndarray]) -> Table:
+    vectors, symbols = arrays[f"{side}_table"], json.loads(str(arrays[f"{side}_symbols"]))
+    if vectors.ndim != 2 or len(symbols) != len(vectors):
+        raise ValueError(f"{len(symbols)} symbols for a {side} table of shape {vectors.shape}")
+    unit = arrays.get(f"{side}_unit")
+    named = {name: arrays.get(f"{side}_{name}") for name in ("counts", "moved", "given")}
+    return Table(side, symbols, vectors.astype(float), None if unit is None else str(unit), **named)
+
+
+def choose(tables: Sequence[Table], side: str | None, workdir: str) -> Table:
+    """Returns the table of a side, or the first where none is asked for. Raises UserError where there is no such table."""
+    if not tables:
+        raise UserError(f"--workdir={workdir}: the run has no table (model.table=onehot); expected a run with a learnt one")
+    for table in tables:
+        if side in (None, table.side):
+            return table
+    raise UserError(f"--table={side}: the run has only {'and'.join(table.side for table in tables)}; expected it")

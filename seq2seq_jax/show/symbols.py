@@ -1,0 +1,28 @@
+"""Symbols and texts as people can read them: what is invisible gets a mark."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽"}
+
+
+def printable(text: str) -> str:
+    """Returns ``text`` with what no page may hold (control characters, lone surrogates) written as code points."""
+    return "".join(
+        f"U+{ord(c):04X}" if (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t") or c in "\ufffe\uffff" else c for c in text
+    )
+
+
+def visible(symbol: str) -> str:
+    """Returns a symbol such that blanks, line ends, lone combining marks and other invisible characters can be seen too."""
+    shown = "".join(_shown(character) for character in symbol)
+    return f"◌{shown}" if symbol and unicodedata.category(symbol[0]).startswith("M") else shown
+
+
+def _shown(character: str) -> str:
+    if character in _MARKS:
+        return _MARKS[character]
+    hidden = character.isspace() or unicodedata.category(character) in ("Cc", "Cs", "Cf", "Co", "Cn")
+    joins = character in "\u200c\u200d"  # part of how a word or an emoji is written
+    return f"U+{ord(character):04X}" if hidden and not joins else character

@@ -1,0 +1,25 @@
+"""A table for a terminal, and labels of amounts. Knows layout only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import rich.console
+import rich.table
+
+MISSING = "-"
+WIDEST = 1000  # columns: a table is cut nowhere, not even where the terminal is too narrow for it
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int, file: TextIO | None = None) -> None:
+    """Prints rows below their columns, the first ``left`` of which are text and the others figures."""
+    table = rich.table.Table(box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place < left else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = rich.console.Console(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, console.measure(table, options=console.options.update(max_width=WIDEST)).maximum)
+    console.print(table)
