@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import shutil
 import signal
@@ -17,8 +16,9 @@ from seq2seq_jax.sweep import executors, padding, stacked
 from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.sweep.vectorized import group
-from seq2seq_jax.train import inference
+from seq2seq_jax.train import inference, run_directory
 from seq2seq_jax.train.devices import choose_member_device_count
+from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.loop import Interrupted
 from seq2seq_jax.train.run_directory import RunDirectory
 
@@ -180,24 +180,48 @@ def test_what_has_one_program_is_grouped(tmp_path):
     assert [len(together) for together in group(members)] == [8, 8]
 
 
-def test_a_member_that_cannot_begin_leaves_the_others_alone(pairs, tmp_path):
-    """Red if a directory in use, or one of another run, stops the group."""
+def test_a_member_that_cannot_begin_leaves_the_others_alone(pairs, tmp_path, monkeypatch):
+    """Red if a directory in use stops the group, or is written to."""
+    monkeypatch.setattr(run_directory, "LOCK_SECONDS", 0.0)
     config = small(pairs, train__steps=4)
     with RunDirectory(tmp_path / "sweep/embedding_dim=5").locked():
         ended = sweep(config, tmp_path / "sweep", SIZES, "vectorized")
     assert ended == {"embedding_dim=5": "failed", "embedding_dim=2": "finished"}
-    assert "another process is working on this run" in json.loads((tmp_path / "sweep/embedding_dim=5/result.json").read_text())["error"]
+    assert not (tmp_path / "sweep/embedding_dim=5/result.json").exists()
 
 
 def test_what_members_share_fails_for_all_of_them(pairs, tmp_path, monkeypatch):
-    """Red if an error of the one program, such as too little memory for it, leaves a member without a result."""
+    """Red if an error of the one program leaves a member without a result."""
 
     def fail(self, batches):
-        raise RuntimeError("RESOURCE_EXHAUSTED")
+        raise RuntimeError("no such instruction")
 
     monkeypatch.setattr(stacked.StackedRuns, "advance", fail)
     assert set(sweep(small(pairs), tmp_path / "sweep", SIZES, "vectorized").values()) == {"failed"}
-    assert all("RESOURCE_EXHAUSTED" in result_of(path)["error"] for path in (tmp_path / "sweep").glob("embedding_dim=*"))
+    assert all("no such instruction" in result_of(path)["error"] for path in (tmp_path / "sweep").glob("embedding_dim=*"))
+
+
+@pytest.mark.parametrize(("room_for", "programs"), [(2, [3, 2, 1]), (1, [3, 2, 1, 1, 1]), (0, [3, 2, 1, 1, 1])])
+def test_a_group_without_enough_memory_is_halved(pairs, tmp_path, monkeypatch, capfd, room_for, programs):
+    """Red if a group that is too large fails whole, is tried again as it is, or leaves out or repeats a member."""
+    advances = {kind: kind.advance for kind in (stacked.StackedRuns, OneRun)}
+    seen = []
+
+    def advance(self, batches):
+        if not hasattr(self, "seen"):
+            self.seen = seen.append(len(batches))
+        if len(batches) > room_for:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 7 bytes")
+        advances[type(self)](self, batches)
+
+    for kind in advances:
+        monkeypatch.setattr(kind, "advance", advance)
+    axes = {"model.embedding_dim": (2, 3, 5)}
+    ended = sweep(small(pairs, train__steps=4), tmp_path / "sweep", axes, "vectorized")
+    assert seen == programs
+    assert ended == dict.fromkeys(ended, "finished" if room_for else "failed")
+    assert len(ended) == 3
+    assert "3 members together need more memory than there is" in capfd.readouterr().err
 
 
 def test_padding_that_is_no_longer_zero_is_refused():
@@ -214,6 +238,6 @@ def test_auto_chooses_by_device(monkeypatch, tmp_path, accelerated, jobs, expect
     chosen = []
     monkeypatch.setattr(executors, "_accelerated", lambda: accelerated)
     monkeypatch.setattr(executors, "_execute_in_turn", lambda groups, *rest: chosen.append("group" if len(groups) == 1 else "member") or [])
-    monkeypatch.setattr(executors._Pool, "run", lambda *rest: chosen.append("pool") or [])
+    monkeypatch.setattr(executors.Pool, "run", lambda *rest: chosen.append("pool") or [])
     assert sweep(small(tmp_path / "a.tsv"), tmp_path / "sweep", SIZES, "auto", jobs) == {}
     assert chosen == [expected]

@@ -20,16 +20,15 @@ from typing import Any
 import jax
 from flax import nnx
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import training_batches
 from seq2seq_jax.model.build import initial_params, structure
 from seq2seq_jax.model.keys import Dropout
 from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
-from seq2seq_jax.sweep.grid import SEED, Member
+from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import corpus_of
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.programs import programs, start_carry
+from seq2seq_jax.train.programs import program_key, programs, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.state import TrainState, make_optimizer, total_steps
@@ -70,7 +69,7 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
     available = available_bytes()
     found = {}
     for member in members:
-        needed = update_bytes(_without_seed(member.config))
+        needed = update_bytes(program_key(member.config))
         found[member.name] = Forecast(count_parameters(member.config), needed, _seconds(member.config, measured), needed <= available)
     return found, f"{basis}, without evaluations; memory: {available / 2**30:.1f} GiB are free"
 
@@ -119,10 +118,6 @@ def _largest_batch(config: Config) -> Any:
     largest = max(batches.shapes, key=lambda shape: (sum(shape), shape))
     step = next(step for step in range(batches.steps_per_epoch) if batches.shape_at(step) == largest)
     return batches.batch_at(config.train.seed, step)
-
-
-def _without_seed(config: Config) -> Config:
-    return config_lib.replace(config, {SEED: 0, "train.learning_rate": 1.0})
 
 
 def _steps(config: Config) -> int:

@@ -11,7 +11,11 @@ from seq2seq_jax.config import Config, DataConfig, Kind, ModelConfig, UserError
 from seq2seq_jax.data.corpus import Corpus, load_corpus
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.train.artifacts import result_of
-from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.loop import Interrupted, train
+from seq2seq_jax.train.progress import View
+from seq2seq_jax.train.run_directory import Locked, RunDirectory, write_json
+
+STOPPED = "the sweep is stopped; the same command completes it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +32,22 @@ def enough(outcomes: Sequence[Outcome], max_failures: int | None) -> bool:
     return max_failures is not None and sum(outcome.status == "failed" for outcome in outcomes) >= max_failures
 
 
+def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
+    """Trains one member; whatever goes wrong with it becomes its outcome."""
+    try:
+        train(member.config, str(folder / member.name), member.varied, view, corpus_of(member.config))
+    except Interrupted as stopped:
+        return Outcome(member.name, "interrupted", str(stopped))
+    except Exception as error:  # the others go on
+        return failure(folder, member, error)
+    return Outcome(member.name, "finished")
+
+
 def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
-    """Returns the outcome of a member that failed; writes its result where training has not."""
+    """Returns the outcome of a member that failed; writes its result where training has not, and where no other process is at it."""
     line = str(error) if isinstance(error, UserError) else " ".join(f"{type(error).__name__}: {error}".split())
-    write_failure(folder, member, line)
+    if not isinstance(error, Locked):
+        write_failure(folder, member, line)
     return Outcome(member.name, "failed", line)
 
 

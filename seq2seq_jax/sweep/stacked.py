@@ -15,14 +15,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Bool, Float
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import PairSplit, TextSplit
 from seq2seq_jax.model.build import Model, Params, structure
 from seq2seq_jax.sweep.padding import at_own_scale, cut, output_scale, padded, shapes_of, widest
 from seq2seq_jax.train.devices import MemberDevices
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
-from seq2seq_jax.train.programs import Programs, VocabularySizes, make_decode, start_carry
+from seq2seq_jax.train.programs import Programs, VocabularySizes, make_decode, program_key, start_carry
 from seq2seq_jax.train.state import TrainState, Window
 from seq2seq_jax.train.step import Batch, make_eval_step, make_train_step
 
@@ -53,8 +52,7 @@ def member_programs(
       devices: what the members are spread over.
       output_limit: longest decoded output, units with the end symbol.
     """
-    shared = config_lib.replace(config, {"train.seed": 0, "train.learning_rate": 1.0})
-    return _compile(shared, tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
+    return _compile(program_key(config), tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
 
 
 @functools.lru_cache(maxsize=4)

@@ -20,6 +20,7 @@ from seq2seq_jax.sweep.outcomes import Outcome
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.truncation import cut_tables, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.run_directory import MAY_CHANGE, RunDirectory, write_json
 
 
@@ -128,7 +129,7 @@ def run_sweep(
     """
     folder = pathlib.Path(workdir)
     config = with_absolute_paths(config)
-    with RunDirectory(folder).locked():
+    with RunDirectory(folder).locked(), stop_signals():
         found = (_read(folder) or {}).get("tuning")
         _write(folder, config, members, axes, command, wanted, found)
         if wanted.tune:

@@ -23,17 +23,16 @@ from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
 from seq2seq_jax.train.evaluation import Evaluator, output_limit
 from seq2seq_jax.train.loop import Interrupted, Loop, Stop, stop_signals
+from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run import Batches, Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import TrainState, total_steps
 
-# What members of one program may differ in: the rest of a configuration decides shapes, batches or the program itself.
-MAY_DIFFER = {
+# What members of one program may differ in beside seed and learning rate: the rest decides shapes, batches or the program itself.
+PADDED = {
     "model.embedding_dim": 1,
     "model.source_embedding_dim": None,
     "model.target_embedding_dim": None,
-    "train.seed": 0,
-    "train.learning_rate": 1.0,
 }
 
 
@@ -41,37 +40,47 @@ def group(members: Sequence[Member]) -> list[list[Member]]:
     """Returns the members in groups that can be trained as one program, in order of first appearance."""
     groups: dict[Config, list[Member]] = {}
     for member in members:
-        groups.setdefault(config_lib.replace(member.config, MAY_DIFFER), []).append(member)
+        groups.setdefault(config_lib.replace(program_key(member.config), PADDED), []).append(member)
     return list(groups.values())
 
 
-def train_together(members: Sequence[Member], folder: pathlib.Path, view: SweepView) -> list[Outcome]:
-    """Trains the members of a group, each from its last checkpoint, and returns how they ended; whatever goes wrong becomes an outcome."""
+def train_together(members: Sequence[Member], folder: pathlib.Path, view: SweepView) -> tuple[list[Outcome], list[Member]]:
+    """Trains the members of a group, each from its last checkpoint; whatever goes wrong becomes an outcome.
+
+    Returns how they ended, and the members for which together there is too little memory: fewer at a time may fit.
+    """
     training = _Group(members, folder, view)
     with stop_signals() as stop, contextlib.ExitStack() as held:
         try:
             training.train(held, stop)
         except Interrupted as stopped:
             training.interrupt(stopped)
-        except Exception as error:  # of what they share: data, or too little memory for the program; the next group goes on
+        except Exception as error:  # of what they share, such as their data; the next group goes on
+            if len(training.waiting) > 1 and _out_of_memory(error):
+                view.line(f"{len(training.waiting)} members together need more memory than there is; half of them are tried")
+                return training.outcomes, training.waiting
             training.fail(error)
-    return training.outcomes
+    return training.outcomes, []
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)  # XLA's word for it
 
 
 class _Group:
-    """Members on their way through one program."""
+    """Members on their way through one program; ``waiting`` are those that have not ended."""
 
     def __init__(self, members: Sequence[Member], folder: pathlib.Path, view: SweepView):
-        self._waiting, self._folder, self._view = list(members), folder, view
+        self.waiting, self._folder, self._view = list(members), folder, view
         self._runs: dict[Run, Member] = {}
         self.outcomes: list[Outcome] = []
 
     def train(self, held: contextlib.ExitStack, stop: Stop) -> None:
         """Begins every member and trains those that can; ``held`` keeps their directories locked and their logs open."""
-        config = self._waiting[0].config
+        config = self.waiting[0].config
         corpus = corpus_of(config)
         batches = training_batches(config, corpus)
-        devices = MemberDevices(choose_member_device_count(config.train.devices, len(self._waiting)))
+        devices = MemberDevices(choose_member_device_count(config.train.devices, len(self.waiting)))
         sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
         compiled = member_programs(config, sizes, total_steps(config, batches.steps_per_epoch), devices, output_limit(corpus))
         states = self._begin(compiled.structure, corpus, batches, held)
@@ -82,20 +91,20 @@ class _Group:
 
     def interrupt(self, stopped: Interrupted) -> None:
         """Ends what was interrupted."""
-        for member in list(self._waiting):
+        for member in list(self.waiting):
             self._end(member, Outcome(member.name, "interrupted", str(stopped)))
 
     def fail(self, error: Exception) -> None:
         """Ends all others with what has befallen them together."""
-        for run in [run for run, member in self._runs.items() if member in self._waiting]:
+        for run in [run for run, member in self._runs.items() if member in self.waiting]:
             run.fail(error)
-        for member in list(self._waiting):
+        for member in list(self.waiting):
             self._end(member, failure(self._folder, member, error))
 
     def _begin(self, structure: nnx.GraphDef, corpus: Corpus, batches: Batches, held: contextlib.ExitStack) -> dict[Run, TrainState]:
         """Returns the runs that are to be trained, each with the state that it goes on from."""
         states = {}
-        for member in list(self._waiting):
+        for member in list(self.waiting):
             directory = RunDirectory(self._folder / member.name)
             run = Run(with_absolute_paths(member.config), directory, corpus, batches, self._view.member(member.name), member.varied)
             try:
@@ -117,6 +126,6 @@ class _Group:
         self._end(member, Outcome(member.name, "finished") if run.error is None else failure(self._folder, member, run.error))
 
     def _end(self, member: Member, outcome: Outcome) -> None:
-        self._waiting.remove(member)
+        self.waiting.remove(member)
         self.outcomes.append(outcome)
         self._view.ended(member.name, outcome.status, outcome.error)

@@ -88,16 +88,23 @@ class Stop:
 
     requested = False
 
+    def __call__(self, signum: int, frame: Any) -> None:
+        """Takes the signal."""
+        self.requested = True
+
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Turns SIGTERM and SIGINT into a request that the loop meets at the next step."""
+    """Turns SIGTERM and SIGINT into a request that the loop meets at the next step.
+
+    Inside another one it is the other's, so that what comes during the last step of a run still stops the sweep around it.
+    """
+    outer = signal.getsignal(signal.SIGTERM)
+    if isinstance(outer, Stop):
+        yield outer
+        return
     stop = Stop()
-
-    def request(signum: int, frame: Any) -> None:
-        stop.requested = True
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:

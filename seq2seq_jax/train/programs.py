@@ -44,6 +44,11 @@ class Programs:
     start: Callable[[Params, int], Any]
 
 
+def program_key(config: Config) -> Config:
+    """Returns what runs have in common that share compiled programs: all but seed and learning rate, which are in the state."""
+    return config_lib.replace(config, {"train.seed": 0, "train.learning_rate": 1.0})
+
+
 def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int) -> Programs:
     """Returns the programs of a run.
 
@@ -54,8 +59,7 @@ def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int,
       devices: what the training step runs on; evaluation and decoding use one device.
       output_limit: longest decoded output, units with the end symbol.
     """
-    shared = config_lib.replace(config, {"train.seed": 0, "train.learning_rate": 1.0})
-    return _compile(shared, tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
+    return _compile(program_key(config), tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
 
 
 @functools.lru_cache(maxsize=4)

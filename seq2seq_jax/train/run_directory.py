@@ -21,7 +21,11 @@ from seq2seq_jax.data.vocabulary import Vocabulary
 # What the same run may be asked for with another value: more steps, other devices, the same data elsewhere.
 MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", "data.train", "data.dev", "data.test")
 
-LOCK_TRIES = 3
+LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
+
+
+class Locked(UserError):
+    """Another process is working on the run."""
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:
@@ -40,13 +44,16 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 
 def _lock(file: IO[str]) -> bool:
-    """Takes the kernel's lock; where that fails, waits a little, since ``launch.py status`` holds it for an instant."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        time.sleep(0.02)
-        return False
-    return True
+    """Takes the kernel's lock; waits for ``LOCK_SECONDS`` where another process holds it. Returns whether it has got it."""
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
 
 
 def versions() -> dict[str, str]:
@@ -73,13 +80,13 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the kernel's lock on the run, which ends with the process. Raises UserError where another holds it."""
+        """Holds the kernel's lock on the run, which ends with the process. Raises Locked where another keeps it."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"--workdir={self.path}: expected a directory, this is a file")
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / ".lock", "w") as file:
-            if not any(_lock(file) for _ in range(LOCK_TRIES)):
-                raise UserError(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
+            if not _lock(file):
+                raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
             yield
 
     def record(self) -> dict[str, Any] | None:

@@ -1,0 +1,183 @@
+"""Members side by side in processes that share the cores.
+
+Processes are kept from member to member, so each loads JAX and compiles once. One that dies takes nothing along but its member's
+updates since the last checkpoint: a new process goes on from there if it was killed, and the member has failed if it crashed.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import ctypes
+import dataclasses
+import multiprocessing
+import os
+import pathlib
+import signal
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from seq2seq_jax.config import Config
+from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, write_failure
+from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train.loop import Interrupted, stop_signals
+from seq2seq_jax.train.programs import program_key
+from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.runtime import prepare
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_FROM_OUTSIDE = (0, -signal.SIGTERM, -signal.SIGKILL)  # exit codes of what did not crash: a person killed it, or a kernel short of memory
+MOST_KILLS = 3  # of a member at the same checkpoint; then it has failed
+
+
+class _PipeView:
+    """Sends what a member shows to the process that draws it."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+
+    def note(self, text: str) -> None:
+        self._connection.send(("note", (text,)))
+
+    def start(self, done: int, total: int) -> None:
+        self._connection.send(("start", (done, total)))
+
+    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
+        self._connection.send(("update", (step, loss, tokens_per_second, metric)))
+
+    def stop(self) -> None:
+        """Sends nothing: the sweep's view ends a member's bar when its outcome comes."""
+
+
+def _work(connection: Connection, folder: pathlib.Path, cores: set[int], parent: int) -> None:
+    """Trains the members that come through the pipe, until None comes, a signal does, or the sweep's process is gone."""
+    _die_with_parent(parent)
+    os.sched_setaffinity(0, cores)  # before JAX counts the cores
+    prepare()
+    with stop_signals() as stop:
+        while not stop.requested and (member := connection.recv()) is not None:
+            connection.send(("ended", train_member(member, folder, _PipeView(connection))))
+
+
+def _die_with_parent(parent: int) -> None:
+    """Has the kernel kill this process when the sweep's is killed: it would otherwise go on, and hold locks that the next start needs."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before the kernel knew
+        os._exit(0)
+
+
+@dataclasses.dataclass
+class _Worker:
+    process: Any
+    connection: Connection
+    cores: set[int]
+    member: Member | None = None
+    last: Member | None = None
+
+
+def _programs_of(member: Member | None) -> Config | None:
+    return None if member is None else program_key(member.config)
+
+
+class Pool:
+    """Worker processes, each with its share of the cores and at most one member at a time."""
+
+    def __init__(self, folder: pathlib.Path, jobs: int, view: SweepView):
+        self._folder, self._view = folder, view
+        cores = sorted(os.sched_getaffinity(0))
+        self._shares = [set(cores[i::jobs]) or {cores[i % len(cores)]} for i in range(jobs)]
+        self._context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
+        self._kills: collections.Counter[tuple[str, int]] = collections.Counter()  # by member and its newest checkpoint
+
+    def run(self, members: Sequence[Member], max_failures: int | None) -> list[Outcome]:
+        """Trains all members and returns their outcomes. Raises Interrupted."""
+        outcomes: list[Outcome] = []
+        waiting = list(members)
+        with stop_signals() as stop:
+            workers = [self._spawn(cores) for cores in self._shares]
+            told = False
+            while True:
+                if stop.requested and not told:
+                    told = True
+                    for worker in workers:
+                        worker.process.terminate()
+                if not (stop.requested or enough(outcomes, max_failures)):
+                    self._assign(workers, waiting)
+                busy = [worker for worker in workers if worker.member is not None]
+                if not busy:
+                    break
+                for ready in wait([worker.connection for worker in busy], timeout=0.5):
+                    worker = next(worker for worker in busy if worker.connection is ready)
+                    outcomes += self._receive(worker, waiting)
+                if not stop.requested:
+                    workers = [self._alive(worker) for worker in workers]
+            self._dismiss(workers)
+        if stop.requested:
+            raise Interrupted(STOPPED)
+        return outcomes
+
+    def _assign(self, workers: Sequence[_Worker], waiting: list[Member]) -> None:
+        """Gives each free worker a member, by choice one whose programs it has compiled, else one that no other is compiling."""
+        for worker in workers:
+            if worker.member is None and waiting:
+                others = [_programs_of(other.last) for other in workers if other is not worker]
+                own = _programs_of(worker.last)
+                member = min(waiting, key=lambda member: (_programs_of(member) != own, _programs_of(member) in others))
+                waiting.remove(member)
+                worker.member = worker.last = member
+                with contextlib.suppress(OSError):  # where it has died, its pipe is read as closed
+                    worker.connection.send(member)
+
+    def _spawn(self, cores: set[int]) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self._folder, cores, os.getpid()), daemon=True)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
+        process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        return _Worker(process, ours, cores)
+
+    def _receive(self, worker: _Worker, waiting: list[Member]) -> list[Outcome]:
+        """Reads one message and returns the outcome that it brings; a member that was stopped from outside waits for its turn again."""
+        member = worker.member
+        assert member is not None  # only busy workers are read
+        try:
+            kind, content = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            kind, content = "ended", self._outcome_of_dead(member, worker.process.exitcode)
+        if kind != "ended":
+            getattr(self._view.member(member.name), kind)(*content)
+            return []
+        worker.member = None
+        if content.status == "interrupted":
+            self._view.member(member.name).stop()
+            waiting.insert(0, member)
+            return []
+        self._view.ended(content.member, content.status, content.error)
+        return [content]
+
+    def _outcome_of_dead(self, member: Member, exit_code: int) -> Outcome:
+        """Returns how a member ends whose process has: it goes on where it was killed, unless that comes to nothing again and again."""
+        newest = max((int(path.name) for path in RunDirectory(self._folder / member.name).checkpoints.glob("[0-9]*")), default=0)
+        self._kills[member.name, newest] += 1
+        error = f"its process ended with exit code {exit_code}"
+        if exit_code in _FROM_OUTSIDE and self._kills[member.name, newest] < MOST_KILLS:
+            self._view.line(f"{member.name}: {error}; it goes on from {f'step {newest}' if newest else 'the beginning'}")
+            return Outcome(member.name, "interrupted")
+        error += f", {MOST_KILLS} times at step {newest} (often for lack of memory)" if exit_code in _FROM_OUTSIDE else ""
+        write_failure(self._folder, member, error)
+        return Outcome(member.name, "failed", error)
+
+    def _alive(self, worker: _Worker) -> _Worker:
+        """Returns a new worker in the place of a free one that has ended. What a busy one had is known once its closed pipe is read."""
+        return worker if worker.member is not None or worker.process.is_alive() else self._spawn(worker.cores)
+
+    def _dismiss(self, workers: Sequence[_Worker]) -> None:
+        for worker in workers:
+            with contextlib.suppress(OSError):
+                worker.connection.send(None)
+        for worker in workers:
+            worker.process.join()
