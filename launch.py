@@ -183,15 +183,12 @@ def _print_answer(workdir: str, tolerance: float | None) -> int:
     from seq2seq_jax.compare.comparison import compare_sweeps
     from seq2seq_jax.compare.examples import print_examples
     from seq2seq_jax.compare.results import read_sweep
-    from seq2seq_jax.sweep.sweep import tuning_sentences
 
     compare.run([workdir], "table", tolerance)
     sweep = read_sweep(workdir)
     comparison = compare_sweeps([sweep], tolerance)
     for part in comparison.get("comparisons", [comparison]):
         print_examples(sweep, part, 5)
-    for line in tuning_sentences(workdir):
-        print(line)
     print(f"\nruns, checkpoints and report.html lie in {workdir}")
     return ERROR if sweep.failures else DONE
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import signal
+import subprocess
+import time
 from typing import Any
 
 import pytest
-from training_fixture import flags_of, launch, pair_config, result_of, write_pairs
+from training_fixture import command, environment, flags_of, launch, pair_config, result_of, write_pairs
 
 from seq2seq_jax.config import Config, UserError
-from seq2seq_jax.sweep import grid
+from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
+from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train.loop import Interrupted
+from seq2seq_jax.train.run import Run
 
 AXES = {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
 
@@ -88,16 +95,56 @@ def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path):
     assert sweep(config, tmp_path / "sweep", axes, retry_failed=True, max_failures=1) == {failed[0]: "failed"}
 
 
-def test_processes_make_the_same_runs(tmp_path):
-    """Red if a worker changes the seed, the order of batches or the configuration of a member."""
+def test_a_signal_during_the_last_step_of_a_member_stops_the_sweep(tmp_path, monkeypatch):
+    """Red if a signal ends with the member that it met."""
+    finish = Run.finish
+
+    def finish_then_stop(self, *arguments):
+        finish(self, *arguments)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Run, "finish", finish_then_stop)
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4)
+    with pytest.raises(Interrupted):
+        sweep(config, tmp_path / "sweep")
+    assert len(list(tmp_path.glob("sweep/*/result.json"))) == 1
+
+
+@pytest.mark.parametrize(("exit_code", "new_checkpoints", "endings"), [(-9, 0, "iif"), (-9, 3, "iii"), (-15, 0, "iif"), (-11, 0, "f")])
+def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_path, exit_code, new_checkpoints, endings):
+    """Red if a killed member is given up at once, if one that never fits into memory is tried for ever, or if a crash is tried again."""
+    member = grid.make_members(pair_config(tmp_path / "a.tsv"), {"model.embedding_dim": (2,)})[0]
+    pool = processes.Pool(tmp_path, 1, SweepView(1, [member.name], lambda name: None))
+    for kill, ending in enumerate(endings):
+        (tmp_path / member.name / "checkpoints" / str(kill if new_checkpoints else 1)).mkdir(parents=True, exist_ok=True)
+        outcome = pool._outcome_of_dead(member, exit_code)
+        assert outcome.status[0] == ending
+        assert (tmp_path / member.name / "result.json").exists() == (ending == "f")
+    assert outcome.error is None or f"exit code {exit_code}" in outcome.error
+
+
+def children(pid: int) -> list[int]:
+    """Returns the processes that a process has started with multiprocessing, but for the one that tracks resources."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    found = [int(child) for task in tasks for child in task.read_text().split()]
+    return [child for child in found if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):
+    """Red if a worker changes the seed, the order of batches or the configuration of a member, or is lost with its member when killed."""
     path = write_pairs(tmp_path / "a.tsv", 100)
     config = pair_config(path, train__steps=8, train__eval_every=4)
     flags = [f for f in flags_of(config) if not f.startswith("--config.model.embedding_dim")]
     arguments = [*flags, "--embedding_dims=2,4", "--seeds=0,1", f"--workdir={tmp_path / 'parallel'}", "--executor=processes", "--jobs=2"]
-    ended = launch("sweep", *arguments)
-    assert ended.returncode == 0, ended.stderr
-    assert "4 of 4 members to train" in ended.stderr
-    assert "Take embedding size" in " ".join(ended.stdout.split())
+    with subprocess.Popen(command("sweep", *arguments), stdout=-1, stderr=-1, text=True, env=environment()) as started:
+        while not list(tmp_path.glob("parallel/*/config.json")) and started.poll() is None:
+            time.sleep(0.01)
+        os.kill(children(started.pid)[0], signal.SIGKILL)
+        stdout, stderr = started.communicate(timeout=120)
+    assert started.returncode == 0, stderr
+    assert "4 of 4 members to train" in stderr
+    assert "its process ended with exit code -9; it goes on from" in stderr
+    assert "Take embedding size" in " ".join(stdout.split())
     sweep(config, tmp_path / "serial")
     for member in plan(config, AXES, str(tmp_path / "parallel")):
         assert is_done(tmp_path / "parallel", member, retry_failed=False)
@@ -105,5 +152,5 @@ def test_processes_make_the_same_runs(tmp_path):
         assert one == pytest.approx(other, rel=1e-4)
     again = launch("sweep", *arguments)
     assert again.returncode == 0
-    assert again.stdout == ended.stdout
+    assert again.stdout == stdout
     assert "to train" not in again.stderr

@@ -14,6 +14,7 @@ from training_fixture import pair_config, result_of, write_pairs
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.labels import tuning_lines
 from seq2seq_jax.config import ModelConfig, UserError
 from seq2seq_jax.model.build import embedding_tables, initial_params
 from seq2seq_jax.model.embedding import OneHotEmbedding
@@ -23,7 +24,7 @@ from seq2seq_jax.sweep import design, tuning
 from seq2seq_jax.sweep.budget import vocabulary_sizes
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.retention import thin
-from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep, tuning_runs, tuning_sentences
+from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep, tuning_runs
 from seq2seq_jax.sweep.truncation import truncated
 from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
@@ -128,7 +129,11 @@ def test_each_size_gets_its_best_setting_from_a_seed_outside_the_comparison(swep
         assert len(values) == 2
     seconds = [json.loads(path.read_text())["train_seconds"] for path in folder.glob("tuning/*/result.json")]
     assert found["train_seconds"] == pytest.approx(sum(seconds))
-    assert "8 runs" in tuning_sentences(str(folder))[-1]
+    told = compare([str(folder)])
+    assert told["tuning"]["chosen"][0] == {"embedding_dim": 2, "table": "learned", "values": found["chosen"][0]["values"]}
+    assert all(told["tuning"][key] == found[key] for key in ("seed", "runs", "train_seconds"))
+    assert "8 runs" in tuning_lines(told)[-1]
+    assert "with seed 1, which is not compared" in tuning_lines(told)[-1]
     for name, entry in zip(NAMES, found["chosen"], strict=True):
         used = json.loads((folder / name / "config.json").read_text())["config"]["train"]
         assert (used["learning_rate"], used["seed"]) == (entry["values"]["train.learning_rate"], 0)

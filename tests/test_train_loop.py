@@ -68,6 +68,7 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
         "tokens_per_second",
     } < set(result)
     assert result["varied"] == {"model.embedding_dim": 6, "train.seed": 3}
+    assert result["decoded_examples_per_second"] > 0
     assert result["parameters"]["embedding"] == 6 * (10 + 10)  # six letters and four specials on each side
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["split"] == "train"] == [5, 10, 15, 20, 25, 30]

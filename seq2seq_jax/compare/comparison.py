@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from seq2seq_jax.compare import pooling, reason
+from seq2seq_jax.compare.cost import tuning_of
 from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.recommend import recommend
 from seq2seq_jax.compare.results import Failure, Run, Sweep, read_sweep
@@ -71,7 +72,7 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     command = reason.next_command(sweep, grid, found)
     cautions = [*reason.warnings(grid, found), reason.dev_set_warning(grid, found)]
     words = Words(reason.verdict_sentences(grid, found), cautions, reason.going_on(found, command), command)
-    return comparison_object(grid, found, words, setting, failures)
+    return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning_of(sweep, setting)}
 
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:
@@ -88,6 +89,6 @@ def _compare_pooled(sweeps: list[Sweep], parts: list[Part], tolerance: float | N
     pooled = pooling.pool([sweep.workdir for sweep in sweeps], grids)
     found = recommend(pooled, tolerance)
     failures = [failure for _, _, several in parts for failure in several]
-    compared = comparison_object(pooled, found, pooling.words(pooled, grids, found), parts[0][0], failures, pooled=True)
+    compared = comparison_object(pooled, found, pooling.words(pooled, grids, found), parts[0][0], failures, pooled=True) | {"tuning": None}
     compared["recommendation"] |= pooling.counting_data_sets(pooled, found) | {"test": None}  # test figures are not relative
     return compared

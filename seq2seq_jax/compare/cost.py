@@ -1,4 +1,4 @@
-"""What quality costs: parameters, training time, time to the best step, and quality at equal training time.
+"""What quality costs: parameters, training time, time to the best step, decoding speed, and quality at equal training time.
 
 Small tables may win early and lose late, so a budget shorter than the whole training can have another best size.
 Read next: ``comparison.py``.
@@ -13,22 +13,23 @@ from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.grid import Grid, Size
-from seq2seq_jax.compare.results import Run
+from seq2seq_jax.compare.results import SIZE, TABLE, Run, Sweep
 
+SPEEDS = ("tokens_per_second", "decoded_examples_per_second")  # in training, and of greedy decoding on dev
 SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time
 Evaluations = list[tuple[float, float]]  # (training seconds so far, loss), in order
 
 
 def cost_of(size: Size) -> dict[str, Any]:
     """Returns what one size costs, as medians over its runs; None where it is not known."""
+    speeds = {f"{key}_median": _median([run.result.get(key) for run in size.runs]) for key in SPEEDS}
     if not size.runs:
-        return {"parameters": None, "train_seconds_median": None, "best_step_seconds_median": None, "tokens_per_second_median": None}
-    speeds = [run.result.get("tokens_per_second") for run in size.runs]
+        return {"parameters": None, "train_seconds_median": None, "best_step_seconds_median": None, **speeds}
     return {
         "parameters": {name: _median([run.result["parameters"].get(name) for run in size.runs]) for name in ("embedding", "total")},
         "train_seconds_median": _median([run.result["train_seconds"] for run in size.runs]),
         "best_step_seconds_median": _median([_seconds_to_best(run) for run in size.runs]),
-        "tokens_per_second_median": _median(speeds),
+        **speeds,
     }
 
 
@@ -43,6 +44,19 @@ def _median(values: list[float | int | None]) -> float | int | None:
 def _seconds_to_best(run: Run) -> float | None:
     best = run.result["best_step"]
     return next((record["elapsed_seconds"] for record in dev_history(run.directory) if record["step"] == best), None)
+
+
+def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns what was chosen for each size of a setting before the comparison, and what all tuning of the sweep has cost; None without."""
+    if sweep.tuning is None:
+        return None
+    chosen = []
+    for entry in sweep.tuning["chosen"]:
+        varied = dict(entry["varied"])
+        own = {"embedding_dim": varied.pop(SIZE, None), "table": varied.pop(TABLE, "learned")}
+        if varied == setting:
+            chosen.append(own | {"values": entry["values"]})
+    return {key: sweep.tuning[key] for key in ("seed", "runs", "train_seconds")} | {"chosen": chosen}
 
 
 def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, " sizes"]) -> Bool[np.ndarray, " sizes"]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from seq2seq_jax.compare.grid import Metric
+from seq2seq_jax.show.labels import MISSING, count_label, seconds_label
 
-MISSING = "-"
 PARETO = {"parameters": "by parameters", "train_seconds": "by training time"}
 
 
@@ -34,25 +34,6 @@ def with_interval(middle: float | None, interval: list[float] | None, decimals: 
 def half_width(interval: list[float] | None, decimals: int) -> str:
     """Returns ``± 0.012`` for an interval of that half width."""
     return MISSING if interval is None else f"± {(interval[1] - interval[0]) / 2:.{decimals}f}"
-
-
-def count_label(number: float | None) -> str:
-    """Returns a count in at most four or five characters: 812345 becomes ``812k``."""
-    if number is None:
-        return MISSING
-    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{suffix}"
-    return f"{number:g}"
-
-
-def seconds_label(seconds: float | None) -> str:
-    """Returns a duration: ``61 s``, ``12 min``, ``3.4 h``."""
-    if seconds is None:
-        return MISSING
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
 def p_label(p_value: float | None) -> str:
@@ -87,11 +68,34 @@ def cost_lines(part: dict[str, Any]) -> list[str]:
     shares = [f"size {row['best']} after {seconds_label(row['train_seconds'])}" for row in part["at_equal_time"] if row["best"] is not None]
     if shares:
         lines.append(f"Best at equal training time: {', '.join(shares)}.")
+    speeds = [
+        f"{count_label(row['decoded_examples_per_second_median'])} at size {size_label(row)}"
+        for row in part["sizes"]
+        if row["decoded_examples_per_second_median"] is not None
+    ]
+    if speeds:
+        lines.append(f"Examples decoded greedily in a second: {', '.join(speeds)}.")
     for table in dict.fromkeys(row["table"] for row in part["rules_of_thumb"]):
         rules = [row for row in part["rules_of_thumb"] if row["table"] == table]
         said = ", ".join(f"{row['rule']} {row['embedding_dim']:.3g}" for row in rules)
         lines.append(f"Rules of thumb for the {table} table, {rules[0]['vocabulary']} symbols: {said}.")
     return lines
+
+
+def tuning_lines(part: dict[str, Any]) -> list[str]:
+    """Says what was chosen for each size before the comparison, and what that has cost."""
+    tuning = part["tuning"]
+    if tuning is None:
+        return []
+    lines = []
+    for path in dict.fromkeys(path for row in tuning["chosen"] for path in row["values"]):
+        values = [(size_label(row), row["values"].get(path)) for row in tuning["chosen"]]
+        said = (f"{value:g}" if isinstance(value, float) else str(value) for _, value in values)
+        lines.append(f"Chosen {path}: {', '.join(f'{text} at size {size}' for text, (size, _) in zip(said, values, strict=True))}.")
+    compared = {seed for row in part["sizes"] for seed in row["seeds"]}
+    apart = "which is compared too" if tuning["seed"] in compared else "which is not compared"
+    cost = f"{tuning['runs']} runs, {seconds_label(tuning['train_seconds'])} of training"
+    return [*lines, f"Tuning took {cost}, with seed {tuning['seed']}, {apart}."]
 
 
 def noise_lines(part: dict[str, Any]) -> list[str]:

@@ -72,6 +72,7 @@ class Sweep:
       failures: the others.
       experiment: the experiment file of the sweep, where it is known.
       command: the command that launched it, where it is known.
+      tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
     """
 
     workdir: str
@@ -79,6 +80,7 @@ class Sweep:
     failures: list[Failure]
     experiment: str | None
     command: str | None
+    tuning: dict[str, Any] | None = None
 
 
 def read_sweep(workdir: str) -> Sweep:
@@ -98,7 +100,7 @@ def read_sweep(workdir: str) -> Sweep:
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
-    return Sweep(workdir, runs, failures, grid.get("experiment"), grid.get("command"))
+    return Sweep(workdir, runs, failures, grid.get("experiment"), grid.get("command"), grid.get("tuning"))
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from seq2seq_jax.compare.labels import (
     seconds_label,
     setting_label,
     size_label,
+    tuning_lines,
     with_interval,
 )
 
@@ -44,7 +45,7 @@ def print_table(comparison: dict[str, Any], file: TextIO | None = None, noise_fl
             console.print(f"\n{setting_label(part['setting'])}", style="bold")
         _print_sizes(console, part)
         _print_recommendation(console, part)
-        for line in cost_lines(part) + (noise_lines(part) if noise_floor else []):
+        for line in cost_lines(part) + tuning_lines(part) + (noise_lines(part) if noise_floor else []):
             console.print(line)
         _print_failed(console, part)
 
@@ -148,5 +149,6 @@ def _csv_row(part: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
         "parameters_total": parameters.get("total"),
         "train_seconds_median": row["train_seconds_median"],
         "best_step_seconds_median": row["best_step_seconds_median"],
+        "decoded_examples_per_second_median": row["decoded_examples_per_second_median"],
         "role": role(part, row),
     }

@@ -1,4 +1,4 @@
-"""A table for a terminal, and labels of amounts. Knows layout only."""
+"""A table for a terminal. Knows layout only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TextIO
 import rich.console
 import rich.table
 
-MISSING = "-"
 WIDEST = 1000  # columns: a table is cut nowhere, not even where the terminal is too narrow for it
 
 

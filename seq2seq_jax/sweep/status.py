@@ -11,8 +11,8 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Metric, UserError
-from seq2seq_jax.show.terminal import MISSING, print_table
-from seq2seq_jax.sweep.tables import seconds_label
+from seq2seq_jax.show.labels import MISSING, seconds_label
+from seq2seq_jax.show.terminal import print_table
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")
 

@@ -97,12 +97,6 @@ def tuning_runs(members: Sequence[Member], wanted: Design, workdir: str) -> list
     return tuning.new_runs(wanted, members, (_read(pathlib.Path(workdir)) or {}).get("tuning"))
 
 
-def tuning_sentences(workdir: str) -> list[str]:
-    """Says what was chosen for each size of a finished sweep and what that has cost; nothing where nothing was tuned."""
-    recorded = _read(pathlib.Path(workdir)) or {}
-    return tuning.sentences(recorded["tuning"], recorded["design"]["tune"]) if recorded.get("tuning") else []
-
-
 def run_sweep(
     config: Config,
     members: Sequence[Member],

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from seq2seq_jax.show.terminal import MISSING, print_table
+from seq2seq_jax.show.labels import MISSING, bytes_label, seconds_label
+from seq2seq_jax.show.terminal import print_table
 
 
 def print_plan(states: Mapping[str, str], forecasts: Mapping[str, Any], basis: str) -> None:
@@ -29,20 +30,3 @@ def print_plan(states: Mapping[str, str], forecasts: Mapping[str, Any], basis: s
     for name, found in forecasts.items():
         if not found.fits and states[name] != "done":
             print(f"warning: {name} needs {bytes_label(found.bytes)} for an update and will not fit into memory", file=sys.stderr)
-
-
-def bytes_label(count: float) -> str:
-    """Returns an amount of memory: ``12.3 MiB``."""
-    for size, unit in ((2**30, "GiB"), (2**20, "MiB")):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count / 2**10:.1f} KiB"
-
-
-def seconds_label(seconds: float | None) -> str:
-    """Returns a duration: ``61 s``, ``12 min``, ``3.4 h``."""
-    if seconds is None:
-        return MISSING
-    if seconds < 120:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
@@ -74,20 +74,6 @@ def tuned(members: Sequence[Member], recorded: dict[str, Any] | None) -> list[Me
 def without_choice(members: Sequence[Member], recorded: dict[str, Any]) -> list[str]:
     """Returns the names of members for whose size no setting has finished: to train them as configured would be no fair comparison."""
     return [member.name for member in members if _chosen(member, recorded) is None]
-
-
-def sentences(recorded: dict[str, Any], tune: Iterable[str]) -> list[str]:
-    """Says what was chosen for each size and what that has cost."""
-    lines = []
-    for entry in recorded["chosen"]:
-        size = ", ".join(f"{path.split('.')[1]}={value}" for path, value in entry["varied"].items())
-        values = ", ".join(
-            f"{path}={value:g}" if isinstance(value, float) else f"{path}={value}" for path, value in entry["values"].items()
-        )
-        lines.append(f"tuned {size}: {values}")
-    fields = " and ".join(tune)
-    cost = f"{recorded['runs']} runs, {recorded['train_seconds']:.0f} s of training"
-    return [*lines, f"tuning {fields} took {cost}, with seed {recorded['seed']}, which the comparison does not use"]
 
 
 def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def result_of(
     steps: int | None = None,
     train_seconds: float | None = None,
     tokens_per_second: float | None = None,
+    decoded_examples_per_second: float | None = None,
 ) -> dict[str, Any]:
     """Returns the content of result.json: all that a comparison needs of a run; null where a failed run has no value."""
     metric = config_lib.metric_of(config)
@@ -49,6 +50,7 @@ def result_of(
         "steps": steps,
         "train_seconds": train_seconds,
         "tokens_per_second": tokens_per_second,
+        "decoded_examples_per_second": decoded_examples_per_second,
         "parameters": None if params is None else parameter_counts(params),
         "config_sha256": config_lib.config_sha256(config),
         "versions": versions(),

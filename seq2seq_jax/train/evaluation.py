@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,11 +36,13 @@ class Evaluation:
       metrics: by name; the names end in the unit where there is one.
       outputs: one for each source (translators).
       scores: the metric that chooses, example by example, where it is a sum over examples: amounts and sizes.
+      decoded_per_second: sources decoded in a second, greedily; None where nothing is, or where it had to be compiled first.
     """
 
     metrics: dict[str, Any]
     outputs: list[str]
     scores: tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]] | None
+    decoded_per_second: float | None = None
 
 
 def output_limit(corpus: Corpus) -> int:
@@ -57,6 +60,7 @@ class Evaluator:
         self._config, self._programs, self._vocabularies = config, programs, vocabularies
         self._shapes = list(shapes)[1::2]
         self._metric = config_lib.metric_of(config)
+        self._decoded_shapes: set[tuple[int, ...]] = set()
 
     def evaluate(self, params: Params, split: PairSplit | TextSplit) -> Evaluation:
         """Scores a split, whole: every source once, or every unit of a text once."""
@@ -72,9 +76,16 @@ class Evaluator:
         """
         if isinstance(split, TextSplit):
             return [self._score_text(split, losses) for losses in unstack(self._text_losses(params, split))]
-        losses = self._pair_losses(params, split)
-        indices, ids = self._decoded(params, split.sources)
-        return [self._score_pairs(split, own, self._texts(indices, of_own)) for own, of_own in unstack((losses, ids))]
+        losses = jax.block_until_ready(self._pair_losses(params, split))  # so that the clock sees decoding alone
+        compiled, since = set(self._decoded_shapes), time.monotonic()
+        indices, ids = jax.block_until_ready(self._decoded(params, split.sources))
+        seconds = time.monotonic() - since
+        members = unstack((losses, ids))
+        speed = len(members) * len(split.sources) / seconds if compiled == self._decoded_shapes else None
+        return [
+            dataclasses.replace(self._score_pairs(split, own, self._texts(indices, of_own)), decoded_per_second=speed)
+            for own, of_own in members
+        ]
 
     def translate(self, params: Params, sources: Sequence[str]) -> list[str]:
         """Returns the most probable output of each source, decoded greedily."""
@@ -89,10 +100,10 @@ class Evaluator:
 
     def _decoded(self, params, sources):
         """Returns, batch by batch, the index of each row's source and, still on the device, the ids of its output."""
-        pending = [
-            (indices, self._programs.decode(params, batch.source, batch.source_lengths))
-            for indices, batch in self.source_batches(sources, DECODE_ROWS)
-        ]
+        pending = []
+        for indices, batch in self.source_batches(sources, DECODE_ROWS):
+            self._decoded_shapes.add(batch.source.shape)
+            pending.append((indices, self._programs.decode(params, batch.source, batch.source_lengths)))
         return [indices for indices, _ in pending], [ids for _, ids in pending]
 
     def _texts(self, indices, ids) -> list[str]:

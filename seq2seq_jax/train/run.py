@@ -242,6 +242,7 @@ class Run:
             steps=self.step,
             train_seconds=progress.train_seconds,
             tokens_per_second=progress.tokens / progress.train_seconds,
+            decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
         )
         write_json(self.directory.result_file, result)
         self.result = result
