@@ -6,6 +6,7 @@ Verbs: train, sweep, status, compare, evaluate, translate, sample. `launch.py VE
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import pathlib
@@ -304,6 +305,9 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         sys.exit(DONE)
     try:
         rest = values([name, *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        near = difflib.get_close_matches(error.flagname, list(values), n=1)
+        raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near[0]}?' if near else ''}") from error
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
     if rest:
