@@ -120,7 +120,7 @@ def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_
         outcome = pool._outcome_of_dead(member, exit_code)
         assert outcome.status[0] == ending
         assert (tmp_path / member.name / "result.json").exists() == (ending == "f")
-    assert outcome.error is None or f"exit code {exit_code}" in outcome.error
+        assert outcome.error is None or f"exit code {exit_code}" in outcome.error
 
 
 def children(pid: int) -> list[int]:

@@ -17,6 +17,7 @@ from seq2seq_jax.compare.labels import count_label, decimals_of, size_label, wit
 from seq2seq_jax.compare.results import Run
 from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
 
+LINE_HEIGHT = 0.07  # of a name beside a picture, as a share of the picture
 ASIDE = 1.12  # runs stand beside their mean, not under it
 
 
@@ -40,14 +41,26 @@ def size_curve(part: dict[str, Any]) -> Picture:
     axes.plot([row["embedding_dim"] for row in rows], [row["mean"] for row in rows], color=MUTED, lw=1.2, zorder=2)
     for row in rows:
         _draw_size(picture, part, row)
-    for row in part["sizes"]:
-        if row["table"] != "learned" and row["mean"] is not None:
-            line = axes.axhline(row["mean"], color=MUTED, ls=":", lw=1.4)
-            picture.name(line, f"{size_label(row)}: {with_interval(row['mean'], row['ci95'], decimals)}")
-            picture.write(row["table"], (1, row["mean"]), xycoords=("axes fraction", "data"), ha="right", va="bottom", colour=MUTED)
+    baselines = [row for row in part["sizes"] if row["table"] != "learned" and row["mean"] is not None]
+    for row in baselines:
+        line = axes.axhline(row["mean"], color=MUTED, ls=":", lw=1.4)
+        picture.name(line, f"{size_label(row)}: {with_interval(row['mean'], row['ci95'], decimals)}")
+    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # no metric is negative, though an interval may be
+    heights = _apart([row["mean"] for row in baselines], LINE_HEIGHT * (axes.get_ylim()[1] - axes.get_ylim()[0]))
+    for row, height in zip(baselines, heights, strict=True):
+        picture.write(row["table"], (1.02, height), xycoords=("axes fraction", "data"), ha="left", va="center", colour=MUTED)
     _size_axis(picture, [row["embedding_dim"] for row in rows])
     axes.set_ylabel(metric_label(part))
     return picture
+
+
+def _apart(heights: list[float], gap: float) -> list[float]:
+    """Moves heights up until no two are nearer than ``gap``, so that names at them can be read."""
+    moved = dict.fromkeys(range(len(heights)), 0.0)
+    lowest = -np.inf
+    for place in sorted(moved, key=lambda place: heights[place]):
+        lowest = moved[place] = max(heights[place], lowest + gap)
+    return list(moved.values())
 
 
 def _draw_size(picture: Picture, part: dict[str, Any], row: dict[str, Any]) -> None:

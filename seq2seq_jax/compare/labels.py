@@ -27,7 +27,7 @@ def with_interval(middle: float | None, interval: list[float] | None, decimals: 
     """Returns ``0.310 ± 0.012``; the second half is missing where there is no interval."""
     if middle is None:
         return MISSING
-    text = f"{middle:{sign}.{decimals}f}"
+    text = f"{round(middle, decimals) + 0.0:{sign}.{decimals}f}"  # never -0.000
     return text if interval is None else f"{text} {half_width(interval, decimals)}"
 
 
@@ -89,9 +89,10 @@ def tuning_lines(part: dict[str, Any]) -> list[str]:
         return []
     lines = []
     for path in dict.fromkeys(path for row in tuning["chosen"] for path in row["values"]):
-        values = [(size_label(row), row["values"].get(path)) for row in tuning["chosen"]]
-        said = (f"{value:g}" if isinstance(value, float) else str(value) for _, value in values)
-        lines.append(f"Chosen {path}: {', '.join(f'{text} at size {size}' for text, (size, _) in zip(said, values, strict=True))}.")
+        values = [row["values"][path] for row in tuning["chosen"]]
+        said = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+        at = [f"{value} at size {size_label(row)}" for value, row in zip(said, tuning["chosen"], strict=True)]
+        lines.append(f"Chosen {path}: {', '.join(at) if len(set(said)) > 1 else f'{said[0]} at every size'}.")
     compared = {seed for row in part["sizes"] for seed in row["seeds"]}
     apart = "which is compared too" if tuning["seed"] in compared else "which is not compared"
     cost = f"{tuning['runs']} runs, {seconds_label(tuning['train_seconds'])} of training"

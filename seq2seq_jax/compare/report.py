@@ -153,14 +153,22 @@ def _is_of(run: Run, row: dict[str, Any]) -> bool:
     return (run.member.size, run.member.table) == (row["embedding_dim"], row["table"])
 
 
+def _shared(configurations: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the settings that all runs have alike, by their dotted paths."""
+    flat = [
+        {f"{section}.{name}": value for section, values in found.items() if isinstance(values, dict) for name, value in values.items()}
+        for found in configurations
+    ]
+    return {
+        path: value for path, value in (flat[0] if flat else {}).items() if all(path in other and other[path] == value for other in flat)
+    }
+
+
 def _making(sweeps: list[Sweep], parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns how the runs came about: commands, what they share of the configuration, versions and devices."""
     runs = [run for sweep in sweeps for run in sweep.runs]
     varied = {path for run in runs for path in run.result.get("varied") or {}}
-    first = artifacts.configuration(runs[0].directory) if runs else {}
-    settings = {
-        f"{section}.{name}": value for section, values in first.items() if isinstance(values, dict) for name, value in values.items()
-    }
+    settings = _shared([artifacts.configuration(run.directory) for run in runs])
     versions = sorted({f"{name} {number}" for run in runs for name, number in (run.result.get("versions") or {}).items()})
     return {
         "commands": [sweep.command or "not known" for sweep in sweeps],

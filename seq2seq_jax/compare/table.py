@@ -45,6 +45,7 @@ def print_table(comparison: dict[str, Any], file: TextIO | None = None, noise_fl
             console.print(f"\n{setting_label(part['setting'])}", style="bold")
         _print_sizes(console, part)
         _print_recommendation(console, part)
+        console.print()
         for line in cost_lines(part) + tuning_lines(part) + (noise_lines(part) if noise_floor else []):
             console.print(line)
         _print_failed(console, part)
