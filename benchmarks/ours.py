@@ -34,7 +34,7 @@ class Training:
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
         self._step = Devices(1).compile(lambda axis: make_train_step(config, merge, 1000, axis))
-        self._state = TrainState.initial(config.train, params, make_optimizer(config.train), start_carry(graph, params, rows))
+        self._state = TrainState.initial(config.train, params, make_optimizer(config), start_carry(graph, params, rows))
         self._batch = batch
 
     def __call__(self) -> None:

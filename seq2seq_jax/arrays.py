@@ -12,6 +12,7 @@
 | M | memory: width of the encoder's outputs |
 | L | layers |
 | K | hypotheses of a beam |
+| N | negatives: units drawn for a block of text to be told from |
 
 Types are checked in the tests only (``tests/conftest.py`` turns ``jaxtyping`` and ``beartype`` on); in training they cost nothing.
 """

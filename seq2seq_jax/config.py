@@ -20,7 +20,7 @@ from typing import Any, Literal
 FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 
 Unit = Literal["char", "byte", "word", "bpe"]
-Kind = Literal["translator", "language_model"]
+Kind = Literal["translator", "language_model", "skip_gram"]
 
 
 class UserError(Exception):
@@ -40,19 +40,32 @@ class DataConfig:
     """The text: where it lies, how it is cut into units, splits and batches."""
 
     name: str | None = _setting(None, "named data set, such as cmudict or sigmorphon2020/ice; instead of train, dev and test")
-    train: str | None = _setting(None, "training file: two columns (a.tsv), two aligned files (a.src,a.tgt), or one text (language model)")
+    train: str | None = _setting(
+        None, "training file: two columns (a.tsv), two aligned files (a.src,a.tgt), or one text (language model, skip_gram)"
+    )
     dev: str | None = _setting(None, "validation file, like train; cut from train where not given")
     test: str | None = _setting(None, "test file, like train; cut from train where neither dev nor test is given")
     dev_fraction: float = _setting(0.05, "share of sources (or of a text) held out for dev where dev is not given, 0 to 1", low=0, below=1)
     test_fraction: float = _setting(0.05, "share held out for test where neither dev nor test is given, 0 to 1", low=0, below=1)
     source_unit: Unit = _setting("char", "unit of the source")
-    target_unit: Unit = _setting("char", "unit of the target, and of a language model's text")
+    target_unit: Unit = _setting("char", "unit of the target, and of a text that stands alone")
     normalize_nfc: bool = _setting(False, "bring all text to Unicode normalization form C first")
-    lines: bool = _setting(False, "language model: the text is a list of independent lines, split by distinct line")
+    lines: bool = _setting(False, "language model, skip_gram: the text is a list of independent lines, split by distinct line")
     max_length: int = _setting(64, "longest source or target kept for training, units", low=1)
     min_count: int = _setting(1, "rarest symbol of the training text that gets a row of its own, occurrences", low=1)
     bpe_size: int = _setting(8000, "symbols of a bpe vocabulary, merges and alphabet together", low=2)
-    segment_length: int = _setting(128, "language model: units between truncations of the gradient", low=1)
+    segment_length: int = _setting(
+        128, "language model: units between truncations of the gradient; skip_gram: units of a block, which share negatives", low=1
+    )
+    window: int = _setting(5, "skip_gram: farthest context of a unit, units; each unit's own reach is drawn from 1 to it", low=1)
+    subsample: float = _setting(
+        1e-4,
+        "skip_gram: share of the text above which a unit is thinned out (Mikolov et al. 2013b, section 2.3); 0: none is",
+        low=0,
+        below=1,
+    )
+    analogies: str | None = _setting(None, "skip_gram: questions that score the table, in the form of questions-words.txt")
+    similarity: str | None = _setting(None, "skip_gram: pairs of words that score the table, a line: word, word, how similar they are")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +96,8 @@ class ModelConfig:
         False, "one vocabulary and one table for source and target; with tie_output the output reads it too (Press & Wolf 2017, section 3)"
     )
     tie_output: bool = _setting(False, "the output reads the target table, through a projection of the hidden state (Press & Wolf 2017)")
+    cbow: bool = _setting(False, "skip_gram: the mean of its contexts predicts a unit, and not the unit them (CBOW, Mikolov et al. 2013a)")
+    negatives: int = _setting(5, "skip_gram: drawn units that each pair is told from (Mikolov et al. 2013b, section 2.2)", low=1)
     dropout: float = _setting(
         0.0, "share of units dropped from each layer's output, the same ones at every time step (Gal & Ghahramani 2016)", low=0, below=1
     )
@@ -95,8 +110,10 @@ class TrainConfig:
     seed: int = _setting(0, "root of every random draw", low=0, high=2**31 - 1)
     steps: int | None = _setting(None, "updates; null where epochs is given", low=1)
     epochs: int | None = _setting(None, "passes over the training data; null where steps is given", low=1)
-    batch_size: int = _setting(64, "sequences in a batch, over all devices", low=1)
-    learning_rate: float = _setting(1e-3, "Adam's step size at its highest (Kingma & Ba 2015)", low=0)
+    batch_size: int = _setting(64, "sequences in a batch (skip_gram: blocks of data.segment_length units), over all devices", low=1)
+    learning_rate: float = _setting(
+        1e-3, "Adam's step size at its highest (Kingma & Ba 2015); skip_gram: that of plain gradient descent", low=0
+    )
     schedule: Literal["constant", "inverse_sqrt", "cosine", "linear"] = _setting(
         "constant", "course of the learning rate after the warm-up: cosine and linear end at 0, inverse_sqrt: Vaswani et al. 2017, 5.3"
     )
@@ -149,23 +166,40 @@ METRICS = {
         Metric("chrf", "points", False, 0.5),
         Metric("bits_per_character", "bits", True, 0.01),
         Metric("loss_nats_per_token", "nats", True, None),
+        Metric("analogy_accuracy", "fraction", False, 0.01),
+        Metric("semantic_analogy_accuracy", "fraction", False, 0.01),
+        Metric("syntactic_analogy_accuracy", "fraction", False, 0.01),
+        Metric("word_similarity", "rank correlation", False, 0.02),
     )
 }
-METRICS_OF_KIND = {  # the first is the default
-    "translator": (
-        "word_error_rate",
-        "phone_error_rate",
-        "token_error_rate",
-        "character_error_rate",
-        "exact_match",
-        "bleu",
-        "chrf",
-        "loss_nats_per_token",
-    ),
-    "language_model": ("bits_per_character", "loss_nats_per_token"),
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelKind:
+    """What the rooms must know of a kind of model.
+
+    Attributes:
+      form: what it reads: ``pairs`` of lines, or one running ``text``.
+      sides: names of its vocabularies.
+      metrics: of dev; the first is the default.
+    """
+
+    form: Literal["pairs", "text"]
+    sides: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+_ERRORS = ("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate")
+_ANALOGIES = ("analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy")
+KINDS: dict[str, ModelKind] = {
+    "translator": ModelKind("pairs", ("source", "target"), (*_ERRORS, "exact_match", "bleu", "chrf", "loss_nats_per_token")),
+    "language_model": ModelKind("text", ("target",), ("bits_per_character", "loss_nats_per_token")),
+    "skip_gram": ModelKind("text", ("target",), ("loss_nats_per_token", *_ANALOGIES, "word_similarity")),
 }
+# Settings that hold files.
+FILES = ("data.train", "data.dev", "data.test", "data.analogies", "data.similarity")
 # What a finished run may be asked for anew, or may move to, without becoming another experiment.
-_NOT_IDENTITY = ("train.steps", "train.epochs", "train.devices", "data.train", "data.dev", "data.test")
+MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", *FILES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +262,7 @@ def cache_folder() -> pathlib.Path:
 
 def metric_of(config: Config) -> Metric:
     """Returns the dev metric that chooses checkpoints and sizes."""
-    return METRICS[config.train.metric or METRICS_OF_KIND[config.model.kind][0]]
+    return METRICS[config.train.metric or KINDS[config.model.kind].metrics[0]]
 
 
 def to_dict(config: Config) -> dict[str, dict[str, Any]]:
@@ -251,5 +285,5 @@ def differences(before: Config, after: Config, ignore: Iterable[str] = ()) -> li
 
 def config_sha256(config: Config) -> str:
     """Returns the identity of the experiment: a hash of the configuration without steps, epochs, paths and device count."""
-    identity = {path: get(config, path) for path in fields() if path not in _NOT_IDENTITY}
+    identity = {path: get(config, path) for path in fields() if path not in MAY_CHANGE}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from seq2seq_jax.config import METRICS_OF_KIND, Config, Field, UserError, fields, get
+from seq2seq_jax.config import KINDS, Config, Field, UserError, fields, get
 
 
 def check_range(field: Field, value: Any, where: str) -> None:
@@ -40,13 +40,28 @@ def validate(config: Config) -> None:
         raise UserError("train.clip_norm=0: expected a number above 0, or null for no clipping")
     if data.dev_fraction + data.test_fraction >= 1:
         raise UserError("data.dev_fraction, data.test_fraction: together they leave nothing to train on; expected a sum below 1")
-    if train.metric is not None and train.metric not in METRICS_OF_KIND[model.kind]:
-        raise UserError(f"train.metric={train.metric}: expected one of {', '.join(METRICS_OF_KIND[model.kind])} for a {model.kind}")
+    metrics = KINDS[model.kind].metrics
+    if train.metric is not None and train.metric not in metrics:
+        raise UserError(f"train.metric={train.metric}: expected one of {', '.join(metrics)} for a {model.kind}")
+    if model.kind == "skip_gram":
+        _check_skip_gram(config)
     _check_translator_options(config)
     if model.attention == "dot" and model.bidirectional and model.kind == "translator":
         raise UserError(
             "model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general, or model.bidirectional=false"
         )
+
+
+def _check_skip_gram(config: Config) -> None:
+    """Refuses what a kind without layers, and whose rows are moved one by one, cannot do."""
+    metric = config.train.metric or ""
+    for path, needed in (("data.analogies", metric.endswith("analogy_accuracy")), ("data.similarity", metric == "word_similarity")):
+        if needed and get(config, path) is None:
+            raise UserError(f"train.metric={metric}: needs {path}; expected a file there")
+    unused = {"model.table": "learned", "model.dropout": 0.0, "train.label_smoothing": 0.0, "train.clip_norm": None}
+    for path, only in unused.items():
+        if get(config, path) != only:
+            raise UserError(f"{path}={get(config, path)}: a skip_gram has none; expected {'null' if only is None else only}")
 
 
 def _check_translator_options(config: Config) -> None:

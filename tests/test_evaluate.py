@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from seq2seq_jax.config import METRICS, METRICS_OF_KIND
+from seq2seq_jax.config import KINDS, METRICS
 from seq2seq_jax.evaluate import metrics
 
 
@@ -92,8 +92,9 @@ def test_the_loss_of_a_text_in_its_units():
 
 def test_every_metric_of_the_configuration_is_computed_here():
     offered = {*metrics.CHEAP, *metrics.CORPUS, *metrics.text_metrics(1.0, 1, 1)}
-    assert {name for names in METRICS_OF_KIND.values() for name in names} == set(METRICS)
-    assert set(METRICS) <= offered
+    assert {name for kind in KINDS.values() for name in kind.metrics} == set(METRICS)
+    of_vectors = {f"{kind}analogy_accuracy" for kind in ("", "semantic_", "syntactic_")} | {"word_similarity"}  # tests/test_word_vectors.py
+    assert set(METRICS) == of_vectors | (set(METRICS) & offered)
 
 
 def test_a_metric_of_the_corpus_has_no_example_scores():

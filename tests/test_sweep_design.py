@@ -72,7 +72,7 @@ def test_what_is_not_learned_is_not_counted_and_has_no_moments(swept):
     assert [tables[name] for name in NAMES] == [2 * 20, 6 * 20, 0, 0]  # ten symbols on each side
     assert total[NAMES[3]] == total[NAMES[1]] - 6 * 20
     params = initial_params(config_lib.replace(config, {"model.table": "frozen"}).model, vocabulary_sizes(config), root_key(0))
-    state = TrainState.initial(config.train, params, make_optimizer(config.train), ())
+    state = TrainState.initial(config.train, params, make_optimizer(config), ())
     moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
     assert moments == 2 * total[NAMES[3]] + 1
 

@@ -25,7 +25,7 @@ def test_memory_is_near_what_the_compiler_needs(tmp_path):
     config = text_config(write_text(tmp_path / "a.txt", 20_000), model__hidden_dim=64, train__batch_size=32)
     compiled, params = programs(config, vocabulary_sizes(config), 1, Devices(1), 1), forecast._params(config)
     state = jax.eval_shape(
-        lambda p: TrainState.initial(config.train, p, make_optimizer(config.train), start_carry(compiled.structure, p, 32)), params
+        lambda p: TrainState.initial(config.train, p, make_optimizer(config), start_carry(compiled.structure, p, 32)), params
     )
     step: jax.stages.Wrapped = compiled.train_step  # type: ignore[bad-assignment]
     used = step.lower(state, forecast._largest_batch(config)).compile().memory_analysis()

@@ -9,7 +9,7 @@ import signal
 import jax
 import numpy as np
 import pytest
-from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_of, text_config, write_pairs, write_text
+from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_of, text_config, vector_config, write_pairs, write_text
 
 from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.sweep import executors, padding, stacked
@@ -114,6 +114,16 @@ def test_language_models_over_devices_are_language_models_one_by_one(tmp_path, p
         assert_same_run(tmp_path / "vectorized" / member.name, tmp_path / "serial" / member.name)
     with pytest.raises(UserError, match="expected at most 8"):
         choose_member_device_count(9, 20)
+
+
+def test_word_vectors_together_are_word_vectors_one_by_one(tmp_path, padded_zeros):
+    """Red if the initial scale is that of the widest table, or rows are moved by a slope with the padding's share in it."""
+    config = vector_config(write_text(tmp_path / "a.txt", 3000), train__steps=8, train__eval_every=4, train__log_every=3)
+    for executor in ("serial", "vectorized"):
+        sweep(config, tmp_path / executor, SIZES | SEEDS, executor)
+    assert sum(padded_zeros) > 0
+    for member in plan(config, SIZES | SEEDS, str(tmp_path / "serial")):
+        assert_same_run(tmp_path / "vectorized" / member.name, tmp_path / "serial" / member.name)
 
 
 def test_a_member_that_becomes_nan_fails_alone(pairs, tmp_path):

@@ -22,6 +22,7 @@ from training_fixture import (
     pair_config,
     result_of,
     text_config,
+    vector_config,
     write_pairs,
     write_text,
 )
@@ -148,6 +149,15 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(tmp_path, 
     assert f"damaged checkpoint skipped: {broken / '20'}" in error
     assert "going on from step 10" in error
     assert_same_run(pair_config(path, train__steps=30), tmp_path / "whole", tmp_path / "broken")
+
+
+def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):
+    """Red if the negatives or windows of a step depend on where the process began, or a row's state is not restored."""
+    path = write_text(tmp_path / "a.txt", 4000)
+    for run, stops in (("whole", [40]), ("broken", [20, 40])):
+        for steps in stops:
+            train(vector_config(path, train__steps=steps, train__log_every=7), str(tmp_path / run))
+    assert_same_run(vector_config(path, train__steps=40), tmp_path / "whole", tmp_path / "broken")
 
 
 def test_two_processes_on_one_run_are_one_too_many(tmp_path):

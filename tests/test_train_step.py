@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from training_fixture import pair_config, text_config, write_pairs, write_text
+from training_fixture import pair_config, text_config, vector_config, write_pairs, write_text
 
 from seq2seq_jax.config import Config, TrainConfig, UserError
 from seq2seq_jax.data.corpus import load_corpus, training_batches
@@ -23,7 +23,7 @@ def trained(config: Config, steps: int, devices: int, learning_rate: float | Non
     compiled = programs(config, sizes, steps, shared, 10)
     params = initial_params(config.model, sizes, root_key(0))
     carry = start_carry(compiled.structure, params, config.train.batch_size)
-    state = TrainState.initial(config.train, params, make_optimizer(config.train), carry)
+    state = TrainState.initial(config.train, params, make_optimizer(config), carry)
     if learning_rate is not None:
         state = state._replace(learning_rate=jax.numpy.float32(learning_rate))
     state = shared.place(state)
@@ -33,17 +33,19 @@ def trained(config: Config, steps: int, devices: int, learning_rate: float | Non
     return shared.gather(state)
 
 
-@pytest.fixture(params=["translator", "language_model"])
-def dropout_config(request, tmp_path):
+@pytest.fixture(params=["translator", "language_model", "skip_gram"])
+def shared_config(request, tmp_path):
+    if request.param == "skip_gram":
+        return vector_config(write_text(tmp_path / "a.txt", 3000), train__batch_size=16)
     if request.param == "translator":
         return pair_config(write_pairs(tmp_path / "a.tsv", 60), model__dropout=0.3, train__label_smoothing=0.1)
     return text_config(write_text(tmp_path / "a.txt", 3000), model__dropout=0.3, train__batch_size=16)
 
 
 @pytest.mark.parametrize("devices", [2, 8])
-def test_devices_share_a_batch_without_changing_the_experiment(dropout_config, devices):
-    """Red if dropout is keyed by the row on its device, if a mean is taken per device, or if a gradient is not summed."""
-    one, several = (trained(dropout_config, 4, count) for count in (1, devices))
+def test_devices_share_a_batch_without_changing_the_experiment(shared_config, devices):
+    """Red if dropout is keyed by the row on its device, if a mean is taken per device, a gradient not summed, or rows not exchanged."""
+    one, several = (trained(shared_config, 4, count) for count in (1, devices))
     for (path, expected), actual in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(several), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-6, err_msg=jax.tree_util.keystr(path))
 

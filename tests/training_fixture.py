@@ -69,6 +69,12 @@ def text_config(train: pathlib.Path, **values: Any) -> Config:
     return pair_config(train, **{**kind, **values})
 
 
+def vector_config(train: pathlib.Path, **values: Any) -> Config:
+    """Returns a small skip-gram's configuration."""
+    kind = {"model__kind": "skip_gram", "data__segment_length": 8, "data__subsample": 0.1, "train__clip_norm": None}
+    return text_config(train, **{**kind, "data__target_unit": "word", "train__learning_rate": 0.1, **values})
+
+
 def flags_of(config: Config) -> list[str]:
     """Returns the flags that turn experiments/pronunciation.py into ``config``."""
     experiment = load_experiment(str(ROOT / "experiments/pronunciation.py")).config

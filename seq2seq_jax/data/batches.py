@@ -6,7 +6,7 @@ fill the batches; the sequence of their shapes depends on the data and the step 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.config import UserError
 from seq2seq_jax.data.buckets import Layout, Shape, choose_shapes
+from seq2seq_jax.data.draws import Recent, permutation, random_bits
 from seq2seq_jax.data.ragged import Ragged, Sequences
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 
@@ -100,8 +101,8 @@ class PairBatches:
         self.padding_share = self._layout.padding_share
         self.steps_per_epoch = len(self._layout.batch_shapes)
         self._runs = _runs(self._layout.batch_shapes)
-        self._orders = _Recent(self._order)
-        self._slots = _Recent(self._fill)
+        self._orders = Recent(self._order)
+        self._slots = Recent(self._fill)
 
     def shape_at(self, step: int) -> Shape:
         """Returns the (source, target) lengths of the step's batch."""
@@ -152,7 +153,7 @@ class TextBatches:
     def batch_at(self, seed: int, step: int) -> TextBatch:
         """Returns the segment of each row at a step, counted from 0 over all epochs; every row starts fresh with an epoch."""
         epoch, segment = divmod(step, self.steps_per_epoch)
-        start = int(_raw(1, seed, epoch, 0)[0] % len(self._ids))
+        start = int(random_bits(1, seed, epoch, 0)[0] % len(self._ids))
         columns = segment * self._segment + np.arange(self._segment)
         places = np.arange(self._rows)[:, None] * self._part + columns
         counted = (columns < self._part) & (places < len(self._ids))
@@ -202,16 +203,6 @@ def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_lengt
         yield _text_batch(np.asarray(ids, np.int32), places.clip(0, len(ids) - 1), counted, fresh)
 
 
-def permutation(count: int, seed: int, epoch: int, part: int) -> Int[np.ndarray, " B"]:
-    """Returns an order of 0..count-1 drawn from the three numbers, the same under every version of NumPy."""
-    return np.argsort(_raw(count, seed, epoch, part), kind="stable")
-
-
-def _raw(count: int, *key: int) -> np.ndarray:
-    """Random 64-bit integers; NumPy promises the stream of a bit generator, but not what its distributions make of it."""
-    return np.atleast_1d(np.random.Philox(np.random.SeedSequence(list(key))).random_raw(count))
-
-
 def _runs(batch_shapes: Int[np.ndarray, " B"]) -> list[np.ndarray]:
     """Cuts the batches of each shape into runs."""
     groups = (np.flatnonzero(batch_shapes == shape) for shape in np.unique(batch_shapes))
@@ -223,19 +214,3 @@ def _text_batch(
 ) -> TextBatch:
     inputs = np.where(places == 0, BOS, ids[places - 1]).astype(np.int32)
     return TextBatch(inputs, ids[places], counted.astype(np.float32), fresh)
-
-
-class _Recent:
-    """Keeps the last few results of a pure function: the current epoch of each seed that is trained."""
-
-    _KEPT = 32
-
-    def __init__(self, function: Callable[..., np.ndarray]):
-        self._function, self._results = function, {}
-
-    def __call__(self, *key: int) -> np.ndarray:
-        result = self._results.get(key)
-        if result is None:
-            result = self._function(*key)
-            self._results = dict([*self._results.items(), (key, result)][-self._KEPT :])
-        return result

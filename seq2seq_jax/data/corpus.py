@@ -13,11 +13,14 @@ import numpy as np
 from jaxtyping import Int
 
 from seq2seq_jax.config import Config, UserError
-from seq2seq_jax.data import sources
+from seq2seq_jax.data import sources, word_tests
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.sources import Pairs
 from seq2seq_jax.data.vocabulary import UNK, Vocabulary
+from seq2seq_jax.data.windows import WindowBatches
+
+Batches = PairBatches | TextBatches | WindowBatches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Corpus:
       test: what is scored once, at the end; None where there is none.
       vocabularies: by side, ``source`` and ``target``; a language model has ``target`` only.
       notes: sentences on what was dropped and what is remarkable.
-      sha256: hash of the content of each file read, by split; a split that was cut from train has none.
+      sha256: hash of the content of each file read, by split or setting; a split that was cut from train has none.
       paths: where these files lie, absolute, as settings.
     """
 
@@ -86,7 +89,12 @@ def load_corpus(config: Config) -> Corpus:
     others = {split: _split(content, vocabularies) for split, content in held_out.items()}
     for name, split in others.items():
         notes += _remarks(name, split, raw.content["train"], vocabularies)
-    return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, raw.sha256, raw.paths)
+    digests = dict(raw.sha256)
+    if config.model.kind == "skip_gram":
+        tests = word_tests.load(config, vocabularies["target"])
+        notes += tests.notes
+        digests |= tests.sha256
+    return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, digests, raw.paths)
 
 
 def load_split(
@@ -132,18 +140,30 @@ def encode_pairs(split: PairSplit, vocabularies: Mapping[str, Vocabulary]) -> tu
     return Ragged.of(map(vocabularies["source"].encode, split.sources)), answers
 
 
-def training_batches(config: Config, corpus: Corpus) -> PairBatches | TextBatches:
+def training_batches(config: Config, corpus: Corpus) -> Batches:
     """Returns the batches that training takes from the corpus."""
-    if isinstance(corpus.train, TextSplit):
-        return TextBatches(corpus.train.ids, config.train.batch_size, config.data.segment_length)
-    return PairBatches(corpus.train.sources, corpus.train.targets, config.train.batch_size)
+    if isinstance(corpus.train, PairExamples):
+        return PairBatches(corpus.train.sources, corpus.train.targets, config.train.batch_size)
+    if config.model.kind == "skip_gram":
+        return window_batches(config, corpus.train.ids, corpus.vocabularies["target"])
+    return TextBatches(corpus.train.ids, config.train.batch_size, config.data.segment_length)
+
+
+def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocabulary) -> WindowBatches:
+    """Returns a text's units with their neighbours; ``vocabulary`` has the counts of the training text."""
+    data = config.data
+    assert vocabulary.counts is not None  # _training() saw to it
+    return WindowBatches(
+        ids, vocabulary.counts, vocabulary.line_break, config.train.batch_size, data.segment_length, data.window, data.subsample
+    )
 
 
 def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[PairExamples | TextSplit, dict[str, Vocabulary]]:
     data = config.data
     if isinstance(content, str):
         vocabulary = Vocabulary.build([content], data.target_unit, data.min_count, data.bpe_size)
-        return _text_split(content, vocabulary), {"target": vocabulary}
+        split = _text_split(content, vocabulary)
+        return split, {"target": vocabulary.counted(split.ids) if config.model.kind == "skip_gram" else vocabulary}
     texts = dict(zip(("source", "target"), zip(*content, strict=True), strict=True))
     vocabularies = _vocabularies(config, texts)
     ids = {side: Ragged.of(map(vocabularies[side].encode, texts[side])) for side in texts}

@@ -1,6 +1,6 @@
 """The text of each split of a configuration, from its files or cut from the training file. No ids yet.
 
-What a file means is decided by the model kind: pairs for a translator, one text for a language model.
+What a file means is decided by the model kind: pairs for a translator, one text for the others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 
-from seq2seq_jax.config import Config, UserError, replace
+from seq2seq_jax.config import FILES, KINDS, Config, UserError, get, replace
 from seq2seq_jax.data import named, readers, splits
 
 SPLITS = ("train", "dev", "test")
@@ -59,26 +59,30 @@ def read_splits(config: Config, wanted: Iterable[str]) -> Sources:
 def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[[str], Pairs] = readers.read_pairs) -> Pairs | str:
     """Returns the pairs or the text of a file, normalized as the configuration asks; says in ``notes`` what it left out."""
     nfc = config.data.normalize_nfc
-    if config.model.kind == "language_model":
+    if _form(config) == "text":
         text = readers.normalize(readers.read_text(path), nfc)
         return _distinct_lines(text, path, notes) if config.data.lines else text
     return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in read_pairs(path)]
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """Returns the configuration with the files of data.train, dev and test as absolute paths, for config.json."""
-    given = {split: getattr(config.data, split) for split in SPLITS}
-    return replace(config, {f"data.{split}": absolute(config, spec) for split, spec in given.items() if spec is not None})
+    """Returns the configuration with absolute paths in its settings that hold files, for config.json."""
+    given = {path: get(config, path) for path in FILES}
+    return replace(config, {path: absolute(config, spec) for path, spec in given.items() if spec is not None})
 
 
 def absolute(config: Config, spec: str) -> str:
-    """Returns a file setting with absolute paths; for a language model it is one file, whatever its name."""
-    return str(pathlib.Path(spec).absolute()) if config.model.kind == "language_model" else readers.absolute(spec)
+    """Returns a file setting with absolute paths; for a text it is one file, whatever its name."""
+    return str(pathlib.Path(spec).absolute()) if _form(config) == "text" else readers.absolute(spec)
+
+
+def _form(config: Config) -> str:
+    return KINDS[config.model.kind].form
 
 
 def _check_form(config: Config) -> None:
     name = config.data.name
-    if name is not None and (named.named(name).form == "text") != (config.model.kind == "language_model"):
+    if name is not None and (named.named(name).form == "text") != (_form(config) == "text"):
         holds, needs = ("one text", "pairs") if named.named(name).form == "text" else ("pairs", "one text")
         raise UserError(f"data.name={name}: holds {holds}; expected {needs} for model.kind={config.model.kind}")
 

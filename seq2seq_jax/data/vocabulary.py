@@ -36,9 +36,13 @@ class Vocabulary:
     neither knows an unknown unit. ``bpe`` needs the ``tokenizer`` that its symbols came from.
     """
 
-    def __init__(self, symbols: Sequence[str], unit: Unit, tokenizer: tokenizers.Tokenizer | None = None):
+    def __init__(
+        self, symbols: Sequence[str], unit: Unit, tokenizer: tokenizers.Tokenizer | None = None, counts: Sequence[int] | None = None
+    ):
+        """Takes the symbols in the order of their rows; ``counts``, their occurrences in training, where somebody needs them."""
         self.symbols = list(symbols)
         self.unit: Unit = unit
+        self.counts = None if counts is None else np.asarray(counts, np.int64)
         self._tokenizer = tokenizer
         self._ids = {symbol: row for row, symbol in enumerate(self.symbols) if row >= _FIRST}
 
@@ -89,6 +93,20 @@ class Vocabulary:
             return "".join(self.symbols[row] for row in kept)
         return re.sub(" ?\n ?", "\n", " ".join(self.symbols[row] for row in kept))
 
+    def counted(self, ids: Int[np.ndarray, " T"]) -> Vocabulary:
+        """Returns the vocabulary with the number of times that each symbol occurs among ``ids``."""
+        return Vocabulary(self.symbols, self.unit, self._tokenizer, np.bincount(ids, minlength=len(self)).tolist())
+
+    @property
+    def line_break(self) -> int | None:
+        """The row of the line break where it is a word of its own, else None."""
+        return self._ids.get("\n") if self.unit == "word" else None
+
+    def row_of(self, unit: str) -> int | None:
+        """Returns the row of a text that is one unit of the vocabulary, None where it is not."""
+        ids = self.encode(unit)
+        return ids[0] if len(ids) == 1 and ids[0] != UNK else None
+
     def unknown(self, text: str) -> list[str]:
         """Returns the units of the text that have no row, in order; always none for byte and bpe."""
         if self.unit in ("byte", "bpe"):
@@ -101,7 +119,9 @@ class Vocabulary:
         place.mkdir(parents=True, exist_ok=True)
         if self._tokenizer is not None:
             _write(place / f"{side}.tokenizer.json", self._tokenizer.to_str(pretty=True))
-        content = {"format": FORMAT_VERSION, "unit": self.unit, "symbols": self.symbols}
+        content: dict[str, Any] = {"format": FORMAT_VERSION, "unit": self.unit, "symbols": self.symbols}
+        if self.counts is not None:
+            content["counts"] = self.counts.tolist()
         _write(place / f"{side}.json", json.dumps(content, ensure_ascii=False, indent=0))
 
     @classmethod
@@ -112,12 +132,12 @@ class Vocabulary:
         if not isinstance(content, dict) or content.get("format") != FORMAT_VERSION or not {"unit", "symbols"} <= content.keys():
             raise UserError(f"{path}: expected a vocabulary of format {FORMAT_VERSION}")
         if content["unit"] != "bpe":
-            return cls(content["symbols"], content["unit"])
+            return cls(content["symbols"], content["unit"], counts=content.get("counts"))
         import tokenizers
 
         tokenizer = _read(path.with_name(f"{side}.tokenizer.json"), tokenizers.Tokenizer.from_str)
         tokenizer.encode_special_tokens = True
-        return cls(content["symbols"], "bpe", tokenizer)
+        return cls(content["symbols"], "bpe", tokenizer, content.get("counts"))
 
     def _units(self, text: str) -> Iterable[str]:
         return text if self.unit == "char" else split_words(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -10,19 +10,19 @@ from flax import nnx
 from jaxtyping import Array, Key
 
 from seq2seq_jax.arrays import Table
-from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.config import KINDS, ModelConfig
 from seq2seq_jax.model.language_model import LanguageModel
+from seq2seq_jax.model.skip_gram import SkipGram
 from seq2seq_jax.model.translator import Translator
 
-Model = Translator | LanguageModel
+Model = Translator | LanguageModel | SkipGram
 Params = dict[str, Any]
+_MODELS: dict[str, Callable[..., Model]] = {"translator": Translator, "language_model": LanguageModel, "skip_gram": SkipGram}
 
 
 def build_model(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key: Key[Array, ""]) -> Model:
     """Builds the model that ``config`` describes; ``vocabulary_sizes`` has an entry for each side, source and target."""
-    if config.kind == "language_model":
-        return LanguageModel(config, vocabulary_sizes["target"], key)
-    return Translator(config, vocabulary_sizes["source"], vocabulary_sizes["target"], key)
+    return _MODELS[config.kind](config, *(vocabulary_sizes[side] for side in KINDS[config.kind].sides), key)
 
 
 def structure(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> nnx.GraphDef:

@@ -24,9 +24,9 @@ FROZEN = "frozen_table"  # name of a table in the parameters that is not trained
 class Embedding(nnx.Module):
     """A table whose row i is the vector of symbol i."""
 
-    def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""]):
-        """Draws the entries from N(0, 1)."""
-        self.table = nnx.Param(jax.random.normal(key, (vocabulary_size, embedding_dim)))
+    def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""], scale: float = 1.0):
+        """Draws the entries from N(0, scale^2)."""
+        self.table = nnx.Param(scale * jax.random.normal(key, (vocabulary_size, embedding_dim)))
 
     def __call__(self, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
         """Returns the rows ``ids``."""

@@ -46,6 +46,11 @@ class Translator(nnx.Module):
         self.decoder = Decoder(config, target_dim, self.encoder.memory_dim, named(key, "decoder"))
         self.output = Output(config.hidden_dim, target_vocabulary, target_dim if config.tie_output else None, named(key, "output"))
 
+    def start(self, rows: int) -> tuple[()]:
+        """Returns what is carried from batch to batch: nothing."""
+        del rows
+        return ()
+
     def embedding(self, side: str) -> Embedding:
         """Returns the table of ``source`` or ``target``, the same one where they share it."""
         if self.shared:

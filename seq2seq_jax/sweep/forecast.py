@@ -100,7 +100,7 @@ def update_bytes(config: Config) -> int:
         objective = lambda params: nnx.merge(model, params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
         return jax.vjp(objective, params)[1]
 
-    moments = jax.eval_shape(make_optimizer(config.train).init, params)
+    moments = jax.eval_shape(make_optimizer(config).init, params)
     activations = _bytes(jax.eval_shape(residuals, params, batch)) - _bytes(params)  # which are among the residuals
     return 2 * _bytes(params) + _bytes(moments) + 2 * activations
 
@@ -140,7 +140,7 @@ def _timed(config: Config) -> float:
     compiled = programs(config, sizes, _steps(config), one, 1)
     params = initial_params(config.model, sizes, jax.random.key(0))
     state = TrainState.initial(
-        config.train, params, make_optimizer(config.train), start_carry(compiled.structure, params, config.train.batch_size)
+        config.train, params, make_optimizer(config), start_carry(compiled.structure, params, config.train.batch_size)
     )
     state = jax.block_until_ready(compiled.train_step(state, batch))
     since = time.monotonic()

@@ -54,15 +54,19 @@ def _cut(path: Any, leaf: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 def output_scale(own: Params, wide: Params) -> float:
-    """Returns what the output's kernel must be multiplied by after padding; 1 where the output is not tied to a table.
+    """Returns what the output's kernel must be multiplied by after padding; 1 where there is none, or it is not tied to a table.
 
     A tied kernel projects to the table's columns, and logits are scaled by 1 / sqrt(columns) (``embedding.output_logits``),
     which must stay the member's own number.
     """
+    if "output" not in own:
+        return 1.0
     return math.sqrt(wide["output"]["kernel"].shape[1] / own["output"]["kernel"].shape[1])
 
 
 def at_own_scale(params: Params, scale: Float[Any, ""] | float) -> Params:
     """Returns the parameters with which a padded model computes what the member's own would compute."""
+    if "output" not in params:
+        return params
     output = params["output"]
     return {**params, "output": {**output, "kernel": output["kernel"] * scale}}

@@ -21,7 +21,7 @@ from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.truncation import cut_tables, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import stop_signals
-from seq2seq_jax.train.run_directory import MAY_CHANGE, RunDirectory, write_json
+from seq2seq_jax.train.run_directory import RunDirectory, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) ->
 
 def _check_same(earlier: dict[str, Any], config: Config, axes: Axes, wanted: Design, workdir: str) -> None:
     before = config_lib.from_dict(earlier["config"])
-    changed = config_lib.differences(before, config, ignore=(*MAY_CHANGE, *axes, *earlier["axes"]))
+    changed = config_lib.differences(before, config, ignore=(*config_lib.MAY_CHANGE, *axes, *earlier["axes"]))
     if changed or set(axes) != set(earlier["axes"]):
         named = ", ".join(changed or sorted(set(axes) ^ set(earlier["axes"])))
         raise UserError(f"--workdir={workdir}: the sweep here has another configuration: {named}; expected the same, or another workdir")
@@ -188,7 +188,11 @@ def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> b
         return not retry_failed
     recorded = config_lib.from_dict(record["config"])
     asked = [(c.train.steps, c.train.epochs) for c in (recorded, member.config)]
-    return result["status"] == "finished" and asked[0] == asked[1] and not config_lib.differences(recorded, member.config, MAY_CHANGE)
+    return (
+        result["status"] == "finished"
+        and asked[0] == asked[1]
+        and not config_lib.differences(recorded, member.config, config_lib.MAY_CHANGE)
+    )
 
 
 def _read(folder: pathlib.Path) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from flax import nnx
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.corpus import Corpus, training_batches
+from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, failure
@@ -24,7 +24,7 @@ from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
 from seq2seq_jax.train.evaluation import Evaluator, output_limit
 from seq2seq_jax.train.loop import Interrupted, Loop, Stop, stop_signals
 from seq2seq_jax.train.programs import program_key
-from seq2seq_jax.train.run import Batches, Run
+from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import TrainState, total_steps
 

@@ -1,8 +1,9 @@
-"""Scoring a split: the loss, and for translators the decoded outputs against their references."""
+"""Scoring a split: the loss, for translators the decoded outputs against their references, and for word vectors what they are asked."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,15 +14,19 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
+from seq2seq_jax.data import word_tests
 from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
-from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs
+from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs, window_batches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.data.windows import EVALUATION_SEED
 from seq2seq_jax.evaluate.metrics import CHEAP, CORPUS, example_scores, text_metrics, translation_metrics
+from seq2seq_jax.evaluate.word_vectors import analogy_hits, rank_correlation
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
+from seq2seq_jax.model.skip_gram import VECTORS
 from seq2seq_jax.train.programs import Programs
 
 DECODE_ROWS = 256  # sources decoded together
@@ -74,6 +79,9 @@ class Evaluator:
           split: the split.
           unstack: brings what these programs return to the host, one pytree for each member.
         """
+        if isinstance(split, TextSplit) and self._config.model.kind == "skip_gram":
+            measured = (self._window_losses(params, split), params[VECTORS]["table"])
+            return [self._score_vectors(*own) for own in unstack(measured)]
         if isinstance(split, TextSplit):
             return [self._score_text(split, losses) for losses in unstack(self._text_losses(params, split))]
         losses = jax.block_until_ready(self._pair_losses(params, split))  # so that the clock sees decoding alone
@@ -138,3 +146,30 @@ class Evaluator:
     def _score_text(self, split: TextSplit, losses: Sequence[Loss]) -> Evaluation:
         nats = float(sum(np.float64(loss.nats) for loss in losses))
         return Evaluation(text_metrics(nats, len(split.ids), len(split.text)), [], None)
+
+    def _window_losses(self, params: Params, split: TextSplit) -> list[Loss]:
+        """Scores the text as training reads it, thinned out, with windows and negatives that are always the same."""
+        batches = window_batches(self._config, split.ids, self._vocabularies["target"])
+        steps = range(batches.steps_per_epoch)
+        return [self._programs.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
+
+    def _score_vectors(self, losses: Sequence[Loss], table: Float[np.ndarray, "V D"]) -> Evaluation:
+        count = float(sum(np.float64(loss.count) for loss in losses))
+        nats = float(sum(np.float64(loss.nats) for loss in losses))
+        metrics: dict[str, Any] = {"loss_nats_per_token": nats / max(1.0, count), "examples": int(count)}
+        tests, hits = self._word_tests, None
+        if len(tests.questions):
+            hits = analogy_hits(table, tests.questions).astype(np.float64)
+            groups = {"": np.ones(len(hits), bool), "semantic_": ~tests.syntactic, "syntactic_": tests.syntactic}
+            metrics |= {f"{name}analogy_accuracy": float(hits[group].mean()) for name, group in groups.items() if group.any()}
+            metrics["analogy_questions"] = len(hits)
+        if len(tests.pairs):
+            metrics["word_similarity"] = rank_correlation(table, tests.pairs, tests.similarity)
+            metrics["word_similarity_pairs"] = len(tests.pairs)
+        if hits is None or self._metric.name != "analogy_accuracy":
+            return Evaluation(metrics, [], None)
+        return Evaluation({**metrics, "examples": len(hits)}, [], (hits, np.ones(len(hits))))
+
+    @functools.cached_property
+    def _word_tests(self) -> word_tests.WordTests:
+        return word_tests.load(self._config, self._vocabularies["target"])

@@ -16,7 +16,7 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.data.buckets import Shape
-from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, load_corpus, training_batches
+from seq2seq_jax.data.corpus import Batches, Corpus, PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.devices import Devices, choose_device_count
@@ -24,7 +24,7 @@ from seq2seq_jax.train.engine import Engine, OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.progress import Reporter, View
-from seq2seq_jax.train.run import Batches, Due, Run
+from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
 
 

@@ -16,7 +16,6 @@ from seq2seq_jax.arrays import Array, Lengths
 from seq2seq_jax.config import Config
 from seq2seq_jax.decode.translators import translate_greedily
 from seq2seq_jax.model.build import Params, structure
-from seq2seq_jax.model.language_model import LanguageModel
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.state import TrainState
@@ -76,9 +75,8 @@ def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int
 
 
 def start_carry(structure: nnx.GraphDef, params: Params, rows: int) -> Any:
-    """Returns the state that a model carries into its first batch: none for a translator."""
-    model = nnx.merge(structure, params)
-    return model.start(rows) if isinstance(model, LanguageModel) else ()
+    """Returns the state that a model carries into its first batch."""
+    return nnx.merge(structure, params).start(rows)
 
 
 def make_decode(structure: nnx.GraphDef, output_limit: int) -> Callable[[Params, Array, Lengths], Int[Array, "B T"]]:

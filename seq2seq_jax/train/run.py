@@ -16,8 +16,7 @@ from flax import nnx
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
-from seq2seq_jax.data.batches import PairBatches, TextBatches
-from seq2seq_jax.data.corpus import Corpus
+from seq2seq_jax.data.corpus import Batches, Corpus
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.train.artifacts import result_of, write_embeddings, write_outputs
@@ -28,8 +27,6 @@ from seq2seq_jax.train.programs import start_carry
 from seq2seq_jax.train.progress import View
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
-
-Batches = PairBatches | TextBatches
 
 
 class TrainingFailed(Exception):
@@ -155,7 +152,7 @@ class Run:
         sizes = {side: len(vocabulary) for side, vocabulary in self.corpus.vocabularies.items()}
         params = initial_params(self.config.model, sizes, named(root_key(self.config.train.seed), "params"))
         carry = start_carry(structure, params, self.config.train.batch_size)
-        initial = TrainState.initial(self.config.train, params, make_optimizer(self.config.train), carry)
+        initial = TrainState.initial(self.config.train, params, make_optimizer(self.config), carry)
         loaded = self._checkpoints.load_newest(initial, self.view.note)
         if loaded is None:
             self._checkpoints.keep(())

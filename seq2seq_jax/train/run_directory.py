@@ -18,9 +18,6 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config, UserError
 from seq2seq_jax.data.vocabulary import Vocabulary
 
-# What the same run may be asked for with another value: more steps, other devices, the same data elsewhere.
-MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", "data.train", "data.dev", "data.test")
-
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
 
 
@@ -118,7 +115,7 @@ class RunDirectory:
         record = self.record()
         if record is not None:
             recorded = config_lib.from_dict(record["config"])
-            changed = config_lib.differences(recorded, config, ignore=MAY_CHANGE)
+            changed = config_lib.differences(recorded, config, ignore=config_lib.MAY_CHANGE)
             if changed:
                 values = ", ".join(f"{path} ({config_lib.get(recorded, path)} -> {config_lib.get(config, path)})" for path in changed)
                 raise UserError(
@@ -142,8 +139,7 @@ class RunDirectory:
 
     def vocabularies(self) -> dict[str, Vocabulary]:
         """Returns the vocabularies by side."""
-        sides = ("target",) if self.config().model.kind == "language_model" else ("source", "target")
-        return {side: Vocabulary.load(self.path, side) for side in sides}
+        return {side: Vocabulary.load(self.path, side) for side in config_lib.KINDS[self.config().model.kind].sides}
 
     def result(self) -> dict[str, Any] | None:
         """Returns the content of result.json, or None where there is none."""

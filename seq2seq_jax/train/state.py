@@ -74,9 +74,12 @@ def root_key(seed: UInt32[Array, ""] | int) -> Key[Array, ""]:
     return jax.random.key(seed)
 
 
-def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Returns clipping and Adam (Kingma & Ba 2015); the step multiplies by the learning rate."""
-    clip = optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm)
+def make_optimizer(config: Config) -> optax.GradientTransformation:
+    """Returns clipping and Adam (Kingma & Ba 2015), or for word vectors plain descent; the step multiplies by the learning rate."""
+    if config.model.kind == "skip_gram":
+        return optax.identity()
+    norm = config.train.clip_norm
+    clip = optax.identity() if norm is None else optax.clip_by_global_norm(norm)
     return optax.chain(clip, _adam())
 
 

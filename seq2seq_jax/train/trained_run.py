@@ -36,7 +36,7 @@ class TrainedRun:
 def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:
     params = initial_params(config.model, sizes, named(root_key(0), "params"))
     carry = start_carry(compiled.structure, params, config.train.batch_size)
-    like = TrainState.initial(config.train, params, make_optimizer(config.train), carry)
+    like = TrainState.initial(config.train, params, make_optimizer(config), carry)
     checkpoints = Checkpoints(directory.checkpoints)
     try:
         newest = checkpoints.load_newest(like, lambda note: None)

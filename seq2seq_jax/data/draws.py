@@ -1,0 +1,45 @@
+"""Random draws on the host, each a pure function of its numbers (a seed, an epoch, ...) and the same under every version of NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt64
+
+
+def permutation(count: int, seed: int, epoch: int, part: int) -> Int[np.ndarray, " B"]:
+    """Returns an order of 0..count-1 drawn from the three numbers."""
+    return np.argsort(random_bits(count, seed, epoch, part), kind="stable")
+
+
+def uniform(count: int, *key: int) -> Float[np.ndarray, " B"]:
+    """Returns draws from [0, 1)."""
+    return (random_bits(count, *key) >> np.uint64(11)) * 2.0**-53
+
+
+def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " B"]:
+    """Returns random 64-bit integers; keys that differ by zeros at the end alone are the same key.
+
+    NumPy promises the stream of a bit generator, but not what its distributions make of it.
+    """
+    return np.atleast_1d(np.random.Philox(np.random.SeedSequence(list(key))).random_raw(count))
+
+
+class Recent:
+    """Keeps the last few results of a pure function: the current epoch of each seed that is trained."""
+
+    _KEPT = 32
+
+    def __init__(self, function: Callable[..., Any]):
+        """Wraps a function of hashable arguments."""
+        self._function, self._results = function, {}
+
+    def __call__(self, *key: int) -> Any:
+        """Returns the function's result, computed anew only where it is not among the last ones."""
+        result = self._results.get(key)
+        if result is None:
+            result = self._function(*key)
+            self._results = dict([*self._results.items(), (key, result)][-self._KEPT :])
+        return result

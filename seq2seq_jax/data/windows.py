@@ -1,0 +1,142 @@
+"""What a step of word vectors gets: units of a text with their neighbours and with drawn units that they are told from.
+
+Frequent units are thinned out first, so a window may reach over what was left out, as in word2vec. A window does not cross
+the end of a line, and what has no row of its own is left out. The text is then cut into blocks of neighbouring units: a block's units
+are gathered once for all its pairs, and share negatives. Blocks from all over the text fill a batch, so that a batch is a
+fair sample of it.
+
+References:
+  Mikolov et al. 2013a, Efficient estimation of word representations in vector space (the window that each unit draws: section 3.2).
+  Mikolov et al. 2013b, Distributed representations of words and phrases (negatives: section 2.2, thinning: 2.3).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.buckets import Shape
+from seq2seq_jax.data.draws import Recent, permutation, random_bits, uniform
+from seq2seq_jax.data.vocabulary import PAD, SPECIALS
+
+NEGATIVES = 16  # drawn for each block; weighted so that they count as model.negatives for each pair
+NOISE_POWER = 0.75  # of the counts, the distribution that negatives are drawn from
+EVALUATION_SEED = 2**31  # stands where a seed does, above every seed
+_KEPT, _DRAWN = 1, 2  # streams of random numbers below a seed and an epoch; the order of blocks is stream 0
+_MARGIN = 4.0  # standard deviations of the number of units kept, so that an epoch's steps hold practically all of them
+
+
+class WindowBatch(NamedTuple):
+    """Blocks of neighbouring units; NumPy on the host, JAX inside a step.
+
+    ``units`` are the T of a block and on either side as many more as a window reaches: S = T + 2 window. ``lines`` are the numbers of
+    their lines, -1 where there is no unit. ``reach`` is how far the contexts of each of the T lie at most, 1 to window.
+    """
+
+    units: Int[Any, "B S"]
+    lines: Int[Any, "B S"]
+    reach: Int[Any, "B T"]
+    negatives: Int[Any, "B N"]
+
+
+class WindowBatches:
+    """The batches of word vectors: every unit that is kept is a centre once an epoch.
+
+    Attributes:
+      steps_per_epoch: enough for the units that are expected to be kept; the same for every seed.
+      shapes: the one (batch, block) shape.
+      padding_share: expected share of an epoch's places that hold no unit, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        ids: Int[np.ndarray, " T"],
+        counts: Int[np.ndarray, " V"],
+        line_break: int | None,
+        batch_size: int,
+        segment_length: int,
+        window: int,
+        subsample: float,
+    ):
+        """Prepares to cut a text.
+
+        Args:
+          ids: the text.
+          counts: occurrences of each symbol in the training text; negatives and thinning rest on them.
+          line_break: the symbol that ends a line, which is no unit itself; None where lines do not matter.
+          batch_size: blocks of a batch.
+          segment_length: units of a block.
+          window: farthest context, units.
+          subsample: share of the text above which a unit is thinned out; 0: none is.
+        """
+        counts = unit_counts(counts, line_break)
+        units = np.flatnonzero(counts[ids] > 0)
+        if len(units) < 2:
+            raise UserError(
+                "data: a text has fewer than two units with a row of their own; expected a longer text, or a smaller data.min_count"
+            )
+        ends = np.zeros(len(ids), np.int32) if line_break is None else np.cumsum(ids == line_break, dtype=np.int32)
+        self._ids = np.append(ids[units], PAD).astype(np.int32)  # the last place stands for no unit
+        self._lines = np.append(ends[units], -1).astype(np.int32)
+        self._keep = keep_probability(counts, subsample)[self._ids[:-1]]
+        self._noise = np.cumsum(noise_distribution(counts))
+        self._rows, self._length, self._window = batch_size, segment_length, window
+        expected = float(self._keep.sum())
+        most = expected + _MARGIN * math.sqrt(float((self._keep * (1 - self._keep)).sum()))
+        self.steps_per_epoch = max(1, math.ceil(most / (batch_size * segment_length)))
+        self.shapes = [(batch_size, segment_length)]
+        self.padding_share = 1 - expected / (self.steps_per_epoch * batch_size * segment_length)
+        self._epochs = Recent(self._epoch)
+
+    def shape_at(self, step: int) -> Shape:
+        """Returns the (batch, block) shape, the same at every step."""
+        del step
+        return self.shapes[0]
+
+    def batch_at(self, seed: int, step: int) -> WindowBatch:
+        """Returns the batch of a step, counted from 0 over all epochs."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        places, order = self._epochs(seed, epoch)
+        blocks = order[position * self._rows : (position + 1) * self._rows]
+        inside = places[blocks[:, None] * self._length + np.arange(self._length + 2 * self._window)]
+        bits = random_bits(self._rows * (self._length + NEGATIVES), seed, epoch, position, _DRAWN).reshape(self._rows, -1)
+        reach = bits[:, NEGATIVES:] % np.uint64(self._window) + np.uint64(1)
+        drawn = np.searchsorted(self._noise, (bits[:, :NEGATIVES] >> np.uint64(11)) * 2.0**-53, side="right")
+        negatives = np.minimum(drawn, len(self._noise) - 1)  # the sums may end a rounding error below 1
+        return WindowBatch(self._ids[inside], self._lines[inside], reach.astype(np.int32), negatives.astype(np.int32))
+
+    def _epoch(self, seed: int, epoch: int) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:
+        """Returns the places of the units that are kept, with a margin on both sides, and the order of the blocks."""
+        blocks = self.steps_per_epoch * self._rows
+        kept = np.flatnonzero(uniform(len(self._keep), seed, epoch, 0, _KEPT) < self._keep)[: blocks * self._length]
+        places = np.full(blocks * self._length + 2 * self._window, len(self._keep), np.int64)
+        places[self._window : self._window + len(kept)] = kept
+        return places, permutation(blocks, seed, epoch, 0)
+
+
+def unit_counts(counts: Int[np.ndarray, " V"], line_break: int | None) -> Int[np.ndarray, " V"]:
+    """Returns the counts with 0 for what is no unit: specials and line breaks."""
+    counts = np.array(counts)
+    counts[: len(SPECIALS)] = 0
+    if line_break is not None:
+        counts[line_break] = 0
+    return counts
+
+
+def keep_probability(counts: Int[np.ndarray, " V"], subsample: float) -> Float[np.ndarray, " V"]:
+    """Returns the probability that an occurrence is kept: min(1, sqrt(t / f) + t / f) at frequency f, as word2vec computes it.
+
+    (Mikolov et al. 2013b, equation 5, have sqrt(t / f) alone.) With t = ``subsample`` = 0 all are kept.
+    """
+    frequency = np.maximum(counts, 1) / max(1, counts.sum())
+    return np.minimum(1.0, np.sqrt(subsample / frequency) + subsample / frequency) if subsample else np.ones(len(counts))
+
+
+def noise_distribution(counts: Int[np.ndarray, " V"]) -> Float[np.ndarray, " V"]:
+    """Returns the distribution of negatives: counts to the power 3/4, normalised (Mikolov et al. 2013b, section 2.2)."""
+    powers = counts.astype(np.float64) ** NOISE_POWER
+    return powers / powers.sum()

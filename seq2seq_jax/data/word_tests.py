@@ -1,0 +1,107 @@
+"""What word vectors are asked: analogies and similarities, from files that the settings name; only what the vocabulary knows is asked.
+
+Analogies come in the form of ``questions-words.txt`` (Mikolov et al. 2013a, section 4.1): a line of four words, the first is to the second
+as the third to the fourth; a line ``: name`` opens a section, a syntactic one where the name begins with ``gram``.
+A similarity is a line of two words and a number, larger for what people find more alike; what follows does not count, nor do
+lines that begin with ``#``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.data import readers
+from seq2seq_jax.data.vocabulary import Vocabulary
+
+SYNTACTIC = "gram"  # how the name of a syntactic section begins
+
+
+@dataclasses.dataclass(frozen=True)
+class WordTests:
+    """What the words of a vocabulary can be asked; nothing of what is not asked for.
+
+    Attributes:
+      questions: rows of the four words of each analogy.
+      syntactic: whether it stands in a syntactic section.
+      pairs: rows of the two words of each similarity.
+      similarity: what people say of them.
+      sha256: hash of the content of each file, by its setting.
+      notes: how much of it the vocabulary knows.
+    """
+
+    questions: Int[np.ndarray, "_ 4"]
+    syntactic: Bool[np.ndarray, " _"]
+    pairs: Int[np.ndarray, "_ 2"]
+    similarity: Float[np.ndarray, " _"]
+    sha256: dict[str, str]
+    notes: list[str]
+
+
+def load(config: Config, vocabulary: Vocabulary) -> WordTests:
+    """Reads the files that the configuration names. Raises UserError for a broken line, and where a file asks for no known word."""
+    asked = {name: path for name in ("analogies", "similarity") if (path := getattr(config.data, name)) is not None}
+    analogies = read_analogies(asked["analogies"]) if "analogies" in asked else []
+    similarity = read_similarity(asked["similarity"]) if "similarity" in asked else []
+    questions = [(rows, section.startswith(SYNTACTIC)) for section, words in analogies if (rows := _rows(words, vocabulary))]
+    pairs = [(rows, score) for words, score in similarity if (rows := _rows(words, vocabulary))]
+    notes = []
+    for name, known, total in (("analogies", len(questions), len(analogies)), ("similarity", len(pairs), len(similarity))):
+        if name in asked:
+            notes.append(f"{asked[name]}: all words are known of {known} of {total} lines.")
+            if known < (1 if name == "analogies" else 2):
+                raise UserError(f"data.{name}={asked[name]}: the training text has the words of {known} lines; expected more")
+    return WordTests(
+        np.array([rows for rows, _ in questions], np.int64).reshape(-1, 4),
+        np.array([syntactic for _, syntactic in questions], bool),
+        np.array([rows for rows, _ in pairs], np.int64).reshape(-1, 2),
+        np.array([score for _, score in pairs], np.float64),
+        {name: readers.sha256_of(path) for name, path in asked.items()},
+        notes,
+    )
+
+
+def read_analogies(path: str) -> list[tuple[str, list[str]]]:
+    """Returns the section and the four words of each question. Raises UserError, naming file and line, for a line of another form."""
+    found, section = [], ""
+    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
+        words = line.split()
+        if line.startswith(":"):
+            section = line[1:].strip()
+        elif len(words) == 4:
+            found.append((section, words))
+        elif words:
+            raise UserError(f"{path}:{number}: expected four words, or a line ': section', found {len(words)} words")
+    return found
+
+
+def read_similarity(path: str) -> list[tuple[list[str], float]]:
+    """Returns the two words and the score of each line. Raises UserError, naming file and line, for a line of another form."""
+    found = []
+    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
+        columns = line.split()
+        if not columns or line.startswith("#"):
+            continue
+        score = _number(columns[2]) if len(columns) > 2 else None
+        if score is None:
+            raise UserError(f"{path}:{number}: expected two words and a number separated by blanks or tabs, found {line!r}")
+        found.append((columns[:2], score))
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _rows(words: list[str], vocabulary: Vocabulary) -> list[int] | None:
+    """Returns the rows of the words, None where one has none."""
+    rows = [row for word in words if (row := vocabulary.row_of(word)) is not None]
+    return rows if len(rows) == len(words) else None

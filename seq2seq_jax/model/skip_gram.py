@@ -1,0 +1,139 @@
+"""Word vectors by prediction of neighbours: skip-gram and CBOW with negative sampling (Mikolov et al. 2013a, b).
+
+There are two tables and nothing else: the vectors that are wanted, and those of the units to predict. A batch reads few of their rows,
+and ``train/step.py`` moves those rows alone, so the cost of a step does not depend on the size of the vocabulary. All pairs
+of a block are scored by one product of two matrices.
+
+Skip-gram minimises, summed over every unit t, its contexts s and ``model.negatives`` drawn units n for each pair,
+    -log sigmoid(u_t . c_s) - log sigmoid(-u_t . c_n)          (2013b, equation 4)
+and CBOW the same once for each t with the mean of the vectors of its contexts against c_t. The negatives of a block are shared by its
+pairs and weighted, which leaves the expected gradient as it is.
+
+Each pair moves its rows at the full learning rate, as in word2vec; there is no mean over the batch. Of a row that many pairs of one
+batch move, the sum would overshoot, though. So with its gradient, a sum of (1 - p) c over pairs with probability p of being right, comes
+its ``curvature``, the sum of (1 - p) |c|^2, and the row moves by rate / max(1, rate * curvature): the scores of its pairs change by 1 at
+most in the mean, weighted by what they ask for. (Where p is near 1 this is the trace of the row's block of the Hessian, and the bound
+a step of Newton's method; where p is near 0 that would be boundless.) On ordinary text and at the usual rate nothing is held back; it makes
+large batches, small vocabularies and many times the rate as stable as pair after pair.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from seq2seq_jax.arrays import Table
+from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.data.windows import WindowBatch
+from seq2seq_jax.model.embedding import Embedding, table_width
+from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.loss import Loss
+
+VECTORS, CONTEXTS = "target_embedding", "context"  # names of the two tables in the parameters
+ByTable = dict[str, Any]  # something of each table
+
+
+class RowLoss(NamedTuple):
+    """Sums over a batch and what its rows need in order to be moved.
+
+    Attributes:
+      loss: counts units that have a context, whose nats are those of all their pairs.
+      curvature: of each row read, by table.
+    """
+
+    loss: Loss
+    curvature: ByTable
+
+
+class ContextTable(nnx.Module):
+    """The vectors of the units to predict: an output layer, which starts at zero as in word2vec."""
+
+    def __init__(self, vocabulary_size: int, embedding_dim: int):
+        """Needs no draws."""
+        self.table = nnx.Param(jnp.zeros((vocabulary_size, embedding_dim)))
+
+
+class SkipGram(nnx.Module):
+    """The two tables, and the loss of a batch in the rows that it reads."""
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int, key: Key[Array, ""]):
+        """Draws vectors of the variance that word2vec gives them: uniform in +-0.5 / D there, normal here."""
+        embedding_dim = table_width(config, "target", vocabulary_size)
+        self.target_embedding = Embedding(vocabulary_size, embedding_dim, named(key, VECTORS), scale=12**-0.5 / embedding_dim)
+        self.context = ContextTable(vocabulary_size, embedding_dim)
+        self.cbow, self.negatives = config.cbow, config.negatives
+
+    def start(self, rows: int) -> tuple[()]:
+        """Returns what is carried from batch to batch: nothing."""
+        del rows
+        return ()
+
+    def table(self, name: str) -> Table:
+        """Returns a table by its name."""
+        return getattr(self, name).table[...]
+
+    def places(self, batch: WindowBatch) -> dict[str, Int[Array, "B _"]]:
+        """Returns the rows of each table that a batch reads: the context table's end in the negatives."""
+        centres = batch.units[:, _margin(batch) : batch.units.shape[1] - _margin(batch)]
+        read, predicted = (batch.units, centres) if self.cbow else (centres, batch.units)
+        return {VECTORS: read, CONTEXTS: jnp.concatenate([predicted, batch.negatives], axis=1)}
+
+    def read(self, batch: WindowBatch) -> dict[str, Float[Array, "B _ D"]]:
+        """Returns these rows."""
+        return {name: jnp.take(self.table(name), ids, axis=0, mode="clip") for name, ids in self.places(batch).items()}
+
+    def row_loss(self, rows: dict[str, Float[Array, "B _ D"]], batch: WindowBatch) -> RowLoss:
+        """Returns the loss as a function of the rows that the batch reads; pure, and free of the tables."""
+        pairs = in_window(batch)
+        split = rows[CONTEXTS].shape[1] - batch.negatives.shape[1]
+        predicted, negatives = rows[CONTEXTS][:, :split], rows[CONTEXTS][:, split:]
+        contexts = pairs.sum(axis=-1)
+        if not self.cbow:
+            loss, read, told, noise = _told_apart(rows[VECTORS], predicted, negatives, pairs, contexts * self.negatives)
+            return RowLoss(loss, {VECTORS: read, CONTEXTS: jnp.concatenate([told, noise], axis=1)})
+        shares = pairs / jnp.maximum(contexts, 1.0)[..., None]
+        means = jnp.einsum("bts,bsd->btd", shares, rows[VECTORS])
+        counted = (contexts > 0).astype(means.dtype)
+        own = counted[..., None] * jnp.eye(split)
+        loss, read, told, noise = _told_apart(means, predicted, negatives, own, counted * self.negatives)
+        return RowLoss(loss, {VECTORS: jnp.einsum("bts,bt->bs", shares**2, read), CONTEXTS: jnp.concatenate([told, noise], axis=1)})
+
+    def loss(self, batch: WindowBatch, carry: tuple[()], dropout: None, label_smoothing: float) -> tuple[Loss, tuple[()]]:
+        """Returns the loss sums of a batch; there is nothing to carry, to drop or to smooth."""
+        del dropout, label_smoothing
+        return self.row_loss(self.read(batch), batch).loss, carry
+
+
+def in_window(batch: WindowBatch) -> Float[Array, "B T S"]:
+    """Returns 1 where the second unit is a context of the first: in its reach, in the same line, and not the unit itself."""
+    margin, length = _margin(batch), batch.reach.shape[1]
+    distance = jnp.abs(jnp.arange(batch.units.shape[1]) - jnp.arange(length)[:, None] - margin)
+    lines = batch.lines[:, margin : margin + length, None]
+    same = (lines == batch.lines[:, None]) & (lines >= 0)
+    return (same & (distance > 0) & (distance <= batch.reach[..., None])).astype(jnp.float32)
+
+
+def _margin(batch: WindowBatch) -> int:
+    return (batch.units.shape[1] - batch.reach.shape[1]) // 2
+
+
+def _told_apart(read, predicted, negatives, pairs, drawn):
+    """Scores ``read`` rows against those predicted where ``pairs`` is 1, and against negatives, ``drawn`` of them for each row.
+
+    Returns the loss, and the curvatures of the rows read, predicted and drawn.
+    """
+    scores = jnp.einsum("btd,bsd->bts", read, predicted)
+    against = jnp.einsum("btd,bnd->btn", read, negatives)
+    weights = (drawn / negatives.shape[1])[..., None]
+    right, wrong = jax.nn.log_sigmoid(scores), jax.nn.log_sigmoid(-against)
+    nats = -jnp.sum(pairs * right) - jnp.sum(weights * wrong)
+    doubt = pairs * jnp.exp(right - scores)  # 1 - sigmoid(x) = sigmoid(-x)
+    doubt_against = weights * jnp.exp(wrong + against)
+    reads, predicts, draws = (jnp.sum(jnp.square(rows), axis=-1) for rows in (read, predicted, negatives))
+    of_read = jnp.einsum("bts,bs->bt", doubt, predicts) + jnp.einsum("btn,bn->bt", doubt_against, draws)
+    loss = Loss(nats, nats, jnp.sum(drawn > 0).astype(nats.dtype))
+    return loss, of_read, jnp.einsum("bts,bt->bs", doubt, reads), jnp.einsum("btn,bt->bn", doubt_against, reads)

@@ -1,0 +1,106 @@
+"""Windows of a text: what is a pair, what is thinned out, what negatives are drawn."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.vocabulary import UNK
+from seq2seq_jax.data.windows import WindowBatch, WindowBatches, keep_probability, noise_distribution
+from seq2seq_jax.model.skip_gram import in_window
+
+BREAK, SYMBOLS = 4, 12  # rows 5 to 11 are words
+
+
+def text(length: int, seed: int = 0) -> np.ndarray:
+    """Returns ids of words, line breaks and unknown words; low ids are frequent."""
+    draws = np.random.default_rng(seed)
+    return np.minimum(draws.geometric(0.25, length) + 2, SYMBOLS - 1)
+
+
+def batches(ids: np.ndarray, rows: int = 3, length: int = 5, window: int = 2, subsample: float = 0.0) -> WindowBatches:
+    return WindowBatches(ids, np.bincount(ids, minlength=SYMBOLS), BREAK, rows, length, window, subsample)
+
+
+def epoch(source: WindowBatches, seed: int = 0, number: int = 0) -> list[WindowBatch]:
+    first = number * source.steps_per_epoch
+    return [source.batch_at(seed, step) for step in range(first, first + source.steps_per_epoch)]
+
+
+def pairs_of(batch: WindowBatch, window: int) -> list[tuple[int, int]]:
+    """Returns the (centre, context) pairs of a batch as the model sees them."""
+    rows, centres, contexts = np.nonzero(np.asarray(in_window(batch)))
+    return [
+        (batch.units[row, centre + window], batch.units[row, context]) for row, centre, context in zip(rows, centres, contexts, strict=True)
+    ]
+
+
+def test_pairs_are_those_of_neighbours_in_a_line():
+    """Red if a window crosses a line or the edge of a block wrongly, meets what has no row, or a unit is its own context."""
+    ids, window = text(300), 1  # with a window of 1 every unit reaches 1
+    expected: collections.Counter = collections.Counter()
+    for line in np.split(ids, np.flatnonzero(ids == BREAK)):
+        known = [int(unit) for unit in line if unit not in (BREAK, UNK)]
+        expected.update(itertools.pairwise(known))
+        expected.update(itertools.pairwise(known[::-1]))
+    found = collections.Counter((int(a), int(b)) for batch in epoch(batches(ids, window=window)) for a, b in pairs_of(batch, window))
+    assert found == expected
+
+
+def test_every_unit_is_a_centre_once_an_epoch_and_reaches_one_to_window_units():
+    ids, window = text(3000), 4
+    for number in (0, 1):
+        seen = epoch(batches(ids, window=window), number=number)
+        centres = np.concatenate([batch.units[:, window:-window][batch.lines[:, window:-window] >= 0] for batch in seen])
+        assert sorted(centres) == sorted(ids[ids > BREAK])
+    reach = np.concatenate([batch.reach for batch in seen]).ravel()
+    assert stats.chisquare(np.bincount(reach, minlength=window + 1)[1:]).pvalue > 1e-4
+    assert np.bincount(reach)[0] == 0
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    """Red if an iterator hides somewhere; the number of steps must not depend on what is drawn."""
+    ids = text(2000)
+    one, other = batches(ids, subsample=0.05), batches(ids, subsample=0.05)
+    for step in (7, 0, 3):
+        for left, right in zip(one.batch_at(5, step), other.batch_at(5, step), strict=True):
+            np.testing.assert_array_equal(left, right)
+    assert not np.array_equal(one.batch_at(5, 0).units, one.batch_at(6, 0).units)
+    assert not np.array_equal(one.batch_at(5, 0).negatives, one.batch_at(5, 1).negatives)
+
+
+def test_negatives_follow_the_counts_to_three_quarters():
+    """Red for any other power, and if specials or line breaks are drawn."""
+    ids = text(4000)
+    drawn = np.concatenate([batch.negatives.ravel() for batch in epoch(batches(ids))])
+    counts = np.bincount(ids, minlength=SYMBOLS)
+    counts[: BREAK + 1] = 0
+    assert np.bincount(drawn, minlength=SYMBOLS)[: BREAK + 1].sum() == 0
+    observed = np.bincount(drawn, minlength=SYMBOLS)[BREAK + 1 :]
+    for power, fits in ((0.75, True), (1.0, False), (0.5, False)):
+        shares = counts[BREAK + 1 :] ** power
+        assert (stats.chisquare(observed, observed.sum() * shares / shares.sum()).pvalue > 1e-4) == fits
+    np.testing.assert_allclose(noise_distribution(counts)[BREAK + 1 :], counts[BREAK + 1 :] ** 0.75 / (counts**0.75).sum())
+
+
+def test_frequent_units_are_thinned_out_as_often_as_the_formula_says():
+    ids, threshold = text(6000), 0.02
+    source = batches(ids, subsample=threshold)
+    kept = np.concatenate([batch.units[:, 2:-2][batch.lines[:, 2:-2] >= 0] for number in range(5) for batch in epoch(source, 0, number)])
+    counts = np.bincount(ids, minlength=SYMBOLS)[BREAK + 1 :]
+    share = np.bincount(kept, minlength=SYMBOLS)[BREAK + 1 :] / (5 * counts)
+    frequency = counts / counts.sum()
+    expected = np.minimum(1, np.sqrt(threshold / frequency) + threshold / frequency)
+    assert expected.min() < 0.4
+    assert (np.abs(share - expected) <= 4 * np.sqrt(expected * (1 - expected) / (5 * counts)) + 1e-9).all()
+    assert (keep_probability(counts, 0.0) == 1).all()
+
+
+def test_a_text_without_two_known_units_is_refused():
+    with pytest.raises(UserError, match="fewer than two units"):
+        batches(np.array([BREAK, UNK, 5, BREAK]))

@@ -1,0 +1,153 @@
+"""Word vectors as a run: what they are asked, what they learn, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from training_fixture import vector_config
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.corpus import load_corpus
+from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.data.word_tests import load, read_analogies, read_similarity
+from seq2seq_jax.evaluate.word_vectors import analogy_hits, rank_correlation
+from seq2seq_jax.train import inference
+from seq2seq_jax.train.loop import train
+from seq2seq_jax.validation import validate
+
+QUESTIONS = ": capitals\nman woman king queen\nman woman king prince\nman woman tsar queen\n: gram1-plural\nking queen man woman\n"
+
+
+def write(path: pathlib.Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_analogies_are_solved_as_by_hand():
+    """man woman king queen in the plane: queen is where king + woman - man points. Red if a word of the question may answer."""
+    table = np.array([[1.0, 0], [1, 1], [3, 0.1], [2, 2.1], [0, 5], [0, 0]])  # man, woman, king, queen, other, nothing
+    unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9)
+    for a, b, c in ((0, 1, 2), (2, 3, 0), (0, 2, 4)):
+        scores = [-9.0 if row in (a, b, c) else float(unit[row] @ (unit[b] - unit[a] + unit[c])) for row in range(len(table))]
+        right = int(np.argmax(scores))
+        assert analogy_hits(table, np.array([[a, b, c, right]])).tolist() == [True]
+        others = [row for row in range(len(table)) if row != right]
+        assert not analogy_hits(table, np.array([[a, b, c, row] for row in others])).any()
+    assert analogy_hits(table, np.zeros((0, 4), int)).shape == (0,)
+
+
+def test_similarity_is_the_correlation_of_ranks():
+    table = np.array([[1.0, 0], [1, 0.1], [1, 1], [0, 1]])
+    pairs = np.array([[0, 1], [0, 2], [0, 3]])
+    assert rank_correlation(table, pairs, np.array([9.0, 8, 1])) == pytest.approx(1)
+    assert rank_correlation(5 * table, pairs, np.array([1.0, 8, 9])) == pytest.approx(-1)
+    assert rank_correlation(table, pairs, np.array([9.0, 1, 8])) == pytest.approx(0.5)
+    assert rank_correlation(np.zeros((4, 2)), pairs, np.array([9.0, 1, 8])) == 0
+
+
+def test_only_known_words_are_asked(tmp_path):
+    vocabulary = Vocabulary([*SPECIALS, "man", "woman", "king", "queen", "prince"], "word")
+    config = vector_config(tmp_path / "a.txt", data__analogies=write(tmp_path / "q.txt", QUESTIONS))
+    config = config_lib.replace(
+        config, {"data.similarity": write(tmp_path / "s.tsv", "# scores\nking\tqueen\t8.5\nman  tsar 1\nman woman 7 x\n")}
+    )
+    tests = load(config, vocabulary)
+    assert tests.questions.tolist() == [[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]]
+    assert tests.syntactic.tolist() == [False, False, True]
+    assert (tests.pairs.tolist(), tests.similarity.tolist()) == ([[6, 7], [4, 5]], [8.5, 7.0])
+    assert [note.rsplit(": ", 1)[1] for note in tests.notes] == [
+        "all words are known of 3 of 4 lines.",
+        "all words are known of 2 of 3 lines.",
+    ]
+    with pytest.raises(UserError, match=r"data.analogies=.*q.txt: .*words of 0 lines"):
+        load(config, Vocabulary([*SPECIALS, "man"], "word"))
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "line"),
+    [
+        (read_analogies, ": a\na b c d\na b c\n", 3),
+        (read_similarity, "a b 1\na b\n", 2),
+        (read_similarity, "a b x\n", 1),
+        (read_similarity, "a b nan\n", 1),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path, reader, text, line):
+    path = write(tmp_path / "broken.txt", text)
+    with pytest.raises(UserError, match=rf"broken\.txt:{line}: expected"):
+        reader(path)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> pathlib.Path:
+    """A text of two kinds of lines that share no word but one."""
+    folder, draws = tmp_path_factory.mktemp("planted"), np.random.default_rng(0)
+    words = [[f"{kind}{i}" for i in range(8)] for kind in "ab"]
+    lines = [" ".join([*draws.choice(words[i % 2], 6), "the"]) for i in range(1500)]
+    write(folder / "text.txt", "\n".join(lines) + "\n")
+    write(folder / "alike.txt", "a1 a2 1\nb1 b2 1\na0 b0 0\na3 b4 0\n")
+    write(folder / "questions.txt", ": gram0\na1 a2 b1 b2\n: x\na1 b1 a2 b2\n")
+    return folder
+
+
+@pytest.mark.parametrize("cbow", [False, True])
+def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
+    """Red if pairs cross lines, a sign is wrong, or a row that thousands of pairs of a batch move overshoots: 17 words, rate 0.3."""
+    config = vector_config(
+        planted / "text.txt",
+        data__similarity=str(planted / "alike.txt"),
+        data__analogies=str(planted / "questions.txt"),
+        data__subsample=0.0,
+        data__segment_length=32,
+        model__cbow=cbow,
+        train__steps=40,
+        train__batch_size=32,
+        train__learning_rate=0.3,
+        train__metric="word_similarity",
+    )
+    validate(config)
+    result = train(config, str(tmp_path / "run"))
+    assert result["metric"] == {"name": "word_similarity", "unit": "rank correlation", "lower_is_better": False, "tolerance": 0.02}
+    assert result["dev"]["word_similarity"] > 0.8
+    assert (result["dev"]["analogy_questions"], result["dev"]["word_similarity_pairs"]) == (2, 4)
+    arrays = np.load(tmp_path / "run/embedding.npz")
+    symbols = json.loads(str(arrays["target_symbols"]))
+    table = arrays["target_table"] / np.linalg.norm(arrays["target_table"], axis=1, keepdims=True)
+    rows = np.array([[symbols.index(f"{kind}{i}") for i in range(8)] for kind in "ab"])
+    cosines = table @ table.T
+    within = min(cosines[np.ix_(group, group)].min() for group in rows)
+    assert within > cosines[np.ix_(*rows)].max() + 0.3
+    again = inference.evaluate(str(tmp_path / "run"), "dev")
+    assert {name: again[name] for name in result["dev"]} == pytest.approx(result["dev"])
+
+
+def test_the_counts_that_negatives_rest_on_stay_with_the_run(planted, tmp_path):
+    """Red if evaluating needs the training text, or the vocabulary loses its counts on the way."""
+    config = vector_config(planted / "text.txt")
+    corpus = load_corpus(config)
+    vocabulary = corpus.vocabularies["target"]
+    assert vocabulary.counts is not None
+    assert vocabulary.counts[vocabulary.row_of("the")] == vocabulary.counts[vocabulary.line_break]
+    vocabulary.save(tmp_path, "target")
+    np.testing.assert_array_equal(Vocabulary.load(tmp_path, "target").counts, vocabulary.counts)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"train__metric": "analogy_accuracy"}, r"train\.metric=analogy_accuracy: needs data\.analogies"),
+        ({"train__metric": "word_similarity"}, r"train\.metric=word_similarity: needs data\.similarity"),
+        ({"train__metric": "bleu"}, r"expected one of loss_nats_per_token, analogy_accuracy"),
+        ({"model__table": "frozen"}, r"model\.table=frozen: .* expected learned"),
+        ({"train__clip_norm": 1.0}, r"train\.clip_norm=1\.0: .* expected null"),
+        ({"model__dropout": 0.1}, r"model\.dropout=0\.1"),
+        ({"train__label_smoothing": 0.1}, r"train\.label_smoothing"),
+    ],
+)
+def test_what_word_vectors_cannot_do_is_refused(tmp_path, values, message):
+    with pytest.raises(UserError, match=message):
+        validate(vector_config(tmp_path / "a.txt", **values))
