@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import pathlib
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
-from seq2seq_jax.experiment import Experiment, load_experiment, override
+from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
 from seq2seq_jax.validation import validate
 
 if TYPE_CHECKING:
@@ -152,6 +153,9 @@ def _sweep(values: flags.FlagValues) -> int:
     for path in axes:
         if values[f"config.{path}"].value is not None:
             raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or --embedding_dims, --seeds")
+    config = _without_opposites(config, axes, values)
+    if values.tolerance is not None and not math.isfinite(values.tolerance):
+        raise UserError(f"--tolerance={values.tolerance}: expected a number of at least 0, in the metric's unit")
     wanted = design.Design(design.parse_baselines(values.baselines), values.budget, design.parse_tune(values.tune))
     members = plan(config, axes, values.workdir, wanted)
     if values.dry_run:
@@ -159,6 +163,15 @@ def _sweep(values: flags.FlagValues) -> int:
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
     run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]), wanted)
     return _print_answer(values.workdir, values.tolerance)
+
+
+def _without_opposites(config: Config, axes: Iterable[str], values: flags.FlagValues) -> Config:
+    """Returns the configuration without what an axis excludes, such as steps beside epochs. Raises UserError where that was typed."""
+    cleared = without_opposites(config, axes)
+    for path in config_lib.differences(config, cleared):
+        if values[f"config.{path}"].value is not None:
+            raise UserError(f"--config.{path}: an axis of the sweep excludes it; expected one or the other")
+    return cleared
 
 
 def _print_plan(members: Sequence[Member], wanted: Design, workdir: str, retry_failed: bool) -> int:

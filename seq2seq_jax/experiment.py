@@ -101,7 +101,14 @@ def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--co
         first, second = (sorted(paths & set(side)) for side in (one, other))
         if first and second:
             raise UserError(f"{flag}{first[0]} and {flag}{second[0]}: give one of them, not both")
-        for side, opposite in ((first, other), (second, one)):
-            if side:
+    return without_opposites(config, paths)
+
+
+def without_opposites(config: Config, paths: Iterable[str]) -> Config:
+    """Returns the configuration without what the settings at ``paths`` exclude, such as steps where epochs are given."""
+    paths = set(paths)
+    for one, other in _EXCLUSIVE:
+        for side, opposite in ((one, other), (other, one)):
+            if paths & set(side):
                 config = replace(config, dict.fromkeys(opposite))
     return config

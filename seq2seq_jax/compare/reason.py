@@ -187,7 +187,7 @@ def going_on(found: Recommendation, command: str | None, thing: str = "seed") ->
     end = f": {command}" if command else "."
     if found.more_seeds_needed is not None:
         number = found.more_seeds_needed
-        return [f"About {number} more {thing}{'s' * (number != 1)} should decide it{end}"]
+        return [f"If differences and spread stay as they are, {number} more {thing}{'s decide' if number != 1 else ' decides'} it{end}"]
     if found.excess_bound is not None:
         return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]
     return [f"To go on{end}"] if command else []

@@ -16,12 +16,14 @@ def count_label(number: float | None) -> str:
 
 
 def seconds_label(seconds: float | None) -> str:
-    """Returns a duration: ``61 s``, ``12 min``, ``3.4 h``."""
+    """Returns a duration: ``61 s``, ``12 min``, ``3.4 h``, ``12 days``."""
     if seconds is None:
         return MISSING
     if seconds < 120:
         return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+    if seconds < 7200:
+        return f"{seconds / 60:.3g} min"
+    return f"{seconds / 3600:.3g} h" if seconds < 360_000 else f"{seconds / 86_400:,.0f} days"
 
 
 def bytes_label(count: float) -> str:

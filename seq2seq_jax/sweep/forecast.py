@@ -1,7 +1,8 @@
 """What each member of a sweep will need, before anything is trained: parameters, memory and time.
 
 Memory is the sum of what one update holds: parameters and Adam's moments, what the largest batch leaves for the backward pass,
-its logits among it, as JAX traces it, and for both the gradients, of the same size. Decoding is not in it. Time is taken from
+its logits among it, as JAX traces it, for both the gradients, of the same size, and on a CPU the copy that a checkpoint takes.
+Decoding is not in it, nor is the process itself, half a GiB. Time is taken from
 finished members of the same sweep, or from a few updates of one member, and carried over to other sizes by operations an update.
 
 References: Kaplan et al. 2020, Scaling laws, section 2.1: training takes 6 operations a parameter and token.
@@ -102,7 +103,8 @@ def update_bytes(config: Config) -> int:
 
     moments = jax.eval_shape(make_optimizer(config).init, params)
     activations = _bytes(jax.eval_shape(residuals, params, batch)) - _bytes(params)  # which are among the residuals
-    return 2 * _bytes(params) + _bytes(moments) + 2 * activations
+    saved = _bytes(params) + _bytes(moments) if jax.default_backend() == "cpu" else 0  # a checkpoint's copy lies in the same memory
+    return 2 * _bytes(params) + _bytes(moments) + 2 * activations + saved
 
 
 def _bytes(tree: Any) -> int:
