@@ -18,6 +18,7 @@ from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.results import Run, Sweep
 from seq2seq_jax.embeddings.map import symbol_map
 from seq2seq_jax.show import picture, symbols
+from seq2seq_jax.show.labels import error_label
 from seq2seq_jax.show.picture import Picture
 
 SHOWN_EXAMPLES = 10
@@ -54,7 +55,13 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
 def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"count": labels.count_label, "seconds": labels.seconds_label, "p": labels.p_label, "visible": symbols.visible}
+    environment.filters |= {
+        "count": labels.count_label,
+        "seconds": labels.seconds_label,
+        "p": labels.p_label,
+        "error": error_label,
+        "visible": symbols.visible,
+    }
     return environment
 
 

@@ -32,6 +32,7 @@ from seq2seq_jax.compare.labels import (
     tuning_lines,
     with_interval,
 )
+from seq2seq_jax.show.labels import error_label
 
 WIDEST = 1000  # columns: a table is cut nowhere, not even in a terminal that is too narrow for it
 
@@ -113,7 +114,7 @@ def _print_failed(console: rich.console.Console, part: dict[str, Any]) -> None:
     if part["failed"]:
         console.print(f"\n{len(part['failed'])} without a result:", style="bold")
     for failure in part["failed"]:
-        console.print(f"  {failure['member']}: {failure['error']}", soft_wrap=True)
+        console.print(f"  {failure['member']}: {error_label(failure['error'])}", soft_wrap=True)
 
 
 def to_csv(comparison: dict[str, Any]) -> str:

@@ -58,6 +58,7 @@ def beam_search(step: Step, state: Any, rows: int, width: int, limit: int, alpha
         return (t < limit) & ~jnp.all(_ended(beam, t) | jnp.isneginf(beam.scores))
 
     def advance(carried):
+        """Extends every hypothesis by one symbol and keeps the best."""
         t, state, beam, ids = carried
         state, logits = step(state, ids.reshape(-1))
         parents, ids, log_probabilities, scores = _best(logits, beam, _ended(beam, t), t, alpha)

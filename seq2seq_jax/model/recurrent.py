@@ -106,6 +106,7 @@ def _forward(inputs, kernel, initial, mask, reverse):
     """Returns the final state and, stacked over the steps, h and the factors of the gradient."""
 
     def body(state, scanned):
+        """Makes one time step forward, and keeps what the backward pass needs."""
         step, keep = scanned
         x = inputs.table[step] if isinstance(inputs, Lookup) else step
         after, factors = _cell(x + state.hidden @ kernel, state.cell)
@@ -149,6 +150,7 @@ def _lstm_backward(reverse, residuals, gradients):
     kernel_t = kernel.T  # once: a product with the transpose made in the loop is a fifth slower on CPU
 
     def body(carry, scanned):
+        """Makes one time step backward."""
         d_output, keep, p = scanned
         dh = carry.hidden + d_output
         dc = carry.cell + dh * p.hidden

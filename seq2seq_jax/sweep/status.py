@@ -11,7 +11,7 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Metric, UserError
-from seq2seq_jax.show.labels import MISSING, seconds_label
+from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")
@@ -70,10 +70,10 @@ def run(workdir: str) -> None:
     print_table(("member", "state", "metric", "step", "time", "left"), rows, left=3)
     counts = {state: sum(member.state == state for member in members) for state in STATES}
     left = _seconds_left(members)
-    print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)}; about {seconds_label(left)} left")
+    print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)}{_left_label(left)}")
     for member in members:
         if member.error is not None:
-            print(f"{member.name}: {member.error}")
+            print(f"{member.name}: {error_label(member.error)}")
     if not locked(pathlib.Path(workdir)) and counts["finished"] + counts["failed"] < len(members):
         print("no process is working on this sweep; the command that launched it completes it")
 
@@ -143,6 +143,12 @@ def _seconds_left(members: list[Status]) -> float | None:
         return None
     seconds = [member.seconds_left if member.seconds_left is not None else statistics.median(whole) for member in to_do]
     return sum(seconds) / max(1, sum(member.state == "running" for member in members))
+
+
+def _left_label(seconds: float | None) -> str:
+    if seconds is None:
+        return "; time left not known yet"
+    return f"; about {seconds_label(seconds)} left" if seconds else ""
 
 
 def _object(path: pathlib.Path) -> dict[str, Any]:

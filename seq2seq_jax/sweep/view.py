@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+from seq2seq_jax.show.labels import error_label
 
 SECONDS_BETWEEN_LINES = 5.0
+WIDE = 120  # columns of a terminal that has room for bars and all figures
+NARROW_REST = 38  # columns of a narrower one that are not the member's name
 
 
 class SweepView:
@@ -30,10 +34,9 @@ class SweepView:
 
     def __enter__(self) -> SweepView:
         if self._console.is_terminal and self._order:
-            columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
-            self._live = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console, transient=True)
+            self._live = Progress(*_columns(self._console.width), console=self._console, transient=True)
             self._live.start()
-            self._all = self._live.add_task("sweep", total=len(self._order), figures="members")
+            self._all = self._live.add_task("sweep", total=len(self._order), figures="members", short="members")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -68,9 +71,26 @@ class SweepView:
         self.advanced(name, 1.0)
         view = self.member(name)
         view.stop()
-        self.line(f"[{self._ended}/{self._total}] {name} {status}" + (f": {error}" if error else f", {view.last}" if view.last else ""))
+        self.line(
+            f"[{self._ended}/{self._total}] {name} {status}"
+            + (f": {error_label(error)}" if error else f", {view.last}" if view.last else "")
+        )
         if status == "finished":
             self._finished(name)
+
+
+def _columns(width: int) -> tuple[ProgressColumn, ...]:
+    """Returns what is shown of each member; in a narrow terminal what matters most, since the rest would push it out."""
+    left = (TextColumn("left"), TimeRemainingColumn(compact=True))
+    if width >= WIDE:
+        return (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), *left)
+    return (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("{task.fields[short]}"), *left)
+
+
+def _fitting(name: str, width: int) -> str:
+    """Returns a member's name, its end where the terminal is too narrow for the whole."""
+    room = max(12, width - NARROW_REST)
+    return name if width >= WIDE or len(name) <= room else "…" + name[1 - room :]
 
 
 class _Member:
@@ -83,24 +103,29 @@ class _Member:
         self.last = ""
 
     def note(self, text: str) -> None:
+        """Prints a line that stays; one that other members have to say too only once."""
         self._sweep.once(text)
 
     def start(self, done: int, total: int) -> None:
+        """Begins to show a run of ``total`` updates, of which ``done`` are made."""
         self._total = total
         if self._live is not None:
-            self._task = self._live.add_task(f"  {self._name}", total=total, completed=done, figures="compiling")
+            name = _fitting(self._name, self._live.console.width)
+            self._task = self._live.add_task(f"  {name}", total=total, completed=done, figures="compiling", short="compiling")
 
     def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
+        """Shows where the member stands: loss in nats a token, speed, and the best dev metric; and the sweep's time left."""
         left = self._sweep.advanced(self._name, step / self._total)
         figures = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {metric}"
         self.last = metric
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, completed=step, figures=figures)
+            self._live.update(self._task, completed=step, figures=figures, short=metric.split()[-1] if metric else f"loss {loss:.3f}")
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}  {left:.0f} s left for the sweep")
 
     def stop(self) -> None:
+        """Ends its bar."""
         if self._live is not None and self._task is not None:
             self._live.remove_task(self._task)
             self._task = None
