@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Trains recurrent sequence models, sweeps the size of their embedding, and says which size to take.
 
-Verbs: train, sweep, status, compare, evaluate, translate, sample. `launch.py VERB --help` shows the flags and an example.
+Verbs: train, sweep, status, compare, evaluate, translate, sample, embeddings. `launch.py VERB --help` shows the flags and an example.
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import math
 import os
@@ -14,30 +15,32 @@ import pathlib
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from absl import flags
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.embeddings.studies import STUDIES, Study
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
 from seq2seq_jax.validation import validate
-
-if TYPE_CHECKING:
-    from seq2seq_jax.sweep.design import Design
-    from seq2seq_jax.sweep.grid import Member
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 
 
 class Verb(NamedTuple):
-    """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its room."""
+    """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its room.
+
+    Of the flags, ``required`` must be given besides the workdir, and ``operands`` may be given by their place too.
+    """
 
     summary: str
     example: str
     define: Callable[[flags.FlagValues], None]
     run: Callable[[flags.FlagValues], int]
+    required: tuple[str, ...] = ()
+    operands: tuple[str, ...] = ()
 
 
 def _define_workdir(values: flags.FlagValues) -> None:
@@ -118,6 +121,17 @@ def _define_sample(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("seed", 0, "the same seed gives the same text", lower_bound=0, flag_values=values)
 
 
+def _define_study(study: Study, values: flags.FlagValues) -> None:
+    _define_workdir(values)
+    for option in study.options:
+        if option.choices:
+            flags.DEFINE_enum(option.name, option.default, option.choices, option.help, flag_values=values)
+        elif isinstance(option.default, int):
+            flags.DEFINE_integer(option.name, option.default, option.help, lower_bound=min(option.default, 1), flag_values=values)
+        else:
+            flags.DEFINE_string(option.name, option.default, option.help, flag_values=values)
+
+
 def _experiment(values: flags.FlagValues) -> tuple[Experiment, Config]:
     """Returns the experiment and its configuration with the flags' overrides. Raises UserError."""
     if values.config is None:
@@ -159,7 +173,10 @@ def _sweep(values: flags.FlagValues) -> int:
     wanted = design.Design(design.parse_baselines(values.baselines), values.budget, design.parse_tune(values.tune))
     members = plan(config, axes, values.workdir, wanted)
     if values.dry_run:
-        return _print_plan(members, wanted, values.workdir, values.retry_failed)
+        from seq2seq_jax.sweep.dry_run import print_dry_run
+
+        print_dry_run(members, wanted, values.workdir, values.retry_failed)
+        return DONE
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
     run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]), wanted)
     return _print_answer(values.workdir, values.tolerance)
@@ -172,23 +189,6 @@ def _without_opposites(config: Config, axes: Iterable[str], values: flags.FlagVa
         if values[f"config.{path}"].value is not None:
             raise UserError(f"--config.{path}: an axis of the sweep excludes it; expected one or the other")
     return cleared
-
-
-def _print_plan(members: Sequence[Member], wanted: Design, workdir: str, retry_failed: bool) -> int:
-    """Prints what a sweep would train and what that would need."""
-    from seq2seq_jax.sweep.forecast import forecast
-    from seq2seq_jax.sweep.sweep import is_done, tuning_runs
-    from seq2seq_jax.sweep.tables import print_plan
-
-    states, forecasts, basis = {}, {}, ""
-    for prefix, some in (("tuning/", tuning_runs(members, wanted, workdir)), ("", members)):
-        if some:
-            folder = pathlib.Path(workdir) / prefix
-            found, basis = forecast(some, folder)
-            forecasts |= {prefix + name: value for name, value in found.items()}
-            states |= {prefix + member.name: "done" if is_done(folder, member, retry_failed) else "to train" for member in some}
-    print_plan(states, forecasts, basis)
-    return DONE
 
 
 def _print_answer(workdir: str, tolerance: float | None) -> int:
@@ -231,16 +231,11 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 def _translate(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare
-    from seq2seq_jax.train.translation import open_translators, translations, write_attention
+    from seq2seq_jax.train.translation import open_translators, read_sources, translations, write_attention
 
     prepare()
     runs = open_translators(values.workdir)  # before waiting for input
-    try:
-        text = sys.stdin.buffer.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"standard input: byte {error.start} is not UTF-8; expected UTF-8 text, one source a line") from error
-    lines = text.removesuffix("\n").split("\n") if text else []
-    sources = [line.removesuffix("\r") for line in lines]
+    sources = read_sources(sys.stdin.buffer)
     wanted = values.n_best or 1
     beam_size = max(values.beam_size, wanted)
     found = translations(runs, sources, beam_size, wanted, values.length_penalty, attention=values.attention is not None)
@@ -265,6 +260,26 @@ def _sample(values: flags.FlagValues) -> int:
     return DONE
 
 
+def _study(name: str, values: flags.FlagValues) -> int:
+    run = STUDIES[name].run
+    if run is not None:
+        run({flag: values[flag].value for flag in values})
+        return DONE
+    from seq2seq_jax.train.runtime import prepare
+    from seq2seq_jax.train.tracing import trace_run
+
+    prepare()
+    trace_run(values.workdir, values.text, values.position, values.format, values.figure)
+    return DONE
+
+
+def _study_verb(name: str, study: Study) -> Verb:
+    required = tuple(option.name for option in study.options if option.required)
+    define, run = functools.partial(_define_study, study), functools.partial(_study, name)
+    return Verb(study.summary, f"embeddings {study.example}", define, run, required, study.operands)
+
+
+STUDY_VERBS = {f"embeddings {name}": _study_verb(name, study) for name, study in STUDIES.items()}
 VERBS = {
     "train": Verb(
         "trains one run, or goes on with it",
@@ -280,25 +295,38 @@ VERBS = {
     ),
     "status": Verb("says how far a sweep is that runs elsewhere", "status --workdir=runs/s", _define_workdir, _status),
     "compare": Verb("says which size to take, how sure that is and what it costs", "compare --workdir=runs/s", _define_compare, _compare),
-    "evaluate": Verb(
-        "scores a run's best checkpoint and prints one JSON object", "evaluate --workdir=runs/a --split=test", _define_evaluate, _evaluate
-    ),
-    "translate": Verb(
-        "translates standard input, one answer a line", "translate --workdir=runs/a < words.txt > out.txt", _define_translate, _translate
-    ),
+    "evaluate": Verb("scores a run's best checkpoint as JSON", "evaluate --workdir=runs/a --split=test", _define_evaluate, _evaluate),
+    "translate": Verb("translates standard input", "translate --workdir=runs/a < words.txt > out.txt", _define_translate, _translate),
     "sample": Verb(
         "writes text with a language model",
         "sample --workdir=runs/b --prompt='ROMEO:' --length=500 --temperature=0.8 --seed=0",
         _define_sample,
         _sample,
     ),
+    "embeddings": STUDY_VERBS["embeddings neighbours"]._replace(summary="studies a trained table: neighbours, gradients, export and more"),
 }
 
 
-def _overview() -> str:
-    width = max(map(len, VERBS))
-    rows = [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()]
-    return "\n".join([__doc__ or "", *rows, "", "For example: launch.py sweep --config=experiments/pronunciation.py --workdir=runs/s"])
+def _overview(title: str, verbs: Mapping[str, Verb], example: str) -> str:
+    width = max(map(len, verbs))
+    rows = [f"  {name:<{width}}  {verb.summary}" for name, verb in verbs.items()]
+    return "\n".join([title, "", *rows, "", f"For example: launch.py {example}"])
+
+
+def _named(arguments: Sequence[str]) -> tuple[str, Verb, Sequence[str]]:
+    """Returns the name of the verb that the arguments begin with, the verb, and what follows; or explains all. Raises UserError."""
+    typed, title, verbs, example = "", str(__doc__).rstrip(), VERBS, VERBS["sweep"].example
+    if arguments[:1] == ["embeddings"]:
+        typed, title, verbs = "embeddings ", "launch.py embeddings: studies of a trained table", STUDY_VERBS
+        arguments, example = arguments[1:], VERBS["embeddings"].example
+    name, *rest = arguments or ["--help"]
+    if name in ("--help", "-h", "help"):
+        print(_overview(title, verbs, example))
+        sys.exit(DONE)
+    if typed + name not in verbs:
+        expected = ", ".join(verb.removeprefix(typed) for verb in verbs)
+        raise UserError(f"{typed}{name}: expected one of {expected}; launch.py {typed}--help explains them")
+    return typed + name, verbs[typed + name], rest
 
 
 def _help(name: str, verb: Verb, values: flags.FlagValues) -> str:
@@ -309,6 +337,10 @@ def _help(name: str, verb: Verb, values: flags.FlagValues) -> str:
     return "\n".join(lines)
 
 
+def _taken(verb: Verb) -> str:
+    return f"no more than {' '.join(verb.operands)} besides its flags" if verb.operands else "flags only, such as --workdir=runs/a"
+
+
 def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
     """Reads a verb's flags. Raises UserError for unknown or unreadable ones, and for a missing workdir."""
     values = flags.FlagValues()
@@ -317,29 +349,30 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         print(_help(name, verb, values))
         sys.exit(DONE)
     try:
+        values.set_gnu_getopt(bool(verb.operands))
         rest = values([name, *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
         near = difflib.get_close_matches(error.flagname, list(values), n=1)
         raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near[0]}?' if near else ''}") from error
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
-    if rest:
-        raise UserError(f"{rest[0]}: launch.py {name} takes flags only, such as --workdir=runs/a")
+    for operand, text in zip(verb.operands, rest, strict=False):
+        values[operand].value = text
+    if rest[len(verb.operands) :]:
+        raise UserError(f"{rest[len(verb.operands)]}: launch.py {name} takes {_taken(verb)}")
     if not values.workdir:
         raise UserError(f"--workdir: launch.py {name} needs it; expected a directory such as --workdir=runs/a")
+    for flag in verb.required:
+        if values[flag].value is None:
+            raise UserError(f"--{flag}: launch.py {name} needs it: {values[flag].help}")
     return values
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs a verb and turns what went wrong into an exit code and one line."""
-    name, *arguments = argv[1:] or ["--help"]
-    if name in ("--help", "-h", "help"):
-        print(_overview())
-        return DONE
     try:
-        if name not in VERBS:
-            raise UserError(f"{name}: expected one of {', '.join(VERBS)}; launch.py --help explains them")
-        return VERBS[name].run(_parse(name, VERBS[name], arguments))
+        name, verb, arguments = _named(argv[1:])
+        return verb.run(_parse(name, verb, arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR

@@ -79,6 +79,10 @@ class ModelConfig:
     table: Literal["learned", "frozen", "onehot"] = _setting(
         "learned", "what the tables are; baselines: frozen, drawn and not trained; onehot, the identity, as wide as the vocabulary"
     )
+    pretrained: str | None = _setting(
+        None, "vectors that the table begins with: word2vec text or binary, GloVe, fastText; a translator's source table, or the only one"
+    )
+    pretrained_frozen_steps: int | None = _setting(0, "updates for which that table is kept as it was read; null: all of them", low=0)
     hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1)
     encoder_layers: int = _setting(1, "recurrent layers of the encoder", low=1)
     decoder_layers: int = _setting(1, "recurrent layers of the decoder or of the language model", low=1)
@@ -286,4 +290,5 @@ def differences(before: Config, after: Config, ignore: Iterable[str] = ()) -> li
 def config_sha256(config: Config) -> str:
     """Returns the identity of the experiment: a hash of the configuration without steps, epochs, paths and device count."""
     identity = {path: get(config, path) for path in fields() if path not in MAY_CHANGE}
+    identity["model.pretrained"] = config.model.pretrained is not None  # of a file, whether there is one
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -46,6 +46,7 @@ def validate(config: Config) -> None:
     if model.kind == "skip_gram":
         _check_skip_gram(config)
     _check_translator_options(config)
+    _check_pretrained(config)
     if model.attention == "dot" and model.bidirectional and model.kind == "translator":
         raise UserError(
             "model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general, or model.bidirectional=false"
@@ -62,6 +63,22 @@ def _check_skip_gram(config: Config) -> None:
     for path, only in unused.items():
         if get(config, path) != only:
             raise UserError(f"{path}={get(config, path)}: a skip_gram has none; expected {'null' if only is None else only}")
+
+
+def _check_pretrained(config: Config) -> None:
+    model = config.model
+    if model.pretrained is None:
+        if model.pretrained_frozen_steps != 0:
+            given = f"model.pretrained_frozen_steps={model.pretrained_frozen_steps}"
+            raise UserError(f"{given}: there is nothing to freeze; expected a file of vectors in model.pretrained")
+        return
+    if model.kind not in ("translator", "language_model"):
+        raise UserError(f"model.pretrained={model.pretrained}: only a translator or a language model can begin with it")
+    if model.table != "learned":
+        raise UserError(
+            f"model.pretrained={model.pretrained}: a {model.table} table has values of its own; expected model.table=learned, "
+            "with model.pretrained_frozen_steps=null where it is not to be trained"
+        )
 
 
 def _check_translator_options(config: Config) -> None:

@@ -17,7 +17,7 @@ from seq2seq_jax.data import sources, word_tests
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.sources import Pairs
-from seq2seq_jax.data.vocabulary import UNK, Vocabulary
+from seq2seq_jax.data.vocabulary import BOS, EOS, UNK, Vocabulary
 from seq2seq_jax.data.windows import WindowBatches
 
 Batches = PairBatches | TextBatches | WindowBatches
@@ -124,6 +124,22 @@ def load_split(
     if split not in raw.content:
         raise UserError(f"--split={split}: the run's data has no {split} split")
     return _split(raw.content[split], vocabularies)
+
+
+def reads(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
+    """Returns by side how often an epoch of training looks up each row of its table; of a table for both sides, by either."""
+    train = corpus.train
+    if isinstance(train, TextSplit):
+        seen = {"target": (train.ids[:-1], BOS, 1)}  # every unit is read but the last, and BOS before the first
+    else:
+        seen = {"source": (train.sources.flat, EOS, len(train)), "target": (train.targets.flat, BOS, len(train))}
+    counts = {}
+    for side, (ids, special, times) in seen.items():
+        counts[side] = np.bincount(ids, minlength=len(corpus.vocabularies[side]))
+        counts[side][special] += times
+    if len(counts) == 2 and corpus.vocabularies["source"] is corpus.vocabularies["target"]:
+        return dict.fromkeys(counts, counts["source"] + counts["target"])
+    return counts
 
 
 def check_recorded(recorded: Mapping[str, str], current: Mapping[str, str], paths: Mapping[str, str]) -> None:

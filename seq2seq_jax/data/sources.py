@@ -68,7 +68,10 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
 def with_absolute_paths(config: Config) -> Config:
     """Returns the configuration with absolute paths in its settings that hold files, for config.json."""
     given = {path: get(config, path) for path in FILES}
-    return replace(config, {path: absolute(config, spec) for path, spec in given.items() if spec is not None})
+    paths = {path: absolute(config, spec) for path, spec in given.items() if spec is not None}
+    if config.model.pretrained is not None:
+        paths["model.pretrained"] = str(pathlib.Path(config.model.pretrained).absolute())
+    return replace(config, paths)
 
 
 def absolute(config: Config, spec: str) -> str:

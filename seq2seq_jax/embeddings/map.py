@@ -6,7 +6,6 @@ import numpy as np
 
 from seq2seq_jax.embeddings.tables import Table
 from seq2seq_jax.show.picture import MUTED, Picture
-from seq2seq_jax.show.symbols import visible
 
 MOST_LABELS = 150  # symbols that still can be told apart on a map
 MOST_POINTS = 2000
@@ -19,8 +18,8 @@ def symbol_map(table: Table) -> Picture:
     points, shares = principal_components(table)
     count = min(len(points), MOST_POINTS)
     picture.axes.plot(points[:count, 0], points[:count, 1], ".", color=MUTED, alpha=0.35, ms=4)
-    for (x, y), symbol in zip(points[: min(count, MOST_LABELS)], table.symbols, strict=False):
-        label = visible(symbol)
+    for row, (x, y) in enumerate(points[: min(count, MOST_LABELS)]):
+        symbol, label = table.symbols[row], table.label(row)
         shown = picture.write(label[:LONGEST_LABEL], (x, y), ha="center", va="center")
         picture.name(shown, f"{label} ({', '.join(f'U+{ord(character):04X}' for character in symbol[:8])})")
     picture.axes.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")

@@ -38,6 +38,14 @@ def initial_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key
     return nnx.to_pure_dict(nnx.state(build_model(config, vocabulary_sizes, key)))
 
 
+def pretrained_table(config: ModelConfig) -> tuple[str, str]:
+    """Returns the side of the table that pretrained vectors fill, and its name in the parameters."""
+    if config.share_embeddings:
+        return "target", "shared_embedding"
+    side = "source" if config.kind == "translator" else "target"
+    return side, f"{side}_embedding"
+
+
 def embedding_tables(params: Params) -> dict[str, Table]:
     """Returns the stored tables by side, learnt or frozen; source and target have the same one where they share it."""
     stored = {name: table for name in params if name.endswith("_embedding") for table in params[name].values()}

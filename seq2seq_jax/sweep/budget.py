@@ -30,7 +30,7 @@ def count_parameters(config: Config) -> dict[str, int]:
 
 @functools.lru_cache(maxsize=256)
 def _count(model: ModelConfig, vocabularies: tuple[tuple[str, int], ...]) -> dict[str, int]:
-    return parameter_counts(jax.eval_shape(lambda: initial_params(model, dict(vocabularies), jax.random.key(0))))
+    return parameter_counts(jax.eval_shape(lambda: initial_params(model, dict(vocabularies), jax.random.key(0))), model)
 
 
 def equal_parameters(members: Sequence[Member]) -> list[Member]:

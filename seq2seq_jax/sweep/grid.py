@@ -115,6 +115,8 @@ def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_si
         else:
             sizes = {SIZE: config_lib.get(base, SIZE), **{path: max(axes[path]) for path in SIZES if path in axes}}
             unused = {}
+        if base.model.pretrained is not None:
+            unused = {**unused, "model.pretrained": None, "model.pretrained_frozen_steps": 0}
         fixed = {TABLE: (kind,), **{path: (value,) for path, value in sizes.items()}}
         members += [Member(m.varied, m.config, unused) for m in make_members(config_lib.replace(base, unused), {**fixed, **others})]
     return members

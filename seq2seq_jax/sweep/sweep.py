@@ -21,6 +21,7 @@ from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.truncation import cut_tables, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import stop_signals
+from seq2seq_jax.train.pretrained import check_width
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 
 
@@ -63,6 +64,8 @@ def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) ->
     if wanted.budget == "parameters":
         members = budget.equal_parameters(members)
         _check_hidden(earlier, members)
+    for member in members:
+        check_width(member.config)
     return tuning.tuned(members, (earlier or {}).get("tuning"))
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
-from seq2seq_jax.data.corpus import PairSplit, TextSplit
-from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, reads
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.train.evaluation import Evaluation
+from seq2seq_jax.train.pretrained import Pretrained
 from seq2seq_jax.train.run_directory import versions, write_atomically
 from seq2seq_jax.train.state import parameter_counts
 
@@ -35,6 +36,7 @@ def result_of(
     train_seconds: float | None = None,
     tokens_per_second: float | None = None,
     decoded_examples_per_second: float | None = None,
+    pretrained: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the content of result.json: all that a comparison needs of a run; null where a failed run has no value."""
     metric = config_lib.metric_of(config)
@@ -51,19 +53,37 @@ def result_of(
         "train_seconds": train_seconds,
         "tokens_per_second": tokens_per_second,
         "decoded_examples_per_second": decoded_examples_per_second,
-        "parameters": None if params is None else parameter_counts(params),
+        "parameters": None if params is None else parameter_counts(params, config.model),
+        "pretrained": pretrained,
         "config_sha256": config_lib.config_sha256(config),
         "versions": versions(),
         "device": jax.devices()[0].platform,
     }
 
 
-def write_embeddings(folder: pathlib.Path, params: Params, vocabularies: Mapping[str, Vocabulary]) -> None:
-    """Writes embedding.npz: each side's table [V, D] and, as one JSON text, the symbols of its rows; no table where it is one-hot."""
+def write_embeddings(
+    folder: pathlib.Path, params: Params, initial: Mapping[str, Float[np.ndarray, "V D"]], corpus: Corpus, pretrained: Pretrained | None
+) -> None:
+    """Writes embedding.npz, what there is to know of each side's table; nothing where it is one-hot.
+
+    Args:
+      folder: the run directory.
+      params: the best ones.
+      initial: the tables before the first update, by side.
+      corpus: what was trained on.
+      pretrained: the vectors that a table began with.
+    """
     arrays: dict[str, Any] = {}
+    counts = reads(corpus)
     for side, table in embedding_tables(params).items():
+        vocabulary = corpus.vocabularies[side]
         arrays[f"{side}_table"] = np.asarray(table)
-        arrays[f"{side}_symbols"] = np.array(json.dumps(vocabularies[side].symbols, ensure_ascii=False))
+        arrays[f"{side}_symbols"] = np.array(json.dumps(vocabulary.symbols, ensure_ascii=False))
+        arrays[f"{side}_unit"] = np.array(vocabulary.unit)
+        arrays[f"{side}_counts"] = counts[side]
+        arrays[f"{side}_moved"] = np.linalg.norm(np.asarray(table, np.float64) - initial[side], axis=1)
+        if pretrained is not None and side in pretrained.sides:
+            arrays[f"{side}_given"] = pretrained.mask(len(vocabulary))
     np.savez(folder / "embedding.npz", **arrays)
 
 

@@ -12,17 +12,19 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from flax import nnx
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
-from seq2seq_jax.data.corpus import Batches, Corpus
-from seq2seq_jax.model.build import Params, initial_params
+from seq2seq_jax.data.corpus import Batches, Corpus, reads
+from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.train.artifacts import result_of, write_embeddings, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
+from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import start_carry
 from seq2seq_jax.train.progress import View
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
@@ -71,13 +73,15 @@ class Run:
     """
 
     def __init__(self, config: Config, directory: RunDirectory, corpus: Corpus, batches: Batches, view: View, varied: Mapping[str, Any]):
-        """Prepares a run of ``config``, whose paths are absolute; touches no file."""
+        """Prepares a run of ``config``, whose paths are absolute; writes no file."""
         self.config, self.directory, self.corpus, self.view = config, directory, corpus, view
         self.step, self.progress = 0, Progress()
         self.result: dict[str, Any] | None = None
         self.error: Exception | None = None
         self._varied = varied
         self._metric = config_lib.metric_of(config)
+        self._pretrained = load_pretrained(config, corpus.vocabularies)
+        self._initial_tables: dict[str, np.ndarray] = {}
         self._total = total_steps(config, batches.steps_per_epoch)
         self._eval_every = config.train.eval_every or min(batches.steps_per_epoch, self._total)
         self._checkpoint_every = config.train.checkpoint_every or self._eval_every
@@ -117,7 +121,8 @@ class Run:
         earlier = self.directory.result()
         finished = earlier if earlier is not None and earlier["status"] == "finished" else None
         thinned = finished is not None and self._thinned(finished)
-        self.directory.begin(self.config, self._total, self.corpus.sha256, output_limit(self.corpus), self.corpus.vocabularies)
+        sha256 = self.corpus.sha256 | ({} if self._pretrained is None else {"pretrained": self._pretrained.sha256})
+        self.directory.begin(self.config, self._total, sha256, output_limit(self.corpus), self.corpus.vocabularies)
         state = self.resume(structure)
         if self.step > self._total:
             raise UserError(
@@ -128,6 +133,9 @@ class Run:
             return state
         for note in self.corpus.notes:
             self.view.note(note)
+        if self._pretrained is not None:
+            counts = reads(self.corpus)[self._pretrained.sides[0]]
+            self.view.note(self._pretrained.sentence(str(self.config.model.pretrained), counts))
         self.directory.result_file.unlink(missing_ok=True)
         self._log = MetricsLog(self.directory.path, self.step)
         self.view.start(self.step, self._total)
@@ -151,6 +159,8 @@ class Run:
         """Returns the newest checkpoint's state and takes over its progress; the initial state where there is none."""
         sizes = {side: len(vocabulary) for side, vocabulary in self.corpus.vocabularies.items()}
         params = initial_params(self.config.model, sizes, named(root_key(self.config.train.seed), "params"))
+        params = fill(self.config.model, params, self._pretrained)
+        self._initial_tables = {side: np.asarray(table) for side, table in embedding_tables(params).items()}
         carry = start_carry(structure, params, self.config.train.batch_size)
         initial = TrainState.initial(self.config.train, params, make_optimizer(self.config), carry)
         loaded = self._checkpoints.load_newest(initial, self.view.note)
@@ -224,7 +234,7 @@ class Run:
           test: what they make of test, where there is one.
         """
         progress = self.progress
-        write_embeddings(self.directory.path, params, self.corpus.vocabularies)
+        write_embeddings(self.directory.path, params, self._initial_tables, self.corpus, self._pretrained)
         if dev is not None and self.corpus.dev is not None:
             write_outputs(self.directory.path, self.corpus.dev, dev)
         self._checkpoints.keep({self.step, *self._best_step()})
@@ -240,6 +250,7 @@ class Run:
             train_seconds=progress.train_seconds,
             tokens_per_second=progress.tokens / progress.train_seconds,
             decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
+            pretrained=None if self._pretrained is None else self._pretrained.result(),
         )
         write_json(self.directory.result_file, result)
         self.result = result

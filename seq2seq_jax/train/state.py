@@ -10,8 +10,8 @@ import optax
 from jaxtyping import Int, Key, UInt32
 
 from seq2seq_jax.arrays import Array, Scalar
-from seq2seq_jax.config import Config, TrainConfig
-from seq2seq_jax.model.build import Params
+from seq2seq_jax.config import Config, ModelConfig, TrainConfig
+from seq2seq_jax.model.build import Params, pretrained_table
 from seq2seq_jax.model.embedding import FROZEN
 from seq2seq_jax.model.loss import Loss
 
@@ -120,11 +120,12 @@ def make_schedule(config: TrainConfig, total_steps: int) -> optax.Schedule:
     return optax.join_schedules([optax.linear_schedule(1 / warmup, 1.0, warmup - 1 or 1), after], [warmup])
 
 
-def parameter_counts(params: Params) -> dict[str, int]:
+def parameter_counts(params: Params, model: ModelConfig) -> dict[str, int]:
     """Returns how many parameters lie in embedding tables and how many there are in all; learnt ones, so a frozen table is in neither."""
     sizes = {"embedding": 0, "total": 0}
+    kept = pretrained_table(model)[1] if model.pretrained is not None and model.pretrained_frozen_steps is None else None
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if is_learned(path):
+        if is_learned(path) and jax.tree_util.keystr(path[:1], simple=True) != kept:
             sizes["total"] += leaf.size
             sizes["embedding"] += leaf.size if "_embedding" in jax.tree_util.keystr(path) else 0
     return sizes

@@ -23,6 +23,7 @@ from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.keys import Dropout, named
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import ByTable, RowLoss
+from seq2seq_jax.train.pretrained import hold
 from seq2seq_jax.train.state import TrainState, Window, make_optimizer, make_schedule, root_key
 
 Batch = PairBatch | TextBatch | WindowBatch
@@ -80,6 +81,7 @@ def _update_of_all(config: Config, merge: Merge, axis: str | None) -> Callable[[
         gradients, (loss, carry) = jax.grad(objective, has_aux=True)(state.params)
         gradients, loss = _total((gradients, loss), axis)
         gradients = jax.tree.map(lambda gradient: gradient / jnp.maximum(loss.count, 1.0), gradients)
+        gradients = hold(config.model, gradients, state.step)
         directions, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions)
         return Update(params, opt_state, carry, loss, jnp.isfinite(loss.objective) & jnp.isfinite(optax.tree.norm(gradients)))

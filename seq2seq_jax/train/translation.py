@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import jax
 import numpy as np
@@ -49,6 +50,15 @@ class Translation:
     log_probability: float
     score: float
     attended: Attended | None = None
+
+
+def read_sources(stream: BinaryIO) -> list[str]:
+    """Reads sources to their end, one a line; a missing last line end adds none. Raises UserError where they are not UTF-8."""
+    try:
+        text = stream.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input: byte {error.start} is not UTF-8; expected UTF-8 text, one source a line") from error
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def open_translators(workdirs: Sequence[str]) -> list[TrainedRun]:

@@ -1,0 +1,212 @@
+r"""Files of vectors: word2vec's text and binary form, GloVe, fastText's ``.vec``, and files for TensorBoard's projector.
+
+The forms are those that gensim, fastText and the original tools read and write. A text form has a line for each vector, its name
+and its numbers separated by single blanks; word2vec and fastText begin with a line ``COUNT WIDTH``, GloVe does not. The binary form
+begins with that line too; then come, for each vector, its name, a blank and little-endian 32-bit floats. A name cannot hold a blank or
+a line end: ``spelling.py`` says how symbols that do are written. Numbers are written with as many digits as bring the same 32-bit
+float back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import mmap
+import pathlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.spelling import reads_as, spellings
+from seq2seq_jax.data.vocabulary import SPECIALS
+
+_NUMBER_CHARACTERS = b"0123456789.eE+- "
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CONTROL = bytes(value for value in range(32) if value not in b"\t\n\r")  # in no text, and soon in any binary file
+_LOOKED_AT = 1 << 16  # bytes that tell a binary file from a text
+
+
+@dataclasses.dataclass(frozen=True)
+class Vectors:
+    """Vectors and their names as the file writes them; of a name that stands there twice, the first."""
+
+    names: list[str]
+    table: Float[np.ndarray, "V D"]
+
+
+def write_word2vec(path: pathlib.Path, symbols: Sequence[str], table: Float[np.ndarray, "V D"], binary: bool) -> None:
+    """Writes a vocabulary's table in word2vec's form, text or binary."""
+    names = spellings(symbols)
+    with open(path, "wb") as file:
+        file.write(b"%d %d\n" % table.shape)
+        for name, row in zip(names, np.asarray(table, "<f4"), strict=True):
+            file.write(name.encode() + b" ")
+            file.write(row.tobytes() + b"\n" if binary else b" ".join(str(value).encode() for value in row) + b"\n")
+
+
+def write_projector(folder: pathlib.Path, symbols: Sequence[str], table: Float[np.ndarray, "V D"], counts: Sequence[int] | None) -> None:
+    """Writes ``vectors.tsv``, ``metadata.tsv`` and the file by which ``tensorboard --logdir=FOLDER`` finds them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = ["\t".join(map(str, row)) for row in np.asarray(table, np.float32)]
+    names = spellings(symbols)
+    labelled = names if counts is None else ["symbol\tcount", *(f"{name}\t{count}" for name, count in zip(names, counts, strict=True))]
+    config = 'embeddings {\n  tensor_path: "vectors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
+    for name, text in (("vectors.tsv", _lines(rows)), ("metadata.tsv", _lines(labelled)), ("projector_config.pbtxt", config)):
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_npz(path: pathlib.Path, symbols: Sequence[str], table: Float[np.ndarray, "V D"], counts: Sequence[int] | None) -> None:
+    """Writes ``table``, ``symbols`` (one JSON text, unescaped) and, where they are known, ``counts``."""
+    arrays: dict[str, Any] = {"table": np.asarray(table, np.float32), "symbols": np.array(json.dumps(list(symbols), ensure_ascii=False))}
+    if counts is not None:
+        arrays["counts"] = np.asarray(counts)
+    with open(path, "wb") as file:  # np.savez would add .npz to another name
+        np.savez(file, **arrays)
+
+
+def _lines(rows: Sequence[str]) -> str:
+    return "".join(f"{row}\n" for row in rows)
+
+
+def names_of(symbols: Sequence[str]) -> list[tuple[str, ...]]:
+    r"""Returns the names by which a file may have each row of a vocabulary, the likeliest first.
+
+    A file of this project has the escaped symbol; others have the symbol itself, which is no name here where it reads as
+    an escape: a word of the two characters ``\n`` is not the line end.
+    """
+    found: list[tuple[str, ...]] = []
+    for row, (symbol, spelled) in enumerate(zip(symbols, spellings(symbols), strict=True)):
+        plain = row >= len(SPECIALS) and symbol != spelled and reads_as(symbol) in (None, symbol)
+        found.append((spelled, symbol) if plain else (spelled,))
+    return found
+
+
+def width_of(path: pathlib.Path) -> int:
+    """Returns how many numbers the vectors of a file have. Raises UserError, naming file and line, where it has none."""
+    with _opened(path) as content:
+        return _Form(path, content).width
+
+
+def read_vectors(path: pathlib.Path, wanted: Collection[str] | None = None) -> Vectors:
+    """Reads a file of any of the forms; with ``wanted``, keeps the vectors of these names only. Every line is checked.
+
+    Raises UserError, naming file and line (in a binary file the vector), where it is broken.
+    """
+    with _opened(path) as content:
+        form = _Form(path, content)
+        found: dict[str, Float[np.ndarray, " D"]] = {}
+        for name, numbers in form.entries(None if wanted is None else set(wanted)):
+            found.setdefault(name, numbers)
+    return Vectors(list(found), np.array(list(found.values()), np.float32).reshape(len(found), form.width))
+
+
+def _opened(path: pathlib.Path) -> mmap.mmap:
+    try:
+        with open(path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected a file of vectors") from None
+    except ValueError:
+        raise UserError(f"{path}:1: the file is empty; expected a file of vectors") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; expected a file of vectors") from None
+
+
+class _Form:
+    """What kind of file it is: the width of its vectors, how many it promises (None: GloVe's form), and whether it is binary."""
+
+    def __init__(self, path: pathlib.Path, content: mmap.mmap):
+        self._path, self._content = path, content
+        start = len(_BYTE_ORDER_MARK) if content[:3] == _BYTE_ORDER_MARK else 0
+        content.seek(start)
+        first = content.readline()
+        self._begin = content.tell()
+        fields = first.split()
+        looked_at = content[self._begin : self._begin + _LOOKED_AT]
+        header = len(fields) == 2 and all(field.isdigit() for field in fields)
+        self.binary = header and (path.suffix == ".bin" or len(looked_at.translate(None, _CONTROL)) < len(looked_at))
+        self.count, self.width = (int(fields[0]), int(fields[1])) if header else (None, len(first.rstrip(b" \r\n").split(b" ")) - 1)
+        self._line = 2 if header else 1
+        if not header:
+            self._begin = start
+        if self.width < 1 or self.count == 0:
+            raise UserError(f"{path}:1: expected COUNT WIDTH, or a name and its numbers; found {_excerpt(first)}")
+
+    def entries(self, wanted: set[str] | None) -> Iterator[tuple[str, Float[np.ndarray, " D"]]]:
+        """Yields the wanted names and their vectors; checks all others too."""
+        return self._binary_entries(wanted) if self.binary else self._text_entries(wanted)
+
+    def _text_entries(self, wanted):
+        self._content.seek(self._begin)
+        number = self._line - 1
+        for number, raw in enumerate(iter(self._content.readline, b""), self._line):
+            if self.count is not None and number - self._line >= self.count:
+                raise UserError(f"{self._path}:{number}: a vector more than the {self.count} that line 1 promises")
+            line = raw.rstrip(b" \r\n")
+            name, _, rest = line.partition(b" ")
+            looks_right = rest.count(b" ") == self.width - 1 and not rest.translate(None, _NUMBER_CHARACTERS) and _text(name)
+            if looks_right and wanted is not None and looks_right not in wanted:
+                continue
+            entry = self._parsed(number, line)
+            if wanted is None or entry[0] in wanted:
+                yield entry
+        if self.count is not None and number + 1 - self._line < self.count:
+            raise UserError(f"{self._path}:{number + 1}: the file ends; expected {self.count} vectors as line 1 promises")
+
+    def _parsed(self, number: int, line: bytes) -> tuple[str, Float[np.ndarray, " D"]]:
+        """Returns the name and the numbers of a line; a name may have blanks (GloVe's 840B has ``. . .``), but not end in a number."""
+        where = f"{self._path}:{number}"
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError:
+            raise UserError(f"{where}: not UTF-8; expected text in UTF-8") from None
+        name, *numbers = text.rsplit(" ", self.width)
+        values = _floats(numbers)
+        if len(numbers) < self.width or not name or (" " in name and _floats([name.rsplit(" ")[-1]]) is not None):
+            raise UserError(f"{where}: expected a name and {self.width} numbers, found {len(text.split(' ')) - 1} after the name")
+        if values is None or not np.isfinite(values).all():
+            broken = next(part for part in numbers if (value := _floats([part])) is None or not np.isfinite(value).all())
+            raise UserError(f"{where}: {_excerpt(broken)} is not a finite number; expected a name and {self.width} numbers")
+        return name, values
+
+    def _binary_entries(self, wanted):
+        assert self.count is not None  # a binary file has a header
+        place, size = self._begin, 4 * self.width
+        for number in range(1, self.count + 1):
+            where = f"{self._path}: vector {number} of {self.count}"
+            blank = self._content.find(b" ", place)
+            if blank < 0 or blank + 1 + size > len(self._content):
+                raise UserError(f"{where}: the file ends within it; expected a name, a blank and {self.width} floats of 4 bytes")
+            name = _text(self._content[place:blank].lstrip(b"\n"))
+            if name is None or not name:
+                raise UserError(f"{where}: expected its name in UTF-8, found {_excerpt(self._content[place:blank])}")
+            place = blank + 1 + size
+            values = np.frombuffer(self._content[blank + 1 : place], "<f4")
+            if not np.isfinite(values).all():
+                raise UserError(f"{where}: holds a number that is not finite; expected {self.width} floats of 4 bytes")
+            if wanted is None or name in wanted:
+                yield name, values
+        if self._content[place:].strip(b"\n"):
+            raise UserError(f"{self._path}: more follows after the {self.count} vectors that line 1 promises")
+
+
+def _text(name: bytes) -> str | None:
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _floats(parts: Sequence[str]) -> Float[np.ndarray, " D"] | None:
+    try:
+        return np.array(parts, np.float64).astype(np.float32)
+    except ValueError:
+        return None
+
+
+def _excerpt(found: bytes | str) -> str:
+    text = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
+    return repr(text.rstrip("\r\n")[:40])

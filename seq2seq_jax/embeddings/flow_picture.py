@@ -1,0 +1,62 @@
+"""A picture of the flow of a gradient: layers above each other, time steps from left to right, the darker the more."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.embeddings.flow import Flow, Side, steps_of
+from seq2seq_jax.show.picture import MUTED, STYLE
+from seq2seq_jax.show.symbols import printable
+
+INCHES_PER_STEP, INCHES_PER_LAYER = 0.42, 0.34
+LEAST = 1e-6  # of the largest norm: what is less is drawn as this much
+
+
+def flow_svg(flow: Flow, vocabularies: dict[str, Vocabulary]) -> str:
+    """Returns the picture as SVG; its text stays text, so that every script is shown in the reader's own fonts."""
+    heights = [len(side.layers) * INCHES_PER_LAYER + 0.7 for side in flow.sides]
+    width = 2.6 + INCHES_PER_STEP * max(len(side.ids) for side in flow.sides)
+    largest = max(float(norms.max()) for side in flow.sides for norms in side.layers.values())
+    scale = LogNorm(max(largest, 1e-30) * LEAST, max(largest, 1e-30))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, sum(heights) + 0.4))
+        FigureCanvasSVG(figure)
+        panels = figure.subplots(len(flow.sides), squeeze=False, height_ratios=heights)[:, 0]
+        images = [_draw(axes, side, steps_of(side, vocabularies[side.name]), scale) for axes, side in zip(panels, flow.sides, strict=True)]
+        followed = f"the loss of output symbol {flow.position}" if flow.position else "the mean loss"
+        figure.suptitle(f"gradient of {followed}", fontsize=11)
+        bar = figure.colorbar(images[0], ax=list(panels), shrink=0.9, aspect=30)
+        bar.set_label("norm of the gradient")
+        bar.outline.set_visible(False)
+        buffer = io.StringIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="(Matplotlib currently does not support|Glyph)")  # the reader's fonts will have it
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return printable(buffer.getvalue())
+
+
+def _draw(axes, side: Side, symbols, scale):
+    """Draws one sequence; where no gradient arrives at all, nothing."""
+    values = np.array(list(side.layers.values()))
+    shown = np.ma.masked_equal(np.where(values == 0, 0, np.maximum(values, scale.vmin)), 0)
+    image = axes.imshow(shown, cmap="Blues", norm=scale, aspect="auto", origin="lower")
+    axes.set_xticks(range(len(symbols)), [symbol[:12].replace("$", r"\$") for symbol in symbols], color="black")
+    if max(map(len, symbols)) > 5:
+        axes.tick_params(axis="x", rotation=60)
+    axes.set_yticks(range(len(side.layers)), list(side.layers))
+    axes.set_xlabel(f"{side.name} symbols that are read")
+    axes.tick_params(which="both", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xticks(np.arange(-0.5, len(symbols)), minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(axis="y", colors=MUTED)
+    return image

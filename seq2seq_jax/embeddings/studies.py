@@ -1,0 +1,140 @@
+"""The studies of ``launch.py embeddings``: what each answers, an example, and the flags it takes. Imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+Options = Mapping[str, Any]  # values by the name of the flag
+
+
+class Option(NamedTuple):
+    """A flag.
+
+    Attributes:
+      name: without dashes.
+      help: its meaning.
+      default: None where there is none.
+      choices: the texts it may have; none: any text, or a whole number of at least 1 where the default is one.
+      required: whether it must be given.
+    """
+
+    name: str
+    help: str
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+
+class Study(NamedTuple):
+    """What ``launch.py embeddings NAME`` does. ``operands`` are flags that may also be given by their place."""
+
+    summary: str
+    example: str
+    options: tuple[Option, ...]
+    run: Callable[[Options], None] | None
+    operands: tuple[str, ...] = ()
+
+
+TABLE = Option("table", "which table of a translator; default: the source's", choices=("source", "target"))
+FORMAT = Option("format", "what is printed", "table", ("table", "json"))
+K = Option("k", "neighbours of a symbol", 10)
+FORMS = ("word2vec", "word2vec-binary", "projector", "npz")
+ESCAPED = r"; a blank or line end as it is or escaped: \n, \u0020"
+
+
+def _neighbours(options: Options) -> None:
+    from seq2seq_jax.embeddings.main import show_neighbours
+
+    show_neighbours(options["workdir"], options["symbol"], options["k"], options["table"], options["format"])
+
+
+def _analogy(options: Options) -> None:
+    from seq2seq_jax.embeddings.main import show_analogy
+
+    a, b, c = (options[name] for name in ("a", "b", "c"))
+    show_analogy(options["workdir"], a, b, c, options["k"], options["table"], options["format"])
+
+
+def _map(options: Options) -> None:
+    from seq2seq_jax.embeddings.main import draw_map
+
+    draw_map(options["workdir"], options["table"], options["figure"])
+
+
+def _spectrum(options: Options) -> None:
+    from seq2seq_jax.embeddings.main import show_spectrum
+
+    show_spectrum(options["workdir"], options["table"], options["format"])
+
+
+def _norms(options: Options) -> None:
+    from seq2seq_jax.embeddings.main import show_norms
+
+    show_norms(options["workdir"], options["table"], options["format"])
+
+
+def _stability(options: Options) -> None:
+    from seq2seq_jax.embeddings.main import show_stability
+
+    show_stability(options["workdir"], options["k"], options["table"], options["format"])
+
+
+def _export(options: Options) -> None:
+    from seq2seq_jax.embeddings.main import export
+
+    export(options["workdir"], options["table"], options["format"], options["output"])
+
+
+STUDIES = {
+    "trace": Study(
+        "where a loss sends its gradient: layers, time steps, rows of the table",
+        r"trace --workdir=runs/a --text='cat' --figure=trace.svg",
+        (
+            Option("text", "text of a language model; a source, or source, tab, target, for a translator; default: the first line of dev"),
+            Option("position", "follow the loss of this output symbol alone, counted from 1; 0: the mean over all", 0),
+            FORMAT,
+            Option("figure", "file to draw the gradient norms to, as SVG"),
+        ),
+        None,  # needs the network: the command asks train/ for it
+    ),
+    "neighbours": Study(
+        "the symbols nearest to one",
+        "neighbours --workdir=runs/a --symbol=a",
+        (Option("symbol", f"the symbol{ESCAPED}", required=True), K, TABLE, FORMAT),
+        _neighbours,
+    ),
+    "analogy": Study(
+        "a is to b as c is to what",
+        "analogy --workdir=runs/a b p d",
+        (*(Option(name, f"symbol, also given by its place{ESCAPED}", required=True) for name in "abc"), K, TABLE, FORMAT),
+        _analogy,
+        ("a", "b", "c"),
+    ),
+    "map": Study(
+        "a picture of the rows on their two principal components",
+        "map --workdir=runs/a --figure=map.svg",
+        (Option("figure", "file to write, SVG", required=True), TABLE),
+        _map,
+    ),
+    "spectrum": Study("singular values, effective rank, directions that are used", "spectrum --workdir=runs/a", (TABLE, FORMAT), _spectrum),
+    "norms": Study("length and movement of rows against their frequency", "norms --workdir=runs/a", (TABLE, FORMAT), _norms),
+    "stability": Study(
+        "nearest neighbours that the seeds of a sweep have in common", "stability --workdir=runs/s", (K, TABLE, FORMAT), _stability
+    ),
+    "export": Study(
+        "writes the table for other tools, symbols escaped where a file could not hold them",
+        "export --workdir=runs/a --format=word2vec --output=vectors.txt",
+        (
+            Option(
+                "format",
+                "form of the file; projector: a folder for TensorBoard",
+                "word2vec",
+                ("word2vec", "word2vec-binary", "projector", "npz"),
+            ),
+            Option("output", "file to write, or folder", required=True),
+            TABLE,
+        ),
+        _export,
+    ),
+}

@@ -1,0 +1,159 @@
+"""Where the gradient of a loss goes: through layers and time steps, into rows of the table, and not into the ids.
+
+Zeros are added to what each time step looks up, to the pre-activations of each recurrent layer and to the logits: the gradient by
+such a zero is the gradient by the value that it was added to, with all ways that lead through later steps. The table is given to
+the model twice, to look symbols up and for a tied output, so that what comes through either is seen apart. The one study that needs JAX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from seq2seq_jax.arrays import Table
+from seq2seq_jax.embeddings.flow import Flow, Rows, Side
+from seq2seq_jax.model.embedding import Embedding
+from seq2seq_jax.model.language_model import LanguageModel
+from seq2seq_jax.model.recurrent import LSTM
+from seq2seq_jax.model.translator import Translator
+
+Ids = dict[str, Int[np.ndarray, " _"]]  # what each side reads
+Traced = Translator | LanguageModel
+Norms = Float[np.ndarray, " N"]
+
+
+class TracedEmbedding(Embedding):
+    """A table given twice, to be looked up and to be read by a tied output, with something added to what each time step looks up."""
+
+    def __init__(self, lookup: Table, added: Float[Array, "T 1 D"], table: Table):
+        self.lookup, self.added, self.table = nnx.Param(lookup), nnx.Param(added), nnx.Param(table)
+
+    def __call__(self, ids: Int[Array, "T 1"]) -> Float[Array, "T 1 D"]:
+        """Returns the rows ``ids`` with what is added to them."""
+        return jnp.take(self.lookup[...], ids, axis=0, mode="clip") + self.added[...]
+
+    @property
+    def vocabulary_size(self) -> int:
+        """More rows than are ever read, so that rows are looked up and then projected, one for each time step."""
+        return 2**31
+
+
+class TracedLSTM(LSTM):
+    """A recurrent layer with something added to the pre-activations of each time step."""
+
+    def __init__(self, layer: LSTM, added: Float[Array, "T 1 G"]):
+        self.input_kernel, self.recurrent_kernel, self.bias = layer.input_kernel, layer.recurrent_kernel, layer.bias
+        self.added = nnx.Param(added)
+
+    def preactivations(self, inputs: Float[Array, "*T I"]) -> Float[Array, "*T G"]:
+        """Returns what the inputs contribute to the gates, and what is added."""
+        return super().preactivations(inputs) + self.added[...]
+
+
+def trace(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0) -> Flow:
+    """Follows the gradient of the loss of one example, without dropout and label smoothing.
+
+    Args:
+      make: returns the model with its parameters, anew each time.
+      ids: what is read: source symbols and EOS (translators), and on the target side BOS and all targets but the last.
+      targets: what is predicted.
+      position: the output symbol whose loss is followed, counted from 1; 0: the mean over all.
+    """
+    weights = np.full(len(targets), 1 / len(targets)) if position == 0 else np.eye(len(targets))[position - 1]
+
+    def loss(parts: dict[str, Any], ids: dict[str, Array]) -> tuple[Array, Array]:
+        model = make()
+        _install(model, parts)
+        logits = _logits(model, ids) + parts["logits"]
+        losses = jax.nn.logsumexp(logits, axis=-1) - jnp.take_along_axis(logits, jnp.asarray(targets)[:, None], axis=-1)[:, 0]
+        return jnp.sum(losses * weights), losses
+
+    model = make()
+    device_ids = {side: jnp.asarray(of_side) for side, of_side in ids.items()}
+    follow = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True, allow_int=True))
+    (gradients, of_ids), losses = jax.device_get(follow(_parts(model, ids), device_ids))
+    reached = any(leaf.dtype != jax.dtypes.float0 for leaf in jax.tree.leaves(of_ids))
+    sides = [Side(side, of_side, _layer_norms(model, side, gradients)) for side, of_side in ids.items()]
+    return Flow(targets, losses, position, sides, _rows(model, gradients), reached)
+
+
+def _parts(model: Traced, ids: Ids) -> dict[str, Any]:
+    """Returns what the gradient is taken by: the tables, once for each use, and the zeros."""
+    tables = {side: _embedding(model, side).table[...] for side in ids}
+    steps = {side: jnp.zeros((len(of_side), 1, tables[side].shape[1])) for side, of_side in ids.items()}
+    layers = {
+        side: {name: jnp.zeros((len(ids[side]), 1, 4 * layers[place].hidden_dim)) for name, layers, place in _recurrent(model, side)}
+        for side in ids
+    }
+    logits = jnp.zeros((len(ids["target"]), len(model.output.bias[...])))
+    return {"lookup": tables, "output": dict(tables), "steps": steps, "layers": layers, "logits": logits}
+
+
+def _recurrent(model: Traced, side: str) -> list[tuple[str, Any, int]]:
+    """Returns the recurrent layers that read a side: name, list and place in it.
+
+    With input feeding the layers above the first run inside the decoder's loop and have no pre-activations of all steps.
+    """
+    if isinstance(model, Translator) and side == "source":
+        arrows = "→←"
+        groups = enumerate(model.encoder.layers)
+        return [(f"layer {i} {arrows[place]}", group, place) for i, group in groups for place in range(len(group))]
+    decoder = model.decoder if isinstance(model, Translator) else model
+    layers = decoder.stack.layers
+    count = 1 if isinstance(model, Translator) and model.decoder.input_feeding else len(layers)
+    return [(f"layer {place}", layers, place) for place in range(count)]
+
+
+def _embedding(model: Traced, side: str) -> Embedding:
+    return model.embedding(side) if isinstance(model, Translator) else model.target_embedding
+
+
+def _install(model: Traced, parts: dict[str, Any]) -> None:
+    """Puts traced tables and layers in the place of the model's; a shared table becomes one for each side."""
+    if isinstance(model, Translator):
+        model.shared = False
+    for side in parts["lookup"]:
+        setattr(model, f"{side}_embedding", TracedEmbedding(parts["lookup"][side], parts["steps"][side], parts["output"][side]))
+        for name, layers, place in _recurrent(model, side):
+            layers[place] = TracedLSTM(layers[place], parts["layers"][side][name])
+
+
+def _logits(model: Any, ids: dict[str, Array]) -> Float[Array, "T V"]:
+    target = ids["target"][None]
+    if not isinstance(model, Translator):
+        return model.decode(model.start(1), target)[1][0]
+    source = ids["source"][None]
+    state, memory = model.encode(source, jnp.array([source.shape[1]]))
+    return model.decode(state, memory, target)[0]
+
+
+def _layer_norms(model: Traced, side: str, gradients: dict[str, Any]) -> dict[str, Norms]:
+    """Returns the norms at each time step, from the lookup upward."""
+    found = {"lookup": _norms(gradients["steps"][side][:, 0])}
+    found |= {name: _norms(gradients["layers"][side][name][:, 0]) for name, _, _ in _recurrent(model, side)}
+    return found | {"logits": _norms(gradients["logits"])} if side == "target" else found
+
+
+def _rows(model: Traced, gradients: dict[str, Any]) -> list[Rows]:
+    """Returns the norms by row; a shared table has the lookups of both sides."""
+    lookups = {side: _norms(gradient) for side, gradient in gradients["lookup"].items()}
+    softmax = _norms(gradients["output"]["target"]) if model.output.tied else None
+    if isinstance(model, Translator) and model.shared:
+        return [Rows(("source", "target"), lookups, softmax, _is_learned(model, "target"))]
+    return [
+        Rows((side,), {side: norms}, softmax if side == "target" else None, _is_learned(model, side)) for side, norms in lookups.items()
+    ]
+
+
+def _is_learned(model: Traced, side: str) -> bool:
+    return type(_embedding(model, side)) is Embedding
+
+
+def _norms(gradient: Float[np.ndarray, "N D"]) -> Norms:
+    return np.linalg.norm(np.asarray(gradient, np.float64), axis=-1)

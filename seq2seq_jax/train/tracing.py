@@ -1,0 +1,73 @@
+"""What ``launch.py embeddings trace`` does: opens a finished run, takes one example and follows its gradient (``embeddings/trace.py``)."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+from flax import nnx
+
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.corpus import PairSplit, load_split
+from seq2seq_jax.data.readers import normalize
+from seq2seq_jax.data.vocabulary import BOS, EOS
+from seq2seq_jax.embeddings.flow import print_flow, to_json
+from seq2seq_jax.embeddings.main import write_file
+from seq2seq_jax.embeddings.trace import Ids, trace
+from seq2seq_jax.train.trained_run import TrainedRun
+
+MOST_UNITS = 40  # of a language model's dev line that nobody has chosen
+
+
+def trace_run(workdir: str, text: str | None, position: int, format: str, figure: str | None) -> None:
+    """Prints the flow of the gradient through a text, or a line of dev, and draws it where a ``figure`` is asked for.
+
+    Raises UserError where there is no trained translator or language model, no text, or no such position.
+    """
+    print("trace: opening the run and compiling its gradient", file=sys.stderr)
+    run = TrainedRun(workdir)
+    if run.config.model.kind not in ("translator", "language_model"):
+        raise UserError(f"--workdir={workdir}: expected a translator or a language model, this run is a {run.config.model.kind}")
+    ids, targets = _example(run, text)
+    if position > len(targets):
+        raise UserError(f"--position={position}: there are {len(targets)} output symbols; expected at most that")
+    flow = trace(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position)
+    if format == "json":
+        print(json.dumps(to_json(flow, run.vocabularies), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_flow(flow, run.vocabularies)
+    if figure is not None:
+        from seq2seq_jax.embeddings.flow_picture import flow_svg  # Matplotlib takes its time
+
+        write_file(lambda: pathlib.Path(figure).write_text(flow_svg(flow, run.vocabularies), encoding="utf-8"), "--figure", figure)
+        print(f"picture: {figure}", file=sys.stderr)
+
+
+def _example(run: TrainedRun, text: str | None) -> tuple[Ids, np.ndarray]:
+    """Returns what is read and what is predicted, as ids."""
+    text = _dev_line(run) if text is None else normalize(text, run.config.data.normalize_nfc)
+    encode = run.vocabularies["target"].encode
+    if run.config.model.kind == "language_model":
+        units = encode(text)
+        if not units:
+            raise UserError("--text: has no unit to predict; expected some text")
+        return {"target": np.array([BOS, *units[:-1]], np.int32)}, np.array(units, np.int32)
+    source, tab, target = text.partition("\t")
+    if not tab:
+        target = run.evaluator.translate(run.params, [source])[0]
+        print(f"trace: the target is the model's own output, {target!r}; give another after a tab", file=sys.stderr)
+    units = encode(target)
+    ids = {"source": np.array([*run.vocabularies["source"].encode(source), EOS], np.int32), "target": np.array([BOS, *units], np.int32)}
+    return ids, np.array([*units, EOS], np.int32)
+
+
+def _dev_line(run: TrainedRun) -> str:
+    """Returns the first pair of dev, its parts with a tab between them, or the first line of its text that is not blank."""
+    dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.record["data_sha256"])
+    if isinstance(dev, PairSplit):
+        return f"{dev.sources[0]}\t{dev.targets[0][0]}"
+    vocabulary = run.vocabularies["target"]
+    line = next((line for line in dev.text.split("\n") if line.strip()), dev.text)
+    return vocabulary.decode(vocabulary.encode(line)[:MOST_UNITS])

@@ -1,0 +1,228 @@
+"""Studies of tables made by hand, against oracles, and the command that shows them: words, characters, blanks and subwords."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.stats
+from gensim.models import KeyedVectors
+from training_fixture import ROOT, environment
+
+sys.path.insert(0, str(ROOT))
+import launch as launch_module
+from seq2seq_jax.data.vocabulary import SPECIALS
+from seq2seq_jax.embeddings.neighbours import analogy, neighbours
+from seq2seq_jax.embeddings.norms import bands, rank_correlation
+from seq2seq_jax.embeddings.spectrum import effective_rank
+from seq2seq_jax.embeddings.stability import stability
+from seq2seq_jax.embeddings.tables import Table, read_tables
+
+CHARACTERS = [*SPECIALS, *"ab \n\\", "\u0301", "👩‍👩‍👧", "\u00a0", "\u2028", *"cdefghijklmnop"]
+SUBWORDS = [*SPECIALS, "Ġthe", "the", "Ċ", "Ġ", "Ã©", "æĹ", "Ġcat"]
+
+
+def write_run(folder: pathlib.Path, symbols: list[str], unit: str = "char", seed: int = 0, vectors=None, **result) -> pathlib.Path:
+    """A run directory with what the studies read: the first row after the specials was never read and has never moved."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(len(symbols), 6)).astype(np.float32) if vectors is None else vectors
+    counts = np.array([0, 0, 9, 0, *(90 * i for i in range(len(symbols) - 4))])
+    moved = np.where(counts > 0, 0.5, 0.0)
+    arrays = {"source_table": table, "source_symbols": np.array(json.dumps(symbols)), "source_unit": np.array(unit)}
+    np.savez(folder / "embedding.npz", **arrays, source_counts=counts, source_moved=moved)
+    (folder / "result.json").write_text(json.dumps({"status": "finished", **result}))
+    return folder
+
+
+def run(capsys, *arguments: str) -> tuple[object, str, str]:
+    """Runs the command in this process."""
+    try:
+        code = launch_module.main(["launch.py", "embeddings", *arguments])
+    except SystemExit as end:
+        code = end.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def answer(capsys, *arguments: str):
+    code, out, err = run(capsys, *arguments, "--format=json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_neighbours_and_analogies_are_those_of_gensim(tmp_path):
+    """Also through each file that gensim can read. Red if the symbols asked for are found again, or untrained rows are."""
+    symbols = [*SPECIALS, *(f"word{i}" for i in range(60))]
+    vectors = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
+    table = Table("source", symbols, vectors.astype(float), moved=np.where(np.arange(64) == 9, 0.0, 1.0))
+    for form in ("word2vec", "word2vec-binary"):
+        output = tmp_path / form
+        folder = write_run(tmp_path / "run", symbols, "word", vectors=vectors)
+        assert launch_module.main(["l", "embeddings", "export", f"--workdir={folder}", f"--format={form}", f"--output={output}"]) == 0
+        loaded = KeyedVectors.load_word2vec_format(str(output), binary=form == "word2vec-binary")
+        known = {symbol for row, symbol in enumerate(symbols) if table.studied[row]}
+        for row in (10, 33):
+            nearest = [symbols[near.row] for near in neighbours(table, row, 5)]
+            assert nearest == [word for word, _ in loaded.most_similar(symbols[row], topn=20) if word in known][:5]
+            a, b, c = row, row + 1, row + 2
+            found = analogy(table, a, b, c, 5)
+            expected = loaded.most_similar(positive=[symbols[b], symbols[c]], negative=[symbols[a]], topn=20)
+            assert [symbols[near.row] for near in found] == [word for word, _ in expected if word in known][:5]
+            assert found[0].cosine == pytest.approx(next(cosine for word, cosine in expected if word in known), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "unit", "typed", "row"),
+    [
+        (CHARACTERS, "char", "a", 4),
+        (CHARACTERS, "char", " ", 6),
+        (CHARACTERS, "char", "\\u0020", 6),
+        (CHARACTERS, "char", "\n", 7),
+        (CHARACTERS, "char", "\\n", 7),
+        (CHARACTERS, "char", "\\", 8),
+        (CHARACTERS, "char", "\\\\", 8),
+        (CHARACTERS, "char", "\u0301", 9),
+        (CHARACTERS, "char", "👩‍👩‍👧", 10),
+        (CHARACTERS, "char", "\u2028", 12),
+        (CHARACTERS, "char", "<eos>", 2),
+        (SUBWORDS, "bpe", "the", 5),
+        (SUBWORDS, "bpe", " the", 4),
+        (SUBWORDS, "bpe", "Ġthe", 4),
+        (SUBWORDS, "bpe", "\\n", 6),
+        (SUBWORDS, "bpe", " ", 7),
+        (SUBWORDS, "bpe", "é", 8),
+        (SUBWORDS, "bpe", "æĹ", 9),
+        ([*SPECIALS, "new york", "<eos>", "x"], "word", "<eos>", 5),  # a word of the text that reads like a special
+    ],
+)
+def test_every_symbol_can_be_asked_for(tmp_path, capsys, symbols, unit, typed, row):
+    folder = write_run(tmp_path / "run", symbols, unit)
+    table = read_tables(folder)[0]
+    assert table.row_of(typed, "--symbol") == row
+    found = answer(capsys, "neighbours", f"--workdir={folder}", f"--symbol={typed}", "--k=3")
+    assert found["symbol"] == symbols[row]
+    assert [near["symbol"] for near in found["neighbours"]] == [symbols[near.row] for near in neighbours(table, row, 3)]
+    assert symbols[4] not in [near["symbol"] for near in found["neighbours"]]  # it was never trained
+    assert table.label(row).strip() == table.label(row) != ""
+
+
+def test_the_spectrum_counts_directions(tmp_path, capsys):
+    values = np.array([4.0, 4.0, 4.0, 0.0, 0.0])
+    assert effective_rank(np.linalg.qr(np.random.default_rng(0).normal(size=(9, 5)))[0] * values) == pytest.approx(3)
+    assert effective_rank(np.zeros((3, 2))) == 0
+    folder = write_run(tmp_path / "run", CHARACTERS)
+    found = answer(capsys, "spectrum", f"--workdir={folder}")
+    table = read_tables(folder)[0]
+    assert found["rows"] == table.studied.sum() == len(CHARACTERS) - 5
+    np.testing.assert_allclose(found["singular_values"], np.linalg.svd(table.vectors[table.studied], compute_uv=False), rtol=1e-6)
+    shares = np.cumsum(np.square(found["singular_values"])) / np.square(found["singular_values"]).sum()
+    assert found["learned"]["directions"] == np.argmax(shares >= 0.95) + 1
+    out = run(capsys, "spectrum", f"--workdir={folder}")[1]
+    assert f"{found['learned']['directions']} of 6 directions carry 95%" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_norms_by_frequency_and_rows_never_updated(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", CHARACTERS)
+    table = read_tables(folder)[0]
+    found = answer(capsys, "norms", f"--workdir={folder}")
+    assert found["never_updated"] == ["<pad>", "<bos>", "<unk>", "a"]
+    assert [row["symbol"] for row in found["rows"]] == CHARACTERS
+    np.testing.assert_allclose([row["norm"] for row in found["rows"]], np.linalg.norm(table.vectors, axis=1))
+    assert [(band.low, band.high) for band in bands(table)][:3] == [(0, 0), (1, 9), (10, 99)]
+    assert sum(len(band.rows) for band in bands(table)) == len(CHARACTERS)
+    draws = np.random.default_rng(0).integers(0, 5, (2, 40)).astype(float)  # with ties
+    assert rank_correlation(*draws) == pytest.approx(scipy.stats.spearmanr(*draws).statistic)
+    assert rank_correlation(np.ones(3), np.arange(3.0)) is None
+    assert "4 of 27 rows were never updated" in run(capsys, "norms", f"--workdir={folder}")[1]
+
+
+def test_stability_is_1_for_equal_tables_and_chance_for_random_ones(tmp_path, capsys):
+    """A rotated and scaled table has the same neighbours; tables of independent draws have those of chance."""
+    symbols = [*SPECIALS, *(f"w{i}" for i in range(200))]
+    rng = np.random.default_rng(1)
+    same, turn = rng.normal(size=(204, 6)), np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    for seed in range(3):
+        varied = {"model.embedding_dim": 6, "train.seed": seed}
+        write_run(tmp_path / f"s/6-{seed}", symbols, "word", vectors=same @ (turn if seed else np.eye(6)) * (seed + 1), varied=varied)
+        varied = {"model.embedding_dim": 12, "train.seed": seed}
+        write_run(tmp_path / f"s/12-{seed}", symbols, "word", vectors=rng.normal(size=(204, 12)), varied=varied)
+    (tmp_path / "s/unfinished").mkdir()
+    equal, random = stability(str(tmp_path / "s"), 10)
+    assert (equal.setting, random.setting) == ({"model.embedding_dim": 6}, {"model.embedding_dim": 12})
+    assert equal.overlap == 1
+    assert equal.chance == pytest.approx(10 / 198)  # of 199 trained rows, the others
+    assert random.overlap == pytest.approx(random.chance, abs=0.02)
+    found = answer(capsys, "stability", f"--workdir={tmp_path / 's'}")["groups"]
+    assert [group["overlap"] for group in found] == [equal.overlap, random.overlap]
+    assert run(capsys, "stability", f"--workdir={tmp_path / 's/6-0'}")[0] == 2
+
+
+def test_the_map_names_every_symbol(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", SUBWORDS, "bpe")
+    assert run(capsys, "map", f"--workdir={folder}", f"--figure={tmp_path / 'map.svg'}")[:2] == (0, f"{tmp_path / 'map.svg'}\n")
+    text = (tmp_path / "map.svg").read_text()
+    assert all(f">{label}<" in text for label in ("␣the", "the", "⏎", "␣", "é", "␣cat"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["neighbours"], "--symbol: launch.py embeddings neighbours needs it"),
+        (["neighbours", "--symbol=Z"], "--symbol=Z: the source table has no such symbol; expected one of its 27, such as a, b, ␣, ⏎"),
+        (["neighbours", "--symbol=a", "--k=0"], "k"),
+        (["neighbours", "--symbol=a", "--table=target"], "--table=target: the run has only source"),
+        (["analogy", "a", "b"], "--c: launch.py embeddings analogy needs it"),
+        (["analogy", "a", "b", "c", "d"], "d: launch.py embeddings analogy takes no more than a b c"),
+        (["analogy", "a", "b", "Z"], "--c=Z: the source table has no such symbol"),
+        (["export", "--format=csv", "--output=x"], "csv"),
+        (["export"], "--output: launch.py embeddings export needs it"),
+        (["export", "--output=nowhere/x"], "--output=nowhere/x: cannot be written"),
+        (["map", "--figure=nowhere/x.svg"], "--figure=nowhere/x.svg: cannot be written"),
+        (["neighbors", "--symbol=a"], "embeddings neighbors: expected one of trace, neighbours"),
+    ],
+)
+def test_a_mistake_ends_with_2_and_one_line(tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "run", CHARACTERS)
+    code, out, err = run(capsys, arguments[0], "--workdir=run", *arguments[1:])
+    assert (code, out) == (2, ""), err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no archive", "one-hot"])
+def test_a_run_without_a_table_is_a_mistake(tmp_path, capsys, content):
+    if content == "one-hot":
+        np.savez(tmp_path / "embedding.npz")
+    elif content is not None:
+        (tmp_path / "embedding.npz").write_bytes(content)
+    code, out, err = run(capsys, "spectrum", f"--workdir={tmp_path}")
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+
+
+@pytest.mark.parametrize("study", [None, *launch_module.STUDIES])
+def test_every_study_has_help_with_an_example(capsys, study):
+    code, out, err = run(capsys, *([] if study is None else [study]), "--help")
+    assert (code, err) == (0, "")
+    assert f"For example: launch.py embeddings {study or ''}" in out
+    assert "--workdir" in out
+    assert study is not None or all(f"\n  embeddings {name} " in out for name in launch_module.STUDIES)
+
+
+def test_studies_import_no_jax(tmp_path):
+    """Red if one of them waits for JAX: each in a second and a half."""
+    folder = write_run(tmp_path / "run", CHARACTERS)
+    code = (
+        "import sys, launch; flags = ['--workdir=" + str(folder) + "']; "
+        "[launch.main(['l', 'embeddings', *c.split(), *flags]) for c in "
+        "('neighbours --symbol=a', 'analogy a b c', 'spectrum', 'norms', 'export --output=" + str(tmp_path / "v") + "')]; "
+        "print([name for name in ('jax', 'flax', 'optax', 'orbax', 'matplotlib', 'scipy') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"

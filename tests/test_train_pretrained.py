@@ -1,0 +1,187 @@
+"""A table that begins with vectors from a file: which rows it fills, how long they stay, and that resuming and sweeping hold."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, write_pairs, write_text
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.data.batches import PairBatch, TextBatch
+from seq2seq_jax.data.corpus import load_corpus, reads, training_batches
+from seq2seq_jax.data.sources import with_absolute_paths
+from seq2seq_jax.data.vectors import write_word2vec
+from seq2seq_jax.embeddings.tables import read_tables
+from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
+from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.pretrained import load_pretrained
+from seq2seq_jax.validation import validate
+
+FEW = {"train__steps": 8, "train__eval_every": 4, "train__log_every": 4, "data__dev_fraction": 0.0, "data__test_fraction": 0.0}
+TABLE = ".params['source_embedding']['table']"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Config:
+    """A translator of the letters a to f, with vectors for a, b, the word that no letter is, and EOS."""
+    tmp_path = tmp_path_factory.mktemp("files")
+    pairs = write_pairs(tmp_path / "a.tsv", 60)
+    vectors = np.random.default_rng(0).normal(0, 0.1, (7, 6)).astype(np.float32)
+    write_word2vec(tmp_path / "v.txt", ["<pad>", "<bos>", "<eos>", "<unk>", "a", "b", "absent"], vectors, binary=False)
+    text = (tmp_path / "v.txt").read_text().split("\n")
+    (tmp_path / "v.txt").write_text("\n".join(["4 6", text[3], *text[5:]]))
+    return pair_config(pairs, **FEW, model__hidden_dim=8, model__pretrained=str(tmp_path / "v.txt"))
+
+
+def frozen(config: Config, steps: int | None) -> Config:
+    return config_lib.replace(config, {"model.pretrained_frozen_steps": steps})
+
+
+def of_table(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The table's moments, wherever Adam keeps them."""
+    return [array for place, array in arrays.items() if ".opt_state" in place and "source_embedding" in place]
+
+
+def test_frozen_for_some_steps_for_ever_and_not_at_all(config, tmp_path):
+    """Red if a frozen row moves by a bit, Adam counts its gradient, the freeze ends early or late, or other rows are left unscaled."""
+    given = load_pretrained(config, load_corpus(config).vocabularies)
+    assert given is not None
+    train(frozen(config_lib.replace(config, {"train.steps": 4}), 4), str(tmp_path / "some"))
+    before = checkpoint_arrays(frozen(config, 4), tmp_path / "some")
+    np.testing.assert_array_equal(before[TABLE][given.rows], given.vectors)
+    assert np.abs(before[TABLE]).max() < 1  # draws of N(0, 1) would reach further
+    assert all((moment == 0).all() for moment in of_table(before))
+    assert len(of_table(before)) == 2
+    assert np.abs(before[".params['output']['kernel']"]).sum() > 0
+    train(frozen(config, 4), str(tmp_path / "some"))  # goes on
+    after = checkpoint_arrays(frozen(config, 4), tmp_path / "some")
+    assert (after[TABLE][4:] != before[TABLE][4:]).any(axis=1).all()
+    train(frozen(config, 4), str(tmp_path / "whole"))
+    whole = checkpoint_arrays(frozen(config, 4), tmp_path / "whole")
+    for place, array in whole.items():
+        np.testing.assert_array_equal(after[place], array, err_msg=place)
+    train(frozen(config, None), str(tmp_path / "always"))
+    always = checkpoint_arrays(frozen(config, None), tmp_path / "always")
+    np.testing.assert_array_equal(always[TABLE], before[TABLE])
+    assert result_of(tmp_path / "always")["parameters"]["embedding"] == result_of(tmp_path / "whole")["parameters"]["embedding"] - 10 * 6
+    (kept, _) = read_tables(tmp_path / "always")
+    np.testing.assert_array_equal(kept.moved, 0)
+    assert kept.studied.sum() == 6
+    _check_what_is_left(given, tmp_path, pathlib.Path(str(config.model.pretrained)))
+
+
+def _check_what_is_left(given, folder, file):
+    """What a run says of its vectors: result.json, config.json, embedding.npz; and another file of that name is refused."""
+    result = result_of(folder / "whole")["pretrained"]
+    assert result == {"tables": ["source"], "found": 2, "vocabulary": 6, "share": 2 / 6, "sha256": given.sha256}
+    record = json.loads((folder / "whole/config.json").read_text())
+    assert record["data_sha256"]["pretrained"] == given.sha256
+    table = read_tables(folder / "whole")[0]
+    assert table.given is not None
+    assert [table.symbols[row] for row in np.flatnonzero(table.given)] == ["<eos>", "a", "b"]
+    assert table.counts is not None
+    assert table.moved is not None
+    np.testing.assert_array_equal(table.moved > 0, table.counts > 0)  # rows that are never read never move
+    assert (table.counts == 0).sum() == 3
+    before = file.read_text()
+    file.write_text(before.replace("absent", "nobody"))
+    with pytest.raises(UserError, match="the data has changed since the run began: pretrained"):
+        train(frozen(config_lib.from_dict(record["config"]), 4), str(folder / "whole"))
+    file.write_text(before)
+
+
+def test_members_together_are_members_one_by_one(config, tmp_path):
+    """Two seeds with vectors, vectorized and in turn; a size that the vectors do not have is refused before anything is trained."""
+    axes = {"train.seed": (0, 1)}
+    for executor in ("serial", "vectorized"):
+        members = plan(frozen(config, 4), axes, str(tmp_path / executor))
+        run_sweep(frozen(config, 4), members, axes, str(tmp_path / executor), SweepOptions(executor), "launch.py sweep")
+    for seed in (0, 1):
+        runs = (tmp_path / kind / f"seed={seed}" for kind in ("serial", "vectorized"))
+        one, other = (checkpoint_arrays(with_absolute_paths(frozen(config, 4)), run) for run in runs)
+        np.testing.assert_allclose(other[TABLE], one[TABLE], rtol=1e-3, atol=1e-6)
+    with pytest.raises(UserError, match=r"v.txt:1: vectors of 6 numbers for a source table of 12 columns; expected"):
+        plan(config, {"model.embedding_dim": (6, 12)}, str(tmp_path / "sizes"))
+    assert not (tmp_path / "sizes").exists()
+
+
+def test_a_language_model_takes_over_every_symbol_of_another(tmp_path):
+    """Blanks and line ends too, by an exported file; the table then is that of the first run to the bit."""
+    config = text_config(write_text(tmp_path / "a.txt", 600), **{**FEW, "train__steps": 2}, model__hidden_dim=8)
+    train(config, str(tmp_path / "one"))
+    (table,) = read_tables(tmp_path / "one")
+    assert {" ", "\n"} <= set(table.symbols)
+    write_word2vec(tmp_path / "v.bin", table.symbols, table.vectors, binary=True)
+    config = config_lib.replace(config, {"model.pretrained": str(tmp_path / "v.bin"), "model.pretrained_frozen_steps": None})
+    result = train(config, str(tmp_path / "two"))
+    assert (result["pretrained"]["share"], result["pretrained"]["tables"]) == (1.0, ["target"])
+    np.testing.assert_array_equal(read_tables(tmp_path / "two")[0].vectors, table.vectors)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "2 5\na 1 2 3 4 5\nb 1 2 3 4 5\n",
+            ":1: vectors of 5 numbers for a source table of 6 columns; expected model.source_",
+        ),
+        ("2 6\na 1 2 3 4 5 6\nb 1 2 3 4 5\n", ":3: expected a name and 6 numbers, found 5"),
+        ("a 1 2 3 4 5 6\nz 1 2 x 4 5 6\n", ":2: 'x' is not a finite number"),
+        ("z 1 2 3 4 5 6\n", ": none of the 6 source symbols has a vector"),
+        ("", ":1: the file is empty"),
+    ],
+)
+def test_a_broken_file_ends_training_before_it_begins(config, tmp_path, content, message):
+    (tmp_path / "v.txt").write_text(content)
+    config = config_lib.replace(config, {"model.pretrained": str(tmp_path / "v.txt")})
+    with pytest.raises(UserError) as error:
+        train(config, str(tmp_path / "run"))
+    assert str(error.value).startswith(f"{tmp_path / 'v.txt'}{message}")
+    assert not (tmp_path / "run/config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model__pretrained_frozen_steps": 3}, "model.pretrained_frozen_steps=3: there is nothing to freeze"),
+        ({"model__pretrained": "v", "model__table": "frozen"}, "model.pretrained=v: a frozen table has values of its own"),
+    ],
+)
+def test_settings_that_make_no_sense_together(tmp_path, values, message):
+    with pytest.raises(UserError, match=message):
+        validate(pair_config(tmp_path / "a.tsv", **values))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_reads_are_those_of_the_batches_of_an_epoch(tmp_path, shared):
+    """Red if a row is counted that no batch looks up with weight, or the other way round."""
+    (tmp_path / "a.tsv").write_text("ab\tc a\nba\tc\nb\tb b a\n" * 5)
+    values = {"data__dev_fraction": 0.0, "data__test_fraction": 0.0, "train__batch_size": 4, "data__source_unit": "char"}
+    if shared:
+        values |= {"model__share_embeddings": True, "data__source_unit": "word"}
+    config = pair_config(tmp_path / "a.tsv", **values)
+    corpus = load_corpus(config)
+    batches = training_batches(config, corpus)
+    counts = {side: np.zeros(len(vocabulary), int) for side, vocabulary in corpus.vocabularies.items()}
+    for step in range(batches.steps_per_epoch):
+        batch = batches.batch_at(0, step)
+        assert isinstance(batch, PairBatch)
+        for row in np.flatnonzero(batch.target_lengths):
+            np.add.at(counts["source"], batch.source[row, : batch.source_lengths[row]], 1)
+            np.add.at(counts["target"], [1, *batch.target[row, : batch.target_lengths[row] - 1]], 1)
+    found = reads(corpus)
+    for side, expected in counts.items():
+        np.testing.assert_array_equal(found[side], counts["source"] + counts["target"] if shared else expected)
+    text = text_config(write_text(tmp_path / "a.txt", 300), data__dev_fraction=0.0)
+    corpus = load_corpus(text)
+    batches = training_batches(text, corpus)
+    seen = np.zeros(len(corpus.vocabularies["target"]), int)
+    for step in range(batches.steps_per_epoch):
+        batch = batches.batch_at(0, step)
+        assert isinstance(batch, TextBatch)
+        np.add.at(seen, batch.inputs[batch.weights > 0], 1)
+    np.testing.assert_array_equal(reads(corpus)["target"], seen)
