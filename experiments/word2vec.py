@@ -24,5 +24,5 @@ def get_config() -> Config:
             subsample=1e-4,
         ),
         model=ModelConfig(kind="skip_gram", embedding_dim=100, negatives=5),
-        train=TrainConfig(epochs=5, batch_size=32, learning_rate=0.025, schedule="linear", clip_norm=None),
+        train=TrainConfig(epochs=5, batch_size=32, learning_rate=0.05, schedule="linear", clip_norm=None),
     )

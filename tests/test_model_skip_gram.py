@@ -45,13 +45,14 @@ def loss_by_pairs(vectors: np.ndarray, contexts: np.ndarray, cbow: bool) -> floa
 
 
 def curvature_by_pairs(vectors: np.ndarray, contexts: np.ndarray, cbow: bool) -> list[np.ndarray]:
-    """The bound on how far rows may move: for each pair its doubt times the squared length of what the row is multiplied by."""
+    """For each pair its second derivative, bounded from below where it is wrong, times the squared length of what the row meets."""
     found = [np.zeros(VOCABULARY), np.zeros(VOCABULARY)]
     for read, row, sign, weight in pairs_by_one(cbow):
         mean = vectors[read].mean(0)
-        doubt = weight / (1 + np.exp(sign * (mean @ contexts[row])))
-        np.add.at(found[0], read, doubt * contexts[row] @ contexts[row] / len(read) ** 2)
-        found[1][row] += doubt * mean @ mean
+        error = 1 / (1 + np.exp(sign * (mean @ contexts[row])))
+        bend = weight * (error * (1 - error) if error < 0.5 else error / 2)
+        np.add.at(found[0], read, bend * contexts[row] @ contexts[row] / len(read) ** 2)
+        found[1][row] += bend * mean @ mean
     return found
 
 

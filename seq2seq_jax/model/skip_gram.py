@@ -11,10 +11,10 @@ pairs and weighted, which leaves the expected gradient as it is.
 
 Each pair moves its rows at the full learning rate, as in word2vec; there is no mean over the batch. Of a row that many pairs of one
 batch move, the sum would overshoot, though. So with its gradient, a sum of (1 - p) c over pairs with probability p of being right, comes
-its ``curvature``, the sum of (1 - p) |c|^2, and the row moves by rate / max(1, rate * curvature): the scores of its pairs change by 1 at
-most in the mean, weighted by what they ask for. (Where p is near 1 this is the trace of the row's block of the Hessian, and the bound
-a step of Newton's method; where p is near 0 that would be boundless.) On ordinary text and at the usual rate nothing is held back; it makes
-large batches, small vocabularies and many times the rate as stable as pair after pair.
+its ``curvature``, the sum of p (1 - p) |c|^2: the trace of the row's own block of the Hessian. The row moves by rate / max(1, rate *
+curvature), so by a step of Newton's method at most. (Where p is below 1/2, that step would be boundless; 1/2 stands for it there,
+and no score is then asked to move by more than 2.) On ordinary text and at word2vec's rate little is held back; it makes large
+batches, small vocabularies and many times the rate as stable as pair after pair.
 """
 
 from __future__ import annotations
@@ -131,9 +131,13 @@ def _told_apart(read, predicted, negatives, pairs, drawn):
     weights = (drawn / negatives.shape[1])[..., None]
     right, wrong = jax.nn.log_sigmoid(scores), jax.nn.log_sigmoid(-against)
     nats = -jnp.sum(pairs * right) - jnp.sum(weights * wrong)
-    doubt = pairs * jnp.exp(right - scores)  # 1 - sigmoid(x) = sigmoid(-x)
-    doubt_against = weights * jnp.exp(wrong + against)
+    bend, bend_against = pairs * _bend(jnp.exp(right - scores)), weights * _bend(jnp.exp(wrong + against))  # sigmoid(-x), sigmoid(x)
     reads, predicts, draws = (jnp.sum(jnp.square(rows), axis=-1) for rows in (read, predicted, negatives))
-    of_read = jnp.einsum("bts,bs->bt", doubt, predicts) + jnp.einsum("btn,bn->bt", doubt_against, draws)
+    of_read = jnp.einsum("bts,bs->bt", bend, predicts) + jnp.einsum("btn,bn->bt", bend_against, draws)
     loss = Loss(nats, nats, jnp.sum(drawn > 0).astype(nats.dtype))
-    return loss, of_read, jnp.einsum("bts,bt->bs", doubt, reads), jnp.einsum("btn,bt->bn", doubt_against, reads)
+    return loss, of_read, jnp.einsum("bts,bt->bs", bend, reads), jnp.einsum("btn,bt->bn", bend_against, reads)
+
+
+def _bend(error):
+    """Returns the second derivative p (1 - p) of a loss at the error 1 - p, but half the error where that is above 1/2."""
+    return error * jnp.maximum(1 - error, 0.5)
