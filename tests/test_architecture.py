@@ -101,14 +101,17 @@ def test_the_commands_in_documents_and_experiments_are_understood():
     spec.loader.exec_module(launch)
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/*.py")]
     commands = [
-        match for page in pages for match in re.findall(r"launch\.py (\w+)((?: +--[^\s`|<>#]+)*)", page.read_text(encoding="utf-8"))
+        match
+        for page in pages
+        for match in re.findall(r"launch\.py (embeddings \w+|\w+)((?: +--[^\s`|<>#]+)*)", page.read_text(encoding="utf-8"))
     ]
     assert commands
     for verb, arguments in commands:
         if verb == "VERB":
             continue
-        assert verb in launch.VERBS, verb
+        verbs = launch.VERBS | launch.STUDY_VERBS
+        assert verb in verbs, verb
         values = launch.flags.FlagValues()
-        launch.VERBS[verb].define(values)
+        verbs[verb].define(values)
         for flag in re.findall(r"--([\w.]+)", arguments):
             assert flag in values or flag in ("help",) or flag.startswith("config.data."), f"{verb} --{flag}"

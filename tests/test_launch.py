@@ -133,6 +133,28 @@ def test_evaluate_prints_one_object_and_changes_no_file(translator, tmp_path):
     assert json.loads(launch("evaluate", f"--workdir={translator}", f"--data={other}").stdout)["examples"] == 1
 
 
+def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
+    """A line of dev, a text with its target, and one without, whose target is the model's own; in 80 columns."""
+    picture = tmp_path / "trace.svg"
+    code, out, _ = run(capsys, "embeddings", "trace", f"--workdir={translator}", f"--figure={picture}")
+    assert code == 0
+    assert "carry exactly none" in out
+    assert "integer ids carry no gradient" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert ">source symbols that are read<" in picture.read_text()
+    code, out, _ = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=ab?\tb a", "--position=2", "--format=json")
+    found = json.loads(out)
+    assert (code, found["position"], found["ids_have_gradient"]) == (0, 2, False)
+    assert [row["symbol"] for row in found["outputs"]] == ["b", "a", "<eos>"]
+    assert found["sequences"]["source"]["symbols"] == ["a", "b", "<unk>", "<eos>"]
+    assert {row["symbol"] for row in found["tables"][0]["gradient_norms"]} == {"a", "b", "<unk>", "<eos>"}
+    assert {row["symbol"] for row in found["tables"][1]["gradient_norms"]} == {"<bos>", "b"}
+    assert found["tables"][0]["rows_without_gradient"] == {"lookup": found["tables"][0]["rows"] - 4}
+    code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=", "--position=99")
+    assert (code, out) == (2, "")
+    assert "--position=99: there are" in err
+
+
 def test_sample_writes_text_from_the_prompt(tmp_path):
     config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=5)
     assert launch("train", f"--workdir={tmp_path / 'run'}", *flags_of(config)).returncode == 0

@@ -19,6 +19,7 @@ from seq2seq_jax.embeddings.tables import read_tables
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.pretrained import load_pretrained
+from seq2seq_jax.train.tracing import trace_run
 from seq2seq_jax.validation import validate
 
 FEW = {"train__steps": 8, "train__eval_every": 4, "train__log_every": 4, "data__dev_fraction": 0.0, "data__test_fraction": 0.0}
@@ -109,9 +110,10 @@ def test_members_together_are_members_one_by_one(config, tmp_path):
     assert not (tmp_path / "sizes").exists()
 
 
-def test_a_language_model_takes_over_every_symbol_of_another(tmp_path):
-    """Blanks and line ends too, by an exported file; the table then is that of the first run to the bit."""
-    config = text_config(write_text(tmp_path / "a.txt", 600), **{**FEW, "train__steps": 2}, model__hidden_dim=8)
+def test_a_language_model_takes_over_every_symbol_of_another(tmp_path, capsys):
+    """Blanks and line ends too, by an exported file; the table then is that of the first run to the bit. Its gradient can be traced."""
+    values = {**FEW, "train__steps": 2, "data__dev_fraction": 0.2, "model__tie_output": True}
+    config = text_config(write_text(tmp_path / "a.txt", 600), **values, model__hidden_dim=8)
     train(config, str(tmp_path / "one"))
     (table,) = read_tables(tmp_path / "one")
     assert {" ", "\n"} <= set(table.symbols)
@@ -120,6 +122,12 @@ def test_a_language_model_takes_over_every_symbol_of_another(tmp_path):
     result = train(config, str(tmp_path / "two"))
     assert (result["pretrained"]["share"], result["pretrained"]["tables"]) == (1.0, ["target"])
     np.testing.assert_array_equal(read_tables(tmp_path / "two")[0].vectors, table.vectors)
+    for text in (None, "to be\n"):
+        trace_run(str(tmp_path / "one"), text, 0, "table", None)
+    out = capsys.readouterr().out
+    assert "carry gradient through the lookup" in out
+    assert "carry gradient through the softmax; 0 carry exactly none" in out.replace("\n", " ")
+    assert "⏎" in out
 
 
 @pytest.mark.parametrize(

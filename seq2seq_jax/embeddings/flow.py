@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from seq2seq_jax.data.spelling import bpe_text
-from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
-from seq2seq_jax.show.symbols import visible
+from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.embeddings.tables import label
 from seq2seq_jax.show.terminal import print_table
 
 MOST_ROWS = 20  # rows of a table that are printed; JSON has all
@@ -75,11 +73,9 @@ class Flow:
     ids_have_gradient: bool
 
 
-def label(vocabulary: Vocabulary, row: int) -> str:
-    """Returns a symbol to be read by people: blanks can be seen, subwords are text."""
-    symbol = vocabulary.symbols[row]
-    text = bpe_text(symbol) if vocabulary.unit == "bpe" and row >= len(SPECIALS) else symbol
-    return visible(symbol if text is None else text)
+def labels(vocabulary: Vocabulary, rows: Int[np.ndarray, " _"]) -> list[str]:
+    """Returns the symbols of rows to be read by people."""
+    return [label(vocabulary.symbols, vocabulary.unit, row) for row in rows.tolist()]
 
 
 def to_json(flow: Flow, vocabularies: dict[str, Vocabulary]) -> dict[str, Any]:
@@ -145,11 +141,11 @@ def _followed_loss(flow: Flow) -> float:
 
 
 def _print_side(flow: Flow, side: Side, vocabulary: Vocabulary) -> None:
-    columns, rows = ["step", f"{side.name} reads"], [[str(step + 1), label(vocabulary, row)] for step, row in enumerate(side.ids)]
+    columns, rows = ["step", f"{side.name} reads"], [[str(step), symbol] for step, symbol in enumerate(labels(vocabulary, side.ids), 1)]
     if side.name == "target":
         columns += ["predicts", "loss"]
-        for cells, target, loss in zip(rows, flow.targets, flow.losses, strict=True):
-            cells += [label(vocabulary, target), f"{loss:.3f}"]
+        for cells, symbol, loss in zip(rows, labels(vocabulary, flow.targets), flow.losses, strict=True):
+            cells += [symbol, f"{loss:.3f}"]
     for name, norms in side.layers.items():
         columns.append(name)
         for cells, norm in zip(rows, norms, strict=True):
@@ -170,7 +166,10 @@ def _print_rows(rows: Rows, flow: Flow, vocabulary: Vocabulary) -> None:
     total = np.sum(list(parts.values()), axis=0)
     reached = sorted(np.flatnonzero(total).tolist(), key=lambda row: -total[row])
     reads = np.bincount(np.concatenate([side.ids for side in flow.sides if side.name in rows.sides]), minlength=len(vocabulary))
-    cells = [[label(vocabulary, row), str(row), str(reads[row]), *(number(norms[row]) for norms in parts.values())] for row in reached]
+    cells = [
+        [label(vocabulary.symbols, vocabulary.unit, row), str(row), str(reads[row]), *(number(norms[row]) for norms in parts.values())]
+        for row in reached
+    ]
     print_table(["row of", "id", "reads", *parts], cells[:MOST_ROWS], left=1)
     if len(cells) > MOST_ROWS:
         print(f"and {len(cells) - MOST_ROWS} rows with less")
@@ -183,8 +182,3 @@ def number(norm: float) -> str:
 
 def _say(text: str) -> None:
     print(textwrap.fill(text, WIDTH))
-
-
-def steps_of(side: Side, vocabulary: Vocabulary) -> Sequence[str]:
-    """Returns the symbols that a side reads, to be written below a picture."""
-    return [label(vocabulary, row) for row in side.ids]

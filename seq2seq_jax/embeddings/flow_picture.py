@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from seq2seq_jax.data.vocabulary import Vocabulary
-from seq2seq_jax.embeddings.flow import Flow, Side, steps_of
+from seq2seq_jax.embeddings.flow import Flow, Side, labels
 from seq2seq_jax.show.picture import MUTED, STYLE
 from seq2seq_jax.show.symbols import printable
 
@@ -30,7 +30,9 @@ def flow_svg(flow: Flow, vocabularies: dict[str, Vocabulary]) -> str:
         figure = Figure(figsize=(width, sum(heights) + 0.4))
         FigureCanvasSVG(figure)
         panels = figure.subplots(len(flow.sides), squeeze=False, height_ratios=heights)[:, 0]
-        images = [_draw(axes, side, steps_of(side, vocabularies[side.name]), scale) for axes, side in zip(panels, flow.sides, strict=True)]
+        images = [
+            _draw(axes, side, labels(vocabularies[side.name], side.ids), scale) for axes, side in zip(panels, flow.sides, strict=True)
+        ]
         followed = f"the loss of output symbol {flow.position}" if flow.position else "the mean loss"
         figure.suptitle(f"gradient of {followed}", fontsize=11)
         bar = figure.colorbar(images[0], ax=list(panels), shrink=0.9, aspect=30)

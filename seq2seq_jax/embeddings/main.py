@@ -143,12 +143,12 @@ def show_stability(workdir: str, k: int, side: Side | None, format: Format) -> N
             result.side,
             str(len(result.seeds)),
             str(result.k),
-            f"{result.overlap:.3f} ± {result.deviation:.3f}",
+            f"{result.overlap:.3f}" + ("" if result.deviation is None else f" ± {result.deviation:.3f}"),
             f"{result.chance:.3f}",
         ]
         for result in found
     ]
-    print("Share of the nearest neighbours that two seeds have in common, mean ± deviation over pairs:")
+    print("Share of nearest neighbours that two seeds have in common, mean over their pairs:")
     return _print_rows(("setting", "table", "seeds", "nearest", "in common", "by chance"), rows, left=2)
 
 

@@ -34,7 +34,7 @@ class Stability:
       k: neighbours of a row.
       rows: whose neighbours are compared.
       overlap: mean share of neighbours that two seeds have in common, 0 to 1.
-      deviation: standard deviation of this share over the pairs of seeds.
+      deviation: standard deviation of this share over the pairs of seeds; None where there is one.
       chance: share that neighbours drawn at random have in common on average.
     """
 
@@ -44,7 +44,7 @@ class Stability:
     k: int
     rows: int
     overlap: float
-    deviation: float
+    deviation: float | None
     chance: float
 
 
@@ -88,7 +88,8 @@ def _compare(group: Sequence[tuple[dict[str, Any], list[Table]]], k: int, side: 
                 raise UserError(f"--workdir: the {first.side} vocabularies of {setting} differ; expected one sweep on one set of data")
             shares, nearest, rows, candidates = _overlaps(tables, k)
             chance = nearest / (candidates - 1)
-            found.append(Stability(setting, first.side, seeds, nearest, rows, float(shares.mean()), float(shares.std()), chance))
+            deviation = float(shares.std(ddof=1)) if len(shares) > 1 else None
+            found.append(Stability(setting, first.side, seeds, nearest, rows, float(shares.mean()), deviation, chance))
     return found
 
 

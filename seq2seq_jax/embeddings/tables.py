@@ -56,10 +56,8 @@ class Table:
         return known & ((self.moved > 0) | (False if self.given is None else self.given))
 
     def label(self, row: int) -> str:
-        """Returns a row's symbol to be read by people: blanks and line ends can be seen, subwords are text."""
-        symbol = self.symbols[row]
-        text = bpe_text(symbol) if self.unit == "bpe" and row >= len(SPECIALS) else symbol
-        return visible(symbol if text is None else text)
+        """Returns a row's symbol to be read by people."""
+        return label(self.symbols, self.unit, row)
 
     def row_of(self, typed: str, flag: str) -> int:
         """Returns the row that a text from the command line names: the symbol itself, or, escaped, ``\\n`` or ``\\u0020``.
@@ -75,6 +73,13 @@ class Table:
                     return rows[name]
         near = ", ".join(self.label(row) for row in range(len(SPECIALS), min(len(SPECIALS) + 8, len(self.symbols))))
         raise UserError(f"{flag}={typed}: the {self.side} table has no such symbol; expected one of its {len(rows)}, such as {near}")
+
+
+def label(symbols: Sequence[str], unit: str | None, row: int) -> str:
+    """Returns the symbol of a row to be read by people: blanks and line ends can be seen, subwords are text."""
+    symbol = symbols[row]
+    text = bpe_text(symbol) if unit == "bpe" and row >= len(SPECIALS) else symbol
+    return visible(symbol if text is None else text)
 
 
 def read_tables(directory: pathlib.Path) -> list[Table]:
