@@ -95,7 +95,7 @@ def _check_what_is_left(given, folder, file):
     file.write_text(before)
 
 
-def test_members_together_are_members_one_by_one(config, tmp_path):
+def test_members_together_are_members_one_by_one(config, tmp_path, monkeypatch):
     """Two seeds with vectors, vectorized and in turn; a size that the vectors do not have is refused before anything is trained."""
     axes = {"train.seed": (0, 1)}
     for executor in ("serial", "vectorized"):
@@ -105,6 +105,10 @@ def test_members_together_are_members_one_by_one(config, tmp_path):
         runs = (tmp_path / kind / f"seed={seed}" for kind in ("serial", "vectorized"))
         one, other = (checkpoint_arrays(with_absolute_paths(frozen(config, 4)), run) for run in runs)
         np.testing.assert_allclose(other[TABLE], one[TABLE], rtol=1e-3, atol=1e-6)
+    monkeypatch.chdir(pathlib.Path(str(config.model.pretrained)).parent)
+    begun = plan(config, {"model.pretrained": (None, "v.txt")}, str(tmp_path / "files"))
+    assert [member.config.model.pretrained for member in begun] == [None, config.model.pretrained]
+    assert [member.name for member in begun] == ["pretrained=None", "pretrained=v.txt"]
     with pytest.raises(UserError, match=r"v.txt:1: vectors of 6 numbers for a source table of 12 columns; expected"):
         plan(config, {"model.embedding_dim": (6, 12)}, str(tmp_path / "sizes"))
     assert not (tmp_path / "sizes").exists()

@@ -24,8 +24,9 @@ def flow_svg(flow: Flow, vocabularies: dict[str, Vocabulary]) -> str:
     """Returns the picture as SVG; its text stays text, so that every script is shown in the reader's own fonts."""
     heights = [len(side.layers) * INCHES_PER_LAYER + 0.7 for side in flow.sides]
     width = 2.6 + INCHES_PER_STEP * max(len(side.ids) for side in flow.sides)
-    largest = max(float(norms.max()) for side in flow.sides for norms in side.layers.values())
-    scale = LogNorm(max(largest, 1e-30) * LEAST, max(largest, 1e-30))
+    norms = np.concatenate([values for side in flow.sides for values in side.layers.values()])
+    largest = max(float(norms.max()), 1e-30)
+    scale = LogNorm(max(largest * LEAST, float(norms[norms > 0].min(initial=largest)) / 2), largest)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, sum(heights) + 0.4))
         FigureCanvasSVG(figure)

@@ -148,7 +148,7 @@ def show_stability(workdir: str, k: int, side: Side | None, format: Format) -> N
         ]
         for result in found
     ]
-    print("Share of nearest neighbours that two seeds have in common, mean over their pairs:")
+    print("Share of nearest neighbours that two seeds have in common, mean over pairs:")
     return _print_rows(("setting", "table", "seeds", "nearest", "in common", "by chance"), rows, left=2)
 
 

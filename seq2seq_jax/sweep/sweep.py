@@ -64,6 +64,7 @@ def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) ->
     if wanted.budget == "parameters":
         members = budget.equal_parameters(members)
         _check_hidden(earlier, members)
+    members = [dataclasses.replace(member, config=with_absolute_paths(member.config)) for member in members]  # an axis may hold files
     for member in members:
         check_width(member.config)
     return tuning.tuned(members, (earlier or {}).get("tuning"))
