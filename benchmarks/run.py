@@ -2,6 +2,7 @@
 
     make bench                                        everything, about 20 minutes on two cores
     make bench BENCH="--only=lstm_step,decode --repetitions=5"
+    make bench BENCH="--only=word2vec --text=text.txt --analogies=questions-words.txt"
 
 Read ``docs/performance.md`` for what the figures mean and what they were.
 """
@@ -32,9 +33,10 @@ GROUPS = {  # name on the command line: module
     "startup": "startup",
     "decode": "decode",
     "growth": "growth",
+    "word2vec": "word2vec",
 }
 CORES = 2  # that both sides use
-SHARES = ("peak_share", "overhead")  # groups whose figures are no seconds
+SHARES = ("peak_share", "overhead", "word2vec_quality")  # groups whose figures are no seconds
 
 
 def main() -> None:
@@ -44,7 +46,8 @@ def main() -> None:
     machine = _machine()
     figures: list[Figure] = []
     for name in asked.only:
-        for figure in importlib.import_module(f"benchmarks.{GROUPS[name]}").measure(asked.repetitions):
+        files = {"text": asked.text, "analogies": asked.analogies, "similarity": asked.similarity} if name == "word2vec" else {}
+        for figure in importlib.import_module(f"benchmarks.{GROUPS[name]}").measure(asked.repetitions, **files):
             figures.append(figure)
             _write(machine, figures)
             Console(stderr=True).print(f"{figure.name}: {_value(figure, figure.ours)}")
@@ -53,9 +56,17 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", type=_groups, default=list(GROUPS), help=f"groups to measure, of {','.join(GROUPS)}")
+    parser.add_argument("--only", type=_groups, help=f"groups to measure, of {','.join(GROUPS)}")
     parser.add_argument("--repetitions", type=int, default=15, help="measurements of each side of each figure")
-    return parser.parse_args()
+    parser.add_argument("--text", help="what word2vec trains on; without it that group is left out")
+    parser.add_argument("--analogies", help="questions for word2vec, in the form of questions-words.txt")
+    parser.add_argument("--similarity", help="pairs of words for word2vec: word, word, score")
+    asked = parser.parse_args()
+    if asked.only is None:
+        asked.only = [name for name in GROUPS if name != "word2vec" or asked.text]
+    if "word2vec" in asked.only and not (asked.text and asked.analogies):
+        parser.error("word2vec: expected --text=FILE and --analogies=FILE")
+    return asked
 
 
 def _groups(text: str) -> list[str]:
@@ -90,7 +101,7 @@ def _machine() -> dict[str, Any]:
         "device": jax.devices()[0].device_kind,
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "torch")},
+        "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "torch", "gensim")},
     }
 
 

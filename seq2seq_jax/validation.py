@@ -62,7 +62,7 @@ def _check_skip_gram(config: Config) -> None:
     unused = {"model.table": "learned", "model.dropout": 0.0, "train.label_smoothing": 0.0, "train.clip_norm": None}
     for path, only in unused.items():
         if get(config, path) != only:
-            raise UserError(f"{path}={get(config, path)}: a skip_gram has none; expected {'null' if only is None else only}")
+            raise UserError(f"{path}={get(config, path)}: a skip_gram does without; expected {'null' if only is None else only}")
 
 
 def _check_pretrained(config: Config) -> None:

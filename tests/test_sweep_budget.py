@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from training_fixture import pair_config, write_pairs
+from training_fixture import pair_config, vector_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import UserError
@@ -57,3 +57,9 @@ def test_a_smaller_size_cannot_join_a_sweep_that_was_matched_to_another(config, 
     assert grown["embedding_dim=64,seed=0"].adapted == members["embedding_dim=64,seed=0"].adapted
     with pytest.raises(UserError, match=r"--budget=parameters: .* was matched to another smallest size"):
         planned(config, tmp_path, (4, 16))
+
+
+def test_word_vectors_have_nothing_to_pay_with(tmp_path):
+    """Red if the search for a hidden size begins, which would never end."""
+    with pytest.raises(UserError, match="--budget=parameters: word vectors have no hidden size"):
+        planned(vector_config(write_text(tmp_path / "a.txt", 500)), tmp_path / "s", (4, 8), Design((), "parameters"))

@@ -1,0 +1,98 @@
+"""Word vectors against gensim: the same text and settings, in turn, seed after seed; seconds of training, and how good the vectors are.
+
+Both sides are timed from the first update to the last: reading the text, counting and (ours) compiling are left out. Windows, thinning,
+negatives and the course of the learning rate are those of word2vec on both; so is the learning rate, 0.025. gensim reads the
+text with its fastest path (``corpus_file``) and has a worker on each core. The same code asks both tables.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.run import CORES
+from benchmarks.timing import Figure, alone, quartiles
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config
+from seq2seq_jax.data import word_tests
+from seq2seq_jax.data.corpus import load_corpus
+from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.evaluate.word_vectors import analogy_hits, rank_correlation
+from seq2seq_jax.experiment import load_experiment
+from seq2seq_jax.train.loop import train
+
+SEEDS = 3  # most repetitions: each trains both sides whole
+EXPERIMENT = pathlib.Path(__file__).parent.parent / "experiments/word2vec.py"
+
+
+def measure(repetitions: int, text: str, analogies: str, similarity: str | None) -> Iterator[Figure]:
+    """Trains both sides with each seed, skip-gram then CBOW."""
+    for name, values in (("skip-gram", {}), ("CBOW", {"model.cbow": True, "train.learning_rate": 0.3})):
+        files = {"data.train": text, "data.analogies": analogies, "data.similarity": similarity, "data.dev_fraction": 0.0}
+        config = config_lib.replace(load_experiment(str(EXPERIMENT)).config, {**files, "train.learning_rate": 0.025, **values})
+        yield from _measure(name, config, min(repetitions, SEEDS))
+
+
+def _measure(name: str, config: Config, seeds: int) -> Iterator[Figure]:
+    found = {"ours": [], "gensim": []}
+    for seed in range(seeds):
+        seeded = config_lib.replace(config, {"train.seed": seed})
+        for side, of_side in (("ours", _ours), ("gensim", _gensim)):
+            seconds, table, vocabulary = of_side(seeded)
+            found[side].append((seconds, *_scores(seeded, table, vocabulary)))
+    ours, theirs = (np.array(found[side]) for side in ("ours", "gensim"))
+    ratio = theirs[:, 0] / ours[:, 0]
+    yield Figure(
+        f"word2vec/{name}", float(np.median(ours[:, 0])), float(np.median(theirs[:, 0])), float(np.median(ratio)), quartiles(ratio), seeds
+    )
+    for place, what in enumerate(("analogies", "similarity")[: ours.shape[1] - 1], 1):
+        for side, values in (("ours", ours), ("gensim", theirs)):
+            yield alone(f"word2vec_quality/{name}, {what}, {side}", values[:, place])
+
+
+def _ours(config: Config) -> tuple[float, np.ndarray, Vocabulary]:
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = load_corpus(config)
+        warm = config_lib.replace(config, {"train.steps": 2, "train.epochs": None})
+        train(warm, f"{folder}/warm", corpus=corpus)  # leaves the compiled step where the run finds it
+        result = train(config, f"{folder}/run", corpus=corpus)
+        table = np.load(f"{folder}/run/embedding.npz")["target_table"]
+        return result["train_seconds"], table, corpus.vocabularies["target"]
+
+
+def _gensim(config: Config) -> tuple[float, np.ndarray, Vocabulary]:
+    from gensim.models import Word2Vec
+
+    assert config.data.train is not None  # measure() has put the text there
+    model = Word2Vec(
+        vector_size=config.model.embedding_dim,
+        window=config.data.window,
+        negative=config.model.negatives,
+        min_count=config.data.min_count,
+        sample=config.data.subsample,
+        epochs=config.train.epochs,
+        sg=int(not config.model.cbow),
+        workers=CORES,
+        seed=config.train.seed + 1,  # 0 stands for no seed there
+    )
+    model.build_vocab(corpus_file=config.data.train)
+    start = time.perf_counter()
+    model.train(
+        corpus_file=config.data.train,
+        total_examples=model.corpus_count,
+        total_words=model.corpus_total_words,
+        epochs=model.epochs,
+    )
+    seconds = time.perf_counter() - start
+    table = np.concatenate([np.zeros((len(SPECIALS), model.vector_size)), model.wv.vectors])
+    return seconds, table, Vocabulary([*SPECIALS, *model.wv.index_to_key], "word")
+
+
+def _scores(config: Config, table: np.ndarray, vocabulary: Vocabulary) -> list[float]:
+    tests = word_tests.load(config, vocabulary)
+    scores = [float(analogy_hits(table, tests.questions).mean())]
+    return [*scores, rank_correlation(table, tests.pairs, tests.similarity)] if len(tests.pairs) else scores
