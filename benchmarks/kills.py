@@ -31,7 +31,7 @@ SETTINGS = {
     "train.batch_size": 32,
 }
 SWEEP = ("--embedding_dims=2,6,16", "--seeds=0..1", "--baselines=frozen", "--executor=processes", "--jobs=2")
-LONGEST_WAIT = 12.0  # seconds from one kill to the next
+LONGEST_WAIT = 25.0  # seconds from one kill to the next
 OF_TIME = ("second", "pareto", "equal_time")  # keys that hold a time, or what follows from times
 
 

@@ -52,6 +52,10 @@ def _key(size: Size) -> tuple[str, int]:
     return size.table, size.embedding_dim
 
 
+def _learned_first(key: tuple[str, int]) -> tuple[bool, str, int]:
+    return key[0] != "learned", *key
+
+
 def _with_results(grid: Grid) -> set[tuple[str, int]]:
     return {_key(size) for size in grid.sizes if size.runs}
 
@@ -64,9 +68,10 @@ def _merged(key: tuple[str, int], grids: Sequence[Grid]) -> Size:
 def words(pooled: Grid, grids: Sequence[Grid], found: Recommendation) -> Words:
     """Returns the sentences of a pooled answer."""
     cautions = reason.warnings(pooled, found)
-    left_out = sorted({key for grid in grids for key in map(_key, grid.sizes)} - set(map(_key, pooled.sizes)))
+    left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:
-        cautions.append(f"Left out, since not every data set has results of it: size {', '.join(str(dim) for _, dim in left_out)}.")
+        sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))
+        cautions.append(f"Left out, since not every data set has results of it: size {sizes}.")
     cautions.append(f"Figures are relative to each data set's mean over sizes; all of this is conditional on these {len(grids)} data sets.")
     return Words(reason.verdict_sentences(pooled, found), cautions, reason.going_on(found, None, "data set"), None)
 

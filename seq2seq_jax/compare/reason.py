@@ -96,7 +96,8 @@ def warnings(grid: Grid, found: Recommendation) -> list[str]:
     means = statistics.means(grid.losses)
     better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and means[column] <= means[found.best]]
     if better:
-        said.append(f"The baseline {' and '.join(better)} is at least as good as every learned table.")
+        subject = f"baselines {' and '.join(better)} are" if len(better) > 1 else f"baseline {better[0]} is"
+        said.append(f"The {subject} at least as good as every learned table.")
     return said
 
 
