@@ -1,9 +1,10 @@
-"""How large should the embedding be to read English words aloud? Spelling to phonemes on the CMU dictionary.
+"""How large should the embedding be to read words aloud? Spelling to phonemes, on the CMU dictionary.
 
     make sweep
     launch.py sweep --config=experiments/pronunciation.py --workdir=runs/pronunciation
 
-Any other list of words and pronunciations: --config.data.train=FILE.tsv (word, tab, phones separated by blanks).
+Any other list of words and pronunciations: --config.data.train=FILE.tsv (word, tab, phones separated by blanks). A language of
+SIGMORPHON 2020 (Gorman et al. 2020): --config.data.name=sigmorphon2020/ice --config.train.epochs=20.
 """
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -15,6 +16,14 @@ def get_config() -> Config:
     """Returns the configuration of one run."""
     return Config(
         data=DataConfig(name="cmudict", source_unit="char", target_unit="word", max_length=24, dev_fraction=0.02, test_fraction=0.02),
-        model=ModelConfig(kind="translator", embedding_dim=32, hidden_dim=128, attention="general", dropout=0.0),
-        train=TrainConfig(steps=600, batch_size=128, learning_rate=3e-3, schedule="linear", warmup_steps=50, eval_every=200),
+        model=ModelConfig(kind="translator", embedding_dim=32, hidden_dim=128, attention="general", dropout=0.2),
+        train=TrainConfig(
+            steps=2000,
+            batch_size=32,
+            learning_rate=4e-3,
+            schedule="linear",
+            warmup_steps=50,
+            label_smoothing=0.1,
+            eval_every=250,
+        ),
     )

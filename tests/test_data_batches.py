@@ -93,7 +93,7 @@ def test_permutations_stay_as_they_were():
 def test_padding_of_the_default_job_is_small():
     pairs = splits.split_pairs(named.read_cmudict(named.locate("cmudict", "train")), 0.05, 0.05)["train"]
     lengths = np.array([(len(word), phones.count(" ") + 1) for word, phones in pairs], np.int32)
-    batches = PairBatches(*(Ragged(np.full(side.sum(), 7, np.int32), side) for side in lengths.T), batch_size=128)
+    batches = PairBatches(*(Ragged(np.full(side.sum(), 7, np.int32), side) for side in lengths.T), batch_size=32)
     assert len(batches.shapes) <= 6
     found = [batches.batch_at(0, step) for step in range(batches.steps_per_epoch)]
     places = sum(batch.source.size + batch.target.size for batch in found)

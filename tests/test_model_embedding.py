@@ -8,7 +8,7 @@ import pytest
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.model.build import embedding_tables, initial_params
-from seq2seq_jax.model.embedding import Embedding
+from seq2seq_jax.model.embedding import INITIAL_STD, Embedding
 from seq2seq_jax.model.output import Output
 from seq2seq_jax.model.recurrent import LSTM
 from tests.model_fixture import Small, normal
@@ -20,13 +20,13 @@ PAIRS = PairBatch(SOURCE, jnp.array([4, 2]), TARGET, jnp.array([3, 1]))
 TEXT = TextBatch(SOURCE, SOURCE, jnp.ones((2, 4)), jnp.array([True, True]))
 
 
-def test_preactivations_have_variance_1_whatever_the_width():
+def test_preactivations_have_one_variance_whatever_the_width():
     """400 rows of 4 x 64 gates: the standard error of a variance is about 2 / sqrt(independent draws), at worst 2 % here."""
     for width in WIDTHS:
         table, layer = Embedding(20_000, width, jax.random.key(1)), LSTM(width, 400, jax.random.key(2))
         values = layer.preactivations(table(jnp.arange(400))) - layer.bias[...]
-        assert values.std() == pytest.approx(1, rel=0.05), width
-        assert table.table[...].std() == pytest.approx(1, rel=0.02), width
+        assert values.std() == pytest.approx(INITIAL_STD, rel=0.05), width
+        assert table.table[...].std() == pytest.approx(INITIAL_STD, rel=0.02), width
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -71,7 +71,7 @@ def test_tied_equals_untied_with_the_table_copied_in():
     tied = Small(tie_output=True, hidden_dim=4, embedding_dim=3)
     untied = Small(hidden_dim=4, embedding_dim=3)
     output = tied.params["output"]
-    kernel = output["kernel"] @ tied.params["target_embedding"]["table"].T / jnp.sqrt(3)
+    kernel = output["kernel"] @ tied.params["target_embedding"]["table"].T / (INITIAL_STD * jnp.sqrt(3))
     params = {**tied.params, "output": {**output, "kernel": kernel}}
     measure = jax.jit(lambda model, params: model.merge(params).loss(PAIRS, (), None, 0.1)[0], static_argnums=0)
     np.testing.assert_allclose(measure(tied, tied.params), measure(untied, params), rtol=1e-5)

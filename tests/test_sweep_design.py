@@ -17,7 +17,7 @@ from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.labels import tuning_lines
 from seq2seq_jax.config import ModelConfig, UserError
 from seq2seq_jax.model.build import embedding_tables, initial_params
-from seq2seq_jax.model.embedding import OneHotEmbedding
+from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, materialised
 from seq2seq_jax.sweep import design, tuning
@@ -77,8 +77,8 @@ def test_what_is_not_learned_is_not_counted_and_has_no_moments(swept):
     assert moments == 2 * total[NAMES[3]] + 1
 
 
-def test_one_hot_rows_are_as_long_as_drawn_ones_and_read_without_a_product():
-    """Red if reading a one-hot table is not a product with its rows, or if its pre-activations have not variance 1."""
+def test_one_hot_rows_give_the_variance_of_drawn_ones_and_are_read_without_a_product():
+    """Red if reading a one-hot table is not a product with its rows, or if its pre-activations have not the variance of drawn tables."""
     embedding, layer = OneHotEmbedding(400), LSTM(400, 100, jax.random.key(2))
     ids = jnp.arange(400)
     product = layer.preactivations(embedding.table)
@@ -86,7 +86,7 @@ def test_one_hot_rows_are_as_long_as_drawn_ones_and_read_without_a_product():
     for reads in (10, 1000):
         read = layer.reader(embedding, reads)(ids[None])
         assert materialised(read)[0] == pytest.approx(np.asarray(product), rel=1e-5)
-    assert (product - layer.bias[...]).std() == pytest.approx(1, rel=0.05)
+    assert (product - layer.bias[...]).std() == pytest.approx(INITIAL_STD, rel=0.05)
 
 
 def test_a_one_hot_run_is_a_run_like_any_other(swept):

@@ -1,8 +1,12 @@
 """The embedding table: one row for each symbol, learnt unless it is a baseline. An integer id is only a row number.
 
-The initial scale is chosen so that no later layer notices the table's width: entries are drawn from N(0, 1), and
-a layer that reads D columns draws its kernel from N(0, 1 / D), so a pre-activation is a sum of D products of variance 1 / D
-and has variance 1 whatever D is. (Flax's own default, entries of variance 1 / D, would leave the scale to each reader.)
+The initial scale is chosen so that no later layer notices the table's width: entries are drawn from N(0, INITIAL_STD^2), and
+a layer that reads D columns draws its kernel from N(0, 1 / D), so a pre-activation is a sum of D products of variance INITIAL_STD^2 / D
+and has variance INITIAL_STD^2 whatever D is. (Flax's own default, entries of variance 1 / D, would leave the scale to each reader.)
+
+The scale is small so that what symbols have in common is learnt rather than each one's random draw: a network that starts from large
+values fits by moving little (lazy training: Chizat et al. 2019). On 3,600 Hindi words 0.1 in the place of 1 brought the word
+error rate from 11.3 % to 7.6 % (docs/results.md).
 
 Two kinds of table are not learnt and show what learning one is worth: ``FrozenEmbedding`` and ``OneHotEmbedding``.
 """
@@ -18,13 +22,14 @@ from jaxtyping import Array, Float, Int, Key
 from seq2seq_jax.arrays import Table
 from seq2seq_jax.config import ModelConfig
 
+INITIAL_STD = 0.1  # of a table's entries, and so of the pre-activations that come from them
 FROZEN = "frozen_table"  # name of a table in the parameters that is not trained
 
 
 class Embedding(nnx.Module):
     """A table whose row i is the vector of symbol i."""
 
-    def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""], scale: float = 1.0):
+    def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""], scale: float = INITIAL_STD):
         """Draws the entries from N(0, scale^2)."""
         self.table = nnx.Param(scale * jax.random.normal(key, (vocabulary_size, embedding_dim)))
 
@@ -59,7 +64,7 @@ class FrozenEmbedding(Embedding):
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""]):
         """Draws the entries as a learnt table's."""
-        self.frozen_table = FrozenTable(jax.random.normal(key, (vocabulary_size, embedding_dim)))
+        self.frozen_table = FrozenTable(INITIAL_STD * jax.random.normal(key, (vocabulary_size, embedding_dim)))
 
     @property
     def table(self) -> Table:  # type: ignore[bad-override]  readers index it as they index a parameter
@@ -70,26 +75,27 @@ class FrozenEmbedding(Embedding):
 class OneHotEmbedding(Embedding):
     """The identity as a table, the baseline without one: each symbol has a row of every reader's kernel to itself.
 
-    It is scaled by sqrt(V), so that its rows are as long as drawn ones and pre-activations start with variance 1 here too.
+    It is scaled by INITIAL_STD sqrt(V), so that pre-activations start with the variance that drawn tables give them.
     There is nothing to learn or to store, and reading it needs no product.
     """
 
     def __init__(self, vocabulary_size: int):
         """Needs no draws."""
         self.size = vocabulary_size
+        self.scale = INITIAL_STD * vocabulary_size**0.5
 
     @property
     def table(self) -> Table:  # type: ignore[bad-override]  readers index it as they index a parameter
         """The scaled identity."""
-        return self.size**0.5 * jnp.eye(self.size)
+        return self.scale * jnp.eye(self.size)
 
     def __call__(self, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
         """Returns the rows ``ids``."""
-        return self.size**0.5 * jax.nn.one_hot(jnp.clip(ids, 0, self.size - 1), self.size)
+        return self.scale * jax.nn.one_hot(jnp.clip(ids, 0, self.size - 1), self.size)
 
     def project(self, kernel: Float[Array, "D G"]) -> Float[Array, "V G"]:
         """Returns the kernel, scaled: the product with an identity."""
-        return self.size**0.5 * kernel
+        return self.scale * kernel
 
     @property
     def vocabulary_size(self) -> int:
@@ -123,5 +129,5 @@ def reader_kernel(key: Key[Array, ""], inputs: int, outputs: int) -> Float[Array
 
 
 def output_logits(features: Float[Array, "*B D"], table: Table) -> Float[Array, "*B V"]:
-    """Scores every symbol by the product of ``features`` with its row, scaled to the variance of one product."""
-    return features @ table.T / jnp.sqrt(table.shape[1])
+    """Scores every symbol by the product of ``features`` with its row, scaled so that features of variance 1 give logits of variance 1."""
+    return features @ table.T / (INITIAL_STD * jnp.sqrt(table.shape[1]))

@@ -193,12 +193,10 @@ class LSTM(nnx.Module):
     """One recurrent layer: kernels of the input and of the state, and a bias whose forget part starts at 1 (Jozefowicz et al. 2015)."""
 
     def __init__(self, input_dim: int, hidden_dim: int, key: Key[Array, ""]):
-        """Draws kernels so that pre-activations of unit-variance inputs have variance 1."""
-        bound = hidden_dim**-0.5
+        """Draws an input kernel that keeps the variance of its inputs, and for each gate an orthogonal kernel (Saxe et al. 2014)."""
         self.input_kernel = nnx.Param(reader_kernel(named(key, "input_kernel"), input_dim, 4 * hidden_dim))
-        self.recurrent_kernel = nnx.Param(
-            jax.random.uniform(named(key, "recurrent_kernel"), (hidden_dim, 4 * hidden_dim), minval=-bound, maxval=bound)
-        )
+        gates = jax.random.orthogonal(named(key, "recurrent_kernel"), hidden_dim, (4,))
+        self.recurrent_kernel = nnx.Param(jnp.concatenate(list(gates), axis=1))
         self.bias = nnx.Param(jnp.zeros(4 * hidden_dim).at[hidden_dim : 2 * hidden_dim].set(1.0))
 
     @property
