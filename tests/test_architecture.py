@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "seq2seq_jax"
 MAY_IMPORT = {
     "compare": {"embeddings", "show", "config"},
-    "sweep": {"train", "data", "model", "show", "experiment", "validation", "config", "arrays"},
+    "sweep": {"train", "data", "model", "embeddings", "show", "experiment", "validation", "config", "arrays"},
     "train": {"model", "data", "decode", "evaluate", "embeddings", "show", "config", "arrays"},
     "evaluate": {"arrays"},
     "decode": {"model", "data", "arrays"},

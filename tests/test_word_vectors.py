@@ -10,11 +10,15 @@ import pytest
 from training_fixture import vector_config
 
 from seq2seq_jax import config as config_lib
+from seq2seq_jax.compare.comparison import compare_sweeps
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.config import UserError
 from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_tests import load, read_analogies, read_similarity
+from seq2seq_jax.embeddings.vector_size import show_estimate
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, rank_correlation
+from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.train import inference
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.validation import validate
@@ -151,3 +155,21 @@ def test_the_counts_that_negatives_rest_on_stay_with_the_run(planted, tmp_path):
 def test_what_word_vectors_cannot_do_is_refused(tmp_path, values, message):
     with pytest.raises(UserError, match=message):
         validate(vector_config(tmp_path / "a.txt", **values))
+
+
+def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted, tmp_path, capsys):
+    """Red if the estimate is made of another text than the run's, or compare does not find it."""
+    config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6)
+    axes = {"model.embedding_dim": (2, 3)}
+    run_sweep(config, plan(config, axes, str(tmp_path)), axes, str(tmp_path), SweepOptions("serial"), "launch.py sweep")
+    found = {row["rule"]: row["embedding_dim"] for row in compare_sweeps([read_sweep(str(tmp_path))])["rules_of_thumb"]}
+    for run in (".", "embedding_dim=2"):
+        capsys.readouterr()
+        show_estimate(str(tmp_path / run), "json")
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["symbols"] == 17
+        assert shown["embedding_dim"] == found["least PIP loss"] <= 3  # two kinds of words
+    show_estimate(str(tmp_path), "table")
+    assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
+    with pytest.raises(UserError, match="there is no run or sweep here"):
+        show_estimate(str(tmp_path / "nothing"), "table")

@@ -67,6 +67,12 @@ def truncated(directory: pathlib.Path) -> list[dict[str, Any]]:
     return points if isinstance(points, list) else []
 
 
+def estimated_size(directory: pathlib.Path) -> float | None:
+    """Returns the size of word vectors that their text alone suggests (``pip_loss.json``), where the sweep has left it."""
+    size = _json_object(directory / "pip_loss.json").get("embedding_dim")
+    return float(size) if isinstance(size, int) else None
+
+
 def configuration(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the configuration of ``config.json`` by section, or nothing."""
     return _json_object(directory / "config.json").get("config", {})

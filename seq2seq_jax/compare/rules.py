@@ -5,6 +5,7 @@ Read next: ``comparison.py``.
 References:
   V^0.25: Google Developers 2017, Introducing TensorFlow feature columns.
   1.6 V^0.56: fastai 2018, default size of an embedding (from a forum post).
+  PIP loss: Yin & Shen 2018 (``embeddings/pip_loss.py``), for word vectors.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def rules_of_thumb(grid: Grid) -> list[dict[str, Any]]:
             rules.append({"table": table.side, "vocabulary": vocabulary, "rule": name, "embedding_dim": float(size)})
         carrying = {"table": table.side, "vocabulary": vocabulary, "rule": f"directions with {CARRIED:.0%} of the largest table"}
         rules.append(carrying | {"embedding_dim": float(directions(table.vectors))})
+        estimate = artifacts.estimated_size(directory)
+        if estimate is not None:
+            rules.append({"table": table.side, "vocabulary": vocabulary, "rule": "least PIP loss", "embedding_dim": estimate})
     return rules
 
 

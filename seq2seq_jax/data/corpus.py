@@ -89,12 +89,13 @@ def load_corpus(config: Config) -> Corpus:
     others = {split: _split(content, vocabularies) for split, content in held_out.items()}
     for name, split in others.items():
         notes += _remarks(name, split, raw.content["train"], vocabularies)
-    digests = dict(raw.sha256)
+    digests, paths = dict(raw.sha256), dict(raw.paths)
     if config.model.kind == "skip_gram":
         tests = word_tests.load(config, vocabularies["target"])
         notes += tests.notes
         digests |= tests.sha256
-    return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, digests, raw.paths)
+        paths |= {name: getattr(config.data, name) for name in tests.sha256}
+    return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, digests, paths)
 
 
 def load_split(

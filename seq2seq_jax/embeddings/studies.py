@@ -86,6 +86,12 @@ def _export(options: Options) -> None:
     export(options["workdir"], options["table"], options["format"], options["output"])
 
 
+def _pip_loss(options: Options) -> None:
+    from seq2seq_jax.embeddings.vector_size import show_estimate
+
+    show_estimate(options["workdir"], options["format"])
+
+
 STUDIES = {
     "trace": Study(
         "where a loss sends its gradient: layers, time steps, rows of the table",
@@ -121,6 +127,9 @@ STUDIES = {
     "norms": Study("length and movement of rows against their frequency", "norms --workdir=runs/a", (TABLE, FORMAT), _norms),
     "stability": Study(
         "nearest neighbours that the seeds of a sweep have in common", "stability --workdir=runs/s", (K, TABLE, FORMAT), _stability
+    ),
+    "pip_loss": Study(
+        "the size of word vectors estimated from their text, without a sweep", "pip_loss --workdir=runs/a", (FORMAT,), _pip_loss
     ),
     "export": Study(
         "writes the table for other tools, symbols escaped where a file could not hold them",

@@ -18,7 +18,7 @@ from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.grid import SIZES, Axes, Member, make_baselines, make_members
 from seq2seq_jax.sweep.outcomes import Outcome
 from seq2seq_jax.sweep.retention import thin
-from seq2seq_jax.sweep.truncation import cut_tables, runs_to_cut
+from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.pretrained import check_width
@@ -140,6 +140,7 @@ def run_sweep(
             print(f"sweep: not trained, since tuning failed for their size (--retry_failed tries again): {names}", file=sys.stderr)
         outcomes = _train([member for member in members if member.name not in left_out], folder, options)
         cut_tables(members, folder)
+        leave_estimate(members, folder)
         for member in members:
             thin(folder / member.name, options.keep)
         return outcomes

@@ -6,20 +6,24 @@ References: Eckart & Young 1936: the first k singular directions are the nearest
 from __future__ import annotations
 
 import pathlib
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 
 from seq2seq_jax.config import metric_of
 from seq2seq_jax.data.corpus import load_split
+from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.sweep.grid import SIZE, SIZES, Member
+from seq2seq_jax.sweep.outcomes import corpus_of
 from seq2seq_jax.train.loop import Interrupted, stop_signals
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.trained_run import TrainedRun
 
 FILE = "truncated.json"
+ESTIMATE = "pip_loss.json"
 
 
 def runs_to_cut(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
@@ -48,6 +52,16 @@ def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
             prepare()
             with stop_signals() as stop:
                 _cut(run, result["best_step"], lambda: stop.requested)
+
+
+def leave_estimate(members: Sequence[Member], folder: pathlib.Path) -> None:
+    """Leaves ``pip_loss.json``, the size of word vectors that their text alone suggests, in the runs of the largest size that have none."""
+    for name in runs_to_cut(members, folder):
+        path = folder / name / ESTIMATE
+        config = next(member.config for member in members if member.name == name)
+        if config.model.kind == "skip_gram" and not path.exists():
+            print("sweep: estimating the size from the text (PIP loss)", file=sys.stderr)
+            write_json(path, as_json(estimated_size(config, corpus_of(config))))
 
 
 def _is_current(run: RunDirectory, best_step: int) -> bool:

@@ -1,0 +1,70 @@
+"""The size of word vectors estimated from a run's text: what ``launch.py embeddings pip_loss`` prints and a sweep leaves for compare.
+
+Read next: ``pip_loss.py``, where the estimate is made.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from typing import Any
+
+import numpy as np
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.data.corpus import Corpus, TextSplit, check_recorded, load_corpus
+from seq2seq_jax.data.windows import unit_counts
+from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
+
+
+def estimated_size(config: Config, corpus: Corpus) -> SizeEstimate:
+    """Estimates the best size of the vectors of a skip-gram's training text, with its window and negatives."""
+    vocabulary, split = corpus.vocabularies["target"], corpus.train
+    assert isinstance(split, TextSplit)  # what a skip-gram reads
+    assert vocabulary.counts is not None
+    counts = unit_counts(vocabulary.counts, vocabulary.line_break)
+    rank = np.argsort(np.argsort(-counts, kind="stable"), kind="stable")
+    kept = np.flatnonzero(counts[split.ids] > 0)
+    lines = np.cumsum(split.ids == vocabulary.line_break) if vocabulary.line_break is not None else np.zeros(len(split), int)
+    return estimate_size(rank[split.ids[kept]], lines[kept], config.data.window, config.model.negatives)
+
+
+def as_json(found: SizeEstimate) -> dict[str, Any]:
+    """Returns what a file or a program is told of an estimate."""
+    losses = [{"embedding_dim": size, "pip_loss": float(loss)} for size, loss in enumerate(found.losses)]
+    return {"embedding_dim": found.size, "symbols": found.units, "noise": found.noise, "losses": losses}
+
+
+def show_estimate(workdir: str, format: str) -> None:
+    """Prints the size of least expected PIP loss for the text of a run or sweep of word vectors. Raises UserError for another one."""
+    config, recorded = _recorded(pathlib.Path(workdir))
+    if config.model.kind != "skip_gram":
+        raise UserError(f"--workdir={workdir}: expected a run of word vectors (model.kind=skip_gram), this is a {config.model.kind}")
+    corpus = load_corpus(config)
+    if recorded is not None:
+        check_recorded(recorded, corpus.sha256, corpus.paths)
+    print("embeddings: counting neighbours and taking singular values", file=sys.stderr)
+    found = estimated_size(config, corpus)
+    if format == "json":
+        print(json.dumps(as_json(found), indent=2, allow_nan=False))
+        return
+    from seq2seq_jax.show.terminal import print_table
+
+    shown = sorted({size for power in range(20) if (size := 2**power) < len(found.losses)} | {found.size, len(found.losses) - 1})
+    print_table(("size", "expected PIP loss"), [[f"{size:,}", f"{found.losses[size]:.1f}"] for size in shown], 0)
+    print(f"Least at {found.size}, judged by the {found.units:,} most frequent symbols.")
+
+
+def _recorded(directory: pathlib.Path) -> tuple[Config, dict[str, str] | None]:
+    """Returns the configuration of a run with the sha256 of its data, or that of a sweep."""
+    for name in ("config.json", "sweep.json"):
+        path = directory / name
+        if path.exists():
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+                return config_lib.from_dict(record["config"]), record.get("data_sha256")
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise UserError(f"{path}: expected the configuration of a run or sweep, found something else ({error})") from error
+    raise UserError(f"--workdir={directory}: there is no run or sweep here; train word vectors first")
