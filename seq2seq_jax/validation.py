@@ -59,7 +59,13 @@ def _check_skip_gram(config: Config) -> None:
     for path, needed in (("data.analogies", metric.endswith("analogy_accuracy")), ("data.similarity", metric == "word_similarity")):
         if needed and get(config, path) is None:
             raise UserError(f"train.metric={metric}: needs {path}; expected a file there")
-    unused = {"model.table": "learned", "model.dropout": 0.0, "train.label_smoothing": 0.0, "train.clip_norm": None}
+    unused = {
+        "model.table": "learned",
+        "model.dropout": 0.0,
+        "model.pretrained_frozen_steps": 0,
+        "train.label_smoothing": 0.0,
+        "train.clip_norm": None,
+    }
     for path, only in unused.items():
         if get(config, path) != only:
             raise UserError(f"{path}={get(config, path)}: a skip_gram does without; expected {'null' if only is None else only}")

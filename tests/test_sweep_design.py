@@ -25,7 +25,7 @@ from seq2seq_jax.sweep.budget import vocabulary_sizes
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep, tuning_runs
-from seq2seq_jax.sweep.truncation import truncated
+from seq2seq_jax.sweep.truncation import decomposed, truncated
 from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
@@ -178,7 +178,8 @@ def test_the_largest_table_is_cut_and_scored(swept):
     assert points[0]["value"] != points[-1]["value"]
     assert compare([str(folder)])["truncated_table"] == points
     table = np.outer([3, 0, 0], [1, 0]) + np.outer([0, 2, 0], [0, 1])
-    cut = truncated({"source_embedding": {"table": table}, "output": {}}, 1)["source_embedding"]["table"]
+    params = {"source_embedding": {"table": table}, "output": {}}
+    cut = truncated(params, decomposed(params), 1)["source_embedding"]["table"]
     assert cut == pytest.approx(np.outer([3, 0, 0], [1, 0]), abs=1e-6)
 
 

@@ -9,6 +9,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 from seq2seq_jax.config import metric_of
@@ -24,6 +25,7 @@ from seq2seq_jax.train.trained_run import TrainedRun
 
 FILE = "truncated.json"
 ESTIMATE = "pip_loss.json"
+Decomposed = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def runs_to_cut(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
@@ -75,22 +77,22 @@ def _cut(run: RunDirectory, best_step: int, stopped) -> None:
     dev = load_split(trained.config, "dev", vocabularies=trained.vocabularies, recorded=trained.record["data_sha256"])
     name = metric_of(trained.config).name
     most = max(min(table.shape) for table in embedding_tables(trained.params).values())
-    points = []
+    parts, points = decomposed(trained.params), []
     for count in [*(2**power for power in range(most.bit_length()) if 2**power < most), most]:
         if stopped():
             raise Interrupted("the sweep is stopped; the same command completes it")
-        value = trained.evaluator.evaluate(truncated(trained.params, count), dev).metrics[name]
+        value = trained.evaluator.evaluate(jax.device_put(truncated(trained.params, parts, count)), dev).metrics[name]
         points.append({"directions": count, "value": value})
     write_json(run.path / FILE, {"metric": name, "best_step": best_step, "points": points})
 
 
-def truncated(params: Params, count: int) -> Params:
+def decomposed(params: Params) -> Decomposed:
+    """Returns the singular value decomposition of every table, by its name in the parameters."""
+    tables = {name: np.asarray(held["table"], np.float64) for name, held in params.items() if name.endswith("_embedding")}
+    return {name: np.linalg.svd(table, full_matrices=False) for name, table in tables.items()}
+
+
+def truncated(params: Params, parts: Decomposed, count: int) -> Params:
     """Returns the parameters with every table cut to its first ``count`` singular directions; its shape stays."""
-    cut = {}
-    for name, held in params.items():
-        cut[name] = held
-        if name.endswith("_embedding"):
-            left, singular, right = np.linalg.svd(np.asarray(held["table"], np.float64), full_matrices=False)
-            table = (left[:, :count] * singular[:count]) @ right[:count]
-            cut[name] = {"table": table.astype(np.float32)}
-    return cut
+    tables = {name: (left[:, :count] * singular[:count]) @ right[:count] for name, (left, singular, right) in parts.items()}
+    return {**params, **{name: {"table": table.astype(np.float32)} for name, table in tables.items()}}

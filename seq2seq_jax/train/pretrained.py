@@ -23,7 +23,7 @@ from seq2seq_jax.config import Config, ModelConfig, UserError
 from seq2seq_jax.data.vectors import Vectors, names_of, read_vectors, width_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.model.build import Params, pretrained_table
-from seq2seq_jax.model.embedding import table_width
+from seq2seq_jax.model.embedding import INITIAL_STD, table_width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ def fill(model: ModelConfig, params: Params, pretrained: Pretrained | None) -> P
         return params
     _, name = pretrained_table(model)
     scale = np.sqrt(np.mean(pretrained.vectors.astype(np.float64) ** 2))
-    table = np.asarray(params[name]["table"]) * np.float32(scale)
+    table = np.asarray(params[name]["table"]) * np.float32(scale / INITIAL_STD)
     table[pretrained.rows] = pretrained.vectors
     return {**params, name: {"table": jnp.asarray(table)}}
 
