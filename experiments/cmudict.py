@@ -1,0 +1,23 @@
+"""How large should the embedding be on the classical CMUdict split? Spelling to phonemes without stress, 113,438 pronunciations.
+
+    launch.py train --config=experiments/cmudict.py --workdir=runs/cmudict --config.data.train=g014b2b.train
+    launch.py sweep --config=experiments/cmudict.py --workdir=runs/cmudict_sizes --config.data.train=g014b2b.train
+
+The training file of Chen (2003) and Yao & Zweig (2015), two columns (word, tab, phones separated by blanks), is not downloaded: give it by
+flag. One word in 40 is held out as dev, with all its pronunciations.
+"""
+
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+
+SWEEP = {"model.embedding_dim": (4, 16, 64, 256), "train.seed": (0, 1, 2)}
+
+
+def get_config() -> Config:
+    """Returns the configuration of one run; the training file has to be given."""
+    return Config(
+        data=DataConfig(source_unit="char", target_unit="word", max_length=24, dev_fraction=0.025, test_fraction=0.0),
+        model=ModelConfig(kind="translator", embedding_dim=64, hidden_dim=256, attention="general", dropout=0.2),
+        train=TrainConfig(
+            epochs=10, batch_size=64, learning_rate=3e-3, schedule="linear", warmup_steps=200, label_smoothing=0.1, eval_every=2000
+        ),
+    )
