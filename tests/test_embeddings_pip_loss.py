@@ -8,7 +8,7 @@ import pytest
 from seq2seq_jax.embeddings import pip_loss
 from seq2seq_jax.embeddings.pip_loss import cooccurrences, estimate_size, expected_losses, shifted_information, without_noise
 
-SIZE, NOISE = 400, 0.05  # so that the noise alone has singular values up to 2
+SIZE, NOISE = 256, 0.0625  # so that the noise alone has singular values up to 2
 SIGNAL = np.array([9.0, 8, 6, 5, 4.5, 4, 3.5, 3, 2.5, 2.2, 1.9, 1.6, 1.4, 1.2, 0.9, 0.6])
 
 
