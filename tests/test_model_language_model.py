@@ -6,6 +6,7 @@ import numpy as np
 from jax import lax
 
 from seq2seq_jax.data.batches import TextBatch
+from seq2seq_jax.model.embedding import INITIAL_STD
 from tests import oracles
 from tests.model_fixture import Small, ids, normal
 
@@ -30,7 +31,7 @@ def test_equals_a_loop():
         zeros = np.zeros((3, 4))
         hidden, *_ = oracles.lstm(below @ layer["input_kernel"] + layer["bias"], layer["recurrent_kernel"], zeros, zeros)
         below = hidden + (below if i else 0)
-    expected = below @ params["output"]["kernel"] @ table.T / np.sqrt(table.shape[1]) + params["output"]["bias"]
+    expected = below @ params["output"]["kernel"] @ table.T / (INITIAL_STD * np.sqrt(table.shape[1])) + params["output"]["bias"]
     np.testing.assert_allclose(logits, expected.swapaxes(0, 1), rtol=1e-4, atol=1e-5)
 
 

@@ -14,7 +14,6 @@ _KEEP_FREED_MEMORY = {
     "M_MMAP_MAX": (-4, 0),  # no allocation is given back to the kernel on its own ...
     "M_TRIM_THRESHOLD": (-1, 2**31 - 1),  # ... nor is the end of the heap
     "M_TOP_PAD": (-2, 2**26),  # the heap grows by 64 MiB at a time, bytes
-    "M_ARENA_MAX": (-8, 1),  # there is one heap: the others cannot hold large arrays
 }
 
 
