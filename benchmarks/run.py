@@ -77,15 +77,15 @@ def _groups(text: str) -> list[str]:
 
 
 def _give_both_sides_the_same(count: int) -> None:
-    """Sets the cores, as many threads, and an allocator that keeps freed memory; before JAX starts, which counts cores once."""
+    """Sets the cores, as many threads, and how JAX compiles and runs; before it starts, since it counts cores once."""
     cores = sorted(os.sched_getaffinity(0))[:count]
     os.sched_setaffinity(0, cores)
     import torch
 
-    from seq2seq_jax.train.runtime import keep_freed_memory
+    from seq2seq_jax.train.runtime import speed_up_cpu
 
     torch.set_num_threads(len(cores))
-    keep_freed_memory()
+    speed_up_cpu()
 
 
 def _machine() -> dict[str, Any]:

@@ -153,7 +153,7 @@ def test_input_feeding_of_nothing_is_no_input_feeding():
 
     @jax.jit
     def logits(params, scale):
-        dropout = Dropout.at(0.5, jax.random.key(3), jnp.arange(3))
+        dropout = Dropout(0.5, jax.random.key(3), 3, 3)
         decoder = {**params["decoder"], "feed_kernel": scale * kernel}
         of_plain, of_feeding = plain.merge(params), feeding.merge({**params, "decoder": decoder})
         return [model.decode(*model.encode(SOURCE, LENGTHS, dropout), TARGET, dropout) for model in (of_plain, of_feeding)]

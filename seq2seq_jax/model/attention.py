@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Key
 
-from seq2seq_jax.model.embedding import reader_kernel
+from seq2seq_jax.model.embedding import product, reader_kernel
 from seq2seq_jax.model.keys import named
 
 MASKED = -1e30  # finite, so that a row without any source position gives uniform weights and no NaN
@@ -37,13 +37,13 @@ class Attention(nnx.Module):
 
     def remember(self, values: Float[Array, "B S M"], mask: Bool[Array, "B S"]) -> Memory:
         """Prepares the encoder's outputs."""
-        return Memory(values, values if self.kind == "dot" else values @ self.memory_kernel[...], mask)
+        return Memory(values, values if self.kind == "dot" else product(values, self.memory_kernel[...]), mask)
 
     def __call__(self, queries: Float[Array, "B T H"], memory: Memory) -> tuple[Float[Array, "B T M"], Float[Array, "B T S"]]:
         """Returns the context of every query and the weights, which sum to 1 over the source and are 0 on padding."""
         if self.kind == "additive":
-            mixed = jnp.tanh((queries @ self.query_kernel[...])[:, :, None] + memory.keys[:, None])
-            scores = (mixed @ self.score_kernel[...])[..., 0]
+            mixed = jnp.tanh(product(queries, self.query_kernel[...])[:, :, None] + memory.keys[:, None])
+            scores = product(mixed, self.score_kernel[...])[..., 0]
         else:
             scores = jnp.einsum("bth,bsh->bts", queries, memory.keys)
         weights = jax.nn.softmax(jnp.where(memory.mask[:, None], scores, MASKED), axis=-1)

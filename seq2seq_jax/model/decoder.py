@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key
 from seq2seq_jax.arrays import Hidden
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.attention import Attention, Memory
-from seq2seq_jax.model.embedding import reader_kernel
+from seq2seq_jax.model.embedding import product, reader_kernel
 from seq2seq_jax.model.keys import Dropout, dropped, named
 from seq2seq_jax.model.recurrent import Inputs, LSTMState, materialised
 from seq2seq_jax.model.stack import LSTMStack, States
@@ -107,4 +107,4 @@ class Decoder(nnx.Module):
         rows, steps, width = hidden.shape
         context, weights = self.attention(hidden.reshape(memory.values.shape[0], -1, width), memory)
         both = jnp.concatenate([context.reshape(rows, steps, -1), hidden], axis=-1)
-        return jnp.tanh(both @ self.combine_kernel[...]), weights.reshape(rows, steps, -1)
+        return jnp.tanh(product(both, self.combine_kernel[...])), weights.reshape(rows, steps, -1)

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Float, Int, Key
 
-from seq2seq_jax.arrays import Table
+from seq2seq_jax.arrays import Array, Table
 from seq2seq_jax.config import ModelConfig
 
 INITIAL_STD = 0.1  # of a table's entries, and so of the pre-activations that come from them
@@ -128,6 +128,14 @@ def reader_kernel(key: Key[Array, ""], inputs: int, outputs: int) -> Float[Array
     return jax.random.normal(key, (inputs, outputs)) / jnp.sqrt(inputs)
 
 
+def product(values: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Array, "*B O"]:
+    """Returns ``values @ kernel`` as one product of two matrices.
+
+    A product over more axes has a gradient that sums over several; on CPU that is a product too, but of copies in another order.
+    """
+    return (values.reshape(-1, values.shape[-1]) @ kernel).reshape(*values.shape[:-1], kernel.shape[1])
+
+
 def output_logits(features: Float[Array, "*B D"], table: Table) -> Float[Array, "*B V"]:
     """Scores every symbol by the product of ``features`` with its row, scaled so that features of variance 1 give logits of variance 1."""
-    return features @ table.T / (INITIAL_STD * jnp.sqrt(table.shape[1]))
+    return product(features, table.T) / (INITIAL_STD * jnp.sqrt(table.shape[1]))

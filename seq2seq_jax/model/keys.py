@@ -9,6 +9,7 @@ import dataclasses
 import zlib
 
 import jax
+from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
 
@@ -21,26 +22,32 @@ def named(key: Key[Array, ""], name: str) -> Key[Array, ""]:
 class Dropout:
     """Drops units of a layer's output, the same ones at every time step (Gal & Ghahramani 2016, section 4).
 
+    Each draw is made for the whole batch, of which a device takes its rows, so that the number of devices that share the
+    batch changes nothing. (A key for each row would do too, and cost a step as much to compile as the model.)
+
     Attributes:
       rate: share of units dropped; the rest is scaled by 1 / (1 - rate).
-      keys: a key for each row, derived from the row's position in the global batch, so that
-        the number of devices that share the batch changes nothing.
+      key: of the step.
+      batch_size: rows of the whole batch.
+      rows: rows here.
+      first: place of the first of them in the whole batch.
     """
 
     rate: float
-    keys: Key[Array, " B"]
+    key: Key[Array, ""]
+    batch_size: int
+    rows: int
+    first: Int[Array, ""] | int = 0
 
     @classmethod
-    def at(cls, rate: float, key: Key[Array, ""], positions: Int[Array, " B"]) -> Dropout | None:
+    def at(cls, rate: float, key: Key[Array, ""], batch_size: int, rows: int, first: Int[Array, ""] | int = 0) -> Dropout | None:
         """Returns the dropout of one step, or None where nothing is dropped."""
-        if rate == 0.0:
-            return None
-        return cls(rate, jax.vmap(lambda position: jax.random.fold_in(key, position))(positions))
+        return None if rate == 0.0 else cls(rate, key, batch_size, rows, first)
 
     def scale(self, name: str, units: int) -> Float[Array, "B H"]:
         """Returns what ``units`` units are multiplied by: 0 or 1 / (1 - rate); each ``name`` has its own draw."""
-        draw = jax.vmap(lambda key: jax.random.bernoulli(named(key, name), 1.0 - self.rate, (units,)))
-        return draw(self.keys) / (1.0 - self.rate)
+        kept = jax.random.bernoulli(named(self.key, name), 1.0 - self.rate, (self.batch_size, units))
+        return lax.dynamic_slice_in_dim(kept, self.first, self.rows) / (1.0 - self.rate)
 
     def __call__(self, name: str, values: Float[Array, "*T B H"]) -> Float[Array, "*T B H"]:
         """Drops units of ``values``, whose last two axes are row and unit."""

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from seq2seq_jax.model.embedding import Embedding, output_logits, reader_kernel
+from seq2seq_jax.model.embedding import Embedding, output_logits, product, reader_kernel
 from seq2seq_jax.model.keys import named
 
 
@@ -25,8 +25,7 @@ class Output(nnx.Module):
 
     def __call__(self, hidden: Float[Array, "*B H"], embedding: Embedding) -> Float[Array, "*B V"]:
         """Returns the logits; ``embedding`` is read only where the output is tied to it."""
-        rows = hidden.reshape(-1, hidden.shape[-1])  # one product of two matrices; XLA copies both operands of a larger one
-        features = rows @ self.kernel[...]
+        features = product(hidden, self.kernel[...])
         if self.tied:
             features = output_logits(features, embedding.table[...])
-        return (features + self.bias[...]).reshape(*hidden.shape[:-1], -1)
+        return features + self.bias[...]

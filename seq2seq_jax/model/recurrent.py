@@ -38,7 +38,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Hidden
-from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding, reader_kernel
+from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding, product, reader_kernel
 from seq2seq_jax.model.keys import named
 
 
@@ -206,8 +206,7 @@ class LSTM(nnx.Module):
 
     def preactivations(self, inputs: Float[Array, "*T I"]) -> Float[Array, "*T G"]:
         """Returns what the inputs contribute to the gates."""
-        gates = _rows(inputs) @ self.input_kernel[...] + self.bias[...]
-        return gates.reshape(*inputs.shape[:-1], gates.shape[-1])
+        return product(inputs, self.input_kernel[...]) + self.bias[...]
 
     def reader(self, embedding: Embedding, reads: int) -> Reader:
         """Returns the function from symbols to what they contribute to the gates, for reading ``reads`` symbols in all.

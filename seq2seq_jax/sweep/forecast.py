@@ -97,7 +97,7 @@ def update_bytes(config: Config) -> int:
 
     def residuals(params: Any, batch: Any) -> Any:
         carry = start_carry(model, params, rows)
-        dropout = Dropout.at(config.model.dropout, jax.random.key(0), jax.numpy.arange(rows))
+        dropout = Dropout.at(config.model.dropout, jax.random.key(0), rows, rows)
         objective = lambda params: nnx.merge(model, params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
         return jax.vjp(objective, params)[1]
 

@@ -76,11 +76,10 @@ def _update_of_all(config: Config, merge: Merge, axis: str | None) -> Callable[[
 
         def objective(params: Params) -> tuple[jax.Array, tuple[Loss, Any]]:
             loss, carry = merge(params).loss(batch, state.carry, dropout, config.train.label_smoothing)
-            return loss.objective, (loss, carry)
+            return loss.objective / jnp.maximum(_total(loss.count, axis), 1.0), (loss, carry)
 
         gradients, (loss, carry) = jax.grad(objective, has_aux=True)(state.params)
         gradients, loss = _total((gradients, loss), axis)
-        gradients = jax.tree.map(lambda gradient: gradient / jnp.maximum(loss.count, 1.0), gradients)
         gradients = hold(config.model, gradients, state.step)
         directions, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions)
@@ -134,9 +133,9 @@ def _everywhere(rows: Any, axis: str | None) -> Any:
 
 def _dropout(config: Config, state: TrainState, batch: Batch, axis: str | None) -> Dropout | None:
     rows = jax.tree.leaves(batch)[0].shape[0]
-    positions = jnp.arange(rows) + (0 if axis is None else lax.axis_index(axis) * rows)
+    devices, device = (1, 0) if axis is None else (lax.axis_size(axis), lax.axis_index(axis))
     key = jax.random.fold_in(named(root_key(state.seed), "dropout"), state.step)
-    return Dropout.at(config.model.dropout, key, positions)
+    return Dropout.at(config.model.dropout, key, rows * devices, rows, rows * device)
 
 
 def _extend(window: Window, loss: Loss, healthy: jax.Array, step: jax.Array) -> Window:
