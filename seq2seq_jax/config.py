@@ -123,6 +123,12 @@ class TrainConfig:
     )
     warmup_steps: int = _setting(0, "updates over which the learning rate rises from 0", low=0)
     clip_norm: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", low=0)
+    average_decay: float | None = _setting(
+        None,
+        "decay of a moving average of the parameters, which is what is evaluated and kept (Polyak & Juditsky 1992); null: none is",
+        low=0,
+        below=1,
+    )
     label_smoothing: float = _setting(0.0, "probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7)", low=0, below=1)
     eval_every: int | None = _setting(None, "updates between evaluations on dev; null: an epoch", low=1)
     checkpoint_every: int | None = _setting(None, "updates between checkpoints; null: as eval_every", low=1)

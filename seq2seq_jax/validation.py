@@ -63,6 +63,7 @@ def _check_skip_gram(config: Config) -> None:
         "model.table": "learned",
         "model.dropout": 0.0,
         "model.pretrained_frozen_steps": 0,
+        "train.average_decay": None,
         "train.label_smoothing": 0.0,
         "train.clip_norm": None,
     }

@@ -89,7 +89,7 @@ def padded_zeros(monkeypatch):
 
 def test_translators_together_are_translators_one_by_one(pairs, tmp_path, padded_zeros):
     """Red if a member's draws, batches, dropout or tied scale depend on the others, or padding is trained."""
-    config = small(pairs, model__dropout=0.2, model__tie_output=True, train__label_smoothing=0.1)
+    config = small(pairs, model__dropout=0.2, model__tie_output=True, train__label_smoothing=0.1, train__average_decay=0.9)
     for executor in ("serial", "vectorized"):
         assert set(sweep(config, tmp_path / executor, SIZES | SEEDS, executor).values()) == {"finished"}
     assert sum(padded_zeros) > 0

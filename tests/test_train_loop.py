@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from training_fixture import pair_config, result_of, text_config, write_pairs, write_text
+from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import UserError
@@ -82,6 +82,18 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     assert kept == {30, result["best_step"]}
     assert config_lib.from_dict(json.loads((run / "config.json").read_text())["config"]) == config
     assert inference.evaluate(str(run), "dev") == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}
+
+
+def test_what_is_kept_is_the_average(tmp_path):
+    """Red if the parameters are scored or exported in the place of their moving average."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__steps=10, train__average_decay=0.99)
+    train(config, str(tmp_path / "run"))
+    arrays = checkpoint_arrays(config, tmp_path / "run")
+    table = np.load(tmp_path / "run/embedding.npz")["source_table"]
+    np.testing.assert_array_equal(table, arrays[".average['source_embedding']['table']"])
+    assert np.abs(table - arrays[".params['source_embedding']['table']"]).max() > 1e-4
+    kept = json.loads((tmp_path / "run/result.json").read_text())["dev"]
+    assert inference.evaluate(str(tmp_path / "run"), "dev").items() >= kept.items()
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import jax
 import numpy as np
 import pytest
 from training_fixture import (
@@ -28,8 +29,18 @@ from training_fixture import (
 )
 
 from seq2seq_jax.config import Config, UserError, replace
+from seq2seq_jax.data.corpus import load_corpus
+from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+
+
+def initial_state(config: Config) -> TrainState:
+    """Returns the state that a run of pairs starts from."""
+    sizes = {side: len(vocabulary) for side, vocabulary in load_corpus(config).vocabularies.items()}
+    return TrainState.initial(config.train, initial_params(config.model, sizes, root_key(0)), make_optimizer(config), ())
 
 
 def start(config: Config, workdir: pathlib.Path) -> subprocess.Popen:
@@ -81,7 +92,7 @@ def assert_same_run(config: Config, one: pathlib.Path, other: pathlib.Path) -> N
 def config(request, tmp_path):
     values = {"train__steps": 60, "train__eval_every": 20, "train__checkpoint_every": 3, "train__log_every": 7, "model__dropout": 0.2}
     if request.param == "translator":
-        return pair_config(write_pairs(tmp_path / "a.tsv", 200), **values)
+        return pair_config(write_pairs(tmp_path / "a.tsv", 200), **values, train__average_decay=0.9)
     return text_config(write_text(tmp_path / "a.txt", 4000), **values)
 
 
@@ -151,6 +162,18 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(tmp_path, 
     assert f"damaged checkpoint skipped: {broken / '20'}" in error
     assert "going on from step 10" in error
     assert_same_run(longer, tmp_path / "whole", tmp_path / "broken")
+
+
+def test_a_checkpoint_of_other_shapes_is_refused(tmp_path):
+    """Left where config.json was removed, say. Orbax alone would cut its arrays, or fill them up with zeros."""
+    path = write_pairs(tmp_path / "a.tsv", 200)
+    small, large = (jax.device_get(initial_state(pair_config(path, model__hidden_dim=units))) for units in (8, 12))
+    for saved, other in ((small, large), (large, small)):
+        checkpoints = Checkpoints(tmp_path / "checkpoints")
+        checkpoints.save(saved, {})
+        assert int(checkpoints.load(0, saved)[0].step) == 0
+        with pytest.raises(DamagedCheckpoint, match="has shape"):
+            checkpoints.load(0, other)
 
 
 def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):

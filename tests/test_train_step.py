@@ -38,8 +38,22 @@ def shared_config(request, tmp_path):
     if request.param == "skip_gram":
         return vector_config(write_text(tmp_path / "a.txt", 3000), train__batch_size=16)
     if request.param == "translator":
-        return pair_config(write_pairs(tmp_path / "a.tsv", 60), model__dropout=0.3, train__label_smoothing=0.1)
+        return pair_config(write_pairs(tmp_path / "a.tsv", 60), model__dropout=0.3, train__label_smoothing=0.1, train__average_decay=0.5)
     return text_config(write_text(tmp_path / "a.txt", 3000), model__dropout=0.3, train__batch_size=16)
+
+
+def test_the_average_follows_the_parameters(tmp_path):
+    """Against the same recursion over the parameters of every step; its decay rises as (1 + step) / (10 + step)."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__average_decay=0.2)
+    states = [trained(config, steps, 1) for steps in range(4)]
+    mean = states[0].params
+    for decay, state in zip((1 / 10, 2 / 11, 0.2), states[1:], strict=True):
+        mean = jax.tree.map(lambda old, new, decay=decay: decay * old + (1 - decay) * new, mean, state.params)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), state.average, mean)
+        assert state.evaluated is state.average
+    plain = trained(pair_config(tmp_path / "a.tsv"), 3, 1)
+    jax.tree.map(np.testing.assert_array_equal, plain.params, states[-1].params)  # the average changes nothing else
+    assert plain.evaluated is plain.params
 
 
 @pytest.mark.parametrize("devices", [2, 8])

@@ -104,7 +104,8 @@ def update_bytes(config: Config) -> int:
     moments = jax.eval_shape(make_optimizer(config).init, params)
     activations = _bytes(jax.eval_shape(residuals, params, batch)) - _bytes(params)  # which are among the residuals
     saved = _bytes(params) + _bytes(moments) if jax.default_backend() == "cpu" else 0  # a checkpoint's copy lies in the same memory
-    return 2 * _bytes(params) + _bytes(moments) + 2 * activations + saved
+    averages = 0 if config.train.average_decay is None else _bytes(params) * (2 if saved else 1)
+    return averages + 2 * _bytes(params) + _bytes(moments) + 2 * activations + saved
 
 
 def _bytes(tree: Any) -> int:

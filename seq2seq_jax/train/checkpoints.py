@@ -46,6 +46,22 @@ def _check(folder: pathlib.Path) -> None:
             raise DamagedCheckpoint(f"{folder / name}: {'not as it was written' if name in actual else 'missing'}")
 
 
+def _check_shapes(folder: pathlib.Path, saved: Any, like: TrainState) -> None:
+    """Raises DamagedCheckpoint where an array has not the shape that it must have. Orbax would cut it, or fill it up with zeros."""
+    actual, expected = (
+        {
+            jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        }
+        for tree in (saved, like)
+    )
+    for name in {**expected, **actual}:
+        if actual.get(name) != expected.get(name):
+            raise DamagedCheckpoint(
+                f"{folder}: {name} has shape {actual.get(name)}; expected {expected.get(name)}, of this run's configuration"
+            )
+
+
 class Checkpoints:
     """The checkpoints of one run."""
 
@@ -71,9 +87,12 @@ class Checkpoints:
         path = self.folder / str(step)
         _check(path)
         try:
-            progress: Any = ocp.metadata(str(path)).custom_metadata
+            saved: Any = ocp.metadata(str(path))
+            _check_shapes(path, saved.metadata, like)
             state: Any = ocp.load(str(path), jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like))
-            return state, progress
+            return state, saved.custom_metadata
+        except DamagedCheckpoint:
+            raise
         except Exception as error:  # whole, yet not of this run: orbax and tensorstore each raise their own
             raise DamagedCheckpoint(f"{path}: {type(error).__name__}") from error
 

@@ -175,7 +175,7 @@ class Loop:
 
     def _evaluate(self, runs: Sequence[Run]) -> list[Run]:
         """Scores dev and returns the runs that were never better."""
-        params = [self._engine.state(self._places[run]).params for run in runs]
+        params = [self._engine.state(self._places[run]).evaluated for run in runs]
         improved = []
         for run, evaluation in zip(runs, self._scores(params, runs[0].corpus.dev) if runs else [], strict=True):
             with self._ending(run):

@@ -223,7 +223,7 @@ class Run:
         """Returns the parameters of the best step, given the host state of the last one."""
         best = self.progress.best_step
         assert best is not None  # the last step is always evaluated
-        return state.params if best == self.step else self._checkpoints.load(best, state)[0].params
+        return (state if best == self.step else self._checkpoints.load(best, state)[0]).evaluated
 
     def finish(self, params: Params, dev: Evaluation | None, test: Evaluation | None) -> None:
         """Writes what the run leaves behind, the result last.

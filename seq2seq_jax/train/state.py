@@ -39,6 +39,7 @@ class TrainState(NamedTuple):
     Attributes:
       step: updates made.
       params: parameters of the model, nested dictionaries of arrays.
+      average: their moving average, in the same form; empty where none is kept.
       opt_state: state of the optimizer.
       carry: recurrent state carried from segment to segment, rows first; empty for a translator.
       window: sums for the log.
@@ -49,11 +50,17 @@ class TrainState(NamedTuple):
 
     step: Int[Array, ""]
     params: Params
+    average: Params
     opt_state: Any
     carry: Any
     window: Window
     seed: UInt32[Array, ""]
     learning_rate: Scalar
+
+    @property
+    def evaluated(self) -> Params:
+        """What dev is scored with, and what a run leaves behind: the average where one is kept, else the parameters."""
+        return self.average or self.params
 
     @classmethod
     def initial(cls, config: TrainConfig, params: Params, optimizer: optax.GradientTransformation, carry: Any) -> TrainState:
@@ -61,12 +68,22 @@ class TrainState(NamedTuple):
         return cls(
             step=jnp.zeros((), jnp.int32),
             params=params,
+            average={} if config.average_decay is None else jax.tree.map(jnp.copy, params),
             opt_state=optimizer.init(params),
             carry=carry,
             window=Window.empty(),
             seed=jnp.asarray(config.seed, jnp.uint32),
             learning_rate=jnp.asarray(config.learning_rate, jnp.float32),
         )
+
+
+def moving_average(decay: float, average: Params, params: Params, step: Int[Array, ""]) -> Params:
+    """Moves an average towards the parameters of an update; its decay rises to ``decay`` over the first ones.
+
+    What does not change is kept to the bit: a frozen table, and the zeros of a padded one (``sweep/padding.py``).
+    """
+    share = 1 - jnp.minimum(decay, (1 + step) / (10 + step))
+    return jax.tree.map(lambda mean, param: mean + share * (param - mean), average, params)
 
 
 def root_key(seed: UInt32[Array, ""] | int) -> Key[Array, ""]:

@@ -24,7 +24,7 @@ from seq2seq_jax.model.keys import Dropout, named
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import ByTable, RowLoss
 from seq2seq_jax.train.pretrained import hold
-from seq2seq_jax.train.state import TrainState, Window, make_optimizer, make_schedule, root_key
+from seq2seq_jax.train.state import TrainState, Window, make_optimizer, make_schedule, moving_average, root_key
 
 Batch = PairBatch | TextBatch | WindowBatch
 TrainStep = Callable[[TrainState, Batch], TrainState]
@@ -51,7 +51,7 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
       axis: name of the mapped axis where several devices share a batch, None on one device.
     """
     update = (_update_of_rows if config.model.kind == "skip_gram" else _update_of_all)(config, merge, axis)
-    schedule = make_schedule(config.train, total_steps)
+    schedule, decay = make_schedule(config.train, total_steps), config.train.average_decay
 
     def train_step(state: TrainState, batch: Batch) -> TrainState:
         """Makes one update."""
@@ -59,6 +59,7 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
         return state._replace(
             step=state.step + 1,
             params=made.params,
+            average={} if decay is None else moving_average(decay, state.average, made.params, state.step),
             opt_state=made.opt_state,
             carry=jax.tree.map(lax.stop_gradient, made.carry),
             window=_extend(state.window, made.loss, made.healthy, state.step),

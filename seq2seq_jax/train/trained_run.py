@@ -50,6 +50,6 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
             raise UserError(f"--workdir={directory.path}: there is no checkpoint yet; train the run first")
         state, progress = newest
         best = progress["best_step"]
-        return state.params if best in (None, int(state.step)) else checkpoints.load(best, like)[0].params
+        return (state if best in (None, int(state.step)) else checkpoints.load(best, like)[0]).evaluated
     except DamagedCheckpoint as error:
         raise UserError(f"--workdir={directory.path}: the best checkpoint is damaged ({error}); train the run again") from error
