@@ -85,17 +85,17 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
 
 
 def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--config.") -> Config:
-    """Applies ``(path, text)`` overrides in order; one of an exclusive pair (steps, epochs) clears the other.
+    """Applies ``(path, text)`` overrides in order; a value for one of an exclusive pair (steps, epochs) clears the other.
 
     Raises UserError for an unknown field, an unreadable value, or both of an exclusive pair.
     """
-    given = list(given)
-    paths = {path for path, _ in given}
+    paths = set()  # of settings that are given a value; null excludes nothing
     for path, text in given:
         typed = f"{flag}{path}={text}"
         value = parse(path, text, typed)
         if value is not None:
             check_range(fields()[path], value, typed)
+            paths.add(path)
         config = replace(config, {path: value})
     for one, other in _EXCLUSIVE:
         first, second = (sorted(paths & set(side)) for side in (one, other))

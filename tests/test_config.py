@@ -40,6 +40,11 @@ def test_text_becomes_a_value_of_the_fields_type(path, text, value):
     assert type(parse(path, text)) is type(value)
 
 
+def test_null_excludes_nothing():
+    config = override(PAIRS, [("data.name", "null"), ("data.train", "b.tsv"), ("train.steps", "null"), ("train.epochs", "3")])
+    assert (config.data.train, config.data.name, config.train.steps, config.train.epochs) == ("b.tsv", None, None, 3)
+
+
 def test_one_of_an_exclusive_pair_clears_the_other():
     config = override(PAIRS, [("train.epochs", "3"), ("data.name", "cmudict")])
     assert (config.train.steps, config.train.epochs) == (None, 3)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
+import compilation
 import numpy as np
 
 from seq2seq_jax import config as config_lib
@@ -85,7 +86,13 @@ def flags_of(config: Config) -> list[str]:
 def environment(cache: pathlib.Path | None = None) -> dict[str, str]:
     """Returns the environment of a command under test: one CPU device, a cache of its own."""
     kept = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "COLUMNS")}
-    return {**kept, "JAX_PLATFORMS": "cpu", "SEQ2SEQ_JAX_CACHE": str(cache or ROOT / ".cache/tests"), "PYTHONWARNINGS": "error"}
+    return {
+        **kept,
+        "XLA_FLAGS": compilation.FAST,
+        "JAX_PLATFORMS": "cpu",
+        "SEQ2SEQ_JAX_CACHE": str(cache or ROOT / ".cache/tests"),
+        "PYTHONWARNINGS": "error",
+    }
 
 
 def command(verb: str, *arguments: str) -> list[str]:
