@@ -16,8 +16,15 @@ def get_config() -> Config:
     """Returns the configuration of one run; the training file has to be given."""
     return Config(
         data=DataConfig(source_unit="char", target_unit="word", max_length=24, dev_fraction=0.025, test_fraction=0.0),
-        model=ModelConfig(kind="translator", embedding_dim=64, hidden_dim=256, attention="general", dropout=0.2),
+        model=ModelConfig(kind="translator", embedding_dim=128, hidden_dim=384, attention="general", dropout=0.3),
         train=TrainConfig(
-            epochs=10, batch_size=64, learning_rate=3e-3, schedule="linear", warmup_steps=200, label_smoothing=0.1, eval_every=2000
+            epochs=12,
+            batch_size=64,
+            learning_rate=3e-3,
+            schedule="linear",
+            warmup_steps=200,
+            label_smoothing=0.1,
+            average_decay=0.999,
+            eval_every=2000,
         ),
     )

@@ -13,7 +13,16 @@ SWEEP = {"model.embedding_dim": (32, 64, 128, 256), "train.seed": (0, 1, 2)}
 def get_config() -> Config:
     """Returns the configuration of one run."""
     return Config(
-        data=DataConfig(name="multi30k/en-fr", source_unit="bpe", target_unit="bpe", max_length=40, bpe_size=6000),
-        model=ModelConfig(kind="translator", embedding_dim=128, hidden_dim=256, dropout=0.2),
-        train=TrainConfig(epochs=10, batch_size=64, learning_rate=1e-3, schedule="linear", warmup_steps=200, metric="bleu"),
+        data=DataConfig(name="multi30k/en-fr", source_unit="bpe", target_unit="bpe", max_length=40, bpe_size=4000),
+        model=ModelConfig(kind="translator", embedding_dim=256, hidden_dim=384, dropout=0.2, tie_output=True),
+        train=TrainConfig(
+            epochs=6,
+            batch_size=64,
+            learning_rate=2e-3,
+            schedule="linear",
+            warmup_steps=200,
+            label_smoothing=0.1,
+            average_decay=0.999,
+            metric="bleu",
+        ),
     )

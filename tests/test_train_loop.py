@@ -86,13 +86,14 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
 
 def test_what_is_kept_is_the_average(tmp_path):
     """Red if the parameters are scored or exported in the place of their moving average."""
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__steps=10, train__average_decay=0.99)
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__steps=10, train__average_decay=0.99, train__metric="bleu")
     train(config, str(tmp_path / "run"))
     arrays = checkpoint_arrays(config, tmp_path / "run")
     table = np.load(tmp_path / "run/embedding.npz")["source_table"]
     np.testing.assert_array_equal(table, arrays[".average['source_embedding']['table']"])
     assert np.abs(table - arrays[".params['source_embedding']['table']"]).max() > 1e-4
     kept = json.loads((tmp_path / "run/result.json").read_text())["dev"]
+    assert {"bleu", "bleu_signature", "chrf", "chrf_signature"} < set(kept)
     assert inference.evaluate(str(tmp_path / "run"), "dev").items() >= kept.items()
 
 

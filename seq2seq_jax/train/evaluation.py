@@ -128,7 +128,7 @@ class Evaluator:
     def _score_pairs(self, split: PairSplit, losses: Sequence[Loss], outputs: list[str]) -> Evaluation:
         """Scores outputs against all references, and the loss against the first."""
         unit, name = self._config.data.target_unit, self._metric.name
-        names = [*CHEAP, name] if name in CORPUS else list(CHEAP)
+        names = [*CHEAP, *CORPUS] if name in CORPUS else list(CHEAP)
         metrics = translation_metrics(outputs, split.targets, unit, names)
         metrics["loss_nats_per_token"] = float(sum(loss.nats for loss in losses) / sum(loss.count for loss in losses))
         scores = tuple(example_scores(outputs, split.targets, name, unit)) if name in CHEAP else None
