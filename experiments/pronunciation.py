@@ -16,7 +16,7 @@ def get_config() -> Config:
     """Returns the configuration of one run."""
     return Config(
         data=DataConfig(name="cmudict", source_unit="char", target_unit="word", max_length=24, dev_fraction=0.02, test_fraction=0.02),
-        model=ModelConfig(kind="translator", embedding_dim=32, hidden_dim=128, attention="general", dropout=0.2),
+        model=ModelConfig(kind="translator", embedding_dim=32, hidden_dim=128, attention="additive", dropout=0.2),
         train=TrainConfig(
             steps=2000,
             batch_size=32,
@@ -24,6 +24,7 @@ def get_config() -> Config:
             schedule="linear",
             warmup_steps=50,
             label_smoothing=0.1,
+            average_decay=0.995,
             eval_every=250,
         ),
     )
