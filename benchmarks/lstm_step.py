@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks import ours, timing
+from benchmarks.own_process import OwnProcess
 from seq2seq_jax.data.batches import TextBatch
 from seq2seq_jax.model.build import Params
 
@@ -110,20 +111,16 @@ class Training:
         return loss.item()
 
 
-def sides(shape: Shape) -> tuple[ours.Training, Training]:
-    """Returns both sides, ready to be timed, after checking that they do the same."""
-    mine = ours.language_model(*shape)
-    theirs = Training(shape, mine.initial, ours.text_batch(shape.v, shape.b, shape.t))
-    check_agreement(mine.losses(UPDATES), [theirs() for _ in range(UPDATES)])
-    return mine, theirs
-
-
-def check_agreement(mine: list[float], theirs: list[float]) -> None:
-    """Raises where the losses of the first updates differ: then the two sides do not do the same work."""
-    np.testing.assert_allclose(mine, theirs, rtol=AGREEMENT, err_msg="losses of the first updates")
-
-
 def measure(repetitions: int) -> Iterator[timing.Figure]:
     """Yields a figure for each shape."""
     for shape in SHAPES:
-        yield timing.compared(f"lstm_step/{shape}", *sides(shape), repetitions)
+        mine = ours.language_model(*shape)
+        with OwnProcess(Training, shape, mine.initial, ours.text_batch(shape.v, shape.b, shape.t)) as theirs:
+            check_agreement(mine, theirs)
+            yield timing.compared(f"lstm_step/{shape}", mine, theirs, repetitions)
+
+
+def check_agreement(mine: ours.Training, theirs: OwnProcess) -> None:
+    """Raises where the losses of the first updates differ: then the two sides do not do the same work."""
+    losses = [theirs() for _ in range(UPDATES)]
+    np.testing.assert_allclose(mine.losses(UPDATES), losses, rtol=AGREEMENT, err_msg="losses of the first updates")

@@ -42,7 +42,7 @@ SHARES = ("peak_share", "overhead", "word2vec_quality")  # groups whose figures 
 def main() -> None:
     """Runs the groups asked for."""
     asked = _arguments()
-    _give_both_sides_the_same(CORES)
+    _prepare(CORES)
     machine = _machine()
     figures: list[Figure] = []
     for name in asked.only:
@@ -76,15 +76,11 @@ def _groups(text: str) -> list[str]:
     return names
 
 
-def _give_both_sides_the_same(count: int) -> None:
-    """Sets the cores, as many threads, and how JAX compiles and runs; before it starts, since it counts cores once."""
-    cores = sorted(os.sched_getaffinity(0))[:count]
-    os.sched_setaffinity(0, cores)
-    import torch
-
+def _prepare(count: int) -> None:
+    """Sets the cores of both sides, and how JAX compiles and runs; before it starts, since it counts cores once."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
     from seq2seq_jax.train.runtime import speed_up_cpu
 
-    torch.set_num_threads(len(cores))
     speed_up_cpu()
 
 

@@ -9,7 +9,8 @@ from torch.nn import functional
 from torch.nn.utils import rnn
 
 from benchmarks import ours, timing
-from benchmarks.lstm_step import UPDATES, Optimizer, check_agreement, copy_lstm, tensor
+from benchmarks.lstm_step import Optimizer, check_agreement, copy_lstm, tensor
+from benchmarks.own_process import OwnProcess
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.data.vocabulary import BOS, PAD
@@ -86,6 +87,6 @@ class Training:
 def measure(repetitions: int) -> Iterator[timing.Figure]:
     """Yields the figure, after checking that both sides do the same."""
     mine, batch = ours.translator(CONFIG, SIZES, ROWS, LENGTHS)
-    theirs = Training(mine.initial, batch)
-    check_agreement(mine.losses(UPDATES), [theirs() for _ in range(UPDATES)])
-    yield timing.compared(NAME, mine, theirs, repetitions)
+    with OwnProcess(Training, mine.initial, batch) as theirs:
+        check_agreement(mine, theirs)
+        yield timing.compared(NAME, mine, theirs, repetitions)
