@@ -168,8 +168,6 @@ def _sweep(values: flags.FlagValues) -> int:
         if values[f"config.{path}"].value is not None:
             raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or --embedding_dims, --seeds")
     config = _without_opposites(config, axes, values)
-    if values.tolerance is not None and not math.isfinite(values.tolerance):
-        raise UserError(f"--tolerance={values.tolerance}: expected a number of at least 0, in the metric's unit")
     wanted = design.Design(design.parse_baselines(values.baselines), values.budget, design.parse_tune(values.tune))
     members = plan(config, axes, values.workdir, wanted)
     if values.dry_run:
@@ -178,8 +176,12 @@ def _sweep(values: flags.FlagValues) -> int:
         print_dry_run(members, wanted, values.workdir, values.retry_failed)
         return DONE
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
-    run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]), wanted)
-    return _print_answer(values.workdir, values.tolerance)
+    outcomes = run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]), wanted)
+    answer = _print_answer(values.workdir, values.tolerance)
+    failed = sum(outcome.status == "failed" for outcome in outcomes)
+    if failed:
+        print(f"failed: {failed} of {len(outcomes)} members; where one has an earlier result, the table shows that", file=sys.stderr)
+    return ERROR if failed else answer
 
 
 def _without_opposites(config: Config, axes: Iterable[str], values: flags.FlagValues) -> Config:
@@ -356,6 +358,10 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near[0]}?' if near else ''}") from error
     except flags.Error as error:
         raise UserError(" ".join(str(error).split())) from error
+    for flag in values:
+        number = values[flag].value
+        if isinstance(number, float) and not math.isfinite(number):
+            raise UserError(f"--{flag}={number}: expected a finite number")
     for operand, text in zip(verb.operands, rest, strict=False):
         values[operand].value = text
     if rest[len(verb.operands) :]:

@@ -14,6 +14,6 @@ def get_config() -> Config:
     """Returns the configuration of one run."""
     return Config(
         data=DataConfig(name="tinyshakespeare", target_unit="char", dev_fraction=0.1, test_fraction=0.0, segment_length=128),
-        model=ModelConfig(kind="language_model", embedding_dim=64, hidden_dim=256, decoder_layers=1, dropout=0.2),
-        train=TrainConfig(epochs=10, batch_size=64, learning_rate=3e-3, schedule="linear", warmup_steps=50),
+        model=ModelConfig(kind="language_model", embedding_dim=64, hidden_dim=512, decoder_layers=1, dropout=0.3),
+        train=TrainConfig(epochs=12, batch_size=32, learning_rate=3e-3, schedule="linear", warmup_steps=50, average_decay=0.998),
     )

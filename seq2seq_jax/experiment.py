@@ -7,16 +7,17 @@ import importlib.util
 import pathlib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from seq2seq_jax.config import Config, UserError, field_of, fields, replace
+from seq2seq_jax.config import Config, UserError, field_of, fields, get, replace
 from seq2seq_jax.validation import check_range
 
 _EXCLUSIVE = (  # giving one side by flag clears the other
     (("train.steps",), ("train.epochs",)),
     (("data.name",), ("data.train", "data.dev", "data.test")),
 )
+_TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Experiment:
 def load_experiment(path: str) -> Experiment:
     """Runs an experiment file and returns its configuration and sweep.
 
-    Raises UserError where the file is missing or does not define ``get_config()`` returning a ``Config``.
+    Raises UserError where the file is missing, does not define ``get_config()`` returning a ``Config``, or names a field or a
+    value in it or in ``SWEEP`` that there is not.
     """
     if not pathlib.Path(path).is_file():
         raise UserError(f"--config={path}: no such file; expected an experiment file such as experiments/pronunciation.py")
@@ -40,12 +42,39 @@ def load_experiment(path: str) -> Experiment:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+        config = module.get_config() if hasattr(module, "get_config") else None
     except Exception as error:
-        raise UserError(f"--config={path}: {type(error).__name__}: {error}") from error
-    config = module.get_config() if hasattr(module, "get_config") else None
+        raise UserError(f"--config={path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(config, Config):
         raise UserError(f"--config={path}: expected a function get_config() that returns a seq2seq_jax.config.Config")
-    return Experiment(config, dict(getattr(module, "SWEEP", {})))
+    for name in fields():
+        _check_type(f"--config={path}: get_config()", name, get(config, name))
+    return Experiment(config, _axes(f"--config={path}: SWEEP", getattr(module, "SWEEP", {})))
+
+
+def _axes(where: str, sweep: Any) -> dict[str, tuple[Any, ...]]:
+    """Returns the axes of an experiment file. Raises UserError where they are something else."""
+    if not isinstance(sweep, Mapping) or not all(isinstance(values, tuple | list) and values for values in sweep.values()):
+        raise UserError(f'{where}: expected fields with their values, such as {{"model.embedding_dim": (2, 8, 32)}}')
+    for path, values in sweep.items():
+        field_of(path, where)
+        for value in values:
+            _check_type(where, path, value)
+    return {path: tuple(values) for path, values in sweep.items()}
+
+
+def _check_type(where: str, path: str, value: Any) -> None:
+    """Raises UserError where a value written in Python is not of its field's type."""
+    kind, optional = _alternatives(fields()[path].type)
+    if value is None and optional:
+        return
+    if typing.get_origin(kind) is Literal:
+        if value not in typing.get_args(kind):
+            raise UserError(f"{where}: {path}={value!r}: expected one of {', '.join(typing.get_args(kind))}")
+        return
+    kinds = {float: (float, int)}.get(kind, (kind,))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        raise UserError(f"{where}: {path}={value!r}: expected {_TYPES[kind]}")
 
 
 def _alternatives(annotation: Any) -> tuple[Any, bool]:
@@ -72,7 +101,7 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
         return text
     if kind is bool:
         if text.lower() not in ("true", "false", "1", "0"):
-            raise UserError(f"{where}: expected true or false")
+            raise UserError(f"{where}: expected {_TYPES[bool]}")
         return text.lower() in ("true", "1")
     if kind is str:
         if not text:
@@ -81,7 +110,7 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise UserError(f"{where}: expected {'a whole number' if kind is int else 'a number'}") from None
+        raise UserError(f"{where}: expected {_TYPES[kind]}") from None
 
 
 def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--config.") -> Config:

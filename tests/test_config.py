@@ -88,9 +88,27 @@ def test_configurations_cannot_be_changed_in_place():
         PAIRS.train.seed = 3  # type: ignore[misc]
 
 
+SET = "def with_value(c, name, value): object.__setattr__(c.model, name, value); return c\n"  # past the type checker of the tests
+IMPORT = "from seq2seq_jax.config import Config, ModelConfig\n"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("x = ", "SyntaxError"), ("1 / 0", "ZeroDivisionError"), ("", "a function get_config"), ("def get_config(): return 3", "get_config")],
+    [
+        ("x = ", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("", "a function get_config"),
+        ("def get_config(): return 3", "get_config"),
+        ("def get_config(): 1 / 0", "ZeroDivisionError"),
+        (f"{IMPORT}def get_config(): return Config(model=ModelConfig(nope=1))", "TypeError.*nope"),
+        (f"{SET}{IMPORT}get_config = lambda: with_value(Config(), 'dropout', 'x')", "model.dropout='x': expected a number"),
+        (f"{SET}{IMPORT}get_config = lambda: with_value(Config(), 'hidden_dim', 1.5)", "model.hidden_dim=1.5: expected a whole number"),
+        (f"{SET}{IMPORT}get_config = lambda: with_value(Config(), 'attention', 'x')", "model.attention='x': expected one of none"),
+        (f"{IMPORT}get_config = Config\nSWEEP = [1]", "SWEEP: expected fields with their values"),
+        (f"{IMPORT}get_config = Config\nSWEEP = {{'model.embedding_dim': 5}}", "SWEEP: expected fields with their values"),
+        (f"{IMPORT}get_config = Config\nSWEEP = {{'model.embeding_dim': (5,)}}", "SWEEP: .*did you mean model.embedding_dim"),
+        (f"{IMPORT}get_config = Config\nSWEEP = {{'train.seed': (True,)}}", "SWEEP: train.seed=True: expected a whole number"),
+    ],
 )
 def test_a_broken_experiment_file_is_named(tmp_path, content, message):
     path = tmp_path / "experiment.py"

@@ -73,6 +73,7 @@ def test_help_lists_the_verbs(capsys):
         (["evaluate", "--workdir=W"], "there is no run here"),
         (["translate", "--workdir=W"], "there is no run here"),
         (["sample", "--workdir=W", "--temperature=-1"], "temperature"),
+        (["sample", "--workdir=W", "--temperature=nan"], "--temperature=nan: expected a finite number"),
     ],
 )
 def test_a_mistake_ends_with_2_and_one_line(capsys, monkeypatch, tmp_path, arguments, message):
@@ -100,6 +101,22 @@ def test_malformed_data_ends_with_2_and_names_the_line(capsys, tmp_path, content
     assert (code, out) == (2, "")
     assert f"{path}{message}" in err or (message in err and str(path) in err)
     assert err.count("\n") == 1
+
+
+def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, tmp_path):
+    """Red if a result of before, of more steps than are asked for now, passes for that of this sweep; or if a broken one is a crash."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=8, train__eval_every=8)
+    fields = [flag for flag in flags_of(config) if "embedding_dim" not in flag and "train.steps" not in flag]
+    shared = [f"--config={EXPERIMENT}", f"--workdir={tmp_path / 'sweep'}", "--embedding_dims=2", "--seeds=0", "--executor=serial", *fields]
+    assert run(capsys, "sweep", *shared, "--config.train.steps=8")[0] == 0
+    code, out, err = run(capsys, "sweep", *shared, "--config.train.steps=4")
+    assert code == 1
+    assert "made 8 updates already" in err
+    assert "failed: 1 of 1 members" in err
+    (tmp_path / "sweep/embedding_dim=2,seed=0/result.json").write_text("{bad")
+    code, out, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "result.json: expected the result of a run" in err
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.loop import Interrupted
+from seq2seq_jax.train.loop import Interrupted, train
 from seq2seq_jax.train.run import Run
 
 AXES = {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
@@ -93,6 +93,26 @@ def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path):
     assert all("not finite" in result_of(tmp_path / "sweep" / name)["error"] for name in failed)
     assert sweep(config, tmp_path / "sweep", axes) == {}
     assert sweep(config, tmp_path / "sweep", axes, retry_failed=True, max_failures=1) == {failed[0]: "failed"}
+
+
+def test_a_member_is_the_run_that_train_makes(tmp_path):
+    """Red if what members share is loaded by less of the configuration than it depends on: one vocabulary for both sides, say."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4, data__target_unit="char")
+    config = grid.config_lib.replace(config, {"model.share_embeddings": True, "model.embedding_dim": 2})
+    assert set(sweep(config, tmp_path / "sweep", {"model.embedding_dim": (2,), "train.seed": (0,)}).values()) == {"finished"}
+    train(config, str(tmp_path / "run"))
+    assert result_of(tmp_path / "sweep/embedding_dim=2,seed=0") == result_of(tmp_path / "run")
+
+
+def test_a_sweep_needs_a_dev_split_and_sound_data(tmp_path):
+    """Red if a mistake that all members share comes out only after, or as often as, they are trained."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), data__dev_fraction=0.0)
+    with pytest.raises(UserError, match=r"data.dev_fraction=0: a sweep compares sizes on dev"):
+        sweep(config, tmp_path / "sweep")
+    (tmp_path / "a.tsv").write_text("a\tb\nc\n")
+    with pytest.raises(UserError, match=r"a.tsv:2"):
+        sweep(grid.config_lib.replace(config, {"data.dev_fraction": 0.1}), tmp_path / "sweep")
+    assert not list(tmp_path.glob("sweep/*/"))
 
 
 def test_a_signal_during_the_last_step_of_a_member_stops_the_sweep(tmp_path, monkeypatch):

@@ -111,8 +111,19 @@ def test_more_steps_go_on_from_the_last_one(tmp_path):
     train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
     assert result_of(tmp_path / "grown") == result_of(tmp_path / "whole")
     assert (tmp_path / "grown/metrics.jsonl").read_text().count('"split": "train"') == 6
+    recorded = (tmp_path / "grown/config.json").read_text()
     with pytest.raises(UserError, match="made 30 updates already"):
         train(pair_config(path, train__steps=10), str(tmp_path / "grown"))
+    assert (tmp_path / "grown/config.json").read_text() == recorded  # what is refused writes nothing
+
+
+def test_every_token_counts_wherever_the_log_ends(tmp_path):
+    """Red if what was trained on after the last line of the log is left out."""
+    path = write_pairs(tmp_path / "a.tsv", 120)
+    results = [train(pair_config(path, train__steps=10, train__log_every=every), str(tmp_path / f"{every}")) for every in (1, 4, 50)]
+    tokens = [result["tokens_per_second"] * result["train_seconds"] for result in results]
+    np.testing.assert_allclose(tokens, tokens[0])
+    assert tokens[0] > 0
 
 
 def test_training_stops_when_patience_is_lost(tmp_path):

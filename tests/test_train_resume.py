@@ -35,6 +35,7 @@ from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+from seq2seq_jax.train.trained_run import TrainedRun
 
 
 def initial_state(config: Config) -> TrainState:
@@ -126,6 +127,7 @@ def test_a_polite_signal_saves_first_and_exits_75(tmp_path, number):
     assert process.wait() == 75
     assert "the same command goes on from there" in errors_of(tmp_path / "run")
     assert min(int(name) for name in names(tmp_path / "run")) > 10
+    assert result_of(tmp_path / "run")["status"] == "interrupted"
 
 
 def damage_by_truncation(folder: pathlib.Path) -> None:
@@ -156,12 +158,18 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(tmp_path, 
     assert "10" in names(tmp_path / "broken"), "the best or the one before must be there to fall back on"
     damage(broken / "20")
     capsys.readouterr()
+    TrainedRun(str(tmp_path / "broken"))
+    assert f"damaged checkpoint skipped: {broken / '20'}" in capsys.readouterr().err
     train(longer, str(tmp_path / "broken"))
     train(longer, str(tmp_path / "whole"))
     error = capsys.readouterr().err
     assert f"damaged checkpoint skipped: {broken / '20'}" in error
     assert "going on from step 10" in error
     assert_same_run(longer, tmp_path / "whole", tmp_path / "broken")
+    for name in names(tmp_path / "broken"):
+        damage(broken / name)
+    with pytest.raises(UserError, match="damaged checkpoint skipped"):
+        TrainedRun(str(tmp_path / "broken"))
 
 
 def test_a_checkpoint_of_other_shapes_is_refused(tmp_path):

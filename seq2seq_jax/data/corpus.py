@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config, ModelConfig, UserError
 from seq2seq_jax.data import sources, word_tests
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
@@ -78,6 +78,11 @@ class Corpus:
     notes: list[str]
     sha256: dict[str, str]
     paths: dict[str, str]
+
+
+def corpus_key(config: Config) -> Config:
+    """Returns what runs have in common that have the same corpus: the data, and of the model what the vocabularies depend on."""
+    return Config(data=config.data, model=ModelConfig(kind=config.model.kind, share_embeddings=config.model.share_embeddings))
 
 
 def load_corpus(config: Config) -> Corpus:

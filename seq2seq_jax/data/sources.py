@@ -65,6 +65,11 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
     return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in read_pairs(path)]
 
 
+def has_dev(config: Config) -> bool:
+    """Returns whether the configuration asks for a dev split. Raises UserError where it does not say what to read."""
+    return "dev" in _files_of(config) or config.data.dev_fraction > 0
+
+
 def with_absolute_paths(config: Config) -> Config:
     """Returns the configuration with absolute paths in its settings that hold files, for config.json."""
     given = {path: get(config, path) for path in FILES}

@@ -7,8 +7,8 @@ import functools
 import pathlib
 from collections.abc import Sequence
 
-from seq2seq_jax.config import Config, DataConfig, Kind, ModelConfig, UserError
-from seq2seq_jax.data.corpus import Corpus, load_corpus
+from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.data.corpus import Corpus, corpus_key, load_corpus
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.train.artifacts import result_of
 from seq2seq_jax.train.loop import Interrupted, train
@@ -52,17 +52,15 @@ def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
 
 
 def write_failure(folder: pathlib.Path, member: Member, error: str) -> None:
-    """Writes the result of a member that has none; one that never had a directory has no place for it."""
+    """Writes the result of a member that has not finished; one that never had a directory has no place for it."""
     run = RunDirectory(folder / member.name)
-    if run.path.is_dir() and run.result() is None:
+    if run.path.is_dir() and (run.result() or {}).get("status") != "finished":
         write_json(run.result_file, result_of("failed", member.config, member.varied, error=error))
 
 
 def corpus_of(config: Config) -> Corpus:
     """Loads the data that members share, once."""
-    return _corpus(config.data, config.model.kind)
+    return _corpus(corpus_key(config))
 
 
-@functools.lru_cache(maxsize=1)
-def _corpus(data: DataConfig, kind: Kind) -> Corpus:
-    return load_corpus(Config(data=data, model=ModelConfig(kind=kind)))
+_corpus = functools.lru_cache(maxsize=1)(load_corpus)

@@ -11,12 +11,13 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config, UserError
-from seq2seq_jax.data.sources import with_absolute_paths
+from seq2seq_jax.data.corpus import corpus_key
+from seq2seq_jax.data.sources import has_dev, with_absolute_paths
 from seq2seq_jax.sweep import budget, design, tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.grid import SIZES, Axes, Member, make_baselines, make_members
-from seq2seq_jax.sweep.outcomes import Outcome
+from seq2seq_jax.sweep.outcomes import Outcome, corpus_of
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
@@ -67,6 +68,8 @@ def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) ->
     members = [dataclasses.replace(member, config=with_absolute_paths(member.config)) for member in members]  # an axis may hold files
     for member in members:
         check_width(member.config)
+        if not has_dev(member.config):
+            raise UserError("data.dev_fraction=0: a sweep compares sizes on dev; expected a share above 0, or a file in data.dev")
     return tuning.tuned(members, (earlier or {}).get("tuning"))
 
 
@@ -123,10 +126,11 @@ def run_sweep(
 
     Raises:
       Interrupted: a signal came; every running member has saved a checkpoint.
-      UserError: another process is working on this sweep.
+      UserError: another process is working on this sweep, or there is a mistake in the data that all members share.
     """
     folder = pathlib.Path(workdir)
     config = with_absolute_paths(config)
+    _check_data([member for member in members if not is_done(folder, member, options.retry_failed)])
     with RunDirectory(folder).locked(), stop_signals():
         found = (_read(folder) or {}).get("tuning")
         _write(folder, config, members, axes, command, wanted, found)
@@ -144,6 +148,12 @@ def run_sweep(
         for member in members:
             thin(folder / member.name, options.keep)
         return outcomes
+
+
+def _check_data(members: Sequence[Member]) -> None:
+    """Raises UserError for a mistake in data that all members share: it is said once, and not by each of them as it begins."""
+    if len({corpus_key(member.config) for member in members}) == 1:
+        corpus_of(members[0].config)
 
 
 def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOptions) -> list[Outcome]:

@@ -138,6 +138,8 @@ class Loop:
                 self._visit(together, due, since)
                 since = time.monotonic()
             if self._stop.requested and self._going():
+                for run in self._going():
+                    run.interrupt()
                 raise Interrupted(f"stopped at step {step + 1}; the same command goes on from there")
 
     def _going(self) -> list[Run]:

@@ -44,7 +44,8 @@ class Progress:
       best_value: its metric.
       stale_evaluations: evaluations since then.
       train_seconds: time spent in updates, without evaluations and checkpoints; of time shared by runs, an equal share.
-      tokens: units trained on.
+      tokens: units trained on, up to the last line of the log.
+      unlogged_tokens: those since then.
     """
 
     best_step: int | None = None
@@ -52,6 +53,7 @@ class Progress:
     stale_evaluations: int = 0
     train_seconds: float = 0.0
     tokens: float = 0.0
+    unlogged_tokens: float = 0.0
 
 
 class Due(NamedTuple):
@@ -122,12 +124,13 @@ class Run:
         finished = earlier if earlier is not None and earlier["status"] == "finished" else None
         thinned = finished is not None and self._thinned(finished)
         sha256 = self.corpus.sha256 | ({} if self._pretrained is None else {"pretrained": self._pretrained.sha256})
-        self.directory.begin(self.config, self._total, sha256, output_limit(self.corpus), self.corpus.vocabularies)
+        self.directory.check(self.config, sha256)
         state = self.resume(structure)
         if self.step > self._total:
             raise UserError(
                 f"--workdir={self.directory.path}: the run has made {self.step} updates already; expected train.steps of at least that"
             )
+        self.directory.begin(self.config, self._total, sha256, output_limit(self.corpus), self.corpus.vocabularies)
         if finished is not None and (self.complete or thinned):
             self.result = finished
             return state
@@ -187,10 +190,12 @@ class Run:
         if window.bad_step >= 0:
             raise TrainingFailed(f"loss is not finite at step {window.bad_step}; configuration: {_one_line(self.config)}")
         self.progress.train_seconds += seconds
+        self.progress.unlogged_tokens = float(window.loss.count)
         if not logs:
             return
         loss = float(window.loss.nats / window.loss.count)
-        self.progress.tokens += float(window.loss.count)
+        self.progress.tokens += self.progress.unlogged_tokens
+        self.progress.unlogged_tokens = 0.0
         speed = self.progress.tokens / self.progress.train_seconds
         values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
         self._write(self.step, "train", values)
@@ -248,7 +253,7 @@ class Run:
             best_step=progress.best_step,
             steps=self.step,
             train_seconds=progress.train_seconds,
-            tokens_per_second=progress.tokens / progress.train_seconds,
+            tokens_per_second=(progress.tokens + progress.unlogged_tokens) / progress.train_seconds,
             decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
             pretrained=None if self._pretrained is None else self._pretrained.result(),
         )
@@ -262,6 +267,10 @@ class Run:
         line = " ".join(f"{error if isinstance(error, TrainingFailed) else f'{type(error).__name__}: {error}'}".split())
         write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=line))
         self.close()
+
+    def interrupt(self) -> None:
+        """Writes that the run was stopped and can go on."""
+        write_json(self.directory.result_file, result_of("interrupted", self.config, self._varied))
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:

@@ -105,13 +105,8 @@ class RunDirectory:
             raise UserError(f"--workdir={self.path}: there is no run here (no config.json); train one first")
         return config_lib.from_dict(record["config"])
 
-    def begin(
-        self, config: Config, steps: int, data_sha256: Mapping[str, str], output_limit: int, vocabularies: Mapping[str, Vocabulary]
-    ) -> None:
-        """Writes what must be there before step 0, or checks it against what an earlier start has written.
-
-        Raises UserError, naming the fields, where the recorded configuration is another one.
-        """
+    def check(self, config: Config, data_sha256: Mapping[str, str]) -> None:
+        """Raises UserError where an earlier start has recorded another configuration, naming the fields, or other data."""
         record = self.record()
         if record is not None:
             recorded = config_lib.from_dict(record["config"])
@@ -124,6 +119,11 @@ class RunDirectory:
             if record["data_sha256"] != dict(data_sha256):
                 names = sorted(k for k in {*record["data_sha256"], *data_sha256} if record["data_sha256"].get(k) != data_sha256.get(k))
                 raise UserError(f"--workdir={self.path}: the data has changed since the run began: {', '.join(names)}")
+
+    def begin(
+        self, config: Config, steps: int, data_sha256: Mapping[str, str], output_limit: int, vocabularies: Mapping[str, Vocabulary]
+    ) -> None:
+        """Writes what must be there before step 0."""
         for side, vocabulary in vocabularies.items():
             vocabulary.save(self.path, side)
         write_json(
@@ -142,5 +142,12 @@ class RunDirectory:
         return {side: Vocabulary.load(self.path, side) for side in config_lib.KINDS[self.config().model.kind].sides}
 
     def result(self) -> dict[str, Any] | None:
-        """Returns the content of result.json, or None where there is none."""
-        return json.loads(self.result_file.read_text(encoding="utf-8")) if self.result_file.exists() else None
+        """Returns the content of result.json, or None where there is none. Raises UserError where it is no such file."""
+        if not self.result_file.exists():
+            return None
+        try:
+            result = json.loads(self.result_file.read_text(encoding="utf-8"))
+            result["status"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.result_file}: expected the result of a run, found something else ({error})") from error
+        return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.data.vocabulary import Vocabulary
@@ -38,8 +39,9 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
     carry = start_carry(compiled.structure, params, config.train.batch_size)
     like = TrainState.initial(config.train, params, make_optimizer(config), carry)
     checkpoints = Checkpoints(directory.checkpoints)
+    damaged: list[str] = []
     try:
-        newest = checkpoints.load_newest(like, lambda note: None)
+        newest = checkpoints.load_newest(like, damaged.append)
         result = directory.result()
         if result is not None and result["status"] == "finished" and result["best_step"] not in checkpoints.steps():
             raise UserError(
@@ -47,7 +49,10 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
                 "expected a run with its best checkpoint"
             )
         if newest is None:
-            raise UserError(f"--workdir={directory.path}: there is no checkpoint yet; train the run first")
+            what = damaged[0] if damaged else "there is no checkpoint yet"
+            raise UserError(f"--workdir={directory.path}: {what}; train the run first")
+        for note in damaged:
+            print(f"{directory.path}: {note}", file=sys.stderr)
         state, progress = newest
         best = progress["best_step"]
         return (state if best in (None, int(state.step)) else checkpoints.load(best, like)[0]).evaluated
