@@ -179,6 +179,11 @@ def test_pooling_refuses_what_cannot_be_pooled(tmp_path):
         compare(workdirs[:2])
     with pytest.raises(UserError, match="different"):
         compare([workdirs[0], workdirs[1], workdirs[1]])
+    with pytest.raises(UserError, match="2 different"):
+        compare([workdirs[0], workdirs[1], workdirs[1] + "/"])
+    negative = [write_sweep(tmp_path / f"negative{i}", {2: [-0.12, -0.12], 8: [-0.18, -0.18]}) for i in range(3)]
+    with pytest.raises(UserError, match=r"mean over sizes is -0.15; expected one above 0"):
+        compare(negative)
     other = write_sweep(tmp_path / "other", VALUES, metric=METRIC | {"name": "phone_error_rate"})
     with pytest.raises(UserError, match="phone_error_rate"):
         compare([*workdirs, other])

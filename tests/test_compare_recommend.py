@@ -65,6 +65,20 @@ def test_noise_leaves_it_undecided_and_says_how_to_go_on(tmp_path):
     assert answer["command"].count("--seeds") == 1
 
 
+@pytest.mark.parametrize("seeds", ["--seeds 0,1,2", "--axis train.seed=0,1,2", "--axis=train.seed=0,1,2"])
+def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
+    """Red if it names only the sizes of the last call, compares with the seed that settings were tuned with, or gives an axis twice."""
+    path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]})
+    recorded = json.loads((tmp_path / "s/sweep.json").read_text())
+    recorded["command"] = f"launch.py sweep --config=e.py --workdir={path} --embedding_dims 64 {seeds}"
+    recorded["axes"] = {"model.embedding_dim": [4, 16, 64], "train.seed": [0, 1, 2], "model.bidirectional": [True]}
+    recorded["tuning"] = {"seed": 3, "runs": 0, "train_seconds": 0.0, "chosen": []}
+    (tmp_path / "s/sweep.json").write_text(json.dumps(recorded))
+    words = shlex.split(compare([path])["recommendation"]["command"])
+    expected = ["--embedding_dims=4,16,64", "--axis=model.bidirectional=true", "--seeds=0,1,2,4,5,6,7"]
+    assert words == ["launch.py", "sweep", "--config=e.py", f"--workdir={path}", *expected]
+
+
 def test_without_sweep_json_the_command_names_the_workdir(tmp_path):
     answer = recommend(tmp_path, {4: [0.30, 0.31], 16: [0.31, 0.30]}, grid=False)["recommendation"]
     assert f"--workdir={tmp_path / 's'}" in answer["command"]
@@ -100,8 +114,11 @@ def test_a_better_size_that_failed_can_undo_the_verdict(tmp_path):
 
 
 def test_a_size_of_which_nothing_finished_is_named(tmp_path):
+    """Red if it is passed over: it may be the truly best, as far as anyone knows."""
     found = recommend(tmp_path, CLEAR | {4096: [None, None, None]})
-    assert found["recommendation"]["verdict"] == "decided"
+    assert found["recommendation"]["embedding_dim"] == 16
+    assert found["recommendation"]["verdict"] == "undecided"
+    assert found["recommendation"]["excess_bound"] is None
     assert "Nothing is known of size 4096" in found["recommendation"]["reason"]
     assert by_size(found)[4096]["mean"] is None
 

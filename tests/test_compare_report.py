@@ -2,6 +2,7 @@
 
 import html
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from matplotlib.image import imread
 
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.main import run
+from seq2seq_jax.config import UserError
 from seq2seq_jax.show import picture
 from seq2seq_jax.show import symbols as text
 from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, write_sweep
@@ -34,8 +36,8 @@ def fixture_report(tmp_path_factory):
     return root
 
 
-def page_of(root):
-    return (root / "report.html").read_text(encoding="utf-8")
+def page_of(root, name="report.html"):
+    return (root / name).read_text(encoding="utf-8")
 
 
 def test_the_answer_is_that_of_the_json(report):
@@ -116,7 +118,15 @@ def test_pooled_failed_and_bare_sweeps_have_a_report_too(tmp_path):
     higher = write_sweep(tmp_path / "higher", {4: [30.0, 31.0]}, metric=METRIC | {"name": "bleu", "lower_is_better": False})
     for workdirs in (bare, bare[:1], [failed], [higher]):
         assert run(workdirs, "csv") == 0
-        assert compare(workdirs)["recommendation"]["answer"][0] in html.unescape(page_of(tmp_path / workdirs[0].split("/")[-1]))
+        page = page_of(pathlib.Path(workdirs[0]), "report.html" if len(workdirs) == 1 else "report_pooled.html")
+        assert compare(workdirs)["recommendation"]["answer"][0] in html.unescape(page)
+
+
+def test_pictures_need_a_folder(tmp_path):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"--figures=.*file: File exists; expected a folder"):
+        run([workdir], "json", figures=str(tmp_path / "file"))
 
 
 def browse(arguments, page, profile):

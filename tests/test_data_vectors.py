@@ -110,6 +110,8 @@ def test_the_forms_of_other_tools(tmp_path):
         (b"2 3\na 1 2 3\nb 1 2 3 4\n", ":3: expected a name and 3 numbers, found 4 after the name"),
         (b"2 3\na 1 2 3\nb 1 x 3\n", ":3: 'x' is not a finite number"),
         (b"2 3\na 1 2 3\nb 1 nan 3\n", ":3: 'nan' is not a finite number"),
+        (b"2 3\na 1 2 3\nb 1 2_0 3\n", ":3: '2_0' is not a finite number"),
+        ("2 3\na 1 2 3\nb 1 ２ 3\n".encode(), ":3: '２' is not a finite number"),  # noqa: RUF001  a digit that no such file has
         (b"2 3\na 1 2 3\n\n", ":3: expected a name and 3 numbers"),
         (b"2 3\na 1 2 3\n 1 2 3\n", ":3: expected a name and 3 numbers"),
         (b"2 3\na 1 2 3\n\xff 1 2 3\n", ":3: not UTF-8"),

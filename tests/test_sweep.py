@@ -15,6 +15,8 @@ from training_fixture import command, environment, flags_of, launch, pair_config
 
 from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.sweep import grid, processes
+from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import Interrupted, train
@@ -35,6 +37,7 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: grid.parse_values("--seeds=0,x", "train.seed", "0,x"), "--seeds=0,x: expected a whole number"),
         (lambda: grid.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
         (lambda: grid.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
+        (lambda: grid.parse_values("--seeds=0,5..3", "train.seed", "0,5..3"), "--seeds=0,5..3: expected values"),
         (lambda: grid.parse_axis("model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
         (lambda: grid.parse_axis("model.hidden_dim"), "expected field=value,value"),
         (lambda: grid.make_axes({}, [("train.seed", (0,)), ("train.seed", (1,))]), "train.seed: this axis is given twice"),
@@ -83,7 +86,7 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
         sweep(config, folder / "embedding_dim=2,seed=1")
 
 
-def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path):
+def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):
     """Red if an exception ends the sweep, if a failure is tried again unasked, or not tried again when asked."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4, train__clip_norm=None)
     axes = {"train.learning_rate": (3e38, 1e-3), "train.seed": (0, 1)}
@@ -92,6 +95,8 @@ def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path):
     failed = [name for name, status in outcomes.items() if status == "failed"]
     assert all("not finite" in result_of(tmp_path / "sweep" / name)["error"] for name in failed)
     assert sweep(config, tmp_path / "sweep", axes) == {}
+    print_dry_run(plan(config, axes, str(tmp_path / "sweep")), Design(), str(tmp_path / "sweep"), retry_failed=False)
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "seed=" in line] == ["failed", "failed", "done", "done"]
     assert sweep(config, tmp_path / "sweep", axes, retry_failed=True, max_failures=1) == {failed[0]: "failed"}
 
 

@@ -15,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.config import UserError
 
 Format = Literal["table", "json", "csv"]
 
@@ -22,7 +23,7 @@ Format = Literal["table", "json", "csv"]
 def run(
     workdirs: list[str], format: Format = "table", tolerance: float | None = None, noise_floor: bool = False, figures: str | None = None
 ) -> int:
-    """Prints the comparison of the sweeps in ``workdirs`` to standard output, then writes ``report.html`` into the first.
+    """Prints the comparison of the sweeps in ``workdirs`` to standard output, then writes the report into the first.
 
     Args:
       workdirs: one sweep, or at least three to be pooled.
@@ -35,12 +36,21 @@ def run(
     """
     sweeps = [read_sweep(workdir) for workdir in workdirs]
     comparison = compare_sweeps(sweeps, tolerance)
+    if figures is not None:
+        _make_folder(figures)
     _print(comparison, format, noise_floor)
     from seq2seq_jax.compare.report import write_report  # matplotlib and jinja2 take longer than all before
 
     path = write_report(sweeps, comparison, figures)
     print(f"report: {path}", file=sys.stderr)
     return 0
+
+
+def _make_folder(figures: str) -> None:
+    try:
+        os.makedirs(figures, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--figures={figures}: {error.strerror}; expected a folder") from error
 
 
 def _print(comparison: dict[str, Any], format: Format, noise_floor: bool) -> None:

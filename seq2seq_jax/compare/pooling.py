@@ -7,6 +7,7 @@ Read next: ``comparison.py``.
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,16 +34,17 @@ def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
     for name, grid in zip(names, grids, strict=True):
         means = statistics.means(grid.values)
         row = np.array([means[column] for key in keys for column, size in enumerate(grid.sizes) if _key(size) == key])
-        if row.mean() == 0:
-            raise UserError(f"--workdir={name}: its mean over sizes is 0, so nothing can be relative to it")
+        if row.mean() <= 0:
+            raise UserError(f"--workdir={name}: its mean over sizes is {row.mean():.3g}; expected one above 0, to divide by")
         rows.append(row / row.mean())
     metric = Metric(grids[0].metric.name, "relative to the data set", grids[0].metric.lower_is_better, None)
     return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows))
 
 
 def _check(names: Sequence[str], grids: Sequence[Grid]) -> None:
-    if len(set(names)) < max(FEWEST, len(names)):
-        raise UserError(f"--workdir: {len(set(names))} different sweeps; expected one, or at least {FEWEST} different ones to pool")
+    different = len({pathlib.Path(name).resolve() for name in names})
+    if different < max(FEWEST, len(names)):
+        raise UserError(f"--workdir: {different} different sweeps; expected one, or at least {FEWEST} different ones to pool")
     for name, grid in zip(names, grids, strict=True):
         if grid.metric.name != grids[0].metric.name:
             raise UserError(f"--workdir={name}: metric {grid.metric.name}, but {names[0]} has {grids[0].metric.name}; expected the same")

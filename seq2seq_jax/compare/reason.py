@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -138,40 +140,64 @@ def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float |
 
 
 def next_command(sweep: Sweep, grid: Grid, found: Recommendation) -> str | None:
-    """Returns the command that makes an undecided answer surer: the same sweep with more seeds. None where it is decided."""
+    """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided.
+
+    It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones.
+    """
     if found.decided:
         return None
     now = [int(seed) for seed in grid.seeds]
+    tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
     if found.excess_bound is None:
-        seeds = grown(now, max(FIRST_SEEDS, len(now)))  # completes the grid, or gives it seeds to compare over
+        seeds = grown(now, max(FIRST_SEEDS, len(now)), tuned_with)  # completes the grid, or gives it seeds to compare over
     else:
-        seeds = grown(now, len(now) + (found.more_seeds_needed or len(now)))
-    flags: dict[str, str | None] = {"--seeds": seeds_flag(seeds)}
+        seeds = grown(now, len(now) + (found.more_seeds_needed or len(now)), tuned_with)
+    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
     if len(grid.sizes) == 1:
         size = grid.sizes[0].embedding_dim
-        flags = {"--embedding_dims": f"{max(1, size // 4)},{size},{4 * size}"} | flags
+        flags["--embedding_dims"] = f"{max(1, size // 4)},{size},{4 * size}"
+    flags["--seeds"] = seeds_flag(seeds)
     if any(failure.error != NOT_RUN for size in grid.sizes for failure in size.failures):
         flags["--retry_failed"] = None
     return sweep_command(sweep, flags)
 
 
-def grown(seeds: list[int], number: int) -> list[int]:
-    """Returns ``seeds`` with as many of the smallest unused ones as make ``number``."""
-    unused = (seed for seed in range(number + len(seeds)) if seed not in seeds)
+def _axis_flag(path: str) -> str:
+    return next((flag for flag, own in AXIS_FLAGS.items() if own == path), f"--axis={path}")
+
+
+def _typed(values: Sequence[Any]) -> str:
+    """Returns values of a field as a flag takes them."""
+    return ",".join("null" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in values)
+
+
+def grown(seeds: list[int], number: int, without: Sequence[int] = ()) -> list[int]:
+    """Returns ``seeds`` with as many of the smallest unused ones as make ``number``; none ``without`` which the answer is fairer."""
+    unused = (seed for seed in range(number + len(seeds) + len(without)) if seed not in (*seeds, *without))
     return sorted(seeds + [next(unused) for _ in range(number - len(seeds))])
 
 
 def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     """Returns the command that launched the sweep, with these flags in place of what it said of them; a None is a flag without a value."""
     if sweep.command:
-        words = shlex.split(sweep.command)
+        words = _joined(shlex.split(sweep.command))
     else:
         words = ["launch.py", "sweep", f"--config={sweep.experiment or 'EXPERIMENT'}", f"--workdir={sweep.workdir}"]
     axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
     replaced = tuple([f"{name}=" for name in flags] + [f"--axis={path}=" for path in axes])
-    valued = {index + 1 for index, word in enumerate(words) if word in flags and flags[word] is not None}  # its value is the next word
-    kept = [word for index, word in enumerate(words) if not (word in flags or index in valued or word.startswith(replaced))]
+    kept = [word for word in words if not (word in flags or word.startswith(replaced))]
     return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Writes an axis given in two words, flag and value, as one with ``=``."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in ("--axis", *AXIS_FLAGS):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def seeds_flag(seeds: list[int]) -> str:

@@ -54,7 +54,7 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     best = int(statistics.best_size(losses, grid.eligible))
     tolerance = _tolerance(grid, tolerance, abs(float(losses[best])))
     chosen = int(statistics.smallest_sufficient(losses, grid.eligible, np.array(tolerance)))
-    bound, needed = _bound(grid, with_results, chosen, tolerance)
+    bound, needed = _bound(grid, chosen, tolerance)
     decided = bound is not None and bound <= tolerance + statistics.ROUNDING
     would_choose = int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
     return Recommendation(
@@ -75,12 +75,12 @@ def _tolerance(grid: Grid, typed: float | None, best_mean: float) -> float:
     return grid.metric.tolerance if grid.metric.tolerance is not None else RELATIVE_TOLERANCE * best_mean
 
 
-def _bound(grid: Grid, with_results: np.ndarray, chosen: int, tolerance: float) -> tuple[float | None, int | None]:
+def _bound(grid: Grid, chosen: int, tolerance: float) -> tuple[float | None, int | None]:
     """Returns the excess bound of the chosen size and the number of further seeds that would decide it.
 
-    Sizes without a single result are left out, since nothing can be said of them; baselines are no candidates.
+    There is none where a size has fewer than two seeds in common with it, so none where a size has no results; baselines are no candidates.
     """
-    columns = np.flatnonzero(with_results)
+    columns = np.flatnonzero(grid.learned)
     pairs = statistics.paired_differences(grid.losses[:, columns])
     position = np.flatnonzero(columns == chosen)[0]
     bound = float(statistics.excess_bounds(pairs)[position])

@@ -1,4 +1,4 @@
-"""Writes ``report.html``: the answer on top, the pictures and figures that it rests on, and how it was made; one file, offline.
+"""Writes the report: the answer on top, the pictures and figures that it rests on, and how it was made; one file, offline.
 
 Read next: ``report.html.jinja``, the page; ``figures.py``, the pictures.
 """
@@ -27,7 +27,10 @@ FULL_SETTINGS = 4  # with more of them each gets its answer, curve and table onl
 
 
 def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: str | None = None) -> pathlib.Path:
-    """Writes the report into the first sweep's directory and, if asked for, its pictures as files. Returns the report's path."""
+    """Writes the report into the first sweep's directory and, if asked for, its pictures into a folder. Returns the report's path.
+
+    That of several sweeps is ``report_pooled.html``: the first one's own stays.
+    """
     parts = comparison.get("comparisons", [comparison])
     drawn = [_pictures(sweeps, part, full=len(parts) <= FULL_SETTINGS) for part in parts]
     if figures_dir is not None:
@@ -45,8 +48,8 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
             dark=picture.css_variables(dark=True),
         )
     )
-    path = pathlib.Path(sweeps[0].workdir) / "report.html"
-    partial = path.with_name(".report.html.partial")
+    path = pathlib.Path(sweeps[0].workdir) / ("report.html" if len(sweeps) == 1 else "report_pooled.html")
+    partial = path.with_name(f".{path.name}.partial")
     partial.write_text(symbols.printable(page), encoding="utf-8", errors="replace")
     os.replace(partial, path)  # whoever has the page open never sees half of it
     return path
@@ -95,7 +98,6 @@ def _shown_run(part: dict[str, Any], runs: list[Run]) -> Run | None:
 
 
 def _write_figures(folder: pathlib.Path, drawn: list[dict[str, Picture]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for index, pictures in enumerate(drawn):
         for name, shown in pictures.items():
             number = f"_{index}" if len(drawn) > 1 else ""

@@ -73,6 +73,7 @@ class Sweep:
       experiment: the experiment file of the sweep, where it is known.
       command: the command that launched it, where it is known.
       tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
+      axes: the values of each swept field, of all calls of the sweep together, where they are known.
     """
 
     workdir: str
@@ -81,6 +82,7 @@ class Sweep:
     experiment: str | None
     command: str | None
     tuning: dict[str, Any] | None = None
+    axes: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
 
 
 def read_sweep(workdir: str) -> Sweep:
@@ -100,7 +102,7 @@ def read_sweep(workdir: str) -> Sweep:
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
-    return Sweep(workdir, runs, failures, grid.get("experiment"), grid.get("command"), grid.get("tuning"))
+    return Sweep(workdir, runs, failures, grid.get("experiment"), grid.get("command"), grid.get("tuning"), grid.get("axes") or {})
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:

@@ -201,6 +201,9 @@ def _text(name: bytes) -> str | None:
 
 
 def _floats(parts: Sequence[str]) -> Float[np.ndarray, " D"] | None:
+    joined = "".join(parts)
+    if "_" in joined or not joined.isascii():  # Python would read 2_0 and other digits than 0 to 9
+        return None
     try:
         return np.array(parts, np.float64).astype(np.float32)
     except ValueError:

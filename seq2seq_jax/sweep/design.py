@@ -60,6 +60,8 @@ def check(design: Design, config: Config, axes: Axes) -> None:
     if TABLE in axes or config_lib.get(config, TABLE) != "learned":
         where = f"--axis={TABLE}" if TABLE in axes else f"--config.{TABLE}={config_lib.get(config, TABLE)}"
         raise UserError(f"{where}: a sweep compares learnt tables; expected --baselines=onehot,frozen for the others")
+    if design.baselines and config.model.kind == "skip_gram":
+        raise UserError(f"--baselines={','.join(design.baselines)}: word vectors are nothing but a learnt table; expected none")
     if design.budget == "parameters" and config.model.kind == "skip_gram":
         raise UserError("--budget=parameters: word vectors have no hidden size that could make up for their own; expected --budget=hidden")
     if design.budget == "parameters":

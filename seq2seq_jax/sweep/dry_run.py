@@ -10,6 +10,7 @@ from seq2seq_jax.sweep.forecast import forecast
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.sweep import is_done, tuning_runs
 from seq2seq_jax.sweep.tables import print_plan
+from seq2seq_jax.train.run_directory import RunDirectory
 
 
 def print_dry_run(members: Sequence[Member], wanted: Design, workdir: str, retry_failed: bool) -> None:
@@ -20,5 +21,12 @@ def print_dry_run(members: Sequence[Member], wanted: Design, workdir: str, retry
             folder = pathlib.Path(workdir) / prefix
             found, basis = forecast(some, folder)
             forecasts |= {prefix + name: value for name, value in found.items()}
-            states |= {prefix + member.name: "done" if is_done(folder, member, retry_failed) else "to train" for member in some}
+            states |= {prefix + member.name: _state(folder, member, retry_failed) for member in some}
     print_plan(states, forecasts, basis)
+
+
+def _state(folder: pathlib.Path, member: Member, retry_failed: bool) -> str:
+    if not is_done(folder, member, retry_failed):
+        return "to train"
+    result = RunDirectory(folder / member.name).result()
+    return "failed" if result is not None and result["status"] == "failed" else "done"

@@ -64,9 +64,9 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
     parts = []
     for part in text.split(","):
         span = re.fullmatch(r"(\d+)\.\.(\d+)", part)
+        if span and int(span[1]) > int(span[2]):
+            raise UserError(f"{flag}: expected values such as 4,16,64 or 0..4, the first not above the last")
         parts += map(str, range(int(span[1]), int(span[2]) + 1)) if span else [part]
-    if not parts:
-        raise UserError(f"{flag}: expected values such as 4,16,64 or 0..4, the first not above the last")
     values = tuple(parse(path, part, flag) for part in parts)
     repeated = [value for i, value in enumerate(values) if value in values[:i]]
     if repeated:
