@@ -93,19 +93,24 @@ def _define_compare(values: flags.FlagValues) -> None:
     flags.DEFINE_string("figures", None, "folder to write the report's pictures to, as SVG", flag_values=values)
 
 
+def _define_beam(values: flags.FlagValues) -> None:
+    flags.DEFINE_integer("beam_size", 1, "hypotheses kept at every step; 1 is greedy", lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "length_penalty", 0.6, "length normalisation of the beam (Wu et al. 2016); 0: none", lower_bound=0, flag_values=values
+    )
+
+
 def _define_evaluate(values: flags.FlagValues) -> None:
-    _define_workdir(values)
+    _define_workdirs(values)
+    _define_beam(values)
     flags.DEFINE_enum("split", "dev", ["dev", "test"], "which split of the run's data is scored", flag_values=values)
     flags.DEFINE_string("data", None, "a file to score instead, in the form of the run's data", flag_values=values)
 
 
 def _define_translate(values: flags.FlagValues) -> None:
     _define_workdirs(values)
-    flags.DEFINE_integer("beam_size", 1, "hypotheses kept at every step; 1 is greedy", lower_bound=1, flag_values=values)
+    _define_beam(values)
     flags.DEFINE_integer("n_best", None, "print so many outputs a source: its number, score and text", lower_bound=1, flag_values=values)
-    flags.DEFINE_float(
-        "length_penalty", 0.6, "length normalisation of the beam (Wu et al. 2016); 0: none", lower_bound=0, flag_values=values
-    )
     flags.DEFINE_string("attention", None, "file to write attention weights to, with a picture of the first beside it", flag_values=values)
 
 
@@ -116,9 +121,12 @@ def _define_sample(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "temperature", 1.0, "divides the logits: below 1 is safer; 0 takes the most probable", lower_bound=0, flag_values=values
     )
-    flags.DEFINE_integer("top_k", None, "draw from so many of the most probable units", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("top_p", None, "draw from the fewest units with this probability", 0.0, 1.0, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "the same seed gives the same text", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer("top_k", None, "draw from so many of the most probable units (Fan et al. 2018)", lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "top_p", None, "draw from the fewest units with this probability (Holtzman et al. 2020)", 0.0, 1.0, flag_values=values
+    )
+    flags.DEFINE_integer("seed", 0, "the same seed gives the same text", 0, 2**32 - 1, flag_values=values)
+    flags.DEFINE_integer("num_samples", 1, "texts to write, each below a line with its number", lower_bound=1, flag_values=values)
 
 
 def _define_study(study: Study, values: flags.FlagValues) -> None:
@@ -227,14 +235,17 @@ def _evaluate(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare
 
     prepare()
-    print(json.dumps(evaluate(values.workdir, values.split, values.data), ensure_ascii=False))
+    found = evaluate(values.workdir, values.split, values.data, values.beam_size, values.length_penalty)
+    print(json.dumps(found, ensure_ascii=False))
     return DONE
 
 
 def _translate(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare
-    from seq2seq_jax.train.translation import open_translators, read_sources, translations, write_attention
+    from seq2seq_jax.train.translation import check_attention_file, open_translators, read_sources, translations, write_attention
 
+    if values.attention is not None:
+        check_attention_file(pathlib.Path(values.attention))
     prepare()
     runs = open_translators(values.workdir)  # before waiting for input
     sources = read_sources(sys.stdin.buffer)
@@ -251,14 +262,17 @@ def _translate(values: flags.FlagValues) -> int:
 
 
 def _sample(values: flags.FlagValues) -> int:
-    from seq2seq_jax.train.inference import sample_text
+    from seq2seq_jax.train.inference import sample_texts
     from seq2seq_jax.train.runtime import prepare
 
     prepare()
-    pieces = sample_text(values.workdir, values.prompt, values.length, values.temperature, values.seed, values.top_k, values.top_p)
-    for i, piece in enumerate(pieces):
-        print((values.prompt if i == 0 else "") + piece, end="", flush=True)
-    print()
+    how = (values.temperature, values.seed, values.top_k, values.top_p, values.num_samples)
+    for number, pieces in enumerate(sample_texts(values.workdir, values.prompt, values.length, *how), 1):
+        if values.num_samples > 1:
+            print(f"=== {number} of {values.num_samples} ===")
+        for piece in pieces:
+            print(piece, end="", flush=True)
+        print()
     return DONE
 
 
@@ -297,7 +311,12 @@ VERBS = {
     ),
     "status": Verb("says how far a sweep is that runs elsewhere", "status --workdir=runs/s", _define_workdir, _status),
     "compare": Verb("says which size to take, how sure that is and what it costs", "compare --workdir=runs/s", _define_compare, _compare),
-    "evaluate": Verb("scores a run's best checkpoint as JSON", "evaluate --workdir=runs/a --split=test", _define_evaluate, _evaluate),
+    "evaluate": Verb(
+        "scores a run's best checkpoint, or several together, as JSON",
+        "evaluate --workdir=runs/a --split=test",
+        _define_evaluate,
+        _evaluate,
+    ),
     "translate": Verb("translates standard input", "translate --workdir=runs/a < words.txt > out.txt", _define_translate, _translate),
     "sample": Verb(
         "writes text with a language model",

@@ -53,9 +53,11 @@ class DataConfig:
     lines: bool = _setting(False, "language model, skip_gram: the text is a list of independent lines, split by distinct line")
     max_length: int = _setting(64, "longest source or target kept for training, units", low=1)
     min_count: int = _setting(1, "rarest symbol of the training text that gets a row of its own, occurrences", low=1)
-    bpe_size: int = _setting(8000, "symbols of a bpe vocabulary, merges and alphabet together", low=2)
+    bpe_size: int = _setting(8000, "symbols of a bpe vocabulary (Sennrich et al. 2016), merges and alphabet together", low=2)
     segment_length: int = _setting(
-        128, "language model: units between truncations of the gradient; skip_gram: units of a block, which share negatives", low=1
+        128,
+        "language model: units between truncations of the gradient (Williams & Peng 1990); skip_gram: of a block that shares negatives",
+        low=1,
     )
     window: int = _setting(5, "skip_gram: farthest context of a unit, units; each unit's own reach is drawn from 1 to it", low=1)
     subsample: float = _setting(
@@ -86,7 +88,7 @@ class ModelConfig:
     hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1)
     encoder_layers: int = _setting(1, "recurrent layers of the encoder", low=1)
     decoder_layers: int = _setting(1, "recurrent layers of the decoder or of the language model", low=1)
-    bidirectional: bool = _setting(True, "the encoder reads in both directions")
+    bidirectional: bool = _setting(True, "the encoder reads in both directions (Schuster & Paliwal 1997)")
     attention: Literal["none", "dot", "general", "additive"] = _setting(
         "general", "how the decoder looks at the source: dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015)"
     )
@@ -119,7 +121,9 @@ class TrainConfig:
         1e-3, "Adam's step size at its highest (Kingma & Ba 2015); skip_gram: that of plain gradient descent", low=0
     )
     schedule: Literal["constant", "inverse_sqrt", "cosine", "linear"] = _setting(
-        "constant", "course of the learning rate after the warm-up: cosine and linear end at 0, inverse_sqrt: Vaswani et al. 2017, 5.3"
+        "constant",
+        "course of the learning rate after the warm-up: cosine (Loshchilov & Hutter 2017) and linear end at 0; "
+        "inverse_sqrt: Vaswani et al. 2017, 5.3",
     )
     warmup_steps: int = _setting(0, "updates over which the learning rate rises from 0", low=0)
     clip_norm: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", low=0)

@@ -118,7 +118,9 @@ def test_subwords_are_learnt_and_the_same_every_time(tmp_path):
     one.save(tmp_path, "target")
     bare = tokenizers.Tokenizer.from_file(str(tmp_path / "vocabulary" / "target.tokenizer.json"))
     assert [bare.token_to_id(special) for special in SPECIALS] == [0, 1, 2, 3]
-    assert bare.encode("the theme ß").ids == one.encode("the theme ß")
+    for text in ("the theme ß", "the<eos> theme<pad>"):
+        assert bare.encode(text).ids == one.encode(text)
+        assert bare.decode(bare.encode(text).ids) == text
 
 
 def test_too_small_a_subword_vocabulary_is_refused():

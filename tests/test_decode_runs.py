@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, UserError
-from seq2seq_jax.train.inference import translate
+from seq2seq_jax.evaluate.metrics import CHEAP, translation_metrics
+from seq2seq_jax.train.inference import evaluate, translate
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.trained_run import TrainedRun
 from seq2seq_jax.train.translation import open_translators, translations, write_attention
@@ -47,6 +48,19 @@ def test_a_beam_of_1_is_greedy_and_an_ensemble_of_one_run_with_itself_is_the_run
     scores = [np.array([[one.score for one in listed] for listed in found if len(listed) == 3]) for found in (alone, twice, both)]
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5)
     assert np.abs(scores[2] - scores[0]).max() > 1e-2
+
+
+def test_runs_are_scored_together_as_they_translate_together(workdirs, tmp_path):
+    """Red if a second run or the beam is passed over."""
+    (tmp_path / "held.tsv").write_text("".join(f"{word}\t{word}\n" for word in WORDS[:20]))
+    file = str(tmp_path / "held.tsv")
+    alone, twice = (evaluate([workdirs["a"]] * times, "dev", file) for times in (1, 2))
+    assert twice["workdir"] == [workdirs["a"]] * 2
+    assert {name: alone[name] for name in CHEAP} == {name: twice[name] for name in CHEAP}
+    both = [workdirs["a"], workdirs["b"]]
+    outputs = [best.text for best, *_ in translations(open_translators(both), WORDS[:20], beam_size=3)]
+    expected = translation_metrics(outputs, [[word] for word in WORDS[:20]], "char")
+    assert evaluate(both, "dev", file, beam_size=3) == {"workdir": both, "split": None, "data": file, **expected}
 
 
 def test_the_best_come_first_by_score(workdirs):

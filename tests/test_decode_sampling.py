@@ -32,6 +32,13 @@ def test_of_equals_the_first_are_kept():
     assert np.flatnonzero(jnp.isfinite(restrict(logits, 0.0))[0]).tolist() == [0]
 
 
+@pytest.mark.parametrize("temperature", [1e-45, 1e-38, 1e-20])
+def test_the_coldest_text_is_the_most_probable(temperature):
+    """Red if a temperature that a processor takes for 0 makes numbers that are none."""
+    found = jax.nn.softmax(restrict(LOGITS, temperature, top_k=5, top_p=0.9), axis=-1)
+    np.testing.assert_array_equal(found, jax.nn.one_hot(LOGITS.argmax(axis=-1), V))
+
+
 @pytest.mark.parametrize(("temperature", "top_k", "top_p"), [(0.7, None, None), (1.0, 3, None), (1.0, None, 0.6)])
 def test_frequencies_follow_the_softmax(temperature, top_k, top_p):
     """A model without memory draws 20,000 symbols; chi-square against the exact probabilities, those of what text never has at 0."""

@@ -1,7 +1,10 @@
 """Metrics against small cases counted by hand and against a plain edit distance."""
 
+import json
 import math
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -82,10 +85,26 @@ def test_bleu_and_chrf_take_any_number_of_references_and_say_how_they_were_compu
     assert set(result) == {"examples", "bleu", "bleu_signature", "chrf", "chrf_signature"}
 
 
+def test_bleu_and_chrf_are_what_the_command_line_of_sacrebleu_prints(tmp_path):
+    """Red if references are handed over in another order, or another tokenization or smoothing is set."""
+    outputs = ["The cat sat, on a mat.", "there is dog in the house", "no", "ein Haus, zwei Häuser"]
+    references = [["the cat sat on the mat.", "A cat sat on a mat."], ["there is a dog in the house", "a dog is in the house"]]
+    references += [["no", "no, thanks"], ["ein Haus und zwei Häuser", "zwei Häuser, ein Haus"]]
+    files = {"output": outputs, "one": [first for first, _ in references], "other": [second for _, second in references]}
+    for name, lines in files.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    command = [sys.executable, "-m", "sacrebleu", "one", "other", "-i", "output", "-m", "bleu", "chrf", "-w", "6"]
+    printed = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout)
+    result = metrics.translation_metrics(outputs, references, "word", ["bleu", "chrf"])
+    assert [round(result["bleu"], 6), round(result["chrf"], 6)] == [one["score"] for one in printed]
+    assert [result["bleu_signature"], result["chrf_signature"]] == [one["signature"] for one in printed]
+
+
 def test_the_loss_of_a_text_in_its_units():
     result = metrics.text_metrics(loss_sum_nats=100 * math.log(4), units=100, characters=400)
     assert result["loss_nats_per_token"] == pytest.approx(math.log(4))
     assert result["bits_per_character"] == pytest.approx(0.5)
+    assert result["nats_per_character"] == pytest.approx(math.log(4) / 4)
     assert result["perplexity_per_token"] == pytest.approx(4)
     assert math.isfinite(metrics.text_metrics(1e9, 1, 1)["perplexity_per_token"])
 

@@ -72,6 +72,10 @@ def test_help_lists_the_verbs(capsys):
         (["compare", "--workdir=W", "--format=xml"], "xml"),
         (["evaluate", "--workdir=W"], "there is no run here"),
         (["translate", "--workdir=W"], "there is no run here"),
+        (["translate", "--workdir=W", "--attention=w.svg"], "--attention=w.svg: that is the name of the picture"),
+        (["translate", "--workdir=W", "--attention=no/w.json"], "--attention=no/w.json: expected a file in a folder that exists"),
+        (["translate", "--workdir=W", "--attention=."], "--attention=.: expected a file"),
+        (["sample", "--workdir=W", "--seed=99999999999"], "seed"),
         (["sample", "--workdir=W", "--temperature=-1"], "temperature"),
         (["sample", "--workdir=W", "--temperature=nan"], "--temperature=nan: expected a finite number"),
     ],
@@ -179,6 +183,11 @@ def test_sample_writes_text_from_the_prompt(tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("to be")
     assert len(ended.stdout) == len("to be") + 40 + 1
+    several = launch("sample", f"--workdir={tmp_path / 'run'}", "--prompt=to be", "--length=40", "--num_samples=2").stdout
+    first, other = several.removeprefix("=== 1 of 2 ===\n").split("=== 2 of 2 ===\n")
+    assert first == ended.stdout  # whatever the number of texts
+    assert len(other) == len(first)
+    assert other != first
     wrong = launch("translate", f"--workdir={tmp_path / 'run'}", stdin="a\n")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "expected a translator" in wrong.stderr

@@ -91,7 +91,7 @@ def test_one_hot_rows_give_the_variance_of_drawn_ones_and_are_read_without_a_pro
 
 def test_a_one_hot_run_is_a_run_like_any_other(swept):
     _, folder = swept
-    scored = evaluate(str(folder / NAMES[2]), "dev")
+    scored = evaluate([str(folder / NAMES[2])], "dev")
     assert scored["loss_nats_per_token"] == pytest.approx(result_of(folder / NAMES[2])["dev"]["loss_nats_per_token"], rel=1e-5)
 
 
@@ -197,7 +197,7 @@ def test_checkpoints_are_kept_as_asked(swept, tmp_path):
         assert sorted(path.name for path in (run / "checkpoints").iterdir()) == left
         assert train(recorded, str(run))["best_step"] == 4
     with pytest.raises(UserError, match="not kept"):
-        evaluate(str(run), "dev")
+        evaluate([str(run)], "dev")
     with pytest.raises(UserError, match=r"not kept.*cannot go on to 12"):
         train(config_lib.replace(recorded, {"train.steps": 12}), str(run))
     assert result_of(run)["steps"] == 8

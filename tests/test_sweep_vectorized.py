@@ -97,7 +97,7 @@ def test_translators_together_are_translators_one_by_one(pairs, tmp_path, padded
         assert_same_run(tmp_path / "vectorized" / member.name, tmp_path / "serial" / member.name)
     assert sweep(config, tmp_path / "vectorized", SIZES | SEEDS, "vectorized") == {}
     run = str(tmp_path / "vectorized/embedding_dim=2,seed=1")
-    assert_close(inference.evaluate(run, "dev"), {"workdir": run, "split": "dev", "data": None, **result_of(pathlib.Path(run))["dev"]})
+    assert_close(inference.evaluate([run], "dev"), {"workdir": run, "split": "dev", "data": None, **result_of(pathlib.Path(run))["dev"]})
     assert np.load(f"{run}/embedding.npz")["source_table"].shape == (10, 2)
 
 
@@ -173,7 +173,7 @@ def test_a_stopped_sweep_goes_on_to_the_same_end(pairs, tmp_path, monkeypatch):
         sweep(config, broken, SIZES | SEEDS, "vectorized")
     monkeypatch.undo()
     members = [member.name for member in plan(config, SIZES | SEEDS, str(broken))]
-    assert all((broken / name / "checkpoints/7").is_dir() and not (broken / name / "result.json").exists() for name in members)
+    assert all((broken / name / "checkpoints/7").is_dir() and result_of(broken / name)["status"] == "interrupted" for name in members)
     shutil.rmtree(broken / members[0] / "checkpoints/7")
     shutil.copytree(broken, serial)
     assert set(sweep(config, broken, SIZES | SEEDS, "vectorized").values()) == {"finished"}
@@ -249,5 +249,5 @@ def test_auto_chooses_by_device(monkeypatch, tmp_path, accelerated, jobs, expect
     monkeypatch.setattr(executors, "_accelerated", lambda: accelerated)
     monkeypatch.setattr(executors, "_execute_in_turn", lambda groups, *rest: chosen.append("group" if len(groups) == 1 else "member") or [])
     monkeypatch.setattr(executors.Pool, "run", lambda *rest: chosen.append("pool") or [])
-    assert sweep(small(tmp_path / "a.tsv"), tmp_path / "sweep", SIZES, "auto", jobs) == {}
+    assert sweep(small(write_pairs(tmp_path / "a.tsv", 100)), tmp_path / "sweep", SIZES, "auto", jobs) == {}
     assert chosen == [expected]

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import UserError
+from seq2seq_jax.data.corpus import TextSplit, load_corpus
+from seq2seq_jax.data.vocabulary import split_words
+from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import inference
+from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import TrainingFailed
 
 
@@ -42,11 +51,11 @@ def test_a_language_model_learns_and_samples_the_same_text_for_the_same_seed(tmp
     result = train(config, str(tmp_path / "run"))
     assert result["dev"]["bits_per_character"] < 1.6  # unigram entropy of the text is above 3.5
     assert result["metric"]["name"] == "bits_per_character"
-    texts = ["".join(inference.sample_text(str(tmp_path / "run"), "to be", 70, 1.0, seed)) for seed in (0, 0, 1)]
+    texts = ["".join(next(iter(inference.sample_texts(str(tmp_path / "run"), "to be", 65, 1.0, seed)))) for seed in (0, 0, 1)]
     assert texts[0] == texts[1] != texts[2]
     assert len(texts[0]) == 70
     with pytest.raises(UserError, match="'#', 'Z'"):
-        next(inference.sample_text(str(tmp_path / "run"), "Z#", 5, 1.0, 0))
+        inference.sample_texts(str(tmp_path / "run"), "Z#", 5, 1.0, 0)
 
 
 def test_a_run_directory_holds_what_is_promised(tmp_path):
@@ -81,7 +90,31 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     kept = {int(path.name) for path in (run / "checkpoints").iterdir()}
     assert kept == {30, result["best_step"]}
     assert config_lib.from_dict(json.loads((run / "config.json").read_text())["config"]) == config
-    assert inference.evaluate(str(run), "dev") == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}
+    assert inference.evaluate([str(run)], "dev") == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}
+
+
+@pytest.mark.parametrize("unit", ["char", "word", "byte", "bpe"])
+def test_a_uniform_model_has_the_bits_of_its_vocabulary(tmp_path, unit):
+    """Red if a unit is scored twice or not at all, or characters are counted as something else than code points."""
+    config = text_config(write_text(tmp_path / "a.txt", 3000), data__target_unit=unit, data__bpe_size=260)
+    corpus = load_corpus(config)
+    assert isinstance(corpus.dev, TextSplit)
+    vocabulary = corpus.vocabularies["target"]
+    compiled = programs(config, {"target": len(vocabulary)}, 1, Devices(1), 0)
+    params = jax.tree.map(jnp.zeros_like, initial_params(config.model, {"target": len(vocabulary)}, jax.random.key(0)))
+    found = Evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev).metrics
+    units, characters = len(vocabulary.encode(corpus.dev.text)), len(corpus.dev.text)
+    assert found["examples"] == units
+    assert found["bits_per_character"] == pytest.approx(np.log2(len(vocabulary)) * units / characters, rel=1e-5)
+
+
+def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):
+    """Red if a word is glued to the prompt."""
+    train(text_config(write_text(tmp_path / "a.txt", 3000), data__target_unit="word", train__steps=2), str(tmp_path / "run"))
+    texts = ["".join(pieces) for pieces in inference.sample_texts(str(tmp_path / "run"), "to  be", 40, 1.0, 0, number=2)]
+    for text in texts:
+        assert re.match(r"to be[ \n]\w", text)
+        assert len(split_words(text)) == 42
 
 
 def test_what_is_kept_is_the_average(tmp_path):
@@ -94,7 +127,7 @@ def test_what_is_kept_is_the_average(tmp_path):
     assert np.abs(table - arrays[".params['source_embedding']['table']"]).max() > 1e-4
     kept = json.loads((tmp_path / "run/result.json").read_text())["dev"]
     assert {"bleu", "bleu_signature", "chrf", "chrf_signature"} < set(kept)
-    assert inference.evaluate(str(tmp_path / "run"), "dev").items() >= kept.items()
+    assert inference.evaluate([str(tmp_path / "run")], "dev").items() >= kept.items()
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

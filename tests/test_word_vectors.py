@@ -125,7 +125,7 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
     cosines = table @ table.T
     within = min(cosines[np.ix_(group, group)].min() for group in rows)
     assert within > cosines[np.ix_(*rows)].max()
-    again = inference.evaluate(str(tmp_path / "run"), "dev")
+    again = inference.evaluate([str(tmp_path / "run")], "dev")
     assert {name: again[name] for name in result["dev"]} == pytest.approx(result["dev"])
 
 

@@ -233,7 +233,10 @@ def _remarks(name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabu
     """Says which sources of a held-out split were trained on, and how much of it the vocabularies do not know."""
     if isinstance(split, TextSplit):
         unknown = int((split.ids == UNK).sum())
-        return [f"{name}: {unknown} of {len(split)} units are not in the training text."] if unknown else []
+        if not unknown:
+            return []
+        costs = "each costs no more than one <unk>, so losses compare with the same vocabulary only"
+        return [f"{name}: {unknown} of {len(split)} units are not in the vocabulary; {costs}."]
     found = []
     trained = len({source for source, _ in train}.intersection(split.sources))
     if trained:

@@ -136,7 +136,6 @@ class Vocabulary:
         import tokenizers
 
         tokenizer = _read(path.with_name(f"{side}.tokenizer.json"), tokenizers.Tokenizer.from_str)
-        tokenizer.encode_special_tokens = True
         return cls(content["symbols"], "bpe", tokenizer, content.get("counts"))
 
     def _units(self, text: str) -> Iterable[str]:
@@ -166,7 +165,6 @@ def _train_bpe(texts: Iterable[str], min_count: int, bpe_size: int) -> tokenizer
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.encode_special_tokens = True  # the text "<eos>" is text
     trainer = trainers.BpeTrainer(
         vocab_size=bpe_size + _FIRST,
         min_frequency=min_count,
@@ -175,7 +173,9 @@ def _train_bpe(texts: Iterable[str], min_count: int, bpe_size: int) -> tokenizer
         initial_alphabet=sorted(alphabet),
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = []  # the specials keep their rows; the text "<eos>" is text, also to whoever loads the file
+    return tokenizers.Tokenizer.from_str(json.dumps(content))
 
 
 def _symbols_of(tokenizer: tokenizers.Tokenizer) -> list[str]:

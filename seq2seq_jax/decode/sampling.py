@@ -13,6 +13,7 @@ from seq2seq_jax.arrays import StepLogits
 from seq2seq_jax.data.vocabulary import EOS, UNK
 from seq2seq_jax.decode.greedy import NEVER, Step, without_never
 
+COLDEST = 1e-30  # smaller temperatures are no more than this apart from the most probable symbol, and are 0 to a processor
 NEVER_IN_TEXT = (*NEVER, EOS, UNK)  # a running text has no end, and an unknown unit no spelling
 
 
@@ -28,7 +29,7 @@ def restrict(logits: StepLogits, temperature: float, top_k: int | None = None, t
     ranks = jnp.argsort(jnp.argsort(-logits, axis=-1), axis=-1)  # of equals the first comes first, as in argmax
     if temperature == 0.0:
         return jnp.where(ranks == 0, logits, -jnp.inf)
-    logits = logits / temperature
+    logits = (logits - logits.max(axis=-1, keepdims=True)) / max(temperature, COLDEST)
     if top_k is not None:
         logits = jnp.where(ranks < top_k, logits, -jnp.inf)
     if top_p is not None:

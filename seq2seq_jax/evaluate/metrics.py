@@ -20,6 +20,11 @@ CORPUS = ("bleu", "chrf")  # of the whole corpus, no sum over examples; points, 
 References = Sequence[Sequence[str]]
 
 
+def metric_names(chosen: str) -> tuple[str, ...]:
+    """Returns the metrics of outputs that are computed where ``chosen`` is the one that decides: those that cost much only with it."""
+    return (*CHEAP, *CORPUS) if chosen in CORPUS else CHEAP
+
+
 class ExampleScores(NamedTuple):
     """One metric, example by example: its value is ``amounts.sum() / sizes.sum()``, also over a resampled set of examples.
 
@@ -87,12 +92,14 @@ def text_metrics(loss_sum_nats: float, units: int, characters: int) -> dict[str,
       characters: how many code points they spell, whatever the unit.
 
     Returns:
-      ``loss_nats_per_token``, ``bits_per_character``, ``perplexity_per_token`` (largest float where it overflows), ``examples`` (units).
+      ``loss_nats_per_token``, ``nats_per_character``, ``bits_per_character``, ``perplexity_per_token`` (largest float where it
+      overflows), ``examples`` (units).
     """
-    loss = loss_sum_nats / max(1, units)
+    loss, per_character = loss_sum_nats / max(1, units), loss_sum_nats / max(1, characters)
     return {
         "loss_nats_per_token": loss,
-        "bits_per_character": loss_sum_nats / math.log(2) / max(1, characters),
+        "nats_per_character": per_character,
+        "bits_per_character": per_character / math.log(2),
         "perplexity_per_token": math.exp(min(loss, 709.0)),
         "examples": units,
     }

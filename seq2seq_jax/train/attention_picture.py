@@ -12,10 +12,16 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 INCHES_PER_SYMBOL = 0.32
+MOST_SYMBOLS = 120  # shown of either side
 
 
 def draw_attention(path: pathlib.Path, source: Sequence[str], output: Sequence[str], weights: Float[np.ndarray, "T S"]) -> None:
-    """Writes the picture as SVG; its text stays text, so that every script is shown in the reader's own fonts."""
+    """Writes the picture as SVG; its text stays text, so that every script is shown in the reader's own fonts.
+
+    Of what is longer the first ``MOST_SYMBOLS`` are shown, and the axis says so.
+    """
+    labels = [_axis(name, symbols) for name, symbols in (("source", source), ("output", output))]
+    source, output, weights = source[:MOST_SYMBOLS], output[:MOST_SYMBOLS], weights[:MOST_SYMBOLS, :MOST_SYMBOLS]
     size = (2 + INCHES_PER_SYMBOL * len(source), 1.5 + INCHES_PER_SYMBOL * len(output))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
@@ -24,12 +30,16 @@ def draw_attention(path: pathlib.Path, source: Sequence[str], output: Sequence[s
     axes.set_yticks(range(len(output)), [_shown(symbol) for symbol in output])
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    axes.set_xlabel("source")
-    axes.set_ylabel("output")
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
     figure.colorbar(image, label="weight, 0 to 1", shrink=0.8)
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "attention"}):
         warnings.filterwarnings("ignore", message="(Matplotlib currently does not support|Glyph)")  # the reader's fonts draw it, not these
         figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _axis(name: str, symbols: Sequence[str]) -> str:
+    return name if len(symbols) <= MOST_SYMBOLS else f"{name}, the first {MOST_SYMBOLS} of {len(symbols):,} symbols"
 
 
 def _shown(symbol: str) -> str:

@@ -22,7 +22,7 @@ from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.data.windows import EVALUATION_SEED
-from seq2seq_jax.evaluate.metrics import CHEAP, CORPUS, example_scores, text_metrics, translation_metrics
+from seq2seq_jax.evaluate.metrics import CHEAP, example_scores, metric_names, text_metrics, translation_metrics
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, rank_correlation
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
@@ -128,8 +128,7 @@ class Evaluator:
     def _score_pairs(self, split: PairSplit, losses: Sequence[Loss], outputs: list[str]) -> Evaluation:
         """Scores outputs against all references, and the loss against the first."""
         unit, name = self._config.data.target_unit, self._metric.name
-        names = [*CHEAP, *CORPUS] if name in CORPUS else list(CHEAP)
-        metrics = translation_metrics(outputs, split.targets, unit, names)
+        metrics = translation_metrics(outputs, split.targets, unit, metric_names(name))
         metrics["loss_nats_per_token"] = float(sum(loss.nats for loss in losses) / sum(loss.count for loss in losses))
         scores = tuple(example_scores(outputs, split.targets, name, unit)) if name in CHEAP else None
         return Evaluation(metrics, outputs, scores)

@@ -8,12 +8,15 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Key
 
-from seq2seq_jax.config import UserError
-from seq2seq_jax.data.corpus import load_split
+from seq2seq_jax.config import UserError, metric_of
+from seq2seq_jax.data.corpus import PairSplit, load_split
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS
+from seq2seq_jax.decode.beam import LENGTH_PENALTY
 from seq2seq_jax.decode.sampling import sample
+from seq2seq_jax.evaluate.metrics import metric_names, translation_metrics
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.train.state import root_key
 from seq2seq_jax.train.trained_run import TrainedRun
@@ -22,13 +25,38 @@ from seq2seq_jax.train.translation import open_translators, translations
 SAMPLE_CHUNK = 32  # symbols drawn for one visit of the host
 
 
-def evaluate(workdir: str, split: Literal["dev", "test"], file: str | None = None) -> dict[str, Any]:
-    """Scores a run's best checkpoint on a split of its data, or on ``file``. Returns the metrics."""
-    run = TrainedRun(workdir)
+def evaluate(
+    workdirs: Sequence[str],
+    split: Literal["dev", "test"],
+    file: str | None = None,
+    beam_size: int = 1,
+    length_penalty: float = LENGTH_PENALTY,
+) -> dict[str, Any]:
+    """Scores best checkpoints on a split of their data, or on ``file``. Returns the metrics.
+
+    Args:
+      workdirs: one run, or several translators that decode together, for which there is no loss.
+      split: of the first run's data.
+      file: what is scored instead, in the form of the data.
+      beam_size: hypotheses kept at every step; 1 is greedy.
+      length_penalty: strength of the beam's length normalisation.
+
+    Raises:
+      UserError: there is no such run or split, or several runs or a beam are asked for where nothing is decoded.
+    """
+    together = len(workdirs) > 1 or beam_size > 1
+    runs = open_translators(workdirs) if together else [TrainedRun(workdirs[0])]
+    run = runs[0]
     recorded = None if file else run.record["data_sha256"]
     data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=recorded)
-    metrics = run.evaluator.evaluate(run.params, data).metrics
-    return {"workdir": str(run.directory.path), "split": None if file else split, "data": file, **metrics}
+    if together:
+        assert isinstance(data, PairSplit)  # they are translators
+        outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, length_penalty=length_penalty)]
+        metrics = translation_metrics(outputs, data.targets, run.config.data.target_unit, metric_names(metric_of(run.config).name))
+    else:
+        metrics = run.evaluator.evaluate(run.params, data).metrics
+    where = [str(each.directory.path) for each in runs]
+    return {"workdir": where[0] if len(where) == 1 else where, "split": None if file else split, "data": file, **metrics}
 
 
 def translate(workdirs: Sequence[str], sources: Sequence[str]) -> list[str]:
@@ -36,11 +64,19 @@ def translate(workdirs: Sequence[str], sources: Sequence[str]) -> list[str]:
     return [best.text for best, *_ in translations(open_translators(workdirs), sources)]
 
 
-def sample_text(
-    workdir: str, prompt: str, length: int, temperature: float, seed: int, top_k: int | None = None, top_p: float | None = None
-) -> Iterator[str]:
-    """Continues ``prompt`` by ``length`` units and yields the text piece by piece as it is drawn.
+def sample_texts(
+    workdir: str,
+    prompt: str,
+    length: int,
+    temperature: float,
+    seed: int,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    number: int = 1,
+) -> list[Iterator[str]]:
+    """Continues ``prompt`` by ``length`` units, ``number`` times; returns the texts, prompt included, piece by piece as they are drawn.
 
+    The prompt is spelled as the model reads it: words one blank apart, say. A text does not depend on how many are drawn.
     Raises UserError for a run that is no language model, and for a prompt with symbols that it has never seen.
     """
     run = TrainedRun(workdir)
@@ -52,7 +88,8 @@ def sample_text(
     if unknown:
         raise UserError(f"--prompt: the model has never seen {', '.join(map(repr, unknown))}; expected symbols of its training text")
     model = nnx.merge(run.programs.structure, run.params)
-    prompt_ids = jnp.array([[BOS, *vocabulary.encode(prompt)]])
+    known = vocabulary.encode(prompt)
+    prompt_ids = jnp.array([[BOS, *known]])
     carry = model.start(1)
     if prompt_ids.shape[1] > 1:
         carry, _ = jax.jit(lambda carry, ids: model.decode(carry, ids))(carry, prompt_ids[:, :-1])
@@ -61,14 +98,19 @@ def sample_text(
     def draw(carry: Any, ids: jax.Array, key: jax.Array):
         return sample(model.step, carry, ids, key, SAMPLE_CHUNK, temperature, top_k, top_p)
 
-    last, drawn, text = prompt_ids[:, -1], [], ""
+    def pieces(key: Key[Array, ""]) -> Iterator[str]:
+        """Draws one text; its pieces follow from all of it so far, since a unit may be spelled differently beside another."""
+        state, last, drawn, text = carry, prompt_ids[:, -1], list[int](), vocabulary.decode(known)
+        yield text
+        for chunk in range(-(-length // SAMPLE_CHUNK)):
+            state, ids = draw(state, last, jax.random.fold_in(key, chunk))
+            last = ids[:, -1]
+            drawn.extend(jax.device_get(ids)[0].tolist())
+            longer = vocabulary.decode([*known, *drawn[:length]])
+            if len(drawn) < length:
+                longer = longer.rstrip("\ufffd")  # perhaps the beginning of a character that the next chunk completes
+            yield longer[len(text) :]
+            text = longer
+
     key = named(root_key(seed), "sample")
-    for chunk in range(-(-length // SAMPLE_CHUNK)):
-        carry, ids = draw(carry, last, jax.random.fold_in(key, chunk))
-        last = ids[:, -1]
-        drawn.extend(jax.device_get(ids)[0].tolist())
-        longer = vocabulary.decode(drawn[:length])
-        if len(drawn) < length:
-            longer = longer.rstrip("\ufffd")  # perhaps the beginning of a character that the next chunk completes
-        yield longer[len(text) :]
-        text = longer
+    return [pieces(jax.random.fold_in(key, place)) for place in range(number)]

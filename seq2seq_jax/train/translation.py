@@ -119,6 +119,14 @@ def translations(
     return found
 
 
+def check_attention_file(path: pathlib.Path) -> None:
+    """Raises UserError where attention cannot be written to ``path``; before there is any."""
+    if path.suffix == ".svg":
+        raise UserError(f"--attention={path}: that is the name of the picture; expected another ending, such as .json")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UserError(f"--attention={path}: expected a file in a folder that exists")
+
+
 def write_attention(path: pathlib.Path, found: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
     """Writes the attention of each source's best output as a line of JSON, and beside it a picture of the first that has one.
 
