@@ -2,7 +2,12 @@
 
     launch.py sweep --config=experiments/translation.py --workdir=runs/translation --config.data.train=pairs.tsv
 
-Two columns (source, tab, target), or two aligned files: --config.data.train=a.en,a.fr.
+Two columns (source, tab, target), or two aligned files: --config.data.train=a.en,a.fr. English to French of Tatoeba (fra.txt):
+
+    launch.py train --config=experiments/translation.py --workdir=runs/tatoeba --config.data.train=fra.txt
+        --config.data.dev_fraction=0.05 --config.data.test_fraction=0.05
+
+takes an hour on one core and reaches BLEU 48.3 on dev and 47.6 on test (docs/results.md).
 """
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig

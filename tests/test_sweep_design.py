@@ -150,6 +150,8 @@ def test_a_finished_sweep_trains_and_tunes_nothing_again_and_grows_with_what_was
     assert "embedding_dim=6,seed=0" in {member.name for member in grown}
     further = tuning_runs(grown, WANTED, str(folder))
     assert [run.name for run in further] == [f"embedding_dim=4,learning_rate={rate},seed=1" for rate in (0.001, 0.02)]
+    larger = plan(config, {"model.embedding_dim": (2, 8), "train.seed": (0,)}, str(folder), WANTED)
+    assert [member.name for member in larger if member.table == "frozen"] == ["table=frozen,embedding_dim=8,seed=0"]  # of the largest
     for other in (Design(WANTED.baselines), Design(WANTED.baselines, "parameters", WANTED.tune)):
         with pytest.raises(UserError, match="expected the same"):
             plan(config, AXES, str(folder), other)
@@ -216,6 +218,7 @@ def test_checkpoints_are_kept_as_asked(swept, tmp_path):
         (lambda: checked(Design(tune={"model.hidden_dim": (1,)}, budget="parameters")), "--tune=model.hidden_dim"),
         (lambda: checked(Design(tune={"train.batch_size": (1,)}), {"train.batch_size": (2,)}), "--tune=train.batch_size"),
         (lambda: checked(Design(), {"model.table": ("onehot",)}), "--axis=model.table"),
+        (lambda: design.check(Design(("frozen",)), config_lib.Config(model=ModelConfig(kind="skip_gram")), {}), "--baselines=frozen: word"),
         (lambda: design.check(Design(), config_lib.Config(model=ModelConfig(table="frozen")), {}), "--config.model.table=frozen"),
     ],
 )

@@ -61,7 +61,7 @@ def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) ->
         members += make_baselines(config, {**axes, **sizes}, wanted.baselines, max(budget.vocabulary_sizes(config).values()))
     if earlier is not None:
         known = {member.name for member in members}
-        members += [member for member in _recorded(earlier, config) if member.name not in known]
+        members += [member for member in _recorded(earlier, config) if member.name not in known and not _outgrown(member, members)]
     if wanted.budget == "parameters":
         members = budget.equal_parameters(members)
         _check_hidden(earlier, members)
@@ -87,6 +87,12 @@ def _recorded(earlier: dict[str, Any], config: Config) -> list[Member]:
     return [
         Member(entry["varied"], config_lib.replace(config, entry["varied"])).adapt(entry.get("adapted", {})) for entry in earlier["members"]
     ]
+
+
+def _outgrown(recorded: Member, members: Sequence[Member]) -> bool:
+    """Returns whether a recorded frozen table is smaller than that of the frozen ones asked for now, which are of the largest size."""
+    sizes = [[member.varied.get(path) for path in SIZES] for member in members if member.table == "frozen"]
+    return recorded.table == "frozen" and bool(sizes) and [recorded.varied.get(path) for path in SIZES] not in sizes
 
 
 def _check_hidden(earlier: dict[str, Any] | None, members: Sequence[Member]) -> None:
