@@ -98,7 +98,7 @@ def _check_what_is_left(given, folder, file):
 
 def test_members_together_are_members_one_by_one(config, tmp_path, monkeypatch):
     """Two seeds with vectors, vectorized and in turn; a size that the vectors do not have is refused before anything is trained."""
-    axes = {"train.seed": (0, 1)}
+    axes, config = {"train.seed": (0, 1)}, config_lib.replace(config, {"data.dev_fraction": 0.3})  # sizes are compared on dev
     for executor in ("serial", "vectorized"):
         members = plan(frozen(config, 4), axes, str(tmp_path / executor))
         run_sweep(frozen(config, 4), members, axes, str(tmp_path / executor), SweepOptions(executor), "launch.py sweep")
