@@ -166,12 +166,7 @@ def _sweep(values: flags.FlagValues) -> int:
     from seq2seq_jax.sweep import design, grid
     from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 
-    given = [grid.parse_axis(text) for text in values.axis]
-    for flag, path in (("embedding_dims", "model.embedding_dim"), ("seeds", "train.seed")):
-        text = values[flag].value
-        if text is not None:
-            given.append((path, grid.parse_values(f"--{flag}={text}", path, text)))
-    axes = grid.make_axes(experiment.sweep, given)
+    axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, values.embedding_dims, values.seeds))
     for path in axes:
         if values[f"config.{path}"].value is not None:
             raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or --embedding_dims, --seeds")
@@ -183,13 +178,15 @@ def _sweep(values: flags.FlagValues) -> int:
 
         print_dry_run(members, wanted, values.workdir, values.retry_failed)
         return DONE
+    from seq2seq_jax.compare.main import print_answer
+
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
     outcomes = run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]), wanted)
-    answer = _print_answer(values.workdir, values.tolerance)
+    complete = print_answer(values.workdir, values.tolerance)
     failed = sum(outcome.status == "failed" for outcome in outcomes)
     if failed:
         print(f"failed: {failed} of {len(outcomes)} members; where one has an earlier result, the table shows that", file=sys.stderr)
-    return ERROR if failed else answer
+    return DONE if complete and not failed else ERROR
 
 
 def _without_opposites(config: Config, axes: Iterable[str], values: flags.FlagValues) -> Config:
@@ -199,22 +196,6 @@ def _without_opposites(config: Config, axes: Iterable[str], values: flags.FlagVa
         if values[f"config.{path}"].value is not None:
             raise UserError(f"--config.{path}: an axis of the sweep excludes it; expected one or the other")
     return cleared
-
-
-def _print_answer(workdir: str, tolerance: float | None) -> int:
-    """Prints the comparison, some outputs of the recommended size, and where everything lies."""
-    from seq2seq_jax.compare import main as compare
-    from seq2seq_jax.compare.comparison import compare_sweeps
-    from seq2seq_jax.compare.examples import print_examples
-    from seq2seq_jax.compare.results import read_sweep
-
-    compare.run([workdir], "table", tolerance)
-    sweep = read_sweep(workdir)
-    comparison = compare_sweeps([sweep], tolerance)
-    for part in comparison.get("comparisons", [comparison]):
-        print_examples(sweep, part, 5)
-    print(f"\nruns, checkpoints and report.html lie in {workdir}")
-    return ERROR if sweep.failures else DONE
 
 
 def _status(values: flags.FlagValues) -> int:

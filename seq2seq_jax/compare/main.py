@@ -14,10 +14,11 @@ from typing import Any, Literal
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from seq2seq_jax.compare.comparison import compare_sweeps
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.results import Sweep, read_sweep
 from seq2seq_jax.config import UserError
 
 Format = Literal["table", "json", "csv"]
+EXAMPLES = 5  # outputs shown below a sweep's table
 
 
 def run(
@@ -39,11 +40,31 @@ def run(
     if figures is not None:
         _make_folder(figures)
     _print(comparison, format, noise_floor)
+    _report(sweeps, comparison, figures)
+    return 0
+
+
+def print_answer(workdir: str, tolerance: float | None) -> bool:
+    """Prints what a sweep ends with: the comparison, some outputs of the recommended size, and where everything lies.
+
+    Returns whether every member has a result. Raises UserError where there is nothing to compare.
+    """
+    from seq2seq_jax.compare.examples import print_examples  # imports rich, as the table does
+
+    sweep = read_sweep(workdir)
+    comparison = compare_sweeps([sweep], tolerance)
+    _print(comparison, "table", noise_floor=False)
+    _report([sweep], comparison, None)
+    for part in comparison.get("comparisons", [comparison]):
+        print_examples(sweep, part, EXAMPLES)
+    print(f"\nruns, checkpoints and report.html lie in {workdir}")
+    return not sweep.failures
+
+
+def _report(sweeps: list[Sweep], comparison: dict[str, Any], figures: str | None) -> None:
     from seq2seq_jax.compare.report import write_report  # matplotlib and jinja2 take longer than all before
 
-    path = write_report(sweeps, comparison, figures)
-    print(f"report: {path}", file=sys.stderr)
-    return 0
+    print(f"report: {write_report(sweeps, comparison, figures)}", file=sys.stderr)
 
 
 def _make_folder(figures: str) -> None:

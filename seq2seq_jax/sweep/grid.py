@@ -74,6 +74,14 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
     return values
 
 
+def parse_axes(texts: Sequence[str], embedding_dims: str | None, seeds: str | None) -> list[tuple[str, tuple[Any, ...]]]:
+    """Turns what ``--axis``, ``--embedding_dims`` and ``--seeds`` say into paths and their values. Raises UserError."""
+    short = [("embedding_dims", SIZE, embedding_dims), ("seeds", SEED, seeds)]
+    return [parse_axis(text) for text in texts] + [
+        (path, parse_values(f"--{flag}={text}", path, text)) for flag, path, text in short if text is not None
+    ]
+
+
 def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
     """Turns ``model.hidden_dim=128,256`` into a path and its values. Raises UserError."""
     return parse_field("axis", text)

@@ -84,6 +84,7 @@ class Run:
         self._metric = config_lib.metric_of(config)
         self._pretrained = load_pretrained(config, corpus.vocabularies)
         self._initial_tables: dict[str, np.ndarray] = {}
+        self._shapes = batches.shapes
         self._total = total_steps(config, batches.steps_per_epoch)
         self._eval_every = config.train.eval_every or min(batches.steps_per_epoch, self._total)
         self._checkpoint_every = config.train.checkpoint_every or self._eval_every
@@ -130,7 +131,7 @@ class Run:
             raise UserError(
                 f"--workdir={self.directory.path}: the run has made {self.step} updates already; expected train.steps of at least that"
             )
-        self.directory.begin(self.config, self._total, sha256, output_limit(self.corpus), self.corpus.vocabularies)
+        self.directory.begin(self.config, self._total, sha256, output_limit(self.corpus), self._shapes, self.corpus.vocabularies)
         if finished is not None and (self.complete or thinned):
             self.result = finished
             return state

@@ -11,11 +11,12 @@ import os
 import pathlib
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config, UserError
+from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.vocabulary import Vocabulary
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
@@ -121,7 +122,13 @@ class RunDirectory:
                 raise UserError(f"--workdir={self.path}: the data has changed since the run began: {', '.join(names)}")
 
     def begin(
-        self, config: Config, steps: int, data_sha256: Mapping[str, str], output_limit: int, vocabularies: Mapping[str, Vocabulary]
+        self,
+        config: Config,
+        steps: int,
+        data_sha256: Mapping[str, str],
+        output_limit: int,
+        shapes: Sequence[Shape],
+        vocabularies: Mapping[str, Vocabulary],
     ) -> None:
         """Writes what must be there before step 0."""
         for side, vocabulary in vocabularies.items():
@@ -134,6 +141,7 @@ class RunDirectory:
                 "steps": steps,
                 "data_sha256": dict(data_sha256),
                 "output_limit": output_limit,
+                "batch_shapes": [list(shape) for shape in shapes],
             },
         )
 

@@ -73,6 +73,7 @@ def _update_of_all(config: Config, merge: Merge, axis: str | None) -> Callable[[
     optimizer = make_optimizer(config)
 
     def update(state: TrainState, batch: Batch, rate: jax.Array) -> Update:
+        """Takes the gradient of the mean loss, in nats a unit, and the optimizer's step of length ``rate``."""
         dropout = _dropout(config, state, batch, axis)
 
         def objective(params: Params) -> tuple[jax.Array, tuple[Loss, Any]]:
@@ -94,6 +95,7 @@ def _update_of_rows(config: Config, merge: Merge, axis: str | None) -> Callable[
     del config
 
     def update(state: TrainState, batch: Batch, rate: jax.Array) -> Update:
+        """Takes the gradient of the summed loss, in nats, by the rows read, and moves each by ``rate`` at most."""
         model = merge(state.params)
 
         def objective(rows: ByTable) -> tuple[jax.Array, RowLoss]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import jax
+
 from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.model.build import Params, initial_params
-from seq2seq_jax.model.keys import named
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.evaluation import Evaluator
@@ -31,13 +32,20 @@ class TrainedRun:
         sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
         self.programs: Programs = programs(self.config, sizes, 1, Devices(1), record["output_limit"])
         self.params: Params = _best_params(self.directory, self.config, sizes, self.programs)
-        self.evaluator = Evaluator(self.config, self.programs, self.vocabularies)
+        # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
+        self.evaluator = Evaluator(
+            self.config, self.programs, self.vocabularies, [tuple(shape) for shape in record.get("batch_shapes", [])]
+        )
 
 
 def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:
-    params = initial_params(config.model, sizes, named(root_key(0), "params"))
-    carry = start_carry(compiled.structure, params, config.train.batch_size)
-    like = TrainState.initial(config.train, params, make_optimizer(config), carry)
+    def initial() -> TrainState:
+        """Makes a state as training does, whose shapes alone are looked at."""
+        params = initial_params(config.model, sizes, root_key(0))
+        carry = start_carry(compiled.structure, params, config.train.batch_size)
+        return TrainState.initial(config.train, params, make_optimizer(config), carry)
+
+    like = jax.eval_shape(initial)
     checkpoints = Checkpoints(directory.checkpoints)
     damaged: list[str] = []
     try:
