@@ -27,6 +27,6 @@ def get_config() -> Config:
             warmup_steps=50,
             label_smoothing=0.1,
             average_decay=0.995,
-            eval_every=250,
+            eval_every=400,
         ),
     )

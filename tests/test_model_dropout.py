@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from seq2seq_jax.data.batches import PairBatch
-from seq2seq_jax.model.keys import Dropout, dropped
+from seq2seq_jax.model.keys import draw_dropout, dropped
 from tests.model_fixture import Small, ids
 
 KEY = jax.random.key(3)
 
 
 def test_units_are_dropped_for_the_whole_sequence():
-    dropout = Dropout(0.25, KEY, 1000, 1000)
+    dropout = draw_dropout(0.25, KEY, 1000, {"layer0": 20, "layer1": 20})
     values = dropped(dropout, "layer0", jnp.ones((3, 1000, 20)))
     np.testing.assert_array_equal(values[0], values[1])
     np.testing.assert_array_equal(values[0], values[2])
@@ -25,7 +25,7 @@ def test_units_are_dropped_for_the_whole_sequence():
 
 
 def test_nothing_is_dropped_at_rate_0():
-    assert Dropout.at(0.0, KEY, 2, 2) is None
+    assert draw_dropout(0.0, KEY, 2, {"layer0": 3}) is None
     values = jnp.ones((1, 2, 3))
     assert dropped(None, "layer0", values) is values
 
@@ -34,12 +34,15 @@ def test_a_batch_in_two_halves_is_dropped_as_a_whole():
     """Loss sums of the halves add up, so what is dropped goes with the position in the global batch."""
     model = Small(bidirectional=False)
     batch = PairBatch(ids(4, 5, 9), jnp.array([5, 3, 1, 4]), ids(4, 3, 8), jnp.array([3, 2, 3, 1]))
+    drawn = draw_dropout(0.5, KEY, 4, model.merge().dropout_units)
 
     @jax.jit
-    def loss(batch, first):
-        return model.merge().loss(batch, (), Dropout(0.5, KEY, 6, len(batch.source), first), 0.0)[0]
+    def loss(batch, dropout):
+        return model.merge().loss(batch, (), dropout, 0.0)[0]
 
-    halves = [loss(PairBatch(*(leaf[first : first + 2] for leaf in batch)), first) for first in (0, 2)]
-    whole = loss(batch, 0)
-    np.testing.assert_allclose(np.add(*halves), whole, rtol=1e-5)
-    assert abs(loss(batch, 2).nats - whole.nats) > 1e-2
+    def rows(tree, first):
+        return jax.tree.map(lambda leaf: leaf[first : first + 2], tree)
+
+    halves = [loss(rows(batch, first), rows(drawn, first)) for first in (0, 2)]
+    np.testing.assert_allclose(np.add(*halves), loss(batch, drawn), rtol=1e-5)
+    assert abs(loss(rows(batch, 0), rows(drawn, 2)).nats - halves[0].nats) > 1e-2

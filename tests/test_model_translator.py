@@ -8,7 +8,7 @@ from jax import lax
 
 from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.model.attention import Attention
-from seq2seq_jax.model.keys import Dropout
+from seq2seq_jax.model.keys import draw_dropout
 from tests import oracles
 from tests.model_fixture import SIZES, Small, ids, normal
 
@@ -153,9 +153,9 @@ def test_input_feeding_of_nothing_is_no_input_feeding():
 
     @jax.jit
     def logits(params, scale):
-        dropout = Dropout(0.5, jax.random.key(3), 3, 3)
         decoder = {**params["decoder"], "feed_kernel": scale * kernel}
         of_plain, of_feeding = plain.merge(params), feeding.merge({**params, "decoder": decoder})
+        dropout = draw_dropout(0.5, jax.random.key(3), 3, of_plain.dropout_units)
         return [model.decode(*model.encode(SOURCE, LENGTHS, dropout), TARGET, dropout) for model in (of_plain, of_feeding)]
 
     fast, fed = logits(params, 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -62,6 +64,21 @@ def test_devices_share_a_batch_without_changing_the_experiment(shared_config, de
     one, several = (trained(shared_config, 4, count) for count in (1, devices))
     for (path, expected), actual in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(several), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-6, err_msg=jax.tree_util.keystr(path))
+
+
+def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):
+    """Red if the optimizer or the dropout looks at the batch, which would double what a run compiles."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60, shortest=2), model__dropout=0.3)
+    corpus = load_corpus(config)
+    batches = training_batches(config, corpus)
+    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
+    step: Any = programs(config, sizes, 1, Devices(1), 10).train_step
+    params = initial_params(config.model, sizes, root_key(0))
+    state = TrainState.initial(config.train, params, make_optimizer(config), ())
+    for index in range(batches.steps_per_epoch):
+        state = step(state, batches.batch_at(0, index))
+    assert len(batches.shapes) > 1
+    assert [part._cache_size() for part in (step.draw, step.gradient, step.update)] == [1, len(batches.shapes), 1]
 
 
 def test_n_steps_are_n_updates(tmp_path):

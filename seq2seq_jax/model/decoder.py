@@ -42,7 +42,7 @@ class Decoder(nnx.Module):
 
     def __init__(self, config: ModelConfig, input_dim: int, memory_dim: int, key: Key[Array, ""]):
         """Builds ``config.decoder_layers`` layers, the first reading ``input_dim`` features, over memories of width ``memory_dim``."""
-        hidden_dim = config.hidden_dim
+        self.hidden_dim = hidden_dim = config.hidden_dim
         self.stack = LSTMStack(input_dim, hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
         bridges = [named(key, f"bridge{i}") for i in range(config.decoder_layers)]
         self.bridges = nnx.List([nnx.Param(reader_kernel(bridge, memory_dim, 2 * hidden_dim)) for bridge in bridges])
@@ -54,6 +54,11 @@ class Decoder(nnx.Module):
         self.input_feeding = config.input_feeding
         if config.input_feeding:
             self.feed_kernel = nnx.Param(reader_kernel(named(key, "feed_kernel"), hidden_dim, 4 * hidden_dim))
+
+    @property
+    def dropout_units(self) -> dict[str, int]:
+        """The units that dropout may drop, by place."""
+        return self.stack.dropout_units | ({} if self.attention is None else {"vector": self.hidden_dim})
 
     def start(self, last: Float[Array, "B M"]) -> DecoderState:
         """Returns the state before the first symbol: of each layer a projection of the encoder's last state."""
@@ -87,14 +92,12 @@ class Decoder(nnx.Module):
 
     def _step_by_step(self, inputs, state, memory, dropout):
         """Feeds the vector of each step into the next one's first layer (Luong et al. 2015, section 3.3)."""
-        layer_scales = self.stack.dropout_scales(dropout)
-        vector_scale = None if dropout is None else dropout.scale("vector", state.fed.shape[-1])
 
         def advance(state, preactivations):
             preactivations = preactivations + state.fed @ self.feed_kernel[...]
-            hidden, layers = self.stack.step(preactivations, state.layers, layer_scales)
+            hidden, layers = self.stack.step(preactivations, state.layers, dropout)
             vectors, weights = self._attend(hidden[:, None], memory)
-            vector = vectors[:, 0] if vector_scale is None else vectors[:, 0] * vector_scale
+            vector = dropped(dropout, "vector", vectors[:, 0])
             return DecoderState(layers, vector), (vector, weights[:, 0])
 
         state, (vectors, weights) = lax.scan(advance, state, inputs)

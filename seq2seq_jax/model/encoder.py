@@ -37,6 +37,11 @@ class Encoder(nnx.Module):
             ]
         )
 
+    @property
+    def dropout_units(self) -> dict[str, int]:
+        """The units that dropout may drop, by place."""
+        return {f"encoder/layer{i}": self.memory_dim for i in range(len(self.layers))}
+
     def __call__(
         self, embedding: Embedding, source: Int[Array, "B S"], lengths: Lengths, dropout: Dropout | None
     ) -> tuple[Float[Array, "B S M"], Float[Array, "B M"]]:

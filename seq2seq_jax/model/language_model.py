@@ -27,6 +27,11 @@ class LanguageModel(nnx.Module):
         self.stack = LSTMStack(embedding_dim, config.hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
         self.output = Output(config.hidden_dim, vocabulary_size, embedding_dim if config.tie_output else None, named(key, "output"))
 
+    @property
+    def dropout_units(self) -> dict[str, int]:
+        """The units that dropout may drop, by place."""
+        return self.stack.dropout_units
+
     def start(self, rows: int) -> States:
         """Returns the state before the first unit."""
         return self.stack.start(rows)

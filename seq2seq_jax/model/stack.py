@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
@@ -32,6 +30,11 @@ class LSTMStack(nnx.Module):
         """The layer that reads the symbols."""
         return self.layers[0]
 
+    @property
+    def dropout_units(self) -> dict[str, int]:
+        """The units that dropout may drop, by place."""
+        return {f"layer{i}": layer.hidden_dim for i, layer in enumerate(self.layers)}
+
     def start(self, rows: int) -> States:
         """Returns the states before the first step."""
         return tuple(zero_state(rows, layer.hidden_dim) for layer in self.layers)
@@ -48,25 +51,19 @@ class LSTMStack(nnx.Module):
             states.append(final)
         return outputs, tuple(states)
 
-    def step(self, preactivations: Float[Array, "B G"], before: States, scales: Sequence[Hidden] | None) -> tuple[Hidden, States]:
+    def step(self, preactivations: Float[Array, "B G"], before: States, dropout: Dropout | None) -> tuple[Hidden, States]:
         """Advances all layers by one step.
 
         Args:
           preactivations: of the first layer.
           before: the states.
-          scales: what ``dropout_scales`` gives, the same at every step; None drops nothing.
+          dropout: of layers' outputs, the same at every step.
         """
         states: list[LSTMState] = []
         outputs = preactivations
         for i, (layer, state) in enumerate(zip(self.layers, before, strict=True)):
             below = outputs
             states.append(layer.step(below if i == 0 else layer.preactivations(below), state))
-            outputs = states[i].hidden if scales is None else states[i].hidden * scales[i]
+            outputs = dropped(dropout, f"layer{i}", states[i].hidden)
             outputs = outputs + below if self.residual and i > 0 else outputs
         return outputs, tuple(states)
-
-    def dropout_scales(self, dropout: Dropout | None) -> list[Hidden] | None:
-        """Returns what each layer's outputs are multiplied by, 0 or 1 / (1 - rate); None where nothing is dropped."""
-        if dropout is None:
-            return None
-        return [dropout.scale(f"layer{i}", layer.hidden_dim) for i, layer in enumerate(self.layers)]

@@ -46,6 +46,11 @@ class Translator(nnx.Module):
         self.decoder = Decoder(config, target_dim, self.encoder.memory_dim, named(key, "decoder"))
         self.output = Output(config.hidden_dim, target_vocabulary, target_dim if config.tie_output else None, named(key, "output"))
 
+    @property
+    def dropout_units(self) -> dict[str, int]:
+        """The units that dropout may drop, by place."""
+        return self.encoder.dropout_units | self.decoder.dropout_units
+
     def start(self, rows: int) -> tuple[()]:
         """Returns what is carried from batch to batch: nothing."""
         del rows

@@ -24,7 +24,7 @@ from flax import nnx
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import training_batches
 from seq2seq_jax.model.build import initial_params, structure
-from seq2seq_jax.model.keys import Dropout
+from seq2seq_jax.model.keys import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import corpus_of
@@ -97,7 +97,8 @@ def update_bytes(config: Config) -> int:
 
     def residuals(params: Any, batch: Any) -> Any:
         carry = start_carry(model, params, rows)
-        dropout = Dropout.at(config.model.dropout, jax.random.key(0), rows, rows)
+        whole = nnx.merge(model, params)
+        dropout = draw_dropout(config.model.dropout, jax.random.key(0), rows, whole.dropout_units)
         objective = lambda params: nnx.merge(model, params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
         return jax.vjp(objective, params)[1]
 

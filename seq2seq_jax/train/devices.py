@@ -17,7 +17,7 @@ import numpy as np
 
 from seq2seq_jax.config import UserError
 from seq2seq_jax.train.state import TrainState
-from seq2seq_jax.train.step import Batch, TrainStep
+from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 
 AXIS = "data"
 
@@ -37,6 +37,11 @@ def choose_device_count(requested: int | None, batch_size: int) -> int:
     return requested
 
 
+def _carry_by_row(kind: Any) -> Any:
+    """Returns the mapped axis of each field: all devices have the same values but for the carried state, whose rows they share."""
+    return kind(*(0 if field == "carry" else None for field in kind._fields))
+
+
 @dataclasses.dataclass(frozen=True)
 class Devices:
     """One device or several, with the same interface."""
@@ -44,12 +49,34 @@ class Devices:
     count: int
 
     def compile(self, make: Callable[[str | None], TrainStep]) -> TrainStep:
-        """Compiles ``make(axis)``; the state given to the result is consumed by it."""
+        """Compiles the parts of ``make(axis)``; the state given to the result is consumed by it."""
         if self.count == 1:
-            return jax.jit(make(None), donate_argnums=0)
-        axes: Any = [0 if field == "carry" else None for field in TrainState._fields]
-        by_row: Any = TrainState(*axes)
-        return jax.pmap(make(AXIS), AXIS, in_axes=(by_row, 0), out_axes=by_row, devices=jax.local_devices()[: self.count], donate_argnums=0)
+            step = make(None)
+            return TrainStep(jax.jit(step.draw), jax.jit(step.gradient), jax.jit(step.update, donate_argnums=0))
+        step, state, gradient = make(AXIS), _carry_by_row(TrainState), _carry_by_row(Gradient)
+        return TrainStep(
+            self._map(step.draw, (state,), 0),
+            self._map(step.gradient, (state, 0, 0), gradient),
+            self._map(step.update, (state, gradient), state, donated=(0,)),
+        )
+
+    def _map(
+        self, function: Callable[..., Any], in_axes: tuple[Any, ...], out_axes: Any, donated: tuple[int, ...] = ()
+    ) -> Callable[..., Any]:
+        """Compiles a function for all devices; where an axis is None they have the same value.
+
+        ``jax.pmap`` wants an argument that differs, which a translator has not always: it gets the place of the device.
+        """
+        mapped = jax.pmap(
+            lambda *arguments: function(*arguments[:-1]),
+            AXIS,
+            in_axes=(*in_axes, 0),
+            out_axes=out_axes,
+            devices=jax.local_devices()[: self.count],
+            donate_argnums=donated,
+        )
+        places = np.arange(self.count)
+        return lambda *arguments: mapped(*arguments, places)
 
     def split(self, rows: Any) -> Any:
         """Gives each device its share of a pytree of arrays whose first axis is the row."""

@@ -49,6 +49,11 @@ class Evaluation:
     scores: tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]] | None
     decoded_per_second: float | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether scoring again would tell nothing more: the speed of decoding too is known, where something is decoded."""
+        return not self.outputs or self.decoded_per_second is not None
+
 
 def output_limit(corpus: Corpus) -> int:
     """Returns the longest output that decoding allows, units with the end symbol: a quarter more than training has seen."""
@@ -61,9 +66,12 @@ class Evaluator:
     """Scores splits with one set of compiled programs."""
 
     def __init__(self, config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()):
-        """Prepares to score; ``shapes`` are those of training. Every other one serves here: compiling costs more than padding."""
+        """Prepares to score; ``shapes`` are those of training, smallest first.
+
+        Every other one and the largest serve here: compiling costs more than padding.
+        """
         self._config, self._programs, self._vocabularies = config, programs, vocabularies
-        self._shapes = list(shapes)[1::2]
+        self._shapes = sorted({*shapes[1::2], *shapes[-1:]})
         self._metric = config_lib.metric_of(config)
         self._decoded_shapes: set[tuple[int, ...]] = set()
 

@@ -179,7 +179,7 @@ class Loop:
         """Scores dev and returns the runs that were never better."""
         params = [self._engine.state(self._places[run]).evaluated for run in runs]
         improved = []
-        for run, evaluation in zip(runs, self._scores(params, runs[0].corpus.dev) if runs else [], strict=True):
+        for run, evaluation in zip(runs, self._scores(params, self._runs[0].corpus.dev), strict=True):
             with self._ending(run):
                 improved += [run] if run.note_evaluation(evaluation) else []
         return improved
@@ -192,14 +192,16 @@ class Loop:
         for run in runs:
             with self._ending(run):
                 best[run] = run.best_params(self._engine.state(self._places[run]))
-        params = list(best.values())
-        dev, test = (self._scores(params, split) for split in (runs[0].corpus.dev, runs[0].corpus.test))
-        for run, own, of_dev, of_test in zip(best, params, dev, test, strict=True):
+        dev = {run: run.best_evaluation for run in best if run.best_evaluation is not None and run.best_evaluation.complete}
+        unscored = [run for run in best if run not in dev]
+        dev |= dict(zip(unscored, self._scores([best[run] for run in unscored], self._runs[0].corpus.dev), strict=True))
+        test = self._scores(list(best.values()), self._runs[0].corpus.test)
+        for (run, params), of_test in zip(best.items(), test, strict=True):
             with self._ending(run):
-                run.finish(own, of_dev, of_test)
+                run.finish(params, dev[run], of_test)
 
     def _scores(self, params: list[Params], split: PairSplit | TextSplit | None) -> list[Evaluation] | list[None]:
-        return [None] * len(params) if split is None else self._engine.evaluate(params, split)
+        return self._engine.evaluate(params, split) if split is not None and params else [None] * len(params)
 
     @contextlib.contextmanager
     def _ending(self, run: Run) -> Iterator[None]:

@@ -70,6 +70,7 @@ class Run:
     Attributes:
       step: updates made.
       progress: what is remembered beside the state.
+      best_evaluation: what the best step has made of dev; None where that was before a resume, or there is no dev split.
       result: content of result.json once the run is finished.
       error: why it failed, where it did.
     """
@@ -78,6 +79,7 @@ class Run:
         """Prepares a run of ``config``, whose paths are absolute; writes no file."""
         self.config, self.directory, self.corpus, self.view = config, directory, corpus, view
         self.step, self.progress = 0, Progress()
+        self.best_evaluation: Evaluation | None = None
         self.result: dict[str, Any] | None = None
         self.error: Exception | None = None
         self._varied = varied
@@ -215,6 +217,7 @@ class Run:
         improved = progress.best_value is None or sign * value < sign * progress.best_value
         if improved:
             progress.best_step, progress.best_value, progress.stale_evaluations = self.step, value, 0
+            self.best_evaluation = evaluation
         else:
             progress.stale_evaluations += 1
         return improved

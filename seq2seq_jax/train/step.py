@@ -5,7 +5,8 @@ The loop compiles them for one device or several (``devices.py``); nothing else 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,36 +14,78 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import lax
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from seq2seq_jax.arrays import Array, Table
+from seq2seq_jax.arrays import Array, Scalar, Table
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model.build import Params
-from seq2seq_jax.model.keys import Dropout, named
+from seq2seq_jax.model.keys import Dropout, draw_dropout, named
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import ByTable, RowLoss
 from seq2seq_jax.train.pretrained import hold
 from seq2seq_jax.train.state import TrainState, Window, make_optimizer, make_schedule, moving_average, root_key
 
 Batch = PairBatch | TextBatch | WindowBatch
-TrainStep = Callable[[TrainState, Batch], TrainState]
 Merge = Callable[[Params], Any]  # to a model; which batches it takes depends on its kind
 
 
-class Update(NamedTuple):
-    """What an update leaves: the new values, the sums of the loss, and whether loss and gradient were finite numbers."""
+class Gradient(NamedTuple):
+    """What a batch says.
 
-    params: Params
-    opt_state: Any
+    Attributes:
+      gradients: of the parameters in their own form; of word vectors by table, as ``RowGradients``.
+      carry: recurrent state after the batch.
+      loss: sums of the loss.
+    """
+
+    gradients: Any
     carry: Any
     loss: Loss
-    healthy: Bool[Array, ""]
+
+
+class RowGradients(NamedTuple):
+    """The gradient of a table in the rows that a batch reads.
+
+    Attributes:
+      ids: the rows; one may occur several times.
+      gradients: at each occurrence.
+      curvatures: at each occurrence (see ``model/skip_gram.py``).
+    """
+
+    ids: Int[Array, "B _"]
+    gradients: Float[Array, "B _ D"]
+    curvatures: Float[Array, "B _"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainStep:
+    """One update as three pure functions in turn: ``train_step(state, batch) -> state``.
+
+    Only the gradient depends on the shape of the batch. So the functions are compiled each by itself, and what they are made
+    of (random numbers, the optimizer) once for all shapes: half of what there is to compile.
+
+    Attributes:
+      draw: ``draw(state) -> dropout`` of the update.
+      gradient: ``gradient(state, dropout, batch) -> Gradient``.
+      update: ``update(state, gradient) -> state``.
+    """
+
+    draw: Callable[[TrainState], Dropout | None]
+    gradient: Callable[[TrainState, Dropout | None, Batch], Gradient]
+    update: Callable[[TrainState, Gradient], TrainState]
+
+    def __call__(self, state: TrainState, batch: Batch) -> TrainState:
+        """Makes one update."""
+        return self.update(state, self.gradient(state, self.draw(state), batch))
+
+
+Move = Callable[[TrainState, Any, Scalar], tuple[Params, Any]]  # state, gradients, rate -> parameters, state of the optimizer
 
 
 def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | None = None) -> TrainStep:
-    """Returns ``train_step(state, batch) -> state``.
+    """Returns the update of a run.
 
     Args:
       config: the run's configuration.
@@ -50,52 +93,60 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
       total_steps: updates of the whole run, for the schedule.
       axis: name of the mapped axis where several devices share a batch, None on one device.
     """
-    update = (_update_of_rows if config.model.kind == "skip_gram" else _update_of_all)(config, merge, axis)
+    gradient, move = _by_rows(merge, axis) if config.model.kind == "skip_gram" else _of_all(config, merge, axis)
     schedule, decay = make_schedule(config.train, total_steps), config.train.average_decay
 
-    def train_step(state: TrainState, batch: Batch) -> TrainState:
-        """Makes one update."""
-        made = update(state, batch, state.learning_rate * schedule(state.step))
+    def draw(state: TrainState) -> Dropout | None:
+        """Draws for the whole batch and takes the rows of this device."""
+        key = jax.random.fold_in(named(root_key(state.seed), "dropout"), state.step)
+        return _own_rows(draw_dropout(config.model.dropout, key, config.train.batch_size, merge(state.params).dropout_units), axis)
+
+    def update(state: TrainState, found: Gradient) -> TrainState:
+        """Moves the parameters and all that follows them."""
+        params, opt_state = move(state, found.gradients, state.learning_rate * schedule(state.step))
+        values = [leaf for leaf in jax.tree.leaves(found.gradients) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        healthy = jnp.isfinite(found.loss.objective) & jnp.isfinite(optax.tree.norm(values))
         return state._replace(
             step=state.step + 1,
-            params=made.params,
-            average={} if decay is None else moving_average(decay, state.average, made.params, state.step),
-            opt_state=made.opt_state,
-            carry=jax.tree.map(lax.stop_gradient, made.carry),
-            window=_extend(state.window, made.loss, made.healthy, state.step),
+            params=params,
+            average={} if decay is None else moving_average(decay, state.average, params, state.step),
+            opt_state=opt_state,
+            carry=found.carry,
+            window=_extend(state.window, found.loss, healthy, state.step),
         )
 
-    return train_step
+    return TrainStep(draw, gradient, update)
 
 
-def _update_of_all(config: Config, merge: Merge, axis: str | None) -> Callable[[TrainState, Batch, jax.Array], Update]:
+def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], Move]:
     """Moves every parameter, by the mean gradient over the scored units of the whole batch."""
     optimizer = make_optimizer(config)
 
-    def update(state: TrainState, batch: Batch, rate: jax.Array) -> Update:
-        """Takes the gradient of the mean loss, in nats a unit, and the optimizer's step of length ``rate``."""
-        dropout = _dropout(config, state, batch, axis)
+    def gradient(state: TrainState, dropout: Dropout | None, batch: Batch) -> Gradient:
+        """Takes the gradient of the mean loss, in nats a unit."""
 
-        def objective(params: Params) -> tuple[jax.Array, tuple[Loss, Any]]:
+        def objective(params: Params) -> tuple[jax.Array, tuple[Any, Loss]]:
             loss, carry = merge(params).loss(batch, state.carry, dropout, config.train.label_smoothing)
-            return loss.objective / jnp.maximum(_total(loss.count, axis), 1.0), (loss, carry)
+            return loss.objective / jnp.maximum(_total(loss.count, axis), 1.0), (carry, loss)
 
-        gradients, (loss, carry) = jax.grad(objective, has_aux=True)(state.params)
-        gradients, loss = _total((gradients, loss), axis)
+        gradients, (carry, loss) = jax.grad(objective, has_aux=True)(state.params)
+        return Gradient(_total(gradients, axis), carry, _total(loss, axis))
+
+    def move(state: TrainState, gradients: Params, rate: Scalar) -> tuple[Params, Any]:
+        """Makes the optimizer's step of length ``rate``."""
         gradients = hold(config.model, gradients, state.step)
         directions, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions)
-        return Update(params, opt_state, carry, loss, jnp.isfinite(loss.objective) & jnp.isfinite(optax.tree.norm(gradients)))
+        return jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions), opt_state
 
-    return update
+    return gradient, move
 
 
-def _update_of_rows(config: Config, merge: Merge, axis: str | None) -> Callable[[TrainState, Batch, jax.Array], Update]:
+def _by_rows(merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], Move]:
     """Moves the rows of tables that a batch reads, by the sum of their gradients, and touches no other (see ``model/skip_gram.py``)."""
-    del config
 
-    def update(state: TrainState, batch: Batch, rate: jax.Array) -> Update:
-        """Takes the gradient of the summed loss, in nats, by the rows read, and moves each by ``rate`` at most."""
+    def gradient(state: TrainState, dropout: Dropout | None, batch: Batch) -> Gradient:
+        """Takes the gradient of the summed loss, in nats, by the rows read."""
+        del dropout
         model = merge(state.params)
 
         def objective(rows: ByTable) -> tuple[jax.Array, RowLoss]:
@@ -103,15 +154,16 @@ def _update_of_rows(config: Config, merge: Merge, axis: str | None) -> Callable[
             return found.loss.objective, found
 
         gradients, (loss, curvatures) = jax.grad(objective, has_aux=True)(model.read(batch))
-        loss = _total(loss, axis)
-        places, gradients, curvatures = _everywhere((model.places(batch), gradients, curvatures), axis)
-        moved = {
-            name: {"table": move_rows(model.table(name), ids, gradients[name], curvatures[name], rate)} for name, ids in places.items()
-        }
-        healthy = jnp.isfinite(loss.objective) & jnp.isfinite(optax.tree.norm(gradients))
-        return Update({**state.params, **moved}, state.opt_state, (), loss, healthy)
+        rows = {name: RowGradients(ids, gradients[name], curvatures[name]) for name, ids in model.places(batch).items()}
+        return Gradient(_everywhere(rows, axis), (), _total(loss, axis))
 
-    return update
+    def move(state: TrainState, rows: Mapping[str, RowGradients], rate: Scalar) -> tuple[Params, Any]:
+        """Moves each row by ``rate`` at most."""
+        model = merge(state.params)
+        moved = {name: {"table": move_rows(model.table(name), *of_table, rate)} for name, of_table in rows.items()}
+        return {**state.params, **moved}, state.opt_state
+
+    return gradient, move
 
 
 def move_rows(
@@ -134,11 +186,11 @@ def _everywhere(rows: Any, axis: str | None) -> Any:
     return rows if axis is None else jax.tree.map(lambda leaf: lax.all_gather(leaf, axis, tiled=True), rows)
 
 
-def _dropout(config: Config, state: TrainState, batch: Batch, axis: str | None) -> Dropout | None:
-    rows = jax.tree.leaves(batch)[0].shape[0]
-    devices, device = (1, 0) if axis is None else (lax.axis_size(axis), lax.axis_index(axis))
-    key = jax.random.fold_in(named(root_key(state.seed), "dropout"), state.step)
-    return Dropout.at(config.model.dropout, key, rows * devices, rows, rows * device)
+def _own_rows(rows: Any, axis: str | None) -> Any:
+    """Gives each device its share of the rows of the whole batch."""
+    if axis is None:
+        return rows
+    return jax.tree.map(lambda leaf: leaf.reshape(lax.axis_size(axis), -1, *leaf.shape[1:])[lax.axis_index(axis)], rows)
 
 
 def _extend(window: Window, loss: Loss, healthy: jax.Array, step: jax.Array) -> Window:
