@@ -178,10 +178,10 @@ def _sweep(values: flags.FlagValues) -> int:
 
         print_dry_run(members, wanted, values.workdir, values.retry_failed)
         return DONE
-    from seq2seq_jax.compare.main import print_answer
-
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
     outcomes = run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]), wanted)
+    from seq2seq_jax.compare.main import print_answer  # only now: it limits the threads of NumPy
+
     complete = print_answer(values.workdir, values.tolerance)
     failed = sum(outcome.status == "failed" for outcome in outcomes)
     if failed:

@@ -21,7 +21,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data import word_tests
 from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
-from seq2seq_jax.evaluate.word_vectors import analogy_hits, rank_correlation
+from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.experiment import load_experiment
 from seq2seq_jax.train.loop import train
 
@@ -95,4 +95,4 @@ def _gensim(config: Config) -> tuple[float, np.ndarray, Vocabulary]:
 def _scores(config: Config, table: np.ndarray, vocabulary: Vocabulary) -> list[float]:
     tests = word_tests.load(config, vocabulary)
     scores = [float(analogy_hits(table, tests.questions).mean())]
-    return [*scores, rank_correlation(table, tests.pairs, tests.similarity)] if len(tests.pairs) else scores
+    return [*scores, similarity_correlation(table, tests.pairs, tests.similarity)] if len(tests.pairs) else scores

@@ -1,4 +1,4 @@
-"""The legend of dimensions, and the named array types built from it. Annotations use these letters and no others.
+"""The legend of dimensions, and the named array types built from it. In annotations these letters mean this; other names are local.
 
 | letter | dimension |
 |---|---|
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 if TYPE_CHECKING:
     import jax
@@ -38,5 +38,4 @@ Hidden = Float[Array, "B H"]
 Table = Float[Array, "V D"]
 Logits = Float[Array, "B T V"]
 StepLogits = Float[Array, "B V"]
-Mask = Bool[Array, "B T"]
 Scalar = Float[Array, ""]

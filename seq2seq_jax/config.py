@@ -30,9 +30,16 @@ class UserError(Exception):
     """
 
 
-def _setting(default: Any, doc: str, low: float | None = None, high: float | None = None, below: float | None = None) -> Any:
-    """A field with its meaning and unit; ``low <= value <= high`` and ``value < below``, where given."""
-    return dataclasses.field(default=default, metadata={"doc": doc, "low": low, "high": high, "below": below})
+_PAIRS, _TEXT, _WORD_VECTORS = ("translator",), ("language_model", "skip_gram"), ("skip_gram",)
+_LAYERED = ("translator", "language_model")
+
+
+def _setting(
+    default: Any, doc: str, low: float | None = None, high: float | None = None, below: float | None = None, kinds: tuple[str, ...] = ()
+) -> Any:
+    """A field with its meaning and unit; ``low <= value <= high`` and ``value < below``, where given; ``kinds`` of models, else all."""
+    doc = f"{', '.join(kinds)}: {doc}" if kinds else doc
+    return dataclasses.field(default=default, metadata={"doc": doc, "low": low, "high": high, "below": below, "kinds": kinds})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,27 +54,31 @@ class DataConfig:
     test: str | None = _setting(None, "test file, like train; cut from train where neither dev nor test is given")
     dev_fraction: float = _setting(0.05, "share of sources (or of a text) held out for dev where dev is not given, 0 to 1", low=0, below=1)
     test_fraction: float = _setting(0.05, "share held out for test where neither dev nor test is given, 0 to 1", low=0, below=1)
-    source_unit: Unit = _setting("char", "unit of the source")
+    source_unit: Unit = _setting("char", "unit of the source", kinds=_PAIRS)
     target_unit: Unit = _setting("char", "unit of the target, and of a text that stands alone")
     normalize_nfc: bool = _setting(False, "bring all text to Unicode normalization form C first")
-    lines: bool = _setting(False, "language model, skip_gram: the text is a list of independent lines, split by distinct line")
-    max_length: int = _setting(64, "longest source or target kept for training, units", low=1)
+    lines: bool = _setting(False, "the text is a list of independent lines, split by distinct line", kinds=_TEXT)
+    max_length: int = _setting(64, "longest source or target kept for training, units", low=1, kinds=_PAIRS)
     min_count: int = _setting(1, "rarest symbol of the training text that gets a row of its own, occurrences", low=1)
     bpe_size: int = _setting(8000, "symbols of a bpe vocabulary (Sennrich et al. 2016), merges and alphabet together", low=2)
     segment_length: int = _setting(
         128,
-        "language model: units between truncations of the gradient (Williams & Peng 1990); skip_gram: of a block that shares negatives",
+        "units between truncations of the gradient (Williams & Peng 1990), or of a block that shares its negatives",
         low=1,
+        kinds=_TEXT,
     )
-    window: int = _setting(5, "skip_gram: farthest context of a unit, units; each unit's own reach is drawn from 1 to it", low=1)
+    window: int = _setting(5, "farthest context of a unit, units; each unit's own reach is drawn from 1 to it", low=1, kinds=_WORD_VECTORS)
     subsample: float = _setting(
         1e-4,
-        "skip_gram: share of the text above which a unit is thinned out (Mikolov et al. 2013b, section 2.3); 0: none is",
+        "share of the text above which a unit is thinned out (Mikolov et al. 2013b, section 2.3); 0: none is",
         low=0,
         below=1,
+        kinds=_WORD_VECTORS,
     )
-    analogies: str | None = _setting(None, "skip_gram: questions that score the table, in the form of questions-words.txt")
-    similarity: str | None = _setting(None, "skip_gram: pairs of words that score the table, a line: word, word, how similar they are")
+    analogies: str | None = _setting(None, "questions that score the table, in the form of questions-words.txt", kinds=_WORD_VECTORS)
+    similarity: str | None = _setting(
+        None, "pairs of words that score the table, a line: word, word, how similar they are", kinds=_WORD_VECTORS
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,36 +87,56 @@ class ModelConfig:
 
     kind: Kind = _setting("translator", "what is trained")
     embedding_dim: int = _setting(64, "columns of the embedding tables", low=1)
-    source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1)
+    source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1, kinds=_PAIRS)
     target_embedding_dim: int | None = _setting(None, "columns of the target table; null: embedding_dim", low=1)
     table: Literal["learned", "frozen", "onehot"] = _setting(
-        "learned", "what the tables are; baselines: frozen, drawn and not trained; onehot, the identity, as wide as the vocabulary"
+        "learned",
+        "what the tables are; baselines: frozen, drawn and not trained; onehot, the identity, as wide as the vocabulary",
+        kinds=_LAYERED,
     )
     pretrained: str | None = _setting(
-        None, "vectors that the table begins with: word2vec text or binary, GloVe, fastText; a translator's source table, or the only one"
+        None,
+        "vectors that the table begins with: word2vec text or binary, GloVe, fastText; a translator's source table, or the only one",
+        kinds=_LAYERED,
     )
-    pretrained_frozen_steps: int | None = _setting(0, "updates for which that table is kept as it was read; null: all of them", low=0)
-    hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1)
-    encoder_layers: int = _setting(1, "recurrent layers of the encoder", low=1)
-    decoder_layers: int = _setting(1, "recurrent layers of the decoder or of the language model", low=1)
-    bidirectional: bool = _setting(True, "the encoder reads in both directions (Schuster & Paliwal 1997)")
+    pretrained_frozen_steps: int | None = _setting(
+        0, "updates for which that table is kept as it was read; null: all of them", low=0, kinds=_LAYERED
+    )
+    hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1, kinds=_LAYERED)
+    encoder_layers: int = _setting(1, "recurrent layers of the encoder", low=1, kinds=_PAIRS)
+    decoder_layers: int = _setting(1, "recurrent layers of the decoder, or of the language model", low=1, kinds=_LAYERED)
+    bidirectional: bool = _setting(True, "the encoder reads in both directions (Schuster & Paliwal 1997)", kinds=_PAIRS)
     attention: Literal["none", "dot", "general", "additive"] = _setting(
-        "general", "how the decoder looks at the source: dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015)"
+        "general", "how the decoder looks at the source: dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015)", kinds=_PAIRS
     )
     input_feeding: bool = _setting(
-        False, "the attentional vector of a step is fed into the decoder's first layer at the next (Luong et al. 2015, section 3.3)"
+        False,
+        "the attentional vector of a step is fed into the decoder's first layer at the next (Luong et al. 2015, section 3.3)",
+        kinds=_PAIRS,
     )
     residual: bool = _setting(
-        False, "a recurrent layer's outputs are added to what it reads, from the second layer on (Wu et al. 2016, section 3.1)"
+        False,
+        "a recurrent layer's outputs are added to what it reads, from the second layer on (Wu et al. 2016, section 3.1)",
+        kinds=_LAYERED,
     )
     share_embeddings: bool = _setting(
-        False, "one vocabulary and one table for source and target; with tie_output the output reads it too (Press & Wolf 2017, section 3)"
+        False,
+        "one vocabulary and one table for source and target; with tie_output the output reads it too (Press & Wolf 2017, section 3)",
+        kinds=_PAIRS,
     )
-    tie_output: bool = _setting(False, "the output reads the target table, through a projection of the hidden state (Press & Wolf 2017)")
-    cbow: bool = _setting(False, "skip_gram: the mean of its contexts predicts a unit, and not the unit them (CBOW, Mikolov et al. 2013a)")
-    negatives: int = _setting(5, "skip_gram: drawn units that each pair is told from (Mikolov et al. 2013b, section 2.2)", low=1)
+    tie_output: bool = _setting(
+        False, "the output reads the target table, through a projection of the hidden state (Press & Wolf 2017)", kinds=_LAYERED
+    )
+    cbow: bool = _setting(
+        False, "the mean of its contexts predicts a unit, and not the unit them (CBOW, Mikolov et al. 2013a)", kinds=_WORD_VECTORS
+    )
+    negatives: int = _setting(5, "drawn units that each pair is told from (Mikolov et al. 2013b, section 2.2)", low=1, kinds=_WORD_VECTORS)
     dropout: float = _setting(
-        0.0, "share of units dropped from each layer's output, the same ones at every time step (Gal & Ghahramani 2016)", low=0, below=1
+        0.0,
+        "share of units dropped from each layer's output, the same ones at every time step (Gal & Ghahramani 2016)",
+        low=0,
+        below=1,
+        kinds=_LAYERED,
     )
 
 
@@ -132,8 +163,11 @@ class TrainConfig:
         "decay of a moving average of the parameters, which is what is evaluated and kept (Polyak & Juditsky 1992); null: none is",
         low=0,
         below=1,
+        kinds=_LAYERED,
     )
-    label_smoothing: float = _setting(0.0, "probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7)", low=0, below=1)
+    label_smoothing: float = _setting(
+        0.0, "probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7)", low=0, below=1, kinds=_LAYERED
+    )
     eval_every: int | None = _setting(None, "updates between evaluations on dev; null: an epoch", low=1)
     checkpoint_every: int | None = _setting(None, "updates between checkpoints; null: as eval_every", low=1)
     log_every: int = _setting(50, "updates between lines of metrics.jsonl", low=1)
@@ -210,7 +244,7 @@ KINDS: dict[str, ModelKind] = {
     "language_model": ModelKind("text", ("target",), ("bits_per_character", "loss_nats_per_token")),
     "skip_gram": ModelKind("text", ("target",), ("loss_nats_per_token", *_ANALOGIES, "word_similarity")),
 }
-# Settings that hold files.
+# Settings that hold files of data. (The vectors of model.pretrained are part of the experiment, not of its data.)
 FILES = ("data.train", "data.dev", "data.test", "data.analogies", "data.similarity")
 # What a finished run may be asked for anew, or may move to, without becoming another experiment.
 MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", *FILES)
@@ -218,14 +252,16 @@ MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", *FILES)
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One setting of the configuration: its dotted path, type and metadata."""
+    """One setting of the configuration: its dotted path, type, default and metadata; ``kinds`` of models that read it, none: all."""
 
     path: str
     type: Any
+    default: Any
     doc: str
     low: float | None
     high: float | None
     below: float | None
+    kinds: tuple[str, ...]
 
 
 @functools.cache
@@ -237,7 +273,7 @@ def fields() -> dict[str, Field]:
         hints = typing.get_type_hints(owner)
         for field in dataclasses.fields(owner):
             path = f"{section.name}.{field.name}"
-            found[path] = Field(path, hints[field.name], **field.metadata)
+            found[path] = Field(path, hints[field.name], field.default, **field.metadata)
     return found
 
 

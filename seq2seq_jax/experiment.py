@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from seq2seq_jax.config import Config, UserError, field_of, fields, get, replace
-from seq2seq_jax.validation import check_range
+from seq2seq_jax.validation import check_range, check_read
 
 _EXCLUSIVE = (  # giving one side by flag clears the other
     (("train.steps",), ("train.epochs",)),
@@ -113,14 +113,14 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
         raise UserError(f"{where}: expected {_TYPES[kind]}") from None
 
 
-def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--config.") -> Config:
+def override(config: Config, given: Iterable[tuple[str, str]]) -> Config:
     """Applies ``(path, text)`` overrides in order; a value for one of an exclusive pair (steps, epochs) clears the other.
 
     Raises UserError for an unknown field, an unreadable value, or both of an exclusive pair.
     """
     paths = set()  # of settings that are given a value; null excludes nothing
     for path, text in given:
-        typed = f"{flag}{path}={text}"
+        typed = f"--config.{path}={text}"
         value = parse(path, text, typed)
         if value is not None:
             check_range(fields()[path], value, typed)
@@ -129,7 +129,9 @@ def override(config: Config, given: Iterable[tuple[str, str]], flag: str = "--co
     for one, other in _EXCLUSIVE:
         first, second = (sorted(paths & set(side)) for side in (one, other))
         if first and second:
-            raise UserError(f"{flag}{first[0]} and {flag}{second[0]}: give one of them, not both")
+            raise UserError(f"--config.{first[0]} and --config.{second[0]}: give one of them, not both")
+    for path in paths:
+        check_read(config, path, f"--config.{path}={get(config, path)}")
     return without_opposites(config, paths)
 
 

@@ -23,6 +23,14 @@ def check_range(field: Field, value: Any, where: str) -> None:
         raise UserError(f"{where}: expected a value {' and '.join(text for _, text in bounds)}")
 
 
+def check_read(config: Config, path: str, where: str) -> None:
+    """Raises UserError, beginning with ``where``, for a setting that was asked for and that this kind of model does not read."""
+    field, value = fields()[path], get(config, path)
+    if field.kinds and config.model.kind not in field.kinds and value != field.default:
+        default = "null" if field.default is None else field.default
+        raise UserError(f"{where}: only a {' or a '.join(field.kinds)} has it, and this is a {config.model.kind}; expected {default}")
+
+
 def validate(config: Config) -> None:
     """Raises UserError, naming the field, where a value or a combination of values makes no sense."""
     for path, field in fields().items():

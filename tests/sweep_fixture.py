@@ -66,7 +66,7 @@ def write_sweep(
                 (directory / "result.json").write_text(json.dumps(result(size, seed, figures[seed], metric, **changes)))
     if grid:
         command = f"launch.py sweep --config=experiments/pronunciation.py --workdir={root} --seeds=0,1,2"
-        sweep = {"format": 1, "experiment": "experiments/pronunciation.py", "axes": {}, "members": members, "command": command}
+        sweep = {"format": 1, "axes": {}, "members": members, "command": command}
         (root / "sweep.json").write_text(json.dumps(sweep))
     return str(root)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,26 @@ PAIRS = config_lib.replace(Config(), {"data.train": "a.tsv", "train.steps": 5})
 def test_every_field_says_what_it_means():
     for path, field in config_lib.fields().items():
         assert len(field.doc.split()) >= 2, path
+
+
+def another(field: config_lib.Field) -> Any:
+    """Returns a value of a setting that is not its default."""
+    choices = {bool: [True, False], int: [3], float: [0.1], str: ["a.txt"], type(None): [None]}
+    given = typing.get_args(field.type) or (field.type,)
+    values = [value for choice in given for value in (choices[choice] if isinstance(choice, type) else [choice])]
+    return next(value for value in values if value is not None and value != field.default)
+
+
+@pytest.mark.parametrize("path", [path for path, field in config_lib.fields().items() if field.kinds])
+def test_a_setting_that_a_kind_does_not_read_is_refused(path):
+    """Red if a setting could be asked for, or swept, that changes nothing."""
+    field = config_lib.fields()[path]
+    value = another(field)
+    for kind in sorted(config_lib.KINDS.keys() - set(field.kinds)):
+        with pytest.raises(UserError, match=rf"^--config\.{path}={value}: only a .* has it, and this is a {kind}; expected "):
+            override(PAIRS, [("model.kind", kind), (path, json.dumps(value).strip('"'))])
+    for kind in field.kinds:
+        assert config_lib.get(override(PAIRS, [("model.kind", kind), (path, json.dumps(value).strip('"'))]), path) == value
 
 
 def test_a_configuration_survives_json():

@@ -31,7 +31,7 @@ def mirror(tmp_path, monkeypatch):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setenv(named.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
-    monkeypatch.setenv(named.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv("SEQ2SEQ_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
     def close():

@@ -7,7 +7,7 @@ import pytest
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, UserError
 from seq2seq_jax.evaluate.metrics import CHEAP, translation_metrics
-from seq2seq_jax.train.inference import evaluate, translate
+from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.trained_run import TrainedRun
 from seq2seq_jax.train.translation import open_translators, translations, write_attention
@@ -39,7 +39,7 @@ def texts(found):
 def test_a_beam_of_1_is_greedy_and_an_ensemble_of_one_run_with_itself_is_the_run(workdirs):
     run = TrainedRun(workdirs["a"])
     greedily = [output if source else "" for output, source in zip(run.evaluator.translate(run.params, SOURCES), SOURCES, strict=True)]
-    assert translate([workdirs["a"]], SOURCES) == greedily
+    assert [best.text for best, *_ in translations(open_translators([workdirs["a"]]), SOURCES)] == greedily
     assert len(set(greedily)) > 1
     alone = translations(open_translators([workdirs["a"]]), SOURCES, beam_size=3, n_best=3)
     twice = translations(open_translators([workdirs["a"]] * 2), SOURCES, beam_size=3, n_best=3)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from training_fixture import command, environment, flags_of, launch, pair_config, result_of, write_pairs
 
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, UserError
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
@@ -23,12 +23,13 @@ from seq2seq_jax.train.loop import Interrupted, train
 from seq2seq_jax.train.run import Run
 
 AXES = {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
+TEXT = Config(DataConfig(train="a.txt"), ModelConfig(kind="language_model"), TrainConfig(steps=1))
 
 
 def test_values_are_read_as_lists_and_spans():
     assert grid.parse_values("--seeds=0..4", "train.seed", "0..4") == (0, 1, 2, 3, 4)
     assert grid.parse_values("--seeds=7,0..1", "train.seed", "7,0..1") == (7, 0, 1)
-    assert grid.parse_axis("train.learning_rate=1e-3,2e-3") == ("train.learning_rate", (1e-3, 2e-3))
+    assert grid.parse_field("axis", "train.learning_rate=1e-3,2e-3") == ("train.learning_rate", (1e-3, 2e-3))
 
 
 @pytest.mark.parametrize(
@@ -38,10 +39,11 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: grid.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
         (lambda: grid.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
         (lambda: grid.parse_values("--seeds=0,5..3", "train.seed", "0,5..3"), "--seeds=0,5..3: expected values"),
-        (lambda: grid.parse_axis("model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
-        (lambda: grid.parse_axis("model.hidden_dim"), "expected field=value,value"),
+        (lambda: grid.parse_field("axis", "model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
+        (lambda: grid.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),
         (lambda: grid.make_axes({}, [("train.seed", (0,)), ("train.seed", (1,))]), "train.seed: this axis is given twice"),
         (lambda: grid.make_members(Config(), {"model.embedding_dim": (0,)}), "model.embedding_dim=0: expected a value at least 1"),
+        (lambda: grid.make_members(TEXT, {"model.attention": ("dot",)}), "^model.attention=dot: only a translator has it"),
     ],
 )
 def test_a_grid_that_makes_no_sense_is_refused(read, message):

@@ -11,8 +11,8 @@ from training_fixture import pair_config, text_config, write_pairs, write_text
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.sweep import forecast
 from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
+from seq2seq_jax.sweep.dry_run import print_plan
 from seq2seq_jax.sweep.sweep import plan
-from seq2seq_jax.sweep.tables import print_plan
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.programs import programs, start_carry
 from seq2seq_jax.train.state import TrainState, make_optimizer
@@ -21,7 +21,7 @@ AXES = {"model.embedding_dim": (2, 6), "train.seed": (0, 1)}
 
 
 def test_memory_is_near_what_the_compiler_needs(tmp_path):
-    """Red if moments, gradients or what the backward pass needs are left out: what the batch leaves is nine tenths of the whole here."""
+    """Red if what the backward pass needs is left out: it is nine tenths of the whole here, at the end of the gradient."""
     config = text_config(write_text(tmp_path / "a.txt", 20_000), model__hidden_dim=64, train__batch_size=32)
     compiled, params = programs(config, vocabulary_sizes(config), 1, Devices(1), 1), forecast._params(config)
     state = jax.eval_shape(

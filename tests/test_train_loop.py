@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 
 import jax
@@ -13,15 +14,16 @@ from training_fixture import checkpoint_arrays, pair_config, result_of, text_con
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import UserError
-from seq2seq_jax.data.corpus import TextSplit, load_corpus
+from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import split_words
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import inference
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.evaluation import Evaluator
+from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import TrainingFailed
+from seq2seq_jax.train.translation import open_translators, translations
 
 
 @pytest.mark.parametrize("task", ["copy", "reverse"])
@@ -41,7 +43,7 @@ def test_copy_and_reverse_are_learnt_to_the_last_word(tmp_path, task):
     result = train(config, str(tmp_path / "run"))
     assert result["dev"]["word_error_rate"] == 0.0
     assert result["test"]["word_error_rate"] == 0.0
-    assert inference.translate([str(tmp_path / "run")], ["", "ab?"])[0] == ""  # nothing for nothing
+    assert translations(open_translators([str(tmp_path / "run")]), ["", "ab?"])[0][0].text == ""  # nothing for nothing
 
 
 def test_a_language_model_learns_and_samples_the_same_text_for_the_same_seed(tmp_path):
@@ -89,8 +91,55 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     assert scores["amounts"].sum() / scores["sizes"].sum() == pytest.approx(result["dev"]["word_error_rate"])
     kept = {int(path.name) for path in (run / "checkpoints").iterdir()}
     assert kept == {30, result["best_step"]}
-    assert config_lib.from_dict(json.loads((run / "config.json").read_text())["config"]) == config
+    record = json.loads((run / "config.json").read_text())
+    assert config_lib.from_dict(record["config"]) == config
+    assert record["batch_shapes"] == [list(shape) for shape in training_batches(config, load_corpus(config)).shapes]
     assert inference.evaluate([str(run)], "dev") == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}
+
+
+def scripted(values):
+    """Returns an ``Evaluator.evaluate`` that gives these word error rates in turn, each with outputs of its own."""
+
+    def evaluate(self, params, split):
+        value = values.pop(0)
+        scores = np.full(len(split.sources), value), np.ones(len(split.sources))
+        return Evaluation({"word_error_rate": value}, [str(value)] * len(split.sources), scores, decoded_per_second=1.0)
+
+    return evaluate
+
+
+def test_the_best_checkpoint_is_scored_when_it_is_found_and_no_second_time(tmp_path, monkeypatch):
+    """Red if the last evaluation is kept in its place, or a resumed run does not score what it has not seen."""
+    values = [0.3, 0.1, 0.2, 0.1]
+    monkeypatch.setattr(Evaluator, "evaluate", scripted(values))
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__steps=6, train__eval_every=2, data__test_fraction=0.0)
+
+    def outputs(run):
+        return {json.loads(line)["output"] for line in (tmp_path / run / "samples.jsonl").read_text().splitlines()}
+
+    result = train(config, str(tmp_path / "run"))
+    assert (result["best_step"], result["dev"]["word_error_rate"], outputs("run"), values) == (4, 0.1, {"0.1"}, [0.1])
+    values[:] = [0.3, 0.1, 0.2, 0.1]
+    train(config_lib.replace(config, {"train.steps": 4}), str(tmp_path / "resumed"))
+    assert values == [0.2, 0.1]
+    resumed = train(config, str(tmp_path / "resumed"))
+    assert (resumed["best_step"], resumed["dev"], outputs("resumed"), values) == (4, result["dev"], {"0.1"}, [])
+
+
+def test_scoring_uses_shapes_of_training_only(tmp_path):
+    """Red if a pair that fits into a batch of training gets a shape of its own, which would have to be compiled."""
+    draw = random.Random(0)
+    words = {"".join(draw.choices("abcdef", k=length)) for length in range(2, 20) for _ in range(20)}
+    (tmp_path / "a.tsv").write_text("".join(f"{word}\t{' '.join(word)}\n" for word in sorted(words)))
+    config = pair_config(tmp_path / "a.tsv", train__batch_size=8, train__steps=1)
+    corpus = load_corpus(config)
+    assert isinstance(corpus.dev, PairSplit)
+    shapes = training_batches(config, corpus).shapes
+    assert len(shapes) > 2
+    evaluator = Evaluator(config, programs(config, {"source": 9, "target": 9}, 1, Devices(1), 9), corpus.vocabularies, shapes)
+    used = {batch.source.shape[1] for _, batch in evaluator.source_batches(corpus.dev.sources, 8)}
+    assert used <= {source for source, _ in shapes}
+    assert len(used) <= (len(shapes) + 1) // 2
 
 
 @pytest.mark.parametrize("unit", ["word", "bpe"])

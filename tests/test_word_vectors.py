@@ -17,7 +17,7 @@ from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_tests import load, read_analogies, read_similarity
 from seq2seq_jax.embeddings.vector_size import show_estimate
-from seq2seq_jax.evaluate.word_vectors import analogy_hits, rank_correlation
+from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.train import inference
 from seq2seq_jax.train.loop import train
@@ -47,10 +47,10 @@ def test_analogies_are_solved_as_by_hand():
 def test_similarity_is_the_correlation_of_ranks():
     table = np.array([[1.0, 0], [1, 0.1], [1, 1], [0, 1]])
     pairs = np.array([[0, 1], [0, 2], [0, 3]])
-    assert rank_correlation(table, pairs, np.array([9.0, 8, 1])) == pytest.approx(1)
-    assert rank_correlation(5 * table, pairs, np.array([1.0, 8, 9])) == pytest.approx(-1)
-    assert rank_correlation(table, pairs, np.array([9.0, 1, 8])) == pytest.approx(0.5)
-    assert rank_correlation(np.zeros((4, 2)), pairs, np.array([9.0, 1, 8])) == 0
+    assert similarity_correlation(table, pairs, np.array([9.0, 8, 1])) == pytest.approx(1)
+    assert similarity_correlation(5 * table, pairs, np.array([1.0, 8, 9])) == pytest.approx(-1)
+    assert similarity_correlation(table, pairs, np.array([9.0, 1, 8])) == pytest.approx(0.5)
+    assert similarity_correlation(np.zeros((4, 2)), pairs, np.array([9.0, 1, 8])) == 0
 
 
 def test_only_known_words_are_asked(tmp_path):

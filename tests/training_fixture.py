@@ -131,9 +131,9 @@ def checkpoint_arrays(config: Config, workdir: pathlib.Path) -> dict[str, np.nda
 
     from seq2seq_jax.data.corpus import load_corpus, training_batches
     from seq2seq_jax.model.build import structure
-    from seq2seq_jax.train.progress import Reporter
     from seq2seq_jax.train.run import Run
     from seq2seq_jax.train.run_directory import RunDirectory
+    from seq2seq_jax.train.view import Reporter
 
     corpus = load_corpus(config)
     run = Run(config, RunDirectory(workdir), corpus, training_batches(config, corpus), Reporter("test"), {})

@@ -31,7 +31,7 @@ class Size:
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """The compared figure: its name, unit and direction, the tolerance that came with it, and whether that was typed."""
+    """The compared figure: its name, unit and direction, and the tolerance that came with it."""
 
     name: str
     unit: str

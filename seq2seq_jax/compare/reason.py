@@ -182,7 +182,7 @@ def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     if sweep.command:
         words = _joined(shlex.split(sweep.command))
     else:
-        words = ["launch.py", "sweep", f"--config={sweep.experiment or 'EXPERIMENT'}", f"--workdir={sweep.workdir}"]
+        words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
     axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
     replaced = tuple([f"{name}=" for name in flags] + [f"--axis={path}=" for path in axes])
     kept = [word for word in words if not (word in flags or word.startswith(replaced))]

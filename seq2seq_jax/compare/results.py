@@ -79,7 +79,6 @@ class Sweep:
     workdir: str
     runs: list[Run]
     failures: list[Failure]
-    experiment: str | None
     command: str | None
     tuning: dict[str, Any] | None = None
     axes: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
@@ -102,7 +101,7 @@ def read_sweep(workdir: str) -> Sweep:
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
-    return Sweep(workdir, runs, failures, grid.get("experiment"), grid.get("command"), grid.get("tuning"), grid.get("axes") or {})
+    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), grid.get("axes") or {})
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The comparison of one setting as a JSON object: a row for each size, the answer, and what it rests on.
 
 Puts together what the neighbouring files compute, and computes nothing itself. The keys are promised to scripts in
-``docs/architecture.md``, "The comparison".
+``docs/architecture.md``, "A run directory".
 Read next: ``comparison.py``, which calls this for every setting.
 """
 

@@ -29,7 +29,6 @@ class PairExamples:
 
     sources: Ragged
     targets: Ragged
-    distinct_sources: int
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -202,8 +201,7 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
     repeated = len(pairs) - len(set(pairs))
     if repeated:
         notes.append(f"train: {repeated} exact repetitions of a pair kept.")
-    examples = PairExamples(ids["source"].take(kept), ids["target"].take(kept), len({source for source, _ in pairs}))
-    return examples, vocabularies
+    return PairExamples(ids["source"].take(kept), ids["target"].take(kept)), vocabularies
 
 
 def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[str, Vocabulary]:

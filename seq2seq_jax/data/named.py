@@ -17,10 +17,10 @@ import re
 from collections.abc import Generator
 from typing import Literal
 
-from seq2seq_jax.config import UserError
+from seq2seq_jax.config import UserError, cache_folder
 from seq2seq_jax.data import readers
 
-CACHE_VARIABLE, MIRROR_VARIABLE = "SEQ2SEQ_JAX_CACHE", "SEQ2SEQ_JAX_MIRROR"
+MIRROR_VARIABLE = "SEQ2SEQ_JAX_MIRROR"
 _ADDRESS = "https://raw.githubusercontent.com"
 _SIGMORPHON = "sigmorphon/2020/3d9bb3658b6a964ccd127e2a6781665262516bf6/task1/data"
 _MULTI30K = "multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
@@ -151,7 +151,7 @@ def _cmudict_file() -> pathlib.Path:
 def _download(name: str, file: RemoteFile) -> pathlib.Path:
     import pooch
 
-    cache = pathlib.Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("seq2seq_jax")).absolute()
+    cache = cache_folder()
     address = f"{(os.environ.get(MIRROR_VARIABLE) or _ADDRESS).rstrip('/')}/{file.path}"
     place = cache / file.path
     unpack = pooch.Decompress(name=place.stem) if place.suffix == ".gz" else None

@@ -1,4 +1,4 @@
-"""What ``launch.py embeddings`` does but for ``trace``: reads a run's tables, answers a question and prints it. No JAX.
+"""What ``launch.py embeddings`` does but for ``trace``: answers a question about a run's tables and prints it. No JAX.
 
 Read next: ``tables.py`` for what is read; each question has a file of its own.
 """

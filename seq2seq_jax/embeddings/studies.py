@@ -139,7 +139,7 @@ STUDIES = {
                 "format",
                 "form of the file; projector: a folder for TensorBoard",
                 "word2vec",
-                ("word2vec", "word2vec-binary", "projector", "npz"),
+                FORMS,
             ),
             Option("output", "file to write, or folder", required=True),
             TABLE,

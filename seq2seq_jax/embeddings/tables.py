@@ -1,6 +1,6 @@
 """A trained table as a run leaves it in ``embedding.npz``: read with NumPy alone, from a run directory to rows with names.
 
-Read next: ``studies.py``, which answers questions about one.
+Read next: ``main.py``, which answers questions about one.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def analogy_hits(table: Float[np.ndarray, "V D"], questions: Int[np.ndarray, "_ 
     return hits
 
 
-def rank_correlation(table: Float[np.ndarray, "V D"], pairs: Int[np.ndarray, "_ 2"], similarity: Float[np.ndarray, " _"]) -> float:
+def similarity_correlation(table: Float[np.ndarray, "V D"], pairs: Int[np.ndarray, "_ 2"], similarity: Float[np.ndarray, " _"]) -> float:
     """Returns Spearman's correlation of cosines with what people say of the pairs; 0 where either is the same for all pairs."""
     from scipy.stats import spearmanr
 

@@ -6,7 +6,7 @@ and has variance INITIAL_STD^2 whatever D is. (Flax's own default, entries of va
 
 The scale is small so that what symbols have in common is learnt rather than each one's random draw: a network that starts from large
 values fits by moving little (lazy training: Chizat et al. 2019). On 3,600 Hindi words 0.1 in the place of 1 brought the word
-error rate from 11.3 % to 7.6 % (docs/results.md).
+error rate from 11.3 % to 7.3 % (docs/results.md).
 
 Two kinds of table are not learnt and show what learning one is worth: ``FrozenEmbedding`` and ``OneHotEmbedding``.
 """

@@ -1,6 +1,6 @@
 """Random keys by name: a key depends on where it is used, never on how many were drawn before it.
 
-So adding a module moves no other module's initial values, and runs that differ in one size share the rest.
+So adding a module moves no other module's initial values, and parameters of runs that differ in one size share the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def named(key: Key[Array, ""], name: str) -> Key[Array, ""]:
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
-def draw_dropout(rate: float, key: Key[Array, ""], rows: int, units: Mapping[str, int]) -> Dropout | None:
+def draw_dropout(rate: float, key: Key[Array, ""], rows: int, units: Mapping[str, int]) -> Dropout:
     """Draws which units are dropped, the same ones at every time step (Gal & Ghahramani 2016, section 4).
 
     Args:
@@ -30,11 +30,9 @@ def draw_dropout(rate: float, key: Key[Array, ""], rows: int, units: Mapping[str
       units: at each place of the model.
 
     Returns:
-      For each place 0 or 1 / (1 - rate) by row and unit; None where nothing is dropped.
+      For each place 0 or 1 / (1 - rate) by row and unit. It is one draw for all places: each by itself would cost as much time, to
+      compile and to run, as all together. So a further place changes what is dropped at the others.
     """
-    if rate == 0.0:
-        return None
-    # One draw for all places: each by itself costs as much time, to compile and to run, as all together.
     scales = jax.random.bernoulli(key, 1.0 - rate, (rows, sum(units.values()))) / (1.0 - rate)
     ends = itertools.accumulate(units.values())
     return {name: scales[:, end - width : end] for (name, width), end in zip(units.items(), ends, strict=True)}

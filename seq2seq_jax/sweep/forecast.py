@@ -97,8 +97,8 @@ def update_bytes(config: Config) -> int:
 
     def residuals(params: Any, batch: Any) -> Any:
         carry = start_carry(model, params, rows)
-        whole = nnx.merge(model, params)
-        dropout = draw_dropout(config.model.dropout, jax.random.key(0), rows, whole.dropout_units)
+        units = nnx.merge(model, params).dropout_units
+        dropout = draw_dropout(config.model.dropout, jax.random.key(0), rows, units) if config.model.dropout > 0 else None
         objective = lambda params: nnx.merge(model, params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
         return jax.vjp(objective, params)[1]
 

@@ -11,7 +11,7 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, UserError
 from seq2seq_jax.experiment import parse
-from seq2seq_jax.validation import validate
+from seq2seq_jax.validation import check_read, validate
 
 Axes = dict[str, tuple[Any, ...]]
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
@@ -77,14 +77,9 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
 def parse_axes(texts: Sequence[str], embedding_dims: str | None, seeds: str | None) -> list[tuple[str, tuple[Any, ...]]]:
     """Turns what ``--axis``, ``--embedding_dims`` and ``--seeds`` say into paths and their values. Raises UserError."""
     short = [("embedding_dims", SIZE, embedding_dims), ("seeds", SEED, seeds)]
-    return [parse_axis(text) for text in texts] + [
+    return [parse_field("axis", text) for text in texts] + [
         (path, parse_values(f"--{flag}={text}", path, text)) for flag, path, text in short if text is not None
     ]
-
-
-def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
-    """Turns ``model.hidden_dim=128,256`` into a path and its values. Raises UserError."""
-    return parse_field("axis", text)
 
 
 def parse_field(flag: str, text: str) -> tuple[str, tuple[Any, ...]]:
@@ -137,6 +132,8 @@ def make_members(base: Config, axes: Axes) -> list[Member]:
         varied = dict(zip(axes, values, strict=True))
         config = config_lib.replace(base, varied)
         validate(config)
+        for path, value in varied.items():
+            check_read(config, path, f"{path}={value}")
         members.append(Member(varied, config))
     seen: dict[str, Member] = {}
     for member in members:

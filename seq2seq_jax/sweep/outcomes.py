@@ -12,8 +12,8 @@ from seq2seq_jax.data.corpus import Corpus, corpus_key, load_corpus
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.train.artifacts import result_of
 from seq2seq_jax.train.loop import Interrupted, train
-from seq2seq_jax.train.progress import View
 from seq2seq_jax.train.run_directory import Locked, RunDirectory, write_json
+from seq2seq_jax.train.view import View
 
 STOPPED = "the sweep is stopped; the same command completes it"
 

@@ -6,8 +6,6 @@ import json
 import pathlib
 import shutil
 
-KEEP = ("best", "last", "none")
-
 
 def thin(run: pathlib.Path, keep: str | None) -> None:
     """Removes the checkpoints of a finished run but the ``best`` or the ``last`` one; None keeps both. An unfinished run stays whole."""

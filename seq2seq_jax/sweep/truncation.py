@@ -17,7 +17,7 @@ from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.sweep.grid import SIZE, SIZES, Member
-from seq2seq_jax.sweep.outcomes import corpus_of
+from seq2seq_jax.sweep.outcomes import STOPPED, corpus_of
 from seq2seq_jax.train.loop import Interrupted, stop_signals
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.runtime import prepare
@@ -80,7 +80,7 @@ def _cut(run: RunDirectory, best_step: int, stopped) -> None:
     parts, points = decomposed(trained.params), []
     for count in [*(2**power for power in range(most.bit_length()) if 2**power < most), most]:
         if stopped():
-            raise Interrupted("the sweep is stopped; the same command completes it")
+            raise Interrupted(STOPPED)
         value = trained.evaluator.evaluate(jax.device_put(truncated(trained.params, parts, count)), dev).metrics[name]
         points.append({"directions": count, "value": value})
     write_json(run.path / FILE, {"metric": name, "best_step": best_step, "points": points})

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from seq2seq_jax.show.symbols import visible
+
 INCHES_PER_SYMBOL = 0.32
 MOST_SYMBOLS = 120  # shown of either side
 
@@ -43,5 +45,5 @@ def _axis(name: str, symbols: Sequence[str]) -> str:
 
 
 def _shown(symbol: str) -> str:
-    """Returns a symbol as a label: white space visible, and no sign that Matplotlib takes for mathematics."""
-    return (symbol if symbol.strip() else repr(symbol)).replace("$", r"\$")
+    """Returns a symbol as a label, without a sign that Matplotlib takes for mathematics."""
+    return visible(symbol).replace("$", r"\$")

@@ -52,10 +52,11 @@ class Devices:
         """Compiles the parts of ``make(axis)``; the state given to the result is consumed by it."""
         if self.count == 1:
             step = make(None)
-            return TrainStep(jax.jit(step.draw), jax.jit(step.gradient), jax.jit(step.update, donate_argnums=0))
+            draw = None if step.draw is None else jax.jit(step.draw)
+            return TrainStep(draw, jax.jit(step.gradient), jax.jit(step.update, donate_argnums=0))
         step, state, gradient = make(AXIS), _carry_by_row(TrainState), _carry_by_row(Gradient)
         return TrainStep(
-            self._map(step.draw, (state,), 0),
+            None if step.draw is None else self._map(step.draw, (state,), 0),
             self._map(step.gradient, (state, 0, 0), gradient),
             self._map(step.update, (state, gradient), state, donated=(0,)),
         )

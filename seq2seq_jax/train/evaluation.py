@@ -23,7 +23,7 @@ from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.data.windows import EVALUATION_SEED
 from seq2seq_jax.evaluate.metrics import CHEAP, example_scores, metric_names, text_metrics, translation_metrics
-from seq2seq_jax.evaluate.word_vectors import analogy_hits, rank_correlation
+from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import VECTORS
@@ -66,26 +66,26 @@ class Evaluator:
     """Scores splits with one set of compiled programs."""
 
     def __init__(self, config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()):
-        """Prepares to score; ``shapes`` are those of training, smallest first.
-
-        Every other one and the largest serve here: compiling costs more than padding.
-        """
+        """Prepares to score; of the ``shapes`` of training every other one serves, from the largest: compiling costs more than padding."""
         self._config, self._programs, self._vocabularies = config, programs, vocabularies
-        self._shapes = sorted({*shapes[1::2], *shapes[-1:]})
+        self._shapes = list(shapes)[::-2]
         self._metric = config_lib.metric_of(config)
         self._decoded_shapes: set[tuple[int, ...]] = set()
 
     def evaluate(self, params: Params, split: PairSplit | TextSplit) -> Evaluation:
         """Scores a split, whole: every source once, or every unit of a text once."""
-        return self.evaluate_members(params, split, lambda measured: [jax.device_get(measured)])[0]
+        return self.evaluate_members(params, split, lambda measured: [jax.device_get(measured)], 1)[0]
 
-    def evaluate_members(self, params: Params, split: PairSplit | TextSplit, unstack: Callable[[Any], Sequence[Any]]) -> list[Evaluation]:
+    def evaluate_members(
+        self, params: Params, split: PairSplit | TextSplit, unstack: Callable[[Any], Sequence[Any]], stacked: int
+    ) -> list[Evaluation]:
         """Scores a split with several parameters at once.
 
         Args:
           params: as the programs take them, which are then of several members.
           split: the split.
-          unstack: brings what these programs return to the host, one pytree for each member.
+          unstack: brings what these programs return to the host, one pytree for each member that is asked for.
+          stacked: members that the programs work on, asked for or not.
         """
         if isinstance(split, TextSplit) and self._config.model.kind == "skip_gram":
             measured = (self._window_losses(params, split), params[VECTORS]["table"])
@@ -97,7 +97,7 @@ class Evaluator:
         indices, ids = jax.block_until_ready(self._decoded(params, split.sources))
         seconds = time.monotonic() - since
         members = unstack((losses, ids))
-        speed = len(members) * len(split.sources) / seconds if compiled == self._decoded_shapes else None
+        speed = stacked * len(split.sources) / seconds if compiled == self._decoded_shapes else None
         return [
             dataclasses.replace(self._score_pairs(split, own, self._texts(indices, of_own)), decoded_per_second=speed)
             for own, of_own in members
@@ -171,7 +171,7 @@ class Evaluator:
             metrics |= {f"{name}analogy_accuracy": float(hits[group].mean()) for name, group in groups.items() if group.any()}
             metrics["analogy_questions"] = len(hits)
         if len(tests.pairs):
-            metrics["word_similarity"] = rank_correlation(table, tests.pairs, tests.similarity)
+            metrics["word_similarity"] = similarity_correlation(table, tests.pairs, tests.similarity)
             metrics["word_similarity_pairs"] = len(tests.pairs)
         if hits is None or self._metric.name != "analogy_accuracy":
             return Evaluation(metrics, [], None)

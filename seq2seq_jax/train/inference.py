@@ -1,4 +1,4 @@
-"""Using finished runs: a run directory in, translations, samples or scores out. Nothing is written."""
+"""Using finished runs: a run directory in, samples or scores out. Nothing is written. Translations: ``translation.py``."""
 
 from __future__ import annotations
 
@@ -57,11 +57,6 @@ def evaluate(
         metrics = run.evaluator.evaluate(run.params, data).metrics
     where = [str(each.directory.path) for each in runs]
     return {"workdir": where[0] if len(where) == 1 else where, "split": None if file else split, "data": file, **metrics}
-
-
-def translate(workdirs: Sequence[str], sources: Sequence[str]) -> list[str]:
-    """Translates each line with the run's best checkpoint, greedily; several together. Raises UserError as ``open_translators`` does."""
-    return [best.text for best, *_ in translations(open_translators(workdirs), sources)]
 
 
 def sample_texts(

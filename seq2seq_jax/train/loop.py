@@ -23,9 +23,9 @@ from seq2seq_jax.train.devices import Devices, choose_device_count
 from seq2seq_jax.train.engine import Engine, OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
 from seq2seq_jax.train.programs import programs
-from seq2seq_jax.train.progress import Reporter, View
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.view import Reporter, View
 
 
 class Interrupted(Exception):
@@ -185,7 +185,7 @@ class Loop:
         return improved
 
     def _finish(self, runs: Sequence[Run]) -> None:
-        """Scores the best checkpoints and lets each run write what it leaves behind."""
+        """Scores the best checkpoints, on dev where that was not kept, and lets each run write what it leaves behind."""
         if not runs:
             return
         best = {}

@@ -26,7 +26,7 @@ VocabularySizes = tuple[tuple[str, int], ...]
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-    """What runs on the device, compiled once for each shape it meets.
+    """What runs on the device, compiled once for each shape it meets; of the step, the gradient alone.
 
     Attributes:
       structure: static part of the model.

@@ -26,9 +26,9 @@ from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import start_carry
-from seq2seq_jax.train.progress import View
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
+from seq2seq_jax.train.view import View
 
 
 class TrainingFailed(Exception):

@@ -63,22 +63,23 @@ class RowGradients(NamedTuple):
 class TrainStep:
     """One update as three pure functions in turn: ``train_step(state, batch) -> state``.
 
-    Only the gradient depends on the shape of the batch. So the functions are compiled each by itself, and what they are made
-    of (random numbers, the optimizer) once for all shapes: half of what there is to compile.
+    Only the gradient depends on the shape of the batch. So a run compiles each by itself, and random numbers and optimizer once for
+    all shapes: half of what there is to compile. (A sweep's vectorized executor compiles the three as one.)
 
     Attributes:
-      draw: ``draw(state) -> dropout`` of the update.
+      draw: ``draw(state) -> dropout`` of the update; None where nothing is dropped.
       gradient: ``gradient(state, dropout, batch) -> Gradient``.
       update: ``update(state, gradient) -> state``.
     """
 
-    draw: Callable[[TrainState], Dropout | None]
+    draw: Callable[[TrainState], Dropout] | None
     gradient: Callable[[TrainState, Dropout | None, Batch], Gradient]
     update: Callable[[TrainState, Gradient], TrainState]
 
     def __call__(self, state: TrainState, batch: Batch) -> TrainState:
         """Makes one update."""
-        return self.update(state, self.gradient(state, self.draw(state), batch))
+        dropout = None if self.draw is None else self.draw(state)
+        return self.update(state, self.gradient(state, dropout, batch))
 
 
 Move = Callable[[TrainState, Any, Scalar], tuple[Params, Any]]  # state, gradients, rate -> parameters, state of the optimizer
@@ -96,16 +97,17 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
     gradient, move = _by_rows(merge, axis) if config.model.kind == "skip_gram" else _of_all(config, merge, axis)
     schedule, decay = make_schedule(config.train, total_steps), config.train.average_decay
 
-    def draw(state: TrainState) -> Dropout | None:
+    def draw(state: TrainState) -> Dropout:
         """Draws for the whole batch and takes the rows of this device."""
         key = jax.random.fold_in(named(root_key(state.seed), "dropout"), state.step)
-        return _own_rows(draw_dropout(config.model.dropout, key, config.train.batch_size, merge(state.params).dropout_units), axis)
+        units = merge(state.params).dropout_units
+        return _own_rows(draw_dropout(config.model.dropout, key, config.train.batch_size, units), axis)
 
     def update(state: TrainState, found: Gradient) -> TrainState:
         """Moves the parameters and all that follows them."""
         params, opt_state = move(state, found.gradients, state.learning_rate * schedule(state.step))
-        values = [leaf for leaf in jax.tree.leaves(found.gradients) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-        healthy = jnp.isfinite(found.loss.objective) & jnp.isfinite(optax.tree.norm(values))
+        floating = [leaf for leaf in jax.tree.leaves(found.gradients) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        healthy = jnp.isfinite(found.loss.objective) & jnp.isfinite(optax.tree.norm(floating))
         return state._replace(
             step=state.step + 1,
             params=params,
@@ -115,7 +117,7 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
             window=_extend(state.window, found.loss, healthy, state.step),
         )
 
-    return TrainStep(draw, gradient, update)
+    return TrainStep(draw if config.model.dropout > 0 else None, gradient, update)
 
 
 def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], Move]:
@@ -130,11 +132,10 @@ def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..
             return loss.objective / jnp.maximum(_total(loss.count, axis), 1.0), (carry, loss)
 
         gradients, (carry, loss) = jax.grad(objective, has_aux=True)(state.params)
-        return Gradient(_total(gradients, axis), carry, _total(loss, axis))
+        return Gradient(hold(config.model, _total(gradients, axis), state.step), carry, _total(loss, axis))
 
     def move(state: TrainState, gradients: Params, rate: Scalar) -> tuple[Params, Any]:
         """Makes the optimizer's step of length ``rate``."""
-        gradients = hold(config.model, gradients, state.step)
         directions, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         return jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions), opt_state
 
