@@ -19,11 +19,11 @@ def get_config() -> Config:
     """Returns the configuration of one run; the training file has to be given."""
     return Config(
         data=DataConfig(source_unit="char", target_unit="word", max_length=24, dev_fraction=0.025, test_fraction=0.0),
-        model=ModelConfig(kind="translator", embedding_dim=128, hidden_dim=384, attention="additive", dropout=0.3),
+        model=ModelConfig(kind="translator", embedding_dim=128, hidden_dim=320, encoder_layers=2, attention="additive", dropout=0.2),
         train=TrainConfig(
             epochs=12,
             batch_size=64,
-            learning_rate=3e-3,
+            learning_rate=5e-3,
             schedule="linear",
             warmup_steps=200,
             label_smoothing=0.1,

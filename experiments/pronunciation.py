@@ -20,9 +20,9 @@ def get_config() -> Config:
         data=DataConfig(name="cmudict", source_unit="char", target_unit="word", max_length=24, dev_fraction=0.02, test_fraction=0.02),
         model=ModelConfig(kind="translator", embedding_dim=32, hidden_dim=128, attention="additive", dropout=0.2),
         train=TrainConfig(
-            steps=2000,
+            steps=1600,
             batch_size=32,
-            learning_rate=4e-3,
+            learning_rate=6e-3,
             schedule="linear",
             warmup_steps=50,
             label_smoothing=0.1,
