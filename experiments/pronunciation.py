@@ -6,7 +6,7 @@
 Any other list of words and pronunciations: --config.data.train=FILE.tsv (word, tab, phones separated by blanks). A language of
 SIGMORPHON 2020 (Gorman et al. 2020): --config.data.name=sigmorphon2020/ice --config.train.epochs=20.
 
-On two cores the sweep takes four and a half minutes and recommends size 128, at a dev word error rate of 0.459 ± 0.010 (docs/results.md).
+On two cores the sweep takes under four minutes and recommends size 128, at a dev word error rate of 0.454 ± 0.026 (docs/results.md).
 """
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
