@@ -14,9 +14,9 @@ from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.vocabulary import EOS, PAD
 from seq2seq_jax.model.build import Params, initial_params, structure
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.programs import start_carry
+from seq2seq_jax.train.programs import compile_step, start_carry
 from seq2seq_jax.train.state import TrainState, make_optimizer
-from seq2seq_jax.train.step import Batch, make_train_step
+from seq2seq_jax.train.step import Batch
 
 SPECIALS = 4  # rows at the start of every vocabulary that stand for no symbol of a text
 LEARNING_RATE, CLIP_NORM = 1e-3, 1.0
@@ -26,14 +26,14 @@ class Training:
     """A model in training: each call makes one update and waits for its end."""
 
     def __init__(self, model: ModelConfig, sizes: dict[str, int], batch: Batch):
-        """Draws the parameters and prepares the step, compiled as ``train/devices.py`` compiles it for one device."""
+        """Draws the parameters and prepares the step, compiled as a run compiles it for one device."""
         rows = len(batch[0])
         config = Config(model=model, train=TrainConfig(steps=1000, batch_size=rows, learning_rate=LEARNING_RATE, clip_norm=CLIP_NORM))
         graph = structure(model, sizes)
         merge = functools.partial(nnx.merge, graph)
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
-        self._step = Devices(1).compile(lambda axis: make_train_step(config, merge, 1000, axis))
+        self._step = compile_step(config, merge, 1000, Devices(1))
         self._state = TrainState.initial(config.train, params, make_optimizer(config), start_carry(graph, params, rows))
         self._batch = batch
 

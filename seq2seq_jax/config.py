@@ -263,6 +263,10 @@ class Field:
     below: float | None
     kinds: tuple[str, ...]
 
+    def read_by(self, kind: str) -> bool:
+        """Returns whether a kind of model reads it."""
+        return not self.kinds or kind in self.kinds
+
 
 @functools.cache
 def fields() -> dict[str, Field]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from seq2seq_jax.config import Config, UserError, field_of, fields, get, replace
-from seq2seq_jax.validation import check_range, check_read
+from seq2seq_jax.validation import check_range
 
 _EXCLUSIVE = (  # giving one side by flag clears the other
     (("train.steps",), ("train.epochs",)),
@@ -114,7 +114,9 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
 
 
 def override(config: Config, given: Iterable[tuple[str, str]]) -> Config:
-    """Applies ``(path, text)`` overrides in order; a value for one of an exclusive pair (steps, epochs) clears the other.
+    """Applies ``(path, text)`` overrides in order.
+
+    A value for one of an exclusive pair (steps, epochs) clears the other; another kind of model, what it does not read.
 
     Raises UserError for an unknown field, an unreadable value, or both of an exclusive pair.
     """
@@ -130,9 +132,15 @@ def override(config: Config, given: Iterable[tuple[str, str]]) -> Config:
         first, second = (sorted(paths & set(side)) for side in (one, other))
         if first and second:
             raise UserError(f"--config.{first[0]} and --config.{second[0]}: give one of them, not both")
-    for path in paths:
-        check_read(config, path, f"--config.{path}={get(config, path)}")
+    if "model.kind" in paths:
+        config = _without_unread(config, paths)
     return without_opposites(config, paths)
+
+
+def _without_unread(config: Config, kept: Iterable[str]) -> Config:
+    """Returns the configuration with its settings for other kinds of models at their defaults, but for those ``kept``."""
+    unread = {path: field.default for path, field in fields().items() if not field.read_by(config.model.kind)}
+    return replace(config, {path: default for path, default in unread.items() if path not in set(kept)})
 
 
 def without_opposites(config: Config, paths: Iterable[str]) -> Config:

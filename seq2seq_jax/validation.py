@@ -23,20 +23,15 @@ def check_range(field: Field, value: Any, where: str) -> None:
         raise UserError(f"{where}: expected a value {' and '.join(text for _, text in bounds)}")
 
 
-def check_read(config: Config, path: str, where: str) -> None:
-    """Raises UserError, beginning with ``where``, for a setting that was asked for and that this kind of model does not read."""
-    field, value = fields()[path], get(config, path)
-    if field.kinds and config.model.kind not in field.kinds and value != field.default:
-        default = "null" if field.default is None else field.default
-        raise UserError(f"{where}: only a {' or a '.join(field.kinds)} has it, and this is a {config.model.kind}; expected {default}")
-
-
 def validate(config: Config) -> None:
     """Raises UserError, naming the field, where a value or a combination of values makes no sense."""
     for path, field in fields().items():
         value = get(config, path)
         if value is not None:
             check_range(field, value, f"{path}={value}")
+        if not field.read_by(config.model.kind) and value != field.default:
+            only, default = " or a ".join(field.kinds), "null" if field.default is None else field.default
+            raise UserError(f"{path}={value}: only a {only} has it, and this is a {config.model.kind}; expected {default}")
     data, model, train = config.data, config.model, config.train
     if (train.steps is None) == (train.epochs is None):
         raise UserError("train.steps, train.epochs: give one of them, and null for the other")
@@ -62,22 +57,13 @@ def validate(config: Config) -> None:
 
 
 def _check_skip_gram(config: Config) -> None:
-    """Refuses what a kind without layers, and whose rows are moved one by one, cannot do."""
+    """Refuses what a kind whose rows are moved one by one cannot do, and a metric without what it is measured on."""
     metric = config.train.metric or ""
     for path, needed in (("data.analogies", metric.endswith("analogy_accuracy")), ("data.similarity", metric == "word_similarity")):
         if needed and get(config, path) is None:
             raise UserError(f"train.metric={metric}: needs {path}; expected a file there")
-    unused = {
-        "model.table": "learned",
-        "model.dropout": 0.0,
-        "model.pretrained_frozen_steps": 0,
-        "train.average_decay": None,
-        "train.label_smoothing": 0.0,
-        "train.clip_norm": None,
-    }
-    for path, only in unused.items():
-        if get(config, path) != only:
-            raise UserError(f"{path}={get(config, path)}: a skip_gram does without; expected {'null' if only is None else only}")
+    if config.train.clip_norm is not None:
+        raise UserError(f"train.clip_norm={config.train.clip_norm}: a skip_gram does without; expected null")
 
 
 def _check_pretrained(config: Config) -> None:
@@ -87,8 +73,6 @@ def _check_pretrained(config: Config) -> None:
             given = f"model.pretrained_frozen_steps={model.pretrained_frozen_steps}"
             raise UserError(f"{given}: there is nothing to freeze; expected a file of vectors in model.pretrained")
         return
-    if model.kind not in ("translator", "language_model"):
-        raise UserError(f"model.pretrained={model.pretrained}: only a translator or a language model can begin with it")
     if model.table != "learned":
         raise UserError(
             f"model.pretrained={model.pretrained}: a {model.table} table has values of its own; expected model.table=learned, "
@@ -98,9 +82,6 @@ def _check_pretrained(config: Config) -> None:
 
 def _check_translator_options(config: Config) -> None:
     data, model = config.data, config.model
-    for name in ("input_feeding", "share_embeddings"):
-        if get(config, f"model.{name}") and model.kind != "translator":
-            raise UserError(f"model.{name}=True: only a translator has it; this is a {model.kind}")
     if model.input_feeding and model.attention == "none":
         raise UserError(
             "model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none"

@@ -36,10 +36,20 @@ def test_a_setting_that_a_kind_does_not_read_is_refused(path):
     field = config_lib.fields()[path]
     value = another(field)
     for kind in sorted(config_lib.KINDS.keys() - set(field.kinds)):
-        with pytest.raises(UserError, match=rf"^--config\.{path}={value}: only a .* has it, and this is a {kind}; expected "):
-            override(PAIRS, [("model.kind", kind), (path, json.dumps(value).strip('"'))])
-    for kind in field.kinds:
-        assert config_lib.get(override(PAIRS, [("model.kind", kind), (path, json.dumps(value).strip('"'))]), path) == value
+        fitting = config_lib.replace(PAIRS, {"model.kind": kind, "train.clip_norm": None})
+        validate(fitting)
+        with pytest.raises(UserError, match=rf"^{path}={value}: only a .* has it, and this is a {kind}; expected "):
+            validate(config_lib.replace(fitting, {path: value}))
+
+
+def test_another_kind_of_model_drops_what_it_does_not_read():
+    """Red if an experiment's attention stands in the way of a language model, or what was typed is dropped in silence."""
+    pairs = config_lib.replace(PAIRS, {"model.attention": "additive", "model.dropout": 0.2, "data.max_length": 24})
+    text = override(pairs, [("model.kind", "language_model")])
+    assert (text.model.attention, text.model.dropout, text.data.max_length) == ("general", 0.2, 64)
+    typed = override(pairs, [("data.max_length", "30"), ("model.kind", "language_model")])
+    with pytest.raises(UserError, match=r"^data\.max_length=30: only a translator has it"):
+        validate(typed)
 
 
 def test_a_configuration_survives_json():

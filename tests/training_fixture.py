@@ -73,7 +73,8 @@ def text_config(train: pathlib.Path, **values: Any) -> Config:
 def vector_config(train: pathlib.Path, **values: Any) -> Config:
     """Returns a small skip-gram's configuration."""
     kind = {"model__kind": "skip_gram", "data__segment_length": 8, "data__subsample": 0.1, "train__clip_norm": None}
-    return text_config(train, **{**kind, "data__target_unit": "word", "train__learning_rate": 0.1, **values})
+    layers = {"model__hidden_dim": Config().model.hidden_dim}
+    return text_config(train, **{**kind, **layers, "data__target_unit": "word", "train__learning_rate": 0.1, **values})
 
 
 def flags_of(config: Config) -> list[str]:

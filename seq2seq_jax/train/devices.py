@@ -48,13 +48,12 @@ class Devices:
 
     count: int
 
-    def compile(self, make: Callable[[str | None], TrainStep]) -> TrainStep:
-        """Compiles the parts of ``make(axis)``; the state given to the result is consumed by it."""
-        if self.count == 1:
-            step = make(None)
-            draw = None if step.draw is None else jax.jit(step.draw)
-            return TrainStep(draw, jax.jit(step.gradient), jax.jit(step.update, donate_argnums=0))
-        step, state, gradient = make(AXIS), _carry_by_row(TrainState), _carry_by_row(Gradient)
+    def compile(self, make: Callable[[str | None], TrainStep], parts: bool) -> Callable[[TrainState, Batch], TrainState]:
+        """Compiles ``make(axis)``, each of its parts by itself or the whole; the state given to the result is consumed by it."""
+        step = make(None if self.count == 1 else AXIS)
+        state, gradient = _carry_by_row(TrainState), _carry_by_row(Gradient)
+        if not parts:
+            return self._map(step, (state, 0), state, donated=(0,))
         return TrainStep(
             None if step.draw is None else self._map(step.draw, (state,), 0),
             self._map(step.gradient, (state, 0, 0), gradient),
@@ -64,10 +63,12 @@ class Devices:
     def _map(
         self, function: Callable[..., Any], in_axes: tuple[Any, ...], out_axes: Any, donated: tuple[int, ...] = ()
     ) -> Callable[..., Any]:
-        """Compiles a function for all devices; where an axis is None they have the same value.
+        """Compiles a function for the device, or for all; where an axis is None these have the same value.
 
         ``jax.pmap`` wants an argument that differs, which a translator has not always: it gets the place of the device.
         """
+        if self.count == 1:
+            return jax.jit(function, donate_argnums=donated)
         mapped = jax.pmap(
             lambda *arguments: function(*arguments[:-1]),
             AXIS,

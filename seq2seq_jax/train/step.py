@@ -63,8 +63,8 @@ class RowGradients(NamedTuple):
 class TrainStep:
     """One update as three pure functions in turn: ``train_step(state, batch) -> state``.
 
-    Only the gradient depends on the shape of the batch. So a run compiles each by itself, and random numbers and optimizer once for
-    all shapes: half of what there is to compile. (A sweep's vectorized executor compiles the three as one.)
+    Only the gradient depends on the shape of the batch. So where there are several shapes each function can be compiled by itself, and
+    random numbers and optimizer once for all of them: half of what there is to compile.
 
     Attributes:
       draw: ``draw(state) -> dropout`` of the update; None where nothing is dropped.
