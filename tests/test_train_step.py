@@ -78,6 +78,8 @@ def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):
     for index in range(batches.steps_per_epoch):
         state = step(state, batches.batch_at(0, index))
     assert len(batches.shapes) > 1
+    without_dropout: Any = programs(pair_config(tmp_path / "a.tsv"), sizes, 1, Devices(1), 10).train_step
+    assert without_dropout.draw is None
     assert [part._cache_size() for part in (step.draw, step.gradient, step.update)] == [1, len(batches.shapes), 1]
 
 

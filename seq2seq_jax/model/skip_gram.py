@@ -67,11 +67,6 @@ class SkipGram(nnx.Module):
         self.context = ContextTable(vocabulary_size, embedding_dim)
         self.cbow, self.negatives = config.cbow, config.negatives
 
-    @property
-    def dropout_units(self) -> dict[str, int]:
-        """The units that dropout may drop: none."""
-        return {}
-
     def start(self, rows: int) -> tuple[()]:
         """Returns what is carried from batch to batch: nothing."""
         del rows

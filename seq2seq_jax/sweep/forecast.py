@@ -97,8 +97,9 @@ def update_bytes(config: Config) -> int:
 
     def residuals(params: Any, batch: Any) -> Any:
         carry = start_carry(model, params, rows)
-        units = nnx.merge(model, params).dropout_units
-        dropout = draw_dropout(config.model.dropout, jax.random.key(0), rows, units) if config.model.dropout > 0 else None
+        rate, dropout = config.model.dropout, None
+        if rate > 0:
+            dropout = draw_dropout(rate, jax.random.key(0), rows, nnx.merge(model, params).dropout_units)
         objective = lambda params: nnx.merge(model, params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
         return jax.vjp(objective, params)[1]
 

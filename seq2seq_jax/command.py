@@ -1,0 +1,133 @@
+"""The command line: from arguments to a verb and its flags, and from errors to exit codes. Knows no verb; ``launch.py`` has them."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from absl import flags
+
+from seq2seq_jax.config import UserError
+
+DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
+
+
+class Verb(NamedTuple):
+    """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its room.
+
+    Of the flags, ``required`` must be given besides the workdir, and ``operands`` may be given by their place too.
+    """
+
+    summary: str
+    example: str
+    define: Callable[[flags.FlagValues], None]
+    run: Callable[[flags.FlagValues], int]
+    required: tuple[str, ...] = ()
+    operands: tuple[str, ...] = ()
+
+
+Verbs = Mapping[str, Verb]
+
+
+def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str, Verbs]) -> int:
+    """Runs a verb and turns what went wrong into an exit code and one line.
+
+    Args:
+      arguments: what was typed after the command.
+      title: explains the command.
+      verbs: by name.
+      groups: by the verb that leads to them, verbs of two words.
+
+    Returns:
+      The exit code.
+    """
+    try:
+        name, verb, arguments = _named(arguments, title, verbs, groups)
+        return verb.run(_parse(name, verb, arguments))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:  # before training has begun, or after it has ended
+        print("stopped: the same command goes on from here", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        if type(error).__name__ == "Interrupted":
+            print(f"stopped: {error}", file=sys.stderr)
+            return STOPPED
+        if type(error).__name__ == "TrainingFailed":
+            print(f"failed: {error}", file=sys.stderr)
+            return ERROR
+        raise
+
+
+def _overview(title: str, verbs: Verbs) -> str:
+    width, first = max(map(len, verbs)), next(iter(verbs.values()))
+    rows = [f"  {name:<{width}}  {verb.summary}" for name, verb in verbs.items()]
+    return "\n".join([title, "", *rows, "", f"For example: launch.py {first.example}"])
+
+
+def _named(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str, Verbs]) -> tuple[str, Verb, Sequence[str]]:
+    """Returns the name of the verb that the arguments begin with, the verb, and what follows; or explains all. Raises UserError."""
+    typed = ""
+    if arguments and arguments[0] in groups:
+        group, *arguments = arguments
+        typed, title, verbs = f"{group} ", f"launch.py {group}: {verbs[group].summary}", groups[group]
+    name, *rest = arguments or ["--help"]
+    if name in ("--help", "-h", "help"):
+        print(_overview(title, verbs))
+        sys.exit(DONE)
+    if typed + name not in verbs:
+        expected = ", ".join(verb.removeprefix(typed) for verb in verbs)
+        raise UserError(f"{typed}{name}: expected one of {expected}; launch.py {typed}--help explains them")
+    return typed + name, verbs[typed + name], rest
+
+
+def _help(name: str, verb: Verb, values: flags.FlagValues) -> str:
+    lines = [f"launch.py {name}: {verb.summary}", "", f"For example: launch.py {verb.example}", ""]
+    for flag in values.get_flags_for_module(sys.argv[0]) or [values[key] for key in sorted(values)]:
+        default = "" if flag.default in (None, [], "") else f" (default: {flag.default})"
+        lines += textwrap.wrap(f"--{flag.name}  {flag.help}{default}", 118, initial_indent="  ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def _taken(verb: Verb) -> str:
+    return f"no more than {' '.join(verb.operands)} besides its flags" if verb.operands else "flags only, such as --workdir=runs/a"
+
+
+def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
+    """Reads a verb's flags. Raises UserError for unknown or unreadable ones, and for a missing workdir."""
+    values = flags.FlagValues()
+    verb.define(values)
+    if "--help" in arguments or "-h" in arguments:
+        print(_help(name, verb, values))
+        sys.exit(DONE)
+    try:
+        values.set_gnu_getopt(bool(verb.operands))
+        rest = values([name, *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        near = difflib.get_close_matches(error.flagname, list(values), n=1)
+        raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near[0]}?' if near else ''}") from error
+    except flags.Error as error:
+        raise UserError(" ".join(str(error).split())) from error
+    for flag in values:
+        number = values[flag].value
+        if isinstance(number, float) and not math.isfinite(number):
+            raise UserError(f"--{flag}={number}: expected a finite number")
+    for operand, text in zip(verb.operands, rest, strict=False):
+        values[operand].value = text
+    if rest[len(verb.operands) :]:
+        raise UserError(f"{rest[len(verb.operands)]}: launch.py {name} takes {_taken(verb)}")
+    if not values.workdir:
+        raise UserError(f"--workdir: launch.py {name} needs it; expected a directory such as --workdir=runs/a")
+    for flag in verb.required:
+        if values[flag].value is None:
+            raise UserError(f"--{flag}: launch.py {name} needs it: {values[flag].help}")
+    return values
