@@ -139,11 +139,15 @@ def test_a_signal_during_the_last_step_of_a_member_stops_the_sweep(tmp_path, mon
 
 @pytest.mark.parametrize(("exit_code", "new_checkpoints", "endings"), [(-9, 0, "iif"), (-9, 3, "iii"), (-15, 0, "iif"), (-11, 0, "f")])
 def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_path, exit_code, new_checkpoints, endings):
-    """Red if a killed member is given up at once, if one that never fits into memory is tried for ever, or if a crash is tried again."""
+    """Red if a killed member is given up at once, if one that never fits into memory is tried for ever, or if a crash is tried again.
+
+    Red too if the sweep stumbles over what a save has left that was killed.
+    """
     member = grid.make_members(pair_config(tmp_path / "a.tsv"), {"model.embedding_dim": (2,)})[0]
     pool = processes.Pool(tmp_path, 1, SweepView(1, [member.name], lambda name: None))
     for kill, ending in enumerate(endings):
         (tmp_path / member.name / "checkpoints" / str(kill if new_checkpoints else 1)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / member.name / "checkpoints" / "7.orbax-checkpoint-tmp").mkdir(exist_ok=True)
         outcome = pool._outcome_of_dead(member, exit_code)
         assert outcome.status[0] == ending
         assert (tmp_path / member.name / "result.json").exists() == (ending == "f")

@@ -22,6 +22,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, write_failure
 from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.loop import Interrupted, stop_signals
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -161,7 +162,7 @@ class Pool:
 
     def _outcome_of_dead(self, member: Member, exit_code: int) -> Outcome:
         """Returns how a member ends whose process has: it goes on where it was killed, unless that comes to nothing again and again."""
-        newest = max((int(path.name) for path in RunDirectory(self._folder / member.name).checkpoints.glob("[0-9]*")), default=0)
+        newest = max(Checkpoints(RunDirectory(self._folder / member.name).checkpoints).steps(), default=0)
         self._kills[member.name, newest] += 1
         error = f"its process ended with exit code {exit_code}"
         if exit_code in _FROM_OUTSIDE and self._kills[member.name, newest] < MOST_KILLS:
