@@ -1,5 +1,6 @@
 """Turns the shape annotations into checks, and gives every test eight virtual CPU devices."""
 
+import importlib
 import os
 
 from compilation import FAST
@@ -10,6 +11,9 @@ os.environ["SEQ2SEQ_JAX_CACHE"] = os.path.join(os.path.dirname(__file__), "../.c
 
 from jaxtyping import install_import_hook
 
+# Before the hook, under which Python's own cache of compiled modules is not found: seconds for libraries as large as these.
+for library in ("flax.nnx", "optax", "orbax.checkpoint", "tensorboardX"):
+    importlib.import_module(library)
 install_import_hook("seq2seq_jax", "annotations.check")
 
 from seq2seq_jax.train.runtime import prepare  # noqa: E402  after the hook, which sees only what is imported later

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import pytest
-from training_fixture import command, environment, flags_of, launch, pair_config, result_of, write_pairs
+from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, UserError
 from seq2seq_jax.sweep import grid, processes
@@ -60,6 +60,11 @@ def test_members_differ_in_the_swept_fields_only(tmp_path):
         assert grid.config_lib.replace(member.config, reset) == config
 
 
+def small(folder: pathlib.Path, **values: Any) -> Config:
+    """Returns a configuration of which a sweep takes little time: a language model's, a few steps long."""
+    return text_config(write_text(folder / "a.txt", 1500), **{"train__steps": 4, "train__eval_every": 4, **values})
+
+
 def sweep(config: Config, folder: pathlib.Path, axes=None, **options: Any):
     """Plans and runs a sweep in this process unless told otherwise; returns the names of what was trained."""
     axes = axes or AXES
@@ -70,7 +75,7 @@ def sweep(config: Config, folder: pathlib.Path, axes=None, **options: Any):
 
 def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
     """Red if a finished member is trained again, a grown grid forgets its old members, or more steps are not trained."""
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4)
+    config = small(tmp_path)
     folder = tmp_path / "sweep"
     assert set(sweep(config, folder).values()) == {"finished"}
     assert sweep(config, folder) == {}
@@ -90,7 +95,7 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
 
 def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):
     """Red if an exception ends the sweep, if a failure is tried again unasked, or not tried again when asked."""
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4, train__clip_norm=None)
+    config = small(tmp_path, train__clip_norm=None)
     axes = {"train.learning_rate": (3e38, 1e-3), "train.seed": (0, 1)}
     outcomes = sweep(config, tmp_path / "sweep", axes)
     assert sorted(outcomes.values()) == ["failed", "failed", "finished", "finished"]
@@ -131,7 +136,7 @@ def test_a_signal_during_the_last_step_of_a_member_stops_the_sweep(tmp_path, mon
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(Run, "finish", finish_then_stop)
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4)
+    config = small(tmp_path)
     with pytest.raises(Interrupted):
         sweep(config, tmp_path / "sweep")
     assert len(list(tmp_path.glob("sweep/*/result.json"))) == 1
@@ -163,8 +168,7 @@ def children(pid: int) -> list[int]:
 
 def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):
     """Red if a worker changes the seed, the order of batches or the configuration of a member, or is lost with its member when killed."""
-    path = write_pairs(tmp_path / "a.tsv", 100)
-    config = pair_config(path, train__steps=8, train__eval_every=4)
+    config = small(tmp_path, train__steps=8)
     flags = [f for f in flags_of(config) if not f.startswith("--config.model.embedding_dim")]
     arguments = [*flags, "--embedding_dims=2,4", "--seeds=0,1", f"--workdir={tmp_path / 'parallel'}", "--executor=processes", "--jobs=2"]
     with subprocess.Popen(command("sweep", *arguments), stdout=-1, stderr=-1, text=True, env=environment()) as started:
