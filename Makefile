@@ -16,7 +16,7 @@ sweep: $(STAMP)
 	$(RUN) launch.py sweep --config=experiments/pronunciation.py --workdir=runs/pronunciation
 
 test: $(STAMP)
-	$(RUN) -m pytest -n 2 --dist loadgroup tests
+	$(RUN) -m pytest -n 2 --dist loadfile tests
 
 check: $(STAMP)
 	$(RUN) -m ruff check .

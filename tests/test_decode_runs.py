@@ -12,8 +12,6 @@ from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.trained_run import TrainedRun
 from seq2seq_jax.train.translation import open_translators, translations, write_attention
 
-pytestmark = pytest.mark.xdist_group("decode_runs")  # the fixture of the module is dear
-
 WORDS = [a + b + c for a in "abc" for b in "abcd" for c in "ab"]
 SOURCES = ["abЖ", "", "c", "dab"]  # no run has seen the third letter
 

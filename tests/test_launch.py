@@ -13,8 +13,6 @@ from training_fixture import ROOT, environment, flags_of, launch, pair_config, t
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
 
-pytestmark = pytest.mark.xdist_group("launch")  # the fixture of the module is dear
-
 EXPERIMENT = str(ROOT / "experiments/pronunciation.py")
 
 

@@ -30,8 +30,6 @@ from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
 
-pytestmark = pytest.mark.xdist_group("sweep_design")  # the fixture of the module is dear
-
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0,)}
 WANTED = Design(("onehot", "frozen"), "hidden", {"train.learning_rate": (1e-3, 2e-2)})
 NAMES = ["embedding_dim=2,seed=0", "embedding_dim=6,seed=0", "table=onehot,seed=0", "table=frozen,embedding_dim=6,seed=0"]

@@ -22,8 +22,6 @@ from seq2seq_jax.train.pretrained import load_pretrained
 from seq2seq_jax.train.tracing import trace_run
 from seq2seq_jax.validation import validate
 
-pytestmark = pytest.mark.xdist_group("train_pretrained")  # the fixture of the module is dear
-
 FEW = {"train__steps": 8, "train__eval_every": 4, "train__log_every": 4, "data__dev_fraction": 0.0, "data__test_fraction": 0.0}
 TABLE = ".params['source_embedding']['table']"
 
