@@ -96,6 +96,7 @@ def update_bytes(config: Config) -> int:
     rows = jax.tree.leaves(batch)[0].shape[0]
 
     def residuals(params: Any, batch: Any) -> Any:
+        """Returns what the gradient keeps of the forward pass, the parameters among it."""
         carry = start_carry(model, params, rows)
         rate, dropout = config.model.dropout, None
         if rate > 0:
