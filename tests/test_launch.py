@@ -109,7 +109,7 @@ def test_malformed_data_ends_with_2_and_names_the_line(capsys, tmp_path, content
 
 def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, tmp_path):
     """Red if a result of before, of more steps than are asked for now, passes for that of this sweep; or if a broken one is a crash."""
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=8, train__eval_every=8)
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=8, train__eval_every=8)
     fields = [flag for flag in flags_of(config) if "embedding_dim" not in flag and "train.steps" not in flag]
     shared = [f"--config={EXPERIMENT}", f"--workdir={tmp_path / 'sweep'}", "--embedding_dims=2", "--seeds=0", "--executor=serial", *fields]
     assert run(capsys, "sweep", *shared, "--config.train.steps=8")[0] == 0

@@ -90,29 +90,40 @@ def assert_same_run(config: Config, one: pathlib.Path, other: pathlib.Path) -> N
     assert result_of(one) == result_of(other)
 
 
-@pytest.fixture(params=["translator", "language_model"])
-def config(request, tmp_path):
-    values = {"train__steps": 60, "train__eval_every": 20, "train__checkpoint_every": 3, "train__log_every": 7, "model__dropout": 0.2}
-    if request.param == "translator":
-        return pair_config(write_pairs(tmp_path / "a.tsv", 200), **values, train__average_decay=0.9)
-    return text_config(write_text(tmp_path / "a.txt", 4000), **values)
+SHORT = {"train__steps": 60, "train__eval_every": 20, "train__checkpoint_every": 3, "train__log_every": 7, "model__dropout": 0.2}
 
 
-def test_a_killed_run_ends_like_the_uninterrupted_one(config, tmp_path):
+def kill_during_a_save(config: Config, workdir: pathlib.Path) -> None:
+    """Starts the run and kills it while a checkpoint is being written."""
+    process = start(config, workdir)
+    kill_when(process, lambda: any(not name.isdigit() for name in names(workdir)), signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_a_killed_translator_ends_like_the_uninterrupted_one(tmp_path):
+    """Killed during a save. Red if the average, the optimizer's counter or the dropout of a step is not what it was."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 200), **SHORT, train__average_decay=0.9)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    finish(config, whole)
+    kill_during_a_save(config, broken)
+    finish(config, broken)
+    assert_same_run(config, whole, broken)
+
+
+def test_a_killed_language_model_ends_like_the_uninterrupted_one(tmp_path):
     """Killed after a checkpoint, killed during a save, then stopped by SIGTERM between checkpoints.
 
     Red if the carried state, the window of the log, the best value so far or the optimizer's counter is not restored, if the
     data starts again, or if a record stands twice.
     """
+    config = text_config(write_text(tmp_path / "a.txt", 4000), **SHORT)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finish(config, whole)
     process = start(config, broken)
     kill_when(process, lambda: any(name.isdigit() and int(name) >= 6 for name in names(broken)), signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     reached = max(int(name) for name in names(broken) if name.isdigit())
-    process = start(config, broken)
-    kill_when(process, lambda: any(not name.isdigit() for name in names(broken)), signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_during_a_save(config, broken)
     process = start(config, broken)
     kill_when(process, lambda: any(name.isdigit() and int(name) >= reached + 3 for name in names(broken)), signal.SIGTERM)
     assert process.wait() in (75, 0)
@@ -147,14 +158,24 @@ def damage_by_one_bit(folder: pathlib.Path) -> None:
     largest.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [damage_by_truncation, damage_by_removal, damage_by_one_bit])
-def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(tmp_path, damage, capsys):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Config, pathlib.Path, pathlib.Path]:
+    """A longer configuration, a run that has made 20 of its 30 updates, and one that has made them all."""
+    folder = tmp_path_factory.mktemp("finished")
     # So slow that every output stays wrong, and the first of equally good checkpoints is the best.
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 200), train__steps=20, train__learning_rate=1e-6)
+    config = pair_config(write_pairs(folder / "a.tsv", 200), train__steps=20, train__learning_rate=1e-6)
     longer = replace(config, {"train.steps": 30})
-    train(config, str(tmp_path / "whole"))
-    (tmp_path / "whole/result.json").unlink()
-    shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    train(config, str(folder / "part"))
+    (folder / "part/result.json").unlink()
+    shutil.copytree(folder / "part", folder / "whole")
+    train(longer, str(folder / "whole"))
+    return longer, folder / "part", folder / "whole"
+
+
+@pytest.mark.parametrize("damage", [damage_by_truncation, damage_by_removal, damage_by_one_bit])
+def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(finished, tmp_path, damage, capsys):
+    longer, part, whole = finished
+    shutil.copytree(part, tmp_path / "broken")
     broken = tmp_path / "broken/checkpoints"
     assert "10" in names(tmp_path / "broken"), "the best or the one before must be there to fall back on"
     damage(broken / "20")
@@ -162,11 +183,10 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(tmp_path, 
     TrainedRun(str(tmp_path / "broken"))
     assert f"damaged checkpoint skipped: {broken / '20'}" in capsys.readouterr().err
     train(longer, str(tmp_path / "broken"))
-    train(longer, str(tmp_path / "whole"))
     error = capsys.readouterr().err
     assert f"damaged checkpoint skipped: {broken / '20'}" in error
     assert "going on from step 10" in error
-    assert_same_run(longer, tmp_path / "whole", tmp_path / "broken")
+    assert_same_run(longer, whole, tmp_path / "broken")
     for name in names(tmp_path / "broken"):
         damage(broken / name)
     with pytest.raises(UserError, match="damaged checkpoint skipped"):
@@ -195,7 +215,7 @@ def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):
 
 
 def test_two_processes_on_one_run_are_one_too_many(tmp_path):
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 200))
+    config = text_config(write_text(tmp_path / "a.txt", 2000))
     with RunDirectory(tmp_path / "run").locked(), pytest.raises(UserError, match="another process is working on this run"):
         train(config, str(tmp_path / "run"))
     assert train(config, str(tmp_path / "run"))["status"] == "finished"
