@@ -97,6 +97,17 @@ def test_the_forms_of_other_tools(tmp_path):
     assert vectors.read_vectors(path).names == ["a", "9"]
     path.write_bytes(b"1 1\n9 10\n")
     assert vectors.read_vectors(path).names == ["9"]
+    path.write_bytes(b"a 1 2 3\nb 1 2 3\n\n\n")
+    assert vectors.read_vectors(path).names == ["a", "b"]
+
+
+def test_a_text_is_none_the_less_for_a_control_character_and_bytes_are_none_for_lack_of_one(tmp_path):
+    path = tmp_path / "v"
+    path.write_bytes(b"2 4\na 0.5 0.5 0.5 0.5\nx\x1fy 0.5 0.5 0.5 0.5\n")
+    assert vectors.read_vectors(path).table.tolist() == [[0.5] * 4] * 2
+    row = np.array([0.1, 0.2, 0.3, 0.4], "<f4")  # without a byte below 32
+    path.write_bytes(b"2 4\na " + row.tobytes() + b"\nb " + row.tobytes() + b"\n")
+    assert vectors.read_vectors(path).table.tolist() == [row.tolist()] * 2
 
 
 @pytest.mark.parametrize(
@@ -112,7 +123,13 @@ def test_the_forms_of_other_tools(tmp_path):
         (b"2 3\na 1 2 3\nb 1 nan 3\n", ":3: 'nan' is not a finite number"),
         (b"2 3\na 1 2 3\nb 1 2_0 3\n", ":3: '2_0' is not a finite number"),
         ("2 3\na 1 2 3\nb 1 ２ 3\n".encode(), ":3: '２' is not a finite number"),  # noqa: RUF001  a digit that no such file has
-        (b"2 3\na 1 2 3\n\n", ":3: expected a name and 3 numbers"),
+        (b"2 3\na 1 2 3\n\nb 1 2 3\n", ":3: expected a name and 3 numbers"),
+        (b"2 3\na 1 2 3\nb 1 1.2.3 3\n", ":3: '1.2.3' is not a finite number"),
+        (b"2 3\na 1 2 3\nb 1  3\n", ":3: '' is not a finite number"),
+        (b"2 3\na 1 2 3\nb 1 1-2 3\n", ":3: '1-2' is not a finite number"),
+        (b"2 3\na 1 2 3\nb 1 -. 3\n", ":3: '-.' is not a finite number"),
+        (b"2 3\na 1 2 3\nb 1 1e39 3\n", ":3: '1e39' is not a finite number"),
+        (b"\x1f\x8b\x08\x00\n", ": compressed by gzip"),
         (b"2 3\na 1 2 3\n 1 2 3\n", ":3: expected a name and 3 numbers"),
         (b"2 3\na 1 2 3\n\xff 1 2 3\n", ":3: not UTF-8"),
         (b"3 3\na 1 2 3\nb 1 2 3\n", ":4: the file ends; expected 3 vectors"),

@@ -9,6 +9,7 @@ float back.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
 import mmap
@@ -25,6 +26,9 @@ from seq2seq_jax.data.vocabulary import SPECIALS
 
 _NUMBER_CHARACTERS = b"0123456789.eE+- "
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_EVERY_DIGIT_0 = bytes.maketrans(b"123456789", b"000000000")
+_NO_NUMBER = (b"  ", b"- ", b" . ", b"-. ", b"0" * 39)  # no digits; or more than a 32-bit float holds
 _CONTROL = bytes(value for value in range(32) if value not in b"\t\n\r")  # in no text, and soon in any binary file
 _LOOKED_AT = 1 << 16  # bytes that tell a binary file from a text
 
@@ -125,15 +129,24 @@ class _Form:
         first = content.readline()
         self._begin = content.tell()
         fields = first.split()
-        looked_at = content[self._begin : self._begin + _LOOKED_AT]
+        if first.startswith(_GZIP):
+            raise UserError(f"{path}: compressed by gzip; expected a file of vectors, unpacked")
         header = len(fields) == 2 and all(field.isdigit() for field in fields)
-        self.binary = header and (path.suffix == ".bin" or len(looked_at.translate(None, _CONTROL)) < len(looked_at))
         self.count, self.width = (int(fields[0]), int(fields[1])) if header else (None, len(first.rstrip(b" \r\n").split(b" ")) - 1)
+        self.binary = header and self._reads_as_binary()
         self._line = 2 if header else 1
         if not header:
             self._begin = start
         if self.width < 1 or self.count == 0:
             raise UserError(f"{path}:1: expected COUNT WIDTH, or a name and its numbers; found {_excerpt(first)}")
+
+    def _reads_as_binary(self) -> bool:
+        """Returns whether vectors follow as bytes. A first line with its numbers is text, whatever characters the names have."""
+        first = self._content.readline().rstrip(b" \r\n")
+        if _are_numbers(first.partition(b" ")[2], self.width):
+            return False
+        looked_at = self._content[self._begin : self._begin + _LOOKED_AT]
+        return self._path.suffix == ".bin" or len(looked_at.translate(None, _CONTROL)) < len(looked_at) or not _begins_as_text(looked_at)
 
     def entries(self, wanted: set[str] | None) -> Iterator[tuple[str, Float[np.ndarray, " D"]]]:
         """Yields the wanted names and their vectors; checks all others too."""
@@ -143,13 +156,15 @@ class _Form:
         self._content.seek(self._begin)
         number = self._line - 1
         for number, raw in enumerate(iter(self._content.readline, b""), self._line):
+            if not raw.strip() and not self._content[self._content.tell() :].strip():
+                number -= 1  # only empty lines are left
+                break
             if self.count is not None and number - self._line >= self.count:
                 raise UserError(f"{self._path}:{number}: a vector more than the {self.count} that line 1 promises")
             line = raw.rstrip(b" \r\n")
             name, _, rest = line.partition(b" ")
-            looks_right = rest.count(b" ") == self.width - 1 and not rest.translate(None, _NUMBER_CHARACTERS) and _text(name)
-            if looks_right and wanted is not None and looks_right not in wanted:
-                continue
+            if wanted is not None and (read := _text(name)) and read not in wanted and _are_numbers(rest, self.width):
+                continue  # without an array of it: most lines of a large file are such
             entry = self._parsed(number, line)
             if wanted is None or entry[0] in wanted:
                 yield entry
@@ -200,12 +215,37 @@ def _text(name: bytes) -> str | None:
         return None
 
 
+def _begins_as_text(content: bytes) -> bool:
+    """Returns whether bytes, of which a last character may be cut, are UTF-8."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(content)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _are_numbers(text: bytes, width: int) -> bool:
+    """Returns whether a text is so many finite numbers and nothing else; looks at its characters where there is no exponent.
+
+    To read each number takes ten times as long, minutes for the largest files of vectors.
+    """
+    if text.count(b" ") != width - 1 or text.translate(None, _NUMBER_CHARACTERS):
+        return False
+    if any(sign in text for sign in (b"e", b"E", b"+")):
+        values = _floats(text.decode().split(" "))
+        return values is not None and bool(np.isfinite(values).all())
+    shape = b" %b " % text.translate(_EVERY_DIGIT_0)
+    one_point_each = b".." not in shape.translate(None, b"0-")
+    return one_point_each and shape.count(b"-") == shape.count(b" -") and not any(part in shape for part in _NO_NUMBER)
+
+
 def _floats(parts: Sequence[str]) -> Float[np.ndarray, " D"] | None:
     joined = "".join(parts)
     if "_" in joined or not joined.isascii():  # Python would read 2_0 and other digits than 0 to 9
         return None
     try:
-        return np.array(parts, np.float64).astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+            return np.array(parts, np.float64).astype(np.float32)
     except ValueError:
         return None
 
