@@ -35,7 +35,8 @@ def _define_config(values: flags.FlagValues) -> None:
     _define_workdir(values)
     flags.DEFINE_string("config", None, "experiment file, such as experiments/pronunciation.py", flag_values=values)
     for path, field in config_lib.fields().items():
-        flags.DEFINE_string(f"config.{path}", None, field.doc, flag_values=values)
+        define = flags.DEFINE_bool if field.type is bool else flags.DEFINE_string  # --config.data.lines alone is true
+        define(f"config.{path}", None, field.doc, flag_values=values)
 
 
 def _define_sweep(values: flags.FlagValues) -> None:
@@ -126,7 +127,8 @@ def _experiment(values: flags.FlagValues) -> tuple[Experiment, Config]:
         raise UserError("--config: expected an experiment file such as --config=experiments/pronunciation.py")
     experiment = load_experiment(values.config)
     given = {path: values[f"config.{path}"].value for path in config_lib.fields()}
-    return experiment, override(experiment.config, [(path, text) for path, text in given.items() if text is not None])
+    texts = {path: str(value).lower() if isinstance(value, bool) else value for path, value in given.items() if value is not None}
+    return experiment, override(experiment.config, list(texts.items()))
 
 
 def _train(values: flags.FlagValues) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import os
+import signal
 import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -47,8 +49,9 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
       The exit code.
     """
     try:
-        name, verb, arguments = _named(arguments, title, verbs, groups)
-        return verb.run(_parse(name, verb, arguments))
+        with _terminated_like_interrupted():
+            name, verb, arguments = _named(arguments, title, verbs, groups)
+            return verb.run(_parse(name, verb, arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
@@ -65,7 +68,24 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
         if type(error).__name__ == "TrainingFailed":
             print(f"failed: {error}", file=sys.stderr)
             return ERROR
+        if "RESOURCE_EXHAUSTED" in str(error) or isinstance(error, MemoryError):
+            print(f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch", file=sys.stderr)
+            return ERROR
         raise
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Makes SIGTERM raise KeyboardInterrupt, as SIGINT does, where training has not begun to handle both itself."""
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _overview(title: str, verbs: Verbs) -> str:

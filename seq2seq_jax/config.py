@@ -32,6 +32,8 @@ class UserError(Exception):
 
 _PAIRS, _TEXT, _WORD_VECTORS = ("translator",), ("language_model", "skip_gram"), ("skip_gram",)
 _LAYERED = ("translator", "language_model")
+_WIDEST = 2**20  # columns or units; a table or a layer of as many fits in no memory, but the arithmetic on sizes does not overflow
+_MOST = 2**31 - 1  # what a step counter holds
 
 
 def _setting(
@@ -86,9 +88,9 @@ class ModelConfig:
     """The network. Embedding and hidden size are independent everywhere."""
 
     kind: Kind = _setting("translator", "what is trained")
-    embedding_dim: int = _setting(64, "columns of the embedding tables", low=1)
-    source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1, kinds=_PAIRS)
-    target_embedding_dim: int | None = _setting(None, "columns of the target table; null: embedding_dim", low=1)
+    embedding_dim: int = _setting(64, "columns of the embedding tables", low=1, high=_WIDEST)
+    source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1, high=_WIDEST, kinds=_PAIRS)
+    target_embedding_dim: int | None = _setting(None, "columns of the target table; null: embedding_dim", low=1, high=_WIDEST)
     table: Literal["learned", "frozen", "onehot"] = _setting(
         "learned",
         "what the tables are; baselines: frozen, drawn and not trained; onehot, the identity, as wide as the vocabulary",
@@ -102,7 +104,7 @@ class ModelConfig:
     pretrained_frozen_steps: int | None = _setting(
         0, "updates for which that table is kept as it was read; null: all of them", low=0, kinds=_LAYERED
     )
-    hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1, kinds=_LAYERED)
+    hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1, high=_WIDEST, kinds=_LAYERED)
     encoder_layers: int = _setting(1, "recurrent layers of the encoder", low=1, kinds=_PAIRS)
     decoder_layers: int = _setting(1, "recurrent layers of the decoder, or of the language model", low=1, kinds=_LAYERED)
     bidirectional: bool = _setting(True, "the encoder reads in both directions (Schuster & Paliwal 1997)", kinds=_PAIRS)
@@ -144,10 +146,10 @@ class ModelConfig:
 class TrainConfig:
     """How it is trained, evaluated and kept."""
 
-    seed: int = _setting(0, "root of every random draw", low=0, high=2**31 - 1)
-    steps: int | None = _setting(None, "updates; null where epochs is given", low=1)
-    epochs: int | None = _setting(None, "passes over the training data; null where steps is given", low=1)
-    batch_size: int = _setting(64, "sequences in a batch (skip_gram: blocks of data.segment_length units), over all devices", low=1)
+    seed: int = _setting(0, "root of every random draw", low=0, high=_MOST)
+    steps: int | None = _setting(None, "updates; null where epochs is given", low=1, high=_MOST)
+    epochs: int | None = _setting(None, "passes over the training data; null where steps is given", low=1, high=_MOST)
+    batch_size: int = _setting(64, "sequences in a batch (skip_gram: blocks of data.segment_length units), over all devices", 1, _WIDEST)
     learning_rate: float = _setting(
         1e-3, "Adam's step size at its highest (Kingma & Ba 2015); skip_gram: that of plain gradient descent", low=0
     )

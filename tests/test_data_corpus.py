@@ -125,6 +125,12 @@ def test_a_list_of_lines_is_split_by_distinct_line(tmp_path):
     assert [note.split(": ")[1] for note in loaded.notes] == ["1 empty lines dropped.", "100 repeated lines dropped."]
 
 
+def test_a_text_with_nothing_to_score_is_refused(tmp_path):
+    """Red if its loss is 0, the best there can be."""
+    with pytest.raises(UserError, match=r"dev.txt: no unit is left to score"):
+        _load(_config(tmp_path, "language_model", train="a b\nc\n", dev="\n\n", lines=True))
+
+
 @pytest.mark.parametrize("kind", ["translator", "language_model"])
 def test_a_split_is_read_again_and_a_changed_file_is_named(tmp_path, kind):
     config = _config(tmp_path, kind, train=PAIRS, dev_fraction=0.2, test_fraction=0.1)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from training_fixture import ROOT, environment, flags_of, launch, pair_config, text_config, write_pairs, write_text
@@ -54,6 +57,10 @@ def test_help_lists_the_verbs(capsys):
             ["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=0"],
             "embedding_dim=0: expected a value at least 1",
         ),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=1000000000000"], "at most 1048576"),
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.lines"], "data.lines=True"),  # a flag alone is true
+        (["train", f"--workdir={EXPERIMENT}/W", f"--config={EXPERIMENT}"], "W: Not a directory; expected a directory that can be"),
+        (["train", f"--workdir={EXPERIMENT}", f"--config={EXPERIMENT}"], "pronunciation.py: File exists; expected a directory that can be"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.learning_rate=nan"], "learning_rate=nan: expected a finite"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.attention=dott"], "attention=dott: expected one of none, dot"),
         (
@@ -174,6 +181,25 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=", "--position=99")
     assert (code, out) == (2, "")
     assert "--position=99: there are" in err
+
+
+def test_a_signal_before_training_has_begun_is_a_stop_like_any_other(monkeypatch, capsys):
+    """Red if SIGTERM, which training handles itself, kills the process while it still loads its libraries or data."""
+    verb = launch_module.VERBS["status"]._replace(run=lambda values: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(9) or 0)
+    monkeypatch.setitem(launch_module.VERBS, "status", verb)
+    before = signal.getsignal(signal.SIGTERM)
+    assert run(capsys, "status", "--workdir=W") == (75, "", "stopped: the same command goes on from here\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_no_memory_holds_ends_with_one_line(monkeypatch, capsys):
+    def fail(values):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating\n 99 bytes")
+
+    monkeypatch.setitem(launch_module.VERBS, "status", launch_module.VERBS["status"]._replace(run=fail))
+    code, _, err = run(capsys, "status", "--workdir=W")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "out of memory" in err
 
 
 def test_sample_writes_text_from_the_prompt(tmp_path):

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, write_pairs, write_text
+from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import UserError
+from seq2seq_jax.config import UserError, replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import split_words
 from seq2seq_jax.model.build import initial_params
@@ -204,9 +204,11 @@ def test_more_steps_go_on_from_the_last_one(tmp_path):
 
 
 def test_every_token_counts_wherever_the_log_ends(tmp_path):
-    """Red if what was trained on after the last line of the log is left out."""
+    """Red if what was trained on after the last line of the log is left out, as where patience ends a run between two lines."""
+    lost = {"train__learning_rate": 1e-12, "train__patience": 1, "train__steps": 100}
     path = write_pairs(tmp_path / "a.tsv", 120)
-    results = [train(pair_config(path, train__steps=10, train__log_every=every), str(tmp_path / f"{every}")) for every in (4, 50)]
+    results = [train(pair_config(path, **lost, train__log_every=every), str(tmp_path / f"{every}")) for every in (4, 50)]
+    assert [result["steps"] for result in results] == [20, 20]
     tokens = [result["tokens_per_second"] * result["train_seconds"] for result in results]
     np.testing.assert_allclose(tokens, tokens[0])
     assert tokens[0] > 0
@@ -228,6 +230,23 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     assert result["status"] == "failed"
     assert "not finite at step" in result["error"]
     assert result["dev"] is None
+
+
+def test_parameters_that_are_not_finite_stop_the_run_when_they_are_scored(tmp_path):
+    """The loss that an update was made from is finite, and what it has made is not. Steps count from 1, as in every file."""
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=1, train__learning_rate=1e38, train__clip_norm=None)
+    with pytest.raises(TrainingFailed, match=r"loss_nats_per_token on dev is not finite at step 1; configuration: "):
+        train(config, str(tmp_path / "run"))
+    longer = replace(config, {"train.steps": 3, "train.log_every": 1})
+    with pytest.raises(TrainingFailed, match=r"loss is not finite at step 2; "):
+        train(longer, str(tmp_path / "other"))
+    assert [record["step"] for record in metrics_of(tmp_path / "other")] == [1]
+
+
+def test_the_directory_of_a_sweep_is_none_of_a_run(tmp_path):
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(UserError, match="this is the directory of a sweep"):
+        train(text_config(write_text(tmp_path / "a.txt", 2000)), str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def load_corpus(config: Config) -> Corpus:
     notes = list(raw.notes)
     held_out = {split: raw.content[split] for split in ("dev", "test") if split in raw.content}
     train, vocabularies = _training(config, raw.content["train"], notes)
-    others = {split: _split(content, vocabularies) for split, content in held_out.items()}
+    others = {split: _split(content, vocabularies, raw.paths.get(split, f"data.{split}_fraction")) for split, content in held_out.items()}
     for name, split in others.items():
         notes += _remarks(name, split, raw.content["train"], vocabularies)
     digests, paths = dict(raw.sha256), dict(raw.paths)
@@ -122,13 +122,13 @@ def load_split(
     Raises UserError where there is no such split or the data has changed.
     """
     if file is not None:
-        return _split(sources.read_file(config, sources.absolute(config, file), []), vocabularies)
+        return _split(sources.read_file(config, sources.absolute(config, file), []), vocabularies, file)
     raw = sources.read_splits(config, [split])
     if recorded is not None:
         check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
         raise UserError(f"--split={split}: the run's data has no {split} split")
-    return _split(raw.content[split], vocabularies)
+    return _split(raw.content[split], vocabularies, raw.paths.get(split, f"data.{split}_fraction"))
 
 
 def reads(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
@@ -214,9 +214,13 @@ def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[st
     return {side: Vocabulary.build(texts[side], units[side], data.min_count, data.bpe_size) for side in texts}
 
 
-def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> PairSplit | TextSplit:
+def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary], origin: str) -> PairSplit | TextSplit:
+    """Encodes what is held out. Raises UserError, naming its ``origin``, where nothing of a text is left to score."""
     if isinstance(content, str):
-        return _text_split(content, vocabularies["target"])
+        split = _text_split(content, vocabularies["target"])
+        if not len(split.ids):
+            raise UserError(f"{origin}: no unit is left to score; expected some text")
+        return split
     answers: dict[str, dict[str, None]] = {}
     for source, target in content:
         answers.setdefault(source, {})[target] = None

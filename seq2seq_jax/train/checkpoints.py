@@ -82,10 +82,14 @@ class Checkpoints:
         ocp.save(str(path), tree, custom_metadata=progress, overwrite=True)
         write_json(path / _LIST, _digests(path))
 
+    def check(self, step: int) -> None:
+        """Raises DamagedCheckpoint where that of ``step`` is not as it was written."""
+        _check(self.folder / str(step))
+
     def load(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Returns the state and progress saved at ``step``, in the structure of ``like``. Raises DamagedCheckpoint."""
         path = self.folder / str(step)
-        _check(path)
+        self.check(step)
         try:
             saved: Any = ocp.metadata(str(path))
             _check_shapes(path, saved.metadata, like)
@@ -96,11 +100,23 @@ class Checkpoints:
         except Exception as error:  # whole, yet not of this run: orbax and tensorstore each raise their own
             raise DamagedCheckpoint(f"{path}: {type(error).__name__}") from error
 
-    def load_newest(self, like: TrainState, warn: Callable[[str], None]) -> tuple[TrainState, dict[str, Any]] | None:
-        """Returns the newest checkpoint that can be read, naming each damaged one to ``warn``; None where there is none."""
+    def load_newest(
+        self, like: TrainState, warn: Callable[[str], None], needs: Callable[[dict[str, Any]], int | None] = lambda progress: None
+    ) -> tuple[TrainState, dict[str, Any]] | None:
+        """Returns the newest checkpoint that can be read; None where there is none.
+
+        Args:
+          like: a state of the same structure.
+          warn: is told of each damaged one.
+          needs: gives, for the progress of one, the step of another without which it is of no use.
+        """
         for step in reversed(self.steps()):
             try:
-                return self.load(step, like)
+                state, progress = self.load(step, like)
+                other = needs(progress)
+                if other is not None:
+                    self.check(other)
+                return state, progress
             except DamagedCheckpoint as error:
                 warn(f"damaged checkpoint skipped: {error}")
         return None

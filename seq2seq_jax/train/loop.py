@@ -53,6 +53,8 @@ def train(
       Interrupted: a signal came and a checkpoint was written.
     """
     directory = RunDirectory(pathlib.Path(workdir))
+    if (directory.path / "sweep.json").exists():
+        raise UserError(f"--workdir={workdir}: this is the directory of a sweep; expected another one for a run")
     with directory.locked(), stop_signals() as stop:
         config = with_absolute_paths(config)
         varied = varied or {path: config_lib.get(config, path) for path in ("model.embedding_dim", "train.seed")}
@@ -133,11 +135,11 @@ class Loop:
             step = min(run.step for run in going)
             together = [run for run in going if run.step == step]
             since += self._advance(together)
-            due = together[0].due()
-            if any(due) or self._stop.requested:
-                self._visit(together, due, since)
+            due, stopping = together[0].due(), self._stop.requested  # asked once: what stops here has saved here
+            if any(due) or stopping:
+                self._visit(together, due._replace(saves=due.saves or stopping), since)
                 since = time.monotonic()
-            if self._stop.requested and self._going():
+            if stopping and self._going():
                 for run in self._going():
                     run.interrupt()
                 raise Interrupted(f"stopped at step {step + 1}; the same command goes on from there")
@@ -170,7 +172,7 @@ class Loop:
             self._engine.clear_windows([self._places[run] for run in going])
         improved = self._evaluate(going) if due.evaluates else ()
         for run in going:
-            if not run.ended and (due.saves or run in improved or self._stop.requested):
+            if not run.ended and (due.saves or run in improved):
                 with self._ending(run):
                     run.save(self._engine.state(self._places[run]))
         self._finish([run for run in going if run.complete and not run.ended])

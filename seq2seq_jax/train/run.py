@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -113,7 +114,7 @@ class Run:
         """Returns what falls on the step that the run has reached."""
         last = self.step == self._total
         return Due(
-            logs=self.step % self.config.train.log_every == 0,
+            logs=last or self.step % self.config.train.log_every == 0,
             evaluates=last or self.step % self._eval_every == 0,
             saves=last or self.step % self._checkpoint_every == 0,
         )
@@ -169,7 +170,7 @@ class Run:
         self._initial_tables = {side: np.asarray(table) for side, table in embedding_tables(params).items()}
         carry = start_carry(structure, params, self.config.train.batch_size)
         initial = TrainState.initial(self.config.train, params, make_optimizer(self.config), carry)
-        loaded = self._checkpoints.load_newest(initial, self.view.note)
+        loaded = self._checkpoints.load_newest(initial, self.view.note, self._best_needed)
         if loaded is None:
             self._checkpoints.keep(())
             return initial
@@ -178,6 +179,12 @@ class Run:
         self.view.note(f"going on from step {self.step}")
         self._checkpoints.keep([step for step in self._checkpoints.steps() if step <= self.step])
         return state
+
+    def _best_needed(self, progress: dict[str, Any]) -> int | None:
+        """Returns the best step before a checkpoint, whose own must be whole: the run ends with it. A finished run may have given it up."""
+        best = progress["best_step"]
+        finished = (self.directory.result() or {}).get("status") == "finished"
+        return None if finished and best not in self._checkpoints.steps() else best
 
     def log_window(self, window: Window, seconds: float, logs: bool) -> None:
         """Takes the sums since the last line, stops at a loss that is not finite, and at a log step writes a record.
@@ -191,7 +198,7 @@ class Run:
           TrainingFailed: a loss or gradient was not finite.
         """
         if window.bad_step >= 0:
-            raise TrainingFailed(f"loss is not finite at step {window.bad_step}; configuration: {_one_line(self.config)}")
+            raise TrainingFailed(f"loss is not finite at step {window.bad_step + 1}; configuration: {_one_line(self.config)}")
         self.progress.train_seconds += seconds
         self.progress.unlogged_tokens = float(window.loss.count)
         if not logs:
@@ -206,11 +213,17 @@ class Run:
         self.view.update(self.step, loss, speed, "" if best is None else f"best {self._metric.name} {best:.4f}")
 
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:
-        """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best."""
+        """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best.
+
+        Raises TrainingFailed where one of them is not finite, as after an update that has made the parameters so.
+        """
         progress = self.progress
         if evaluation is None:
             progress.best_step = self.step
             return True
+        for name, figure in evaluation.metrics.items():
+            if isinstance(figure, float) and not math.isfinite(figure):
+                raise TrainingFailed(f"{name} on dev is not finite at step {self.step}; configuration: {_one_line(self.config)}")
         self._write(self.step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
         value = evaluation.metrics[self._metric.name]
         sign = 1 if self._metric.lower_is_better else -1

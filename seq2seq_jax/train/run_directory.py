@@ -78,11 +78,16 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the kernel's lock on the run, which ends with the process. Raises Locked where another keeps it."""
-        if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"--workdir={self.path}: expected a directory, this is a file")
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as file:
+        """Holds the kernel's lock on the run, which ends with the process.
+
+        Raises Locked where another keeps it, UserError where there can be no such directory, or nothing can be written there.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(self.path / ".lock", "w")  # noqa: SIM115  closed below
+        except OSError as error:
+            raise UserError(f"--workdir={self.path}: {error.strerror}; expected a directory that can be written to") from None
+        with file:
             if not _lock(file):
                 raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
             yield

@@ -53,8 +53,8 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
         result = directory.result()
         if result is not None and result["status"] == "finished" and result["best_step"] not in checkpoints.steps():
             raise UserError(
-                f"--workdir={directory.path}: the run has finished and its best checkpoint was not kept (--keep=last or none); "
-                "expected a run with its best checkpoint"
+                f"--workdir={directory.path}: the run has finished and its best checkpoint is not there: it was removed, or not kept "
+                "(--keep=last or none); expected a run with its best checkpoint"
             )
         if newest is None:
             what = damaged[0] if damaged else "there is no checkpoint yet"
@@ -65,4 +65,5 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
         best = progress["best_step"]
         return (state if best in (None, int(state.step)) else checkpoints.load(best, like)[0]).evaluated
     except DamagedCheckpoint as error:
-        raise UserError(f"--workdir={directory.path}: the best checkpoint is damaged ({error}); train the run again") from error
+        where = f"--workdir={directory.path}"
+        raise UserError(f"{where}: the best checkpoint is damaged ({error}); the command that trained it makes it again") from error

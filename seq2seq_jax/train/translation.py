@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
 import pathlib
@@ -54,10 +55,12 @@ class Translation:
 
 def read_sources(stream: BinaryIO) -> list[str]:
     """Reads sources to their end, one a line; a missing last line end adds none. Raises UserError where they are not UTF-8."""
+    content = stream.read().removeprefix(codecs.BOM_UTF8)
     try:
-        text = stream.read().decode("utf-8-sig")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"standard input: byte {error.start} is not UTF-8; expected UTF-8 text, one source a line") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"standard input:{line}: not UTF-8; expected UTF-8 text, one source a line") from error
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
