@@ -92,11 +92,24 @@ def test_attention_is_written_and_drawn(workdirs, tmp_path):
         assert "".join(row["output"]).removesuffix("<eos>") == best.text
         assert np.shape(row["weights"]) == ((len(row["output"]), len(row["source"])) if row["source"] else (0,))
         np.testing.assert_allclose(np.sum(row["weights"], axis=-1), 1 if row["source"] else 0, atol=1e-5)
+        assert all(weight == round(weight, 6) for of_symbol in row["weights"] for weight in of_symbol)
     assert picture is not None
     drawn = picture.read_text(encoding="utf-8")
     assert picture.name == "attention.svg"
     assert all(f">{symbol.replace('<', '&lt;').replace('>', '&gt;')}</text>" in drawn for symbol in rows[0]["source"])
     assert translations(open_translators([workdirs["a"]]), SOURCES)[0][0].attended is None
+
+
+def test_attention_has_the_text_of_subwords(workdirs):
+    """Red if a reader sees the letters that stand for bytes."""
+    (run,) = open_translators([workdirs["a"]])
+    target = run.vocabularies["target"]
+    target.unit, target.symbols[4:] = "bpe", ["Ġa", "Ã©", "Ċ", "æĹ"]
+    found = translations([run], ["abc", "dab", "bd"], attention=True)
+    read = {symbol for (best,) in found if best.attended is not None for symbol in best.attended.output}
+    assert "<eos>" in read
+    assert len(read) > 1
+    assert read <= {" a", "é", "\n", "æĹ", "<eos>"}
 
 
 def test_a_picture_takes_any_script(tmp_path):
