@@ -16,7 +16,9 @@ from seq2seq_jax.config import UserError
 from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_tests import load, read_analogies, read_similarity
-from seq2seq_jax.embeddings.vector_size import show_estimate
+from seq2seq_jax.embeddings import vector_size
+from seq2seq_jax.embeddings.pip_loss import SizeEstimate
+from seq2seq_jax.embeddings.vector_size import as_json, show_estimate
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.train import inference
@@ -159,19 +161,30 @@ def test_what_word_vectors_cannot_do_is_refused(tmp_path, values, message):
         validate(vector_config(tmp_path / "a.txt", **values))
 
 
-def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted, tmp_path, capsys):
+def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted, tmp_path, capsys, monkeypatch):
     """Red if the estimate is made of another text than the run's, or compare does not find it."""
-    config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6)
+    config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6, model__negatives=1)
     axes = {"model.embedding_dim": (2, 3)}
     run_sweep(config, plan(config, axes, str(tmp_path)), axes, str(tmp_path), SweepOptions("serial"), "launch.py sweep")
-    found = {row["rule"]: row["embedding_dim"] for row in compare_sweeps([read_sweep(str(tmp_path))])["rules_of_thumb"]}
+    compared = compare_sweeps([read_sweep(str(tmp_path))])
+    found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
     for run in (".", "embedding_dim=2"):
         capsys.readouterr()
         show_estimate(str(tmp_path / run), "json")
         shown = json.loads(capsys.readouterr().out)
         assert shown["symbols"] == 17
-        assert shown["embedding_dim"] == found["least PIP loss"] <= 3  # two kinds of words
+        assert shown["embedding_dim"] == found["least PIP loss"]
+        assert 1 <= shown["embedding_dim"] <= 3  # two kinds of words
     show_estimate(str(tmp_path), "table")
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no run or sweep here"):
         show_estimate(str(tmp_path / "nothing"), "table")
+    nothing = SizeEstimate(None, np.array([3.0]), np.array([]), 0.1, 17)
+    monkeypatch.setattr(vector_size, "estimated_size", lambda config, corpus: nothing)
+    show_estimate(str(tmp_path), "table")
+    assert capsys.readouterr().out.startswith("There is no estimate: no singular value")
+    largest = tmp_path / "embedding_dim=3/pip_loss.json"
+    assert largest.exists()
+    largest.write_text(json.dumps(as_json(nothing)))
+    compared = compare_sweeps([read_sweep(str(tmp_path))])
+    assert "least PIP loss" not in {row["rule"] for row in compared["rules_of_thumb"]}
