@@ -78,7 +78,10 @@ def test_only_known_words_are_asked(tmp_path):
     [
         (read_analogies, ": a\na b c d\na b c\n", 3),
         (read_similarity, "a b 1\na b\n", 2),
-        (read_similarity, "a b x\n", 1),
+        (read_similarity, "a b x\n\na b x\n", 3),
+        (read_similarity, "a b 1\na,b,x\n", 2),
+        (read_similarity, "a,b\n", 1),
+        (read_similarity, ",a,1\n", 1),
         (read_similarity, "a b nan\n", 1),
     ],
 )
@@ -86,6 +89,11 @@ def test_a_broken_line_is_named(tmp_path, reader, text, line):
     path = write(tmp_path / "broken.txt", text)
     with pytest.raises(UserError, match=rf"broken\.txt:{line}: expected"):
         reader(path)
+
+
+@pytest.mark.parametrize("text", ["tiger\tcat\t7.35\nplane car 5\n", "Word 1,Word 2,Human (mean)\ntiger,cat,7.35\nplane, car, 5, x\n"])
+def test_similarities_are_read_as_they_are_published(tmp_path, text):
+    assert read_similarity(write(tmp_path / "s.csv", text)) == [(["tiger", "cat"], 7.35), (["plane", "car"], 5.0)]
 
 
 @pytest.fixture(scope="module")
