@@ -117,6 +117,7 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
         data__analogies=str(planted / "questions.txt"),
         data__subsample=0.0,
         data__segment_length=32,
+        data__test_fraction=0.1,
         model__cbow=cbow,
         train__steps=40,
         train__batch_size=32,
@@ -137,6 +138,9 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
     assert within > cosines[np.ix_(*rows)].max()
     again = inference.evaluate([str(tmp_path / "run")], "dev")
     assert {name: again[name] for name in result["dev"]} == pytest.approx(result["dev"])
+    assert set(result["test"]) == {"loss_nats_per_token", "examples"}  # what was asked on dev has chosen already
+    assert inference.evaluate([str(tmp_path / "run")], "test").items() >= result["test"].items()
+    assert compare_sweeps([read_sweep(str(tmp_path))])["recommendation"]["test"] is None
 
 
 def test_the_counts_that_negatives_rest_on_stay_with_the_run(planted, tmp_path):
@@ -175,6 +179,7 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     axes = {"model.embedding_dim": (2, 3)}
     run_sweep(config, plan(config, axes, str(tmp_path)), axes, str(tmp_path), SweepOptions("serial"), "launch.py sweep")
     compared = compare_sweeps([read_sweep(str(tmp_path))])
+    assert all(row["bootstrap_ci95"][0] < row["mean"] < row["bootstrap_ci95"][1] for row in compared["sizes"])  # over blocks of dev
     found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
     for run in (".", "embedding_dim=2"):
         capsys.readouterr()

@@ -47,10 +47,11 @@ class PairSplit:
 
 @dataclasses.dataclass(frozen=True)
 class TextSplit:
-    """A running text and its ids, without specials."""
+    """A running text and its ids, without specials; ``is_test`` where nothing may be chosen by its scores."""
 
     text: str
     ids: Int[np.ndarray, " T"]
+    is_test: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,7 +91,7 @@ def load_corpus(config: Config) -> Corpus:
     notes = list(raw.notes)
     held_out = {split: raw.content[split] for split in ("dev", "test") if split in raw.content}
     train, vocabularies = _training(config, raw.content["train"], notes)
-    others = {split: _split(content, vocabularies) for split, content in held_out.items()}
+    others = {split: _split(content, vocabularies, is_test=split == "test") for split, content in held_out.items()}
     for name, split in others.items():
         notes += _remarks(name, split, raw.content["train"], vocabularies)
     digests, paths = dict(raw.sha256), dict(raw.paths)
@@ -128,7 +129,7 @@ def load_split(
         check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
         raise UserError(f"--split={split}: the run's data has no {split} split")
-    return _split(raw.content[split], vocabularies)
+    return _split(raw.content[split], vocabularies, is_test=split == "test")
 
 
 def reads(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
@@ -214,32 +215,37 @@ def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[st
     return {side: Vocabulary.build(texts[side], units[side], data.min_count, data.bpe_size) for side in texts}
 
 
-def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> PairSplit | TextSplit:
+def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary], is_test: bool = False) -> PairSplit | TextSplit:
     if isinstance(content, str):
-        return _text_split(content, vocabularies["target"])
+        return _text_split(content, vocabularies["target"], is_test)
     answers: dict[str, dict[str, None]] = {}
     for source, target in content:
         answers.setdefault(source, {})[target] = None
     return PairSplit(list(answers), [list(targets) for targets in answers.values()])
 
 
-def _text_split(text: str, vocabulary: Vocabulary) -> TextSplit:
-    return TextSplit(text, np.array(vocabulary.encode(text), np.int32))
+def _text_split(text: str, vocabulary: Vocabulary, is_test: bool = False) -> TextSplit:
+    return TextSplit(text, np.array(vocabulary.encode(text), np.int32), is_test)
 
 
 def _remarks(name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> list[str]:
     """Says which sources of a held-out split were trained on, and how much of it the vocabularies do not know."""
-    if isinstance(split, TextSplit):
-        unknown = int((split.ids == UNK).sum())
-        if not unknown:
-            return []
-        costs = "each costs no more than one <unk>, so losses compare with the same vocabulary only"
-        return [f"{name}: {unknown} of {len(split)} units are not in the vocabulary; {costs}."]
     found = []
-    trained = len({source for source, _ in train}.intersection(split.sources))
-    if trained:
-        found.append(f"{name}: {trained} of {len(split)} sources are also in train.")
-    unknown = sum(bool(vocabularies["source"].unknown(source)) for source in split.sources)
-    if unknown:
-        found.append(f"{name}: {unknown} of {len(split)} sources have a unit that train has not.")
-    return found
+    if isinstance(split, PairSplit):
+        trained = len({source for source, _ in train}.intersection(split.sources))
+        if trained:
+            found.append(f"{name}: {trained} of {len(split)} sources are also in train.")
+    return found + unknown_units(name, split, vocabularies)[1]
+
+
+def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping[str, Vocabulary]) -> tuple[int, list[str]]:
+    """Returns how many units of a text, or of the sources of pairs, have no row, and the sentence that says so where there are any."""
+    if isinstance(split, TextSplit):
+        count = int((split.ids == UNK).sum())
+        costs = "each costs no more than one <unk>, so losses compare with the same vocabulary only"
+        sentence = f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}."
+    else:
+        of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
+        count = sum(of_sources)
+        sentence = f"{name}: {sum(map(bool, of_sources))} of {len(split)} sources have a unit that train has not."
+    return count, [sentence] if count else []
