@@ -2,7 +2,9 @@
 
     launch.py train --config=experiments/word2vec.py --workdir=runs/vectors --config.data.train=text.txt
 
-Words are what stands between blanks; a window ends with its line. CBOW: --config.model.cbow=true --config.train.learning_rate=0.3.
+WikiText-2 (2.05 million words): about 13 seconds for its five epochs on two cores, and 3.5 to 5 % of the analogies of questions-words.txt
+solved, by seed and learning rate, as docs/embeddings.md has it. Words are what stands between blanks; a window ends with its line.
+CBOW: --config.model.cbow=true --config.train.learning_rate=0.3.
 """
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig

@@ -99,6 +99,8 @@ def test_vocabularies_come_from_the_training_side_alone(tmp_path):
     assert text.dev.ids.tolist()[-1] == UNK
     (note,) = text.notes
     assert note.startswith("dev: 1 of 3 units are not in the vocabulary; each costs no more than one <unk>")
+    assert corpus.unknown_units("dev", text.dev, text.vocabularies) == (1, [note])
+    assert corpus.unknown_units("train", text.train, text.vocabularies) == (0, [])
 
 
 def test_text_is_normalized_before_anything_else(tmp_path):

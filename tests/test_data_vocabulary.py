@@ -86,6 +86,7 @@ def test_a_byte_vocabulary_always_has_all_bytes():
     assert len(Vocabulary.build([], "byte", 5, 0)) == 260
     assert Vocabulary.build([], "byte", 1, 0).encode("aß") == [4 + 0x61, 4 + 0xC3, 4 + 0x9F]
     assert Vocabulary.build([], "byte", 1, 0).decode([4 + 0xC3, 4 + 0x61]) == "\ufffda"
+    assert Vocabulary.build([], "byte", 1, 0).decode_line([4 + 0x61, 4 + 0x0A, 4 + 0x61]) == "a a"
 
 
 def test_line_breaks_are_words():

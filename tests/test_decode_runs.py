@@ -5,8 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, UserError
-from seq2seq_jax.evaluate.metrics import CHEAP, translation_metrics
+from seq2seq_jax.data.corpus import PairSplit
+from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.evaluate.metrics import CHEAP, CORPUS, translation_metrics
+from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.trained_run import TrainedRun
@@ -38,7 +42,7 @@ def texts(found):
 
 def test_a_beam_of_1_is_greedy_and_an_ensemble_of_one_run_with_itself_is_the_run(workdirs):
     run = TrainedRun(workdirs["a"])
-    greedily = [output if source else "" for output, source in zip(run.evaluator.translate(run.params, SOURCES), SOURCES, strict=True)]
+    greedily = run.evaluator.translate(run.params, SOURCES)
     assert [best.text for best, *_ in translations(open_translators([workdirs["a"]]), SOURCES)] == greedily
     assert len(set(greedily)) > 1
     alone = translations(open_translators([workdirs["a"]]), SOURCES, beam_size=3, n_best=3)
@@ -50,17 +54,38 @@ def test_a_beam_of_1_is_greedy_and_an_ensemble_of_one_run_with_itself_is_the_run
     assert np.abs(scores[2] - scores[0]).max() > 1e-2
 
 
-def test_runs_are_scored_together_as_they_translate_together(workdirs, tmp_path):
-    """Red if a second run or the beam is passed over."""
-    (tmp_path / "held.tsv").write_text("".join(f"{word}\t{word}\n" for word in WORDS[:20]))
-    file = str(tmp_path / "held.tsv")
+def test_runs_are_scored_together_as_they_translate_together(workdirs, tmp_path, capsys):
+    """Red if a second run or the beam is passed over, an empty source is decoded by one way alone, or unknown letters go unsaid."""
+    sources = [*WORDS[:20], "", "ЖaЖ"]
+    (tmp_path / "held.tsv").write_text("".join(f"{source}\t{source}\n" for source in sources))
+    file, metrics = str(tmp_path / "held.tsv"), (*CHEAP, *CORPUS)
     alone, twice = (evaluate([workdirs["a"]] * times, "dev", file) for times in (1, 2))
     assert twice["workdir"] == [workdirs["a"]] * 2
-    assert {name: alone[name] for name in CHEAP} == {name: twice[name] for name in CHEAP}
+    assert {name: alone[name] for name in metrics} == {name: twice[name] for name in metrics}
+    assert alone["unknown_units"] == 2
+    assert f"evaluate: {file}: 1 of 22 sources have a unit that train has not." in capsys.readouterr().err
     both = [workdirs["a"], workdirs["b"]]
-    outputs = [best.text for best, *_ in translations(open_translators(both), WORDS[:20], beam_size=3)]
-    expected = translation_metrics(outputs, [[word] for word in WORDS[:20]], "char")
-    assert evaluate(both, "dev", file, beam_size=3) == {"workdir": both, "split": None, "data": file, **expected}
+    outputs = [best.text for best, *_ in translations(open_translators(both), sources, beam_size=3)]
+    expected = translation_metrics(outputs, [[source] for source in sources], "char", metrics)
+    assert evaluate(both, "dev", file, beam_size=3) == {"workdir": both, "split": None, "data": file, "unknown_units": 2, **expected}
+
+
+def test_the_loss_of_pairs_has_scores_by_batch(workdirs):
+    run = TrainedRun(workdirs["a"])
+    config = config_lib.replace(run.config, {"train.metric": "loss_nats_per_token"})
+    evaluator = Evaluator(config, run.programs, run.vocabularies)
+    found = evaluator.evaluate(run.params, PairSplit([*map(str, WORDS)], [[word] for word in WORDS]))
+    assert found.scores is not None
+    amounts, sizes = found.scores
+    assert found.metrics["loss_nats_per_token"] == pytest.approx(amounts.sum() / sizes.sum(), rel=1e-9)
+    assert (len(sizes), sizes.sum()) == (len(WORDS) // 8, 4 * len(WORDS))
+
+
+def test_an_answer_is_one_line_whatever_is_decoded(workdirs, monkeypatch):
+    """Bytes and subwords can spell a line end. Red if one of the ways to an output prints it."""
+    monkeypatch.setattr(Vocabulary, "decode", lambda self, ids: "a\nb")
+    run = TrainedRun(workdirs["a"])
+    assert run.evaluator.translate(run.params, ["ab"]) == [translations([run], ["ab"])[0][0].text] == ["a b"]
 
 
 def test_the_best_come_first_by_score(workdirs):
@@ -92,11 +117,24 @@ def test_attention_is_written_and_drawn(workdirs, tmp_path):
         assert "".join(row["output"]).removesuffix("<eos>") == best.text
         assert np.shape(row["weights"]) == ((len(row["output"]), len(row["source"])) if row["source"] else (0,))
         np.testing.assert_allclose(np.sum(row["weights"], axis=-1), 1 if row["source"] else 0, atol=1e-5)
+        assert all(weight == round(weight, 6) for of_symbol in row["weights"] for weight in of_symbol)
     assert picture is not None
     drawn = picture.read_text(encoding="utf-8")
     assert picture.name == "attention.svg"
     assert all(f">{symbol.replace('<', '&lt;').replace('>', '&gt;')}</text>" in drawn for symbol in rows[0]["source"])
     assert translations(open_translators([workdirs["a"]]), SOURCES)[0][0].attended is None
+
+
+def test_attention_has_the_text_of_subwords(workdirs):
+    """Red if a reader sees the letters that stand for bytes."""
+    (run,) = open_translators([workdirs["a"]])
+    target = run.vocabularies["target"]
+    target.unit, target.symbols[4:] = "bpe", ["Ġa", "Ã©", "Ċ", "æĹ"]
+    found = translations([run], ["abc", "dab", "bd"], attention=True)
+    read = {symbol for (best,) in found if best.attended is not None for symbol in best.attended.output}
+    assert "<eos>" in read
+    assert len(read) > 1
+    assert read <= {" a", "é", "\n", "æĹ", "<eos>"}
 
 
 def test_a_picture_takes_any_script(tmp_path):

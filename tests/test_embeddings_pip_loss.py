@@ -84,5 +84,16 @@ def test_a_text_of_topics_needs_about_as_many_columns_as_topics():
     units = topics * 20 + draws.integers(0, 20, len(topics))
     found = estimate_size(units, np.repeat(np.arange(4000), 20), 5, 1)
     assert found.units == 240
+    assert found.size is not None
     assert 10 <= found.size <= 14
     assert found.losses[found.size] == found.losses.min()
+
+
+def test_a_text_that_says_nothing_has_no_estimate_and_no_table_is_without_columns(monkeypatch):
+    """Red if the answer is a table of 0 columns, whose expected loss may be the least."""
+    units = np.random.default_rng(0).integers(0, 40, 3000)
+    found = estimate_size(units, np.zeros(3000, int), 2, 5)
+    assert (found.size, len(found.losses)) == (None, 1)
+    monkeypatch.setattr(pip_loss, "without_noise", lambda seen, noise, count: np.array([1.01, 1.005]) * noise * count**0.5)
+    faint = estimate_size(units, np.zeros(3000, int), 2, 1)
+    assert (faint.losses.argmin(), faint.size) == (0, 1)

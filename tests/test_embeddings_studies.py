@@ -15,7 +15,7 @@ from training_fixture import ROOT, environment
 
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
-from seq2seq_jax.data.vocabulary import SPECIALS
+from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.embeddings.neighbours import analogy, neighbours
 from seq2seq_jax.embeddings.norms import bands, rank_correlation
 from seq2seq_jax.embeddings.spectrum import effective_rank
@@ -23,6 +23,7 @@ from seq2seq_jax.embeddings.stability import stability
 from seq2seq_jax.embeddings.tables import Table, read_tables
 
 CHARACTERS = [*SPECIALS, *"ab \n\\", "\u0301", "👩‍👩‍👧", "\u00a0", "\u2028", *"cdefghijklmnop"]
+BYTES = Vocabulary.build([], "byte", 1, 0).symbols
 SUBWORDS = [*SPECIALS, "Ġthe", "the", "Ċ", "Ġ", "Ã©", "æĹ", "Ġcat"]
 
 
@@ -97,6 +98,14 @@ def test_neighbours_and_analogies_are_those_of_gensim(tmp_path):
         (SUBWORDS, "bpe", " ", 7),
         (SUBWORDS, "bpe", "é", 8),
         (SUBWORDS, "bpe", "æĹ", 9),
+        (BYTES, "byte", "a", 4 + 0x61),
+        (BYTES, "byte", " ", 4 + 0x20),
+        (BYTES, "byte", "0x20", 4 + 0x20),
+        (BYTES, "byte", "\\u0020", 4 + 0x20),
+        (BYTES, "byte", "\n", 4 + 0x0A),
+        (BYTES, "byte", "\\n", 4 + 0x0A),
+        (BYTES, "byte", "\\", 4 + 0x5C),
+        (BYTES, "byte", "0xc3", 4 + 0xC3),
         ([*SPECIALS, "new york", "<eos>", "x"], "word", "<eos>", 5),  # a word of the text that reads like a special
     ],
 )
@@ -109,6 +118,11 @@ def test_every_symbol_can_be_asked_for(tmp_path, capsys, symbols, unit, typed, r
     assert [near["symbol"] for near in found["neighbours"]] == [symbols[near.row] for near in neighbours(table, row, 3)]
     assert symbols[4] not in [near["symbol"] for near in found["neighbours"]]  # it was never trained
     assert table.label(row).strip() == table.label(row) != ""
+
+
+def test_bytes_are_labelled_by_what_they_write():
+    table = Table("source", BYTES, np.zeros((260, 1)), "byte")
+    assert [table.label(4 + byte) for byte in (0x20, 0x0A, 0x00, 0x61, 0xC3)] == ["␣", "⏎", "0x00", "a", "0xc3"]
 
 
 def test_the_spectrum_counts_directions(tmp_path, capsys):
@@ -125,6 +139,10 @@ def test_the_spectrum_counts_directions(tmp_path, capsys):
     out = run(capsys, "spectrum", f"--workdir={folder}")[1]
     assert f"{found['learned']['directions']} of 6 directions carry 95%" in out
     assert max(map(len, out.splitlines())) <= 80
+    assert "22 trained rows" in out
+    arrays = dict(np.load(folder / "embedding.npz"))
+    np.savez(folder / "embedding.npz", **arrays | {"source_moved": np.zeros(27)})  # as of a frozen table
+    assert "23 rows without the specials" in run(capsys, "spectrum", f"--workdir={folder}")[1]
 
 
 def test_norms_by_frequency_and_rows_never_updated(tmp_path, capsys):
@@ -212,6 +230,7 @@ def test_every_study_has_help_with_an_example(capsys, study):
     assert (code, err) == (0, "")
     assert f"For example: launch.py embeddings {study or ''}" in out
     assert "--workdir" in out
+    assert study != "export" or "also specials and rows never trained" in out  # which neighbours leaves out
     assert study is not None or all(f"\n  embeddings {name} " in out for name in launch_module.STUDIES)
 
 

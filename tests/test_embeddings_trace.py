@@ -12,7 +12,8 @@ import pytest
 from flax import nnx
 
 from seq2seq_jax.data.batches import PairBatch, TextBatch
-from seq2seq_jax.embeddings.flow import Flow
+from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.embeddings.flow import Flow, to_json
 from seq2seq_jax.embeddings.trace import trace
 from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding
 from tests.model_fixture import Small, normal
@@ -100,6 +101,16 @@ def test_losses_are_those_of_the_model_and_every_layer_is_there(kind):
     for side in flow.sides:
         assert all(norms.shape == side.ids.shape for norms in side.layers.values())
         assert all((norms > 0).all() for norms in side.layers.values())
+
+
+def test_json_has_the_text_of_subwords():
+    """Red if a reader sees the letters that stand for bytes, other than for half a character."""
+    symbols = [*SPECIALS, "Ġa", "Ã©", "Ċ", "æĹ", "b"]
+    vocabularies = {side: Vocabulary(symbols, "bpe") for side in ("source", "target")}
+    found = to_json(traced("translator")[1], vocabularies)
+    assert found["sequences"]["source"]["symbols"] == [" a", "é", " a", "æĹ", "<eos>"]
+    assert [row["symbol"] for row in found["outputs"]] == ["\n", " a", "\n", "<eos>"]
+    assert [row["symbol"] for row in found["tables"][1]["gradient_norms"]] == ["<bos>", " a", "\n"]
 
 
 def test_an_error_goes_back_and_never_forward():

@@ -56,8 +56,8 @@ def test_a_language_model_learns_and_samples_the_same_text_for_the_same_seed(tmp
     texts = ["".join(next(iter(inference.sample_texts(str(tmp_path / "run"), "to be", 65, 1.0, seed)))) for seed in (0, 0, 1)]
     assert texts[0] == texts[1] != texts[2]
     assert len(texts[0]) == 70
-    with pytest.raises(UserError, match="'#', 'Z'"):
-        inference.sample_texts(str(tmp_path / "run"), "Z#", 5, 1.0, 0)
+    with pytest.raises(UserError, match="'#', 'Z', '◌\u0301'"):
+        inference.sample_texts(str(tmp_path / "run"), "Z#\u0301", 5, 1.0, 0)
 
 
 def test_a_run_directory_holds_what_is_promised(tmp_path):
@@ -94,7 +94,11 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     record = json.loads((run / "config.json").read_text())
     assert config_lib.from_dict(record["config"]) == config
     assert record["batch_shapes"] == [list(shape) for shape in training_batches(config, load_corpus(config)).shapes]
-    assert inference.evaluate([str(run)], "dev") == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}
+    evaluated = inference.evaluate([str(run)], "dev")
+    corpus_metrics = {"bleu", "bleu_signature", "chrf", "chrf_signature"}  # which are not the run's own
+    assert corpus_metrics <= evaluated.keys() - result["dev"].keys()
+    own = {name: value for name, value in evaluated.items() if name not in corpus_metrics}
+    assert own == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}
 
 
 def scripted(values):
@@ -142,19 +146,27 @@ def test_scoring_uses_shapes_of_training_only(tmp_path):
     assert len(used) <= (len(shapes) + 1) // 2
 
 
-@pytest.mark.parametrize("unit", ["word", "bpe"])
-def test_a_uniform_model_has_the_bits_of_its_vocabulary(tmp_path, unit):
-    """Red if a unit is scored twice or not at all, or characters are counted as something else than code points."""
-    config = text_config(write_text(tmp_path / "a.txt", 3000), data__target_unit=unit, data__bpe_size=260)
+@pytest.mark.parametrize(
+    ("unit", "metric"), [("word", "bits_per_character"), ("bpe", "bits_per_character"), ("bpe", "loss_nats_per_token")]
+)
+def test_a_uniform_model_has_the_bits_of_its_vocabulary(tmp_path, unit, metric):
+    """Red if a unit is scored twice or not at all, or characters are counted as something else than code points, in all or by batch."""
+    path = write_text(tmp_path / "a.txt", 3000)
+    config = text_config(path, data__target_unit=unit, data__bpe_size=260, data__segment_length=5, train__metric=metric)
     corpus = load_corpus(config)
     assert isinstance(corpus.dev, TextSplit)
     vocabulary = corpus.vocabularies["target"]
     compiled = programs(config, {"target": len(vocabulary)}, 1, Devices(1), 0)
     params = jax.tree.map(jnp.zeros_like, initial_params(config.model, {"target": len(vocabulary)}, jax.random.key(0)))
-    found = Evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev).metrics
+    evaluation = Evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev)
+    found, scores = evaluation.metrics, evaluation.scores
     units, characters = len(vocabulary.encode(corpus.dev.text)), len(corpus.dev.text)
     assert found["examples"] == units
     assert found["bits_per_character"] == pytest.approx(np.log2(len(vocabulary)) * units / characters, rel=1e-5)
+    assert scores is not None
+    assert len(scores[0]) > 1
+    assert found[metric] == pytest.approx(scores[0].sum() / scores[1].sum(), rel=1e-9)
+    assert scores[1].sum() == pytest.approx(characters if metric == "bits_per_character" else units)
 
 
 def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):

@@ -16,7 +16,9 @@ from seq2seq_jax.config import UserError
 from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_tests import load, read_analogies, read_similarity
-from seq2seq_jax.embeddings.vector_size import show_estimate
+from seq2seq_jax.embeddings import vector_size
+from seq2seq_jax.embeddings.pip_loss import SizeEstimate
+from seq2seq_jax.embeddings.vector_size import as_json, show_estimate
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.train import inference
@@ -76,7 +78,10 @@ def test_only_known_words_are_asked(tmp_path):
     [
         (read_analogies, ": a\na b c d\na b c\n", 3),
         (read_similarity, "a b 1\na b\n", 2),
-        (read_similarity, "a b x\n", 1),
+        (read_similarity, "a b x\n\na b x\n", 3),
+        (read_similarity, "a b 1\na,b,x\n", 2),
+        (read_similarity, "a,b\n", 1),
+        (read_similarity, ",a,1\n", 1),
         (read_similarity, "a b nan\n", 1),
     ],
 )
@@ -84,6 +89,11 @@ def test_a_broken_line_is_named(tmp_path, reader, text, line):
     path = write(tmp_path / "broken.txt", text)
     with pytest.raises(UserError, match=rf"broken\.txt:{line}: expected"):
         reader(path)
+
+
+@pytest.mark.parametrize("text", ["tiger\tcat\t7.35\nplane car 5\n", "Word 1,Word 2,Human (mean)\ntiger,cat,7.35\nplane, car, 5, x\n"])
+def test_similarities_are_read_as_they_are_published(tmp_path, text):
+    assert read_similarity(write(tmp_path / "s.csv", text)) == [(["tiger", "cat"], 7.35), (["plane", "car"], 5.0)]
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +117,7 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
         data__analogies=str(planted / "questions.txt"),
         data__subsample=0.0,
         data__segment_length=32,
+        data__test_fraction=0.1,
         model__cbow=cbow,
         train__steps=40,
         train__batch_size=32,
@@ -127,6 +138,9 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
     assert within > cosines[np.ix_(*rows)].max()
     again = inference.evaluate([str(tmp_path / "run")], "dev")
     assert {name: again[name] for name in result["dev"]} == pytest.approx(result["dev"])
+    assert set(result["test"]) == {"loss_nats_per_token", "examples"}  # what was asked on dev has chosen already
+    assert inference.evaluate([str(tmp_path / "run")], "test").items() >= result["test"].items()
+    assert compare_sweeps([read_sweep(str(tmp_path))])["recommendation"]["test"] is None
 
 
 def test_the_counts_that_negatives_rest_on_stay_with_the_run(planted, tmp_path):
@@ -159,19 +173,31 @@ def test_what_word_vectors_cannot_do_is_refused(tmp_path, values, message):
         validate(vector_config(tmp_path / "a.txt", **values))
 
 
-def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted, tmp_path, capsys):
+def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted, tmp_path, capsys, monkeypatch):
     """Red if the estimate is made of another text than the run's, or compare does not find it."""
-    config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6)
+    config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6, model__negatives=1)
     axes = {"model.embedding_dim": (2, 3)}
     run_sweep(config, plan(config, axes, str(tmp_path)), axes, str(tmp_path), SweepOptions("serial"), "launch.py sweep")
-    found = {row["rule"]: row["embedding_dim"] for row in compare_sweeps([read_sweep(str(tmp_path))])["rules_of_thumb"]}
+    compared = compare_sweeps([read_sweep(str(tmp_path))])
+    assert all(row["bootstrap_ci95"][0] < row["mean"] < row["bootstrap_ci95"][1] for row in compared["sizes"])  # over blocks of dev
+    found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
     for run in (".", "embedding_dim=2"):
         capsys.readouterr()
         show_estimate(str(tmp_path / run), "json")
         shown = json.loads(capsys.readouterr().out)
         assert shown["symbols"] == 17
-        assert shown["embedding_dim"] == found["least PIP loss"] <= 3  # two kinds of words
+        assert shown["embedding_dim"] == found["least PIP loss"]
+        assert 1 <= shown["embedding_dim"] <= 3  # two kinds of words
     show_estimate(str(tmp_path), "table")
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no run or sweep here"):
         show_estimate(str(tmp_path / "nothing"), "table")
+    nothing = SizeEstimate(None, np.array([3.0]), np.array([]), 0.1, 17)
+    monkeypatch.setattr(vector_size, "estimated_size", lambda config, corpus: nothing)
+    show_estimate(str(tmp_path), "table")
+    assert capsys.readouterr().out.startswith("There is no estimate: no singular value")
+    largest = tmp_path / "embedding_dim=3/pip_loss.json"
+    assert largest.exists()
+    largest.write_text(json.dumps(as_json(nothing)))
+    compared = compare_sweeps([read_sweep(str(tmp_path))])
+    assert "least PIP loss" not in {row["rule"] for row in compared["rules_of_thumb"]}

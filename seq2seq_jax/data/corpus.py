@@ -47,10 +47,11 @@ class PairSplit:
 
 @dataclasses.dataclass(frozen=True)
 class TextSplit:
-    """A running text and its ids, without specials."""
+    """A running text and its ids, without specials; ``is_test`` where nothing may be chosen by its scores."""
 
     text: str
     ids: Int[np.ndarray, " T"]
+    is_test: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,7 +91,7 @@ def load_corpus(config: Config) -> Corpus:
     notes = list(raw.notes)
     held_out = {split: raw.content[split] for split in ("dev", "test") if split in raw.content}
     train, vocabularies = _training(config, raw.content["train"], notes)
-    others = {split: _split(content, vocabularies, raw.paths.get(split, f"data.{split}_fraction")) for split, content in held_out.items()}
+    others = {split: _split(content, vocabularies, split, _origin(raw, split)) for split, content in held_out.items()}
     for name, split in others.items():
         notes += _remarks(name, split, raw.content["train"], vocabularies)
     digests, paths = dict(raw.sha256), dict(raw.paths)
@@ -122,13 +123,13 @@ def load_split(
     Raises UserError where there is no such split or the data has changed.
     """
     if file is not None:
-        return _split(sources.read_file(config, sources.absolute(config, file), []), vocabularies, file)
+        return _split(sources.read_file(config, sources.absolute(config, file), []), vocabularies, "file", file)
     raw = sources.read_splits(config, [split])
     if recorded is not None:
         check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
         raise UserError(f"--split={split}: the run's data has no {split} split")
-    return _split(raw.content[split], vocabularies, raw.paths.get(split, f"data.{split}_fraction"))
+    return _split(raw.content[split], vocabularies, split, _origin(raw, split))
 
 
 def reads(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
@@ -214,10 +215,15 @@ def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[st
     return {side: Vocabulary.build(texts[side], units[side], data.min_count, data.bpe_size) for side in texts}
 
 
-def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary], origin: str) -> PairSplit | TextSplit:
+def _origin(raw: sources.Sources, split: str) -> str:
+    """Returns what a split was read from, or cut by."""
+    return raw.paths.get(split, f"data.{split}_fraction")
+
+
+def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary], name: str, origin: str) -> PairSplit | TextSplit:
     """Encodes what is held out. Raises UserError, naming its ``origin``, where nothing of a text is left to score."""
     if isinstance(content, str):
-        split = _text_split(content, vocabularies["target"])
+        split = _text_split(content, vocabularies["target"], is_test=name == "test")
         if not len(split.ids):
             raise UserError(f"{origin}: no unit is left to score; expected some text")
         return split
@@ -227,23 +233,28 @@ def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary], origin:
     return PairSplit(list(answers), [list(targets) for targets in answers.values()])
 
 
-def _text_split(text: str, vocabulary: Vocabulary) -> TextSplit:
-    return TextSplit(text, np.array(vocabulary.encode(text), np.int32))
+def _text_split(text: str, vocabulary: Vocabulary, is_test: bool = False) -> TextSplit:
+    return TextSplit(text, np.array(vocabulary.encode(text), np.int32), is_test)
 
 
 def _remarks(name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> list[str]:
     """Says which sources of a held-out split were trained on, and how much of it the vocabularies do not know."""
-    if isinstance(split, TextSplit):
-        unknown = int((split.ids == UNK).sum())
-        if not unknown:
-            return []
-        costs = "each costs no more than one <unk>, so losses compare with the same vocabulary only"
-        return [f"{name}: {unknown} of {len(split)} units are not in the vocabulary; {costs}."]
     found = []
-    trained = len({source for source, _ in train}.intersection(split.sources))
-    if trained:
-        found.append(f"{name}: {trained} of {len(split)} sources are also in train.")
-    unknown = sum(bool(vocabularies["source"].unknown(source)) for source in split.sources)
-    if unknown:
-        found.append(f"{name}: {unknown} of {len(split)} sources have a unit that train has not.")
-    return found
+    if isinstance(split, PairSplit):
+        trained = len({source for source, _ in train}.intersection(split.sources))
+        if trained:
+            found.append(f"{name}: {trained} of {len(split)} sources are also in train.")
+    return found + unknown_units(name, split, vocabularies)[1]
+
+
+def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping[str, Vocabulary]) -> tuple[int, list[str]]:
+    """Returns how many units of a text, or of the sources of pairs, have no row, and the sentence that says so where there are any."""
+    if isinstance(split, TextSplit):
+        count = int((split.ids == UNK).sum())
+        costs = "each costs no more than one <unk>, so losses compare with the same vocabulary only"
+        sentence = f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}."
+    else:
+        of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
+        count = sum(of_sources)
+        sentence = f"{name}: {sum(map(bool, of_sources))} of {len(split)} sources have a unit that train has not."
+    return count, [sentence] if count else []

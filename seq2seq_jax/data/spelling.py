@@ -12,7 +12,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from seq2seq_jax.data.vocabulary import SPECIALS
+import numpy as np
+from jaxtyping import Int
+
+from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary, name_of_byte
 
 EMPTY = r"\e"
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\\": r"\\"}
@@ -78,6 +81,30 @@ def bpe_symbol(text: str) -> str:
     return "".join(_CHARACTERS[byte] for byte in text.encode("utf-8", "replace"))
 
 
+def text_of(symbols: Sequence[str], unit: str | None, row: int) -> str:
+    """Returns the text that a row of a table stands for; its symbol where that is none, as of a special or half a character."""
+    symbol = symbols[row]
+    if row < len(SPECIALS):
+        return symbol
+    if unit == "byte":
+        return _BLANK_BYTES.get(symbol, symbol)
+    text = bpe_text(symbol) if unit == "bpe" else None
+    return symbol if text is None else text
+
+
+def texts_of(vocabulary: Vocabulary, rows: Int[np.ndarray, " _"]) -> list[str]:
+    """Returns the text that each row stands for, as ``text_of`` has it."""
+    return [text_of(vocabulary.symbols, vocabulary.unit, row) for row in rows.tolist()]
+
+
+def symbol_of(text: str, unit: str | None) -> str:
+    """Returns how the vocabularies of a unit write a text: subwords and single bytes have symbols of their own."""
+    if unit == "byte":
+        encoded = text.encode("utf-8", "replace")
+        return name_of_byte(encoded[0]) if len(encoded) == 1 else text
+    return bpe_symbol(text) if unit == "bpe" else text
+
+
 def _byte_alphabet() -> dict[int, str]:
     """The characters that stand for bytes (Radford et al. 2019): printable ones for themselves, the others from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
@@ -85,5 +112,6 @@ def _byte_alphabet() -> dict[int, str]:
     return {byte: chr(byte) for byte in printable} | {byte: chr(0x100 + place) for place, byte in enumerate(others)}
 
 
+_BLANK_BYTES = {name_of_byte(ord(character)): character for character in " \t\n\r"}
 _CHARACTERS = _byte_alphabet()
 _BYTES = {character: byte for byte, character in _CHARACTERS.items()}

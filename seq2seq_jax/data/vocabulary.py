@@ -60,7 +60,7 @@ class Vocabulary:
           bpe_size: bytes and merges of a bpe vocabulary, symbols; the four specials come on top.
         """
         if unit == "byte":
-            return cls([*SPECIALS, *(_name_of_byte(value) for value in range(256))], unit)
+            return cls([*SPECIALS, *(name_of_byte(value) for value in range(256))], unit)
         if unit == "bpe":
             tokenizer = _train_bpe(texts, min_count, bpe_size)
             return cls(_symbols_of(tokenizer), unit, tokenizer)
@@ -92,6 +92,10 @@ class Vocabulary:
         if self.unit == "char":
             return "".join(self.symbols[row] for row in kept)
         return re.sub(" ?\n ?", "\n", " ".join(self.symbols[row] for row in kept))
+
+    def decode_line(self, ids: Iterable[int] | Int[np.ndarray, " T"]) -> str:
+        """Returns the text of the ids as one line, as an answer is: a line end, which bytes and subwords can spell, becomes a blank."""
+        return self.decode(ids).replace("\n", " ")
 
     def counted(self, ids: Int[np.ndarray, " T"]) -> Vocabulary:
         """Returns the vocabulary with the number of times that each symbol occurs among ``ids``."""
@@ -150,7 +154,8 @@ def split_words(text: str) -> list[str]:
     return [*first.split(), *(word for line in rest for word in ("\n", *line.split()))]
 
 
-def _name_of_byte(value: int) -> str:
+def name_of_byte(value: int) -> str:
+    """Returns the symbol of a byte: itself where it is a visible sign of ASCII, else ``0x20`` and the like."""
     return chr(value) if 0x20 < value < 0x7F else f"0x{value:02x}"
 
 

@@ -2,8 +2,8 @@
 
 Analogies come in the form of ``questions-words.txt`` (Mikolov et al. 2013a, section 4.1): a line of four words, the first is to the second
 as the third to the fourth; a line ``: name`` opens a section, a syntactic one where the name begins with ``gram``.
-A similarity is a line of two words and a number, larger for what people find more alike; what follows does not count, nor do
-lines that begin with ``#``.
+A similarity is a line of two words and a number, larger for what people find more alike, with blanks, tabs or commas between them;
+what follows does not count, nor do lines that begin with ``#``, nor a first line that names the columns, as in WordSim-353.
 """
 
 from __future__ import annotations
@@ -83,22 +83,29 @@ def read_similarity(path: str) -> list[tuple[list[str], float]]:
     """Returns the two words and the score of each line. Raises UserError, naming file and line, for a line of another form."""
     found = []
     for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
-        columns = line.split()
-        if not columns or line.startswith("#"):
+        if not line.strip() or line.startswith("#"):
             continue
-        score = _number(columns[2]) if len(columns) > 2 else None
-        if score is None:
-            raise UserError(f"{path}:{number}: expected two words and a number separated by blanks or tabs, found {line!r}")
-        found.append((columns[:2], score))
+        rows = _rows_of(line)
+        scored = [(columns[:2], score) for columns in rows if (score := _number(columns[2])) is not None]
+        if number == 1 and rows and not scored:
+            continue  # it names the columns
+        if not scored or not math.isfinite(scored[0][1]):
+            raise UserError(f"{path}:{number}: expected two words and a number separated by blanks, tabs or commas, found {line!r}")
+        found.append(scored[0])
     return found
+
+
+def _rows_of(line: str) -> list[list[str]]:
+    """Returns the columns of a line, cut at commas and cut at blanks, as far as that gives two words and something more."""
+    cut = ([column.strip() for column in line.split(",")], line.split())
+    return [columns for columns in cut if len(columns) > 2 and all(columns[:2])]
 
 
 def _number(text: str) -> float | None:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
 
 
 def _rows(words: list[str], vocabulary: Vocabulary) -> list[int] | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.embeddings.tables import label
 from seq2seq_jax.show.terminal import print_table
@@ -79,14 +80,14 @@ def labels(vocabulary: Vocabulary, rows: Int[np.ndarray, " _"]) -> list[str]:
 
 
 def to_json(flow: Flow, vocabularies: dict[str, Vocabulary]) -> dict[str, Any]:
-    """Returns the flow with symbols in the place of ids; of each table all rows that carry gradient, and how many carry none."""
-    targets = [vocabularies["target"].symbols[row] for row in flow.targets]
+    """Returns the flow with the symbols' text in the place of ids; of each table all rows with gradient, and how many have none."""
+    targets = texts_of(vocabularies["target"], flow.targets)
     return {
         "position": flow.position or None,
         "outputs": [{"symbol": symbol, "loss_nats": float(loss)} for symbol, loss in zip(targets, flow.losses, strict=True)],
         "sequences": {
             side.name: {
-                "symbols": [vocabularies[side.name].symbols[row] for row in side.ids],
+                "symbols": texts_of(vocabularies[side.name], side.ids),
                 "gradient_norms": {name: norms.tolist() for name, norms in side.layers.items()},
             }
             for side in flow.sides
@@ -105,8 +106,8 @@ def _rows_json(rows: Rows, vocabulary: Vocabulary) -> dict[str, Any]:
         "rows": len(vocabulary),
         "rows_without_gradient": {name: int((norms == 0).sum()) for name, norms in parts.items()},
         "gradient_norms": [
-            {"row": int(row), "symbol": vocabulary.symbols[row], **{name: float(norms[row]) for name, norms in parts.items()}}
-            for row in reached
+            {"row": int(row), "symbol": symbol, **{name: float(norms[row]) for name, norms in parts.items()}}
+            for row, symbol in zip(reached, texts_of(vocabulary, reached), strict=True)
         ],
     }
 

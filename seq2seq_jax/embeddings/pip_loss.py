@@ -32,14 +32,14 @@ class SizeEstimate(NamedTuple):
     """What a text says about the size of its vectors.
 
     Attributes:
-      size: the best.
+      size: the best; None where no singular value rises above the noise, so that nothing is known of any size.
       losses: expected PIP loss of the sizes from 0 up to the number of singular values that rise above the noise.
       signal: these singular values, without the noise.
       noise: standard deviation of an entry of the matrix.
       units: rows of the matrix.
     """
 
-    size: int
+    size: int | None
     losses: Float[np.ndarray, " K"]
     signal: Float[np.ndarray, " L"]
     noise: float
@@ -95,7 +95,8 @@ def estimate_size(units: Int[np.ndarray, " T"], lines: Int[np.ndarray, " T"], wi
     seen = np.abs(np.linalg.eigvalsh(shifted_information(parts[0] + parts[1], negatives)))  # symmetric, so these are its singular values
     signal = without_noise(np.sort(seen)[::-1], noise, count)
     losses = expected_losses(signal, noise, count)
-    return SizeEstimate(int(losses.argmin()), losses, signal, noise, count)
+    size = int(losses[1:].argmin()) + 1 if len(signal) else None  # a table has at least one column
+    return SizeEstimate(size, losses, signal, noise, count)
 
 
 def cooccurrences(

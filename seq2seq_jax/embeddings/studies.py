@@ -132,7 +132,7 @@ STUDIES = {
         "the size of word vectors estimated from their text, without a sweep", "pip_loss --workdir=runs/a", (FORMAT,), _pip_loss
     ),
     "export": Study(
-        "writes the table for other tools, symbols escaped where a file could not hold them",
+        "writes the whole table for other tools, also specials and rows never trained; symbols escaped where a file cannot hold them",
         "export --workdir=runs/a --format=word2vec --output=vectors.txt",
         (
             Option(

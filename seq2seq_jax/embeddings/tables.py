@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.config import UserError
-from seq2seq_jax.data.spelling import bpe_symbol, bpe_text, reads_as
+from seq2seq_jax.data.spelling import reads_as, symbol_of, text_of
 from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.show.symbols import visible
 
@@ -66,9 +66,8 @@ class Table:
         """
         rows = {symbol: row for row, symbol in reversed(list(enumerate(self.symbols))) if row >= len(SPECIALS)}
         rows |= {symbol: row for row, symbol in enumerate(SPECIALS) if symbol not in rows}
-        unescaped = reads_as(typed)
-        for candidate in (typed, unescaped):
-            for name in ([bpe_symbol(candidate)] if self.unit == "bpe" and candidate else []) + [candidate]:
+        for candidate in (typed, reads_as(typed)):
+            for name in () if candidate is None else (symbol_of(candidate, self.unit), candidate):
                 if name in rows:
                     return rows[name]
         near = ", ".join(self.label(row) for row in range(len(SPECIALS), min(len(SPECIALS) + 8, len(self.symbols))))
@@ -77,9 +76,7 @@ class Table:
 
 def label(symbols: Sequence[str], unit: str | None, row: int) -> str:
     """Returns the symbol of a row to be read by people: blanks and line ends can be seen, subwords are text."""
-    symbol = symbols[row]
-    text = bpe_text(symbol) if unit == "bpe" and row >= len(SPECIALS) else symbol
-    return visible(symbol if text is None else text)
+    return visible(text_of(symbols, unit, row))
 
 
 def read_tables(directory: pathlib.Path) -> list[Table]:

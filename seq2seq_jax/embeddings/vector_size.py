@@ -18,6 +18,8 @@ from seq2seq_jax.data.corpus import Corpus, TextSplit, check_recorded, load_corp
 from seq2seq_jax.data.windows import unit_counts
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
 
+NO_ESTIMATE = "no singular value of the co-occurrences rises above the noise; a longer text has less of it"
+
 
 def estimated_size(config: Config, corpus: Corpus) -> SizeEstimate:
     """Estimates the best size of the vectors of a skip-gram's training text, with its window and negatives."""
@@ -32,9 +34,10 @@ def estimated_size(config: Config, corpus: Corpus) -> SizeEstimate:
 
 
 def as_json(found: SizeEstimate) -> dict[str, Any]:
-    """Returns what a file or a program is told of an estimate."""
+    """Returns what a file or a program is told of an estimate; ``reason`` says why there is none."""
     losses = [{"embedding_dim": size, "pip_loss": float(loss)} for size, loss in enumerate(found.losses)]
-    return {"embedding_dim": found.size, "symbols": found.units, "noise": found.noise, "losses": losses}
+    reason = NO_ESTIMATE if found.size is None else None
+    return {"embedding_dim": found.size, "reason": reason, "symbols": found.units, "noise": found.noise, "losses": losses}
 
 
 def show_estimate(workdir: str, format: str) -> None:
@@ -49,6 +52,9 @@ def show_estimate(workdir: str, format: str) -> None:
     found = estimated_size(config, corpus)
     if format == "json":
         print(json.dumps(as_json(found), indent=2, allow_nan=False))
+        return
+    if found.size is None:
+        print(f"There is no estimate: {NO_ESTIMATE}.")
         return
     from seq2seq_jax.show.terminal import print_table
 

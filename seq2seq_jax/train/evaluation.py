@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -40,7 +41,8 @@ class Evaluation:
     Attributes:
       metrics: by name; the names end in the unit where there is one.
       outputs: one for each source (translators).
-      scores: the metric that chooses, example by example, where it is a sum over examples: amounts and sizes.
+      scores: the metric that chooses, example by example, where it is a sum over examples: amounts and sizes. An example of a loss is a
+        batch, since it is summed over batches.
       decoded_per_second: sources decoded in a second, greedily; None where nothing is, or where it had to be compiled first.
     """
 
@@ -89,7 +91,7 @@ class Evaluator:
         """
         if isinstance(split, TextSplit) and self._config.model.kind == "skip_gram":
             measured = (self._window_losses(params, split), params[VECTORS]["table"])
-            return [self._score_vectors(*own) for own in unstack(measured)]
+            return [self._score_vectors(split, *own) for own in unstack(measured)]
         if isinstance(split, TextSplit):
             return [self._score_text(split, losses) for losses in unstack(self._text_losses(params, split))]
         losses = jax.block_until_ready(self._pair_losses(params, split))  # so that the clock sees decoding alone
@@ -99,14 +101,14 @@ class Evaluator:
         members = unstack((losses, ids))
         speed = stacked * len(split.sources) / seconds if compiled == self._decoded_shapes else None
         return [
-            dataclasses.replace(self._score_pairs(split, own, self._texts(indices, of_own)), decoded_per_second=speed)
+            dataclasses.replace(self._score_pairs(split, own, self._texts(split.sources, indices, of_own)), decoded_per_second=speed)
             for own, of_own in members
         ]
 
     def translate(self, params: Params, sources: Sequence[str]) -> list[str]:
-        """Returns the most probable output of each source, decoded greedily."""
+        """Returns the most probable output of each source, decoded greedily; nothing for an empty one."""
         indices, ids = self._decoded(params, sources)
-        return self._texts(indices, jax.device_get(ids))
+        return self._texts(sources, indices, jax.device_get(ids))
 
     def source_batches(self, sources: Sequence[str], rows: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
         """Yields the sources in batches of ``rows``, each row with its index, -1 where it stands for none."""
@@ -122,12 +124,12 @@ class Evaluator:
             pending.append((indices, self._programs.decode(params, batch.source, batch.source_lengths)))
         return [indices for indices, _ in pending], [ids for _, ids in pending]
 
-    def _texts(self, indices, ids) -> list[str]:
-        """Returns the outputs in the order of their sources."""
-        found = {}
+    def _texts(self, sources: Sequence[str], indices, ids) -> list[str]:
+        """Returns the output of each source; an empty one has nothing to translate, whatever the model makes of it."""
+        found, decode = {}, self._vocabularies["target"].decode_line
         for of_batch, rows in zip(indices, ids, strict=True):
-            found.update((index, self._vocabularies["target"].decode(row)) for index, row in zip(of_batch, rows, strict=True) if index >= 0)
-        return [found[index] for index in range(len(found))]
+            found.update((index, decode(row)) for index, row in zip(of_batch, rows, strict=True) if index >= 0)
+        return [found[index] if source else "" for index, source in enumerate(sources)]
 
     def _pair_losses(self, params: Params, split: PairSplit) -> list[Loss]:
         batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
@@ -137,9 +139,11 @@ class Evaluator:
         """Scores outputs against all references, and the loss against the first."""
         unit, name = self._config.data.target_unit, self._metric.name
         metrics = translation_metrics(outputs, split.targets, unit, metric_names(name))
-        metrics["loss_nats_per_token"] = float(sum(loss.nats for loss in losses) / sum(loss.count for loss in losses))
-        scores = tuple(example_scores(outputs, split.targets, name, unit)) if name in CHEAP else None
-        return Evaluation(metrics, outputs, scores)
+        nats, units = _by_batch(losses)
+        metrics["loss_nats_per_token"] = float(nats.sum() / units.sum())
+        if name in CHEAP:
+            return Evaluation(metrics, outputs, tuple(example_scores(outputs, split.targets, name, unit)))
+        return Evaluation(metrics, outputs, _several(nats, units) if name == "loss_nats_per_token" else None)
 
     def _text_losses(self, params: Params, split: TextSplit) -> list[Loss]:
         rows = min(TEXT_ROWS, max(1, len(split.ids) // self._config.data.segment_length))
@@ -151,8 +155,11 @@ class Evaluator:
         return losses
 
     def _score_text(self, split: TextSplit, losses: Sequence[Loss]) -> Evaluation:
-        nats = float(sum(np.float64(loss.nats) for loss in losses))
-        return Evaluation(text_metrics(nats, len(split.ids), len(split.text)), [], None)
+        nats, units = _by_batch(losses)
+        metrics = text_metrics(float(nats.sum()), len(split.ids), len(split.text))
+        if self._metric.name == "bits_per_character":  # of a batch's characters the share that its units have of all
+            return Evaluation(metrics, [], _several(nats / math.log(2), units * (len(split.text) / max(1, len(split.ids)))))
+        return Evaluation(metrics, [], _several(nats, units))
 
     def _window_losses(self, params: Params, split: TextSplit) -> list[Loss]:
         """Scores the text as training reads it, thinned out, with windows and negatives that are always the same."""
@@ -160,10 +167,14 @@ class Evaluator:
         steps = range(batches.steps_per_epoch)
         return [self._programs.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
 
-    def _score_vectors(self, losses: Sequence[Loss], table: Float[np.ndarray, "V D"]) -> Evaluation:
-        count = float(sum(np.float64(loss.count) for loss in losses))
-        nats = float(sum(np.float64(loss.nats) for loss in losses))
-        metrics: dict[str, Any] = {"loss_nats_per_token": nats / max(1.0, count), "examples": int(count)}
+    def _score_vectors(self, split: TextSplit, losses: Sequence[Loss], table: Float[np.ndarray, "V D"]) -> Evaluation:
+        """Scores the loss, and what the table is asked: of dev alone, since test has no other questions, and these have chosen already."""
+        nats, units = _by_batch(losses)
+        count = float(units.sum())
+        metrics: dict[str, Any] = {"loss_nats_per_token": float(nats.sum()) / max(1.0, count), "examples": int(count)}
+        by_batch = _several(nats, units) if self._metric.name == "loss_nats_per_token" else None
+        if split.is_test:
+            return Evaluation(metrics, [], by_batch)
         tests, hits = self._word_tests, None
         if len(tests.questions):
             hits = analogy_hits(table, tests.questions).astype(np.float64)
@@ -174,9 +185,23 @@ class Evaluator:
             metrics["word_similarity"] = similarity_correlation(table, tests.pairs, tests.similarity)
             metrics["word_similarity_pairs"] = len(tests.pairs)
         if hits is None or self._metric.name != "analogy_accuracy":
-            return Evaluation(metrics, [], None)
+            return Evaluation(metrics, [], by_batch)
         return Evaluation({**metrics, "examples": len(hits)}, [], (hits, np.ones(len(hits))))
 
     @functools.cached_property
     def _word_tests(self) -> word_tests.WordTests:
         return word_tests.load(self._config, self._vocabularies["target"])
+
+
+def _by_batch(losses: Sequence[Loss]) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
+    """Returns the nats and the scored units of each batch that scores some: a warm-up does not."""
+    sums = np.array([(loss.nats, loss.count) for loss in losses], np.float64).reshape(-1, 2)
+    nats, units = sums[sums[:, 1] > 0].T
+    return nats, units
+
+
+def _several(
+    amounts: Float[np.ndarray, " B"], sizes: Float[np.ndarray, " B"]
+) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]] | None:
+    """Returns the scores of batches where there are several: one alone says nothing of what another text would give."""
+    return (amounts, sizes) if len(amounts) > 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -10,14 +11,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Key
 
-from seq2seq_jax.config import UserError, metric_of
-from seq2seq_jax.data.corpus import PairSplit, load_split
+from seq2seq_jax.config import UserError
+from seq2seq_jax.data.corpus import PairSplit, load_split, unknown_units
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS
 from seq2seq_jax.decode.beam import LENGTH_PENALTY
 from seq2seq_jax.decode.sampling import sample
-from seq2seq_jax.evaluate.metrics import metric_names, translation_metrics
+from seq2seq_jax.evaluate.metrics import CORPUS, translation_metrics
 from seq2seq_jax.model.keys import named
+from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.train.state import root_key
 from seq2seq_jax.train.trained_run import TrainedRun
 from seq2seq_jax.train.translation import open_translators, translations
@@ -32,7 +34,7 @@ def evaluate(
     beam_size: int = 1,
     length_penalty: float = LENGTH_PENALTY,
 ) -> dict[str, Any]:
-    """Scores best checkpoints on a split of their data, or on ``file``. Returns the metrics.
+    """Scores best checkpoints on a split of their data, or on ``file``. Returns the metrics; of ``file`` also its ``unknown_units``.
 
     Args:
       workdirs: one run, or several translators that decode together, for which there is no loss.
@@ -52,9 +54,16 @@ def evaluate(
     if together:
         assert isinstance(data, PairSplit)  # they are translators
         outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, length_penalty=length_penalty)]
-        metrics = translation_metrics(outputs, data.targets, run.config.data.target_unit, metric_names(metric_of(run.config).name))
+        metrics = translation_metrics(outputs, data.targets, run.config.data.target_unit)
     else:
-        metrics = run.evaluator.evaluate(run.params, data).metrics
+        found = run.evaluator.evaluate(run.params, data)
+        outputs, metrics = found.outputs, found.metrics
+    if isinstance(data, PairSplit):  # of a corpus, which training computes only where one of them chooses: they take a second
+        metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, CORPUS)
+    if file is not None:
+        metrics["unknown_units"], remarks = unknown_units(file, data, run.vocabularies)
+        for remark in remarks:
+            print(f"evaluate: {remark}", file=sys.stderr)
     where = [str(each.directory.path) for each in runs]
     return {"workdir": where[0] if len(where) == 1 else where, "split": None if file else split, "data": file, **metrics}
 
@@ -81,7 +90,8 @@ def sample_texts(
     prompt = normalize(prompt, run.config.data.normalize_nfc)
     unknown = sorted(set(vocabulary.unknown(prompt)))
     if unknown:
-        raise UserError(f"--prompt: the model has never seen {', '.join(map(repr, unknown))}; expected symbols of its training text")
+        shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
+        raise UserError(f"--prompt: the model has never seen {shown}; expected symbols of its training text")
     model = nnx.merge(run.programs.structure, run.params)
     known = vocabulary.encode(prompt)
     prompt_ids = jnp.array([[BOS, *known]])

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from seq2seq_jax.arrays import Array, Lengths
 from seq2seq_jax.config import UserError
 from seq2seq_jax.data.batches import PairBatch
+from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.decode.beam import LENGTH_PENALTY, Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
@@ -29,7 +30,10 @@ ROWS = 256  # hypotheses decoded together
 
 @dataclasses.dataclass(frozen=True)
 class Attended:
-    """Where the attention looked: ``weights[t, s]`` is the weight of source symbol s when output symbol t was predicted."""
+    """Where the attention looked: ``weights[t, s]`` is the weight of source symbol s when output symbol t was predicted.
+
+    Symbols are given by their text, as ``texts_of`` has it.
+    """
 
     source: list[str]
     output: list[str]
@@ -138,7 +142,7 @@ def write_attention(path: pathlib.Path, found: Sequence[Sequence[Translation]]) 
     """
     nothing = Attended([], [], np.zeros((0, 0)))
     attended = [best.attended or nothing for best, *_ in found]
-    rows = ({"source": one.source, "output": one.output, "weights": one.weights.round(6).tolist()} for one in attended)
+    rows = ({"source": one.source, "output": one.output, "weights": one.weights.astype(np.float64).round(6).tolist()} for one in attended)
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     drawn = next((one for one in attended if one.source), None)
     if drawn is None:
@@ -174,7 +178,7 @@ def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attende
     listed = []
     for k in range(n_best):
         if np.isfinite(decoded.scores[row, k]):
-            text = run.vocabularies["target"].decode(decoded.ids[row, k])
+            text = run.vocabularies["target"].decode_line(decoded.ids[row, k])
             values = float(decoded.log_probabilities[row, k]), float(decoded.scores[row, k])
             listed.append(Translation(text, *values, attended if k == 0 else None))
     return listed
@@ -183,5 +187,5 @@ def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attende
 def _attended(run: TrainedRun, batch: PairBatch, ids: np.ndarray, weights: np.ndarray, row: int) -> Attended:
     """Returns the attention of a row's best output, without padding."""
     source, output = batch.source[row, : batch.source_lengths[row]], ids[row, 0][ids[row, 0] != PAD]
-    read, written = run.vocabularies["source"].symbols, run.vocabularies["target"].symbols
-    return Attended([read[i] for i in source], [written[i] for i in output], weights[row, : len(output), : len(source)])
+    read, written = texts_of(run.vocabularies["source"], source), texts_of(run.vocabularies["target"], output)
+    return Attended(read, written, weights[row, : len(output), : len(source)])
