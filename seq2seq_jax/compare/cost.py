@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from seq2seq_jax.compare.artifacts import dev_history
+from seq2seq_jax.compare.artifacts import dev_history, is_number
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.results import SIZE, TABLE, Run, Sweep
 
@@ -33,8 +33,8 @@ def cost_of(size: Size) -> dict[str, Any]:
     }
 
 
-def _median(values: list[float | int | None]) -> float | int | None:
-    known = [value for value in values if value is not None]
+def _median(values: list[Any]) -> float | int | None:
+    known = [value for value in values if is_number(value)]
     if not known:
         return None
     middle = float(np.median(known))
