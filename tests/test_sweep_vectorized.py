@@ -29,7 +29,7 @@ SEEDS = {"train.seed": (0, 1)}
 def sweep(config: Config, folder: pathlib.Path, axes, executor: str, jobs: int | None = None) -> dict[str, str]:
     """Trains a sweep and returns how its members ended."""
     members = plan(config, axes, str(folder))
-    outcomes = run_sweep(config, members, axes, str(folder), SweepOptions(executor, jobs), "launch.py sweep")
+    outcomes = run_sweep(config, members, str(folder), SweepOptions(executor, jobs), "launch.py sweep")
     return {outcome.member: outcome.status for outcome in outcomes}
 
 
