@@ -7,6 +7,9 @@ import pytest
 
 from seq2seq_jax.compare import bootstrap, cost, statistics
 from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.labels import cost_lines
+from seq2seq_jax.compare.report import _pictures
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.config import UserError
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
@@ -67,6 +70,20 @@ def test_without_history_there_is_no_equal_time(tmp_path):
     found = compare([write_sweep(tmp_path / "s", VALUES)])
     assert found["at_equal_time"] == []
     assert found["sizes"][0]["best_step_seconds_median"] is None
+
+
+def test_equal_shares_of_a_time_say_nothing_of_quality_by_time(tmp_path):
+    """Red if a sweep that was trained as one program has every size on the front by time, or draws quality against it."""
+    workdir = sweep(tmp_path / "s", train_seconds=60.0, trained_together=9)
+    found = compare([workdir])
+    assert (found["trained_together"], found["pareto"]["train_seconds"], found["at_equal_time"]) == (9, None, None)
+    assert found["pareto"]["parameters"] == [4, 16, 64]
+    lines = " ".join(cost_lines(found))
+    assert "Up to 9 members were trained together: their times are equal shares" in lines
+    assert "by training time 4" not in lines
+    drawn = _pictures([read_sweep(workdir)], found, full=True)
+    assert "learning_curves" in drawn
+    assert "learning_curves_by_time" not in drawn
 
 
 def test_bootstrap_knows_seeds_and_examples():

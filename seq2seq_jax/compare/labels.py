@@ -79,7 +79,9 @@ def cost_lines(part: dict[str, Any]) -> list[str]:
     fronts = [f"{label} {', '.join(map(str, part['pareto'][name]))}" for name, label in PARETO.items() if part["pareto"][name]]
     if fronts:
         lines.append(f"Pareto front (no other size is both better and cheaper): {'; '.join(fronts)}.")
-    shares = [f"size {row['best']} after {seconds_label(row['train_seconds'])}" for row in part["at_equal_time"] if row["best"] is not None]
+    shares = [
+        f"size {row['best']} after {seconds_label(row['train_seconds'])}" for row in part["at_equal_time"] or () if row["best"] is not None
+    ]
     if shares:
         lines.append(f"Best at equal training time: {', '.join(shares)}.")
     speeds = [
@@ -89,6 +91,9 @@ def cost_lines(part: dict[str, Any]) -> list[str]:
     ]
     if speeds:
         lines.append(f"Examples decoded greedily in a second: {', '.join(speeds)}.")
+    if part["trained_together"] > 1:
+        shared = f"Up to {part['trained_together']} members were trained together: their times are equal shares"
+        lines.append(f"{shared}, so nothing is said of quality by training time.")
     for table in dict.fromkeys(row["table"] for row in part["rules_of_thumb"]):
         rules = [row for row in part["rules_of_thumb"] if row["table"] == table]
         said = ", ".join(f"{row['rule']} {row['embedding_dim']:.3g}" for row in rules)

@@ -81,7 +81,8 @@ def _pictures(sweeps: list[Sweep], part: dict[str, Any], full: bool) -> dict[str
         found |= {"pareto": figures.pareto(part), "parameters": figures.parameters(part), "truncation": figures.truncation(part)}
     if full and len(sweeps) == 1:
         found["learning_curves"] = figures.learning_curves(part, runs, by_seconds=False)
-        found["learning_curves_by_time"] = figures.learning_curves(part, runs, by_seconds=True)
+        if part["trained_together"] == 1:
+            found["learning_curves_by_time"] = figures.learning_curves(part, runs, by_seconds=True)
         shown = _shown_run(part, runs)
         for table in artifacts.tables(shown.directory) if shown else []:
             found[f"map_{table.side}"] = symbol_map(table)

@@ -50,6 +50,7 @@ def comparison_object(
         "recommendation": _recommendation(grid, found, words),
         "failed": [{"member": failure.name, "error": failure.error} for failure in failures],
         "noise_floor": noise_floor(grid),
+        "trained_together": cost.trained_together(grid),
         "pareto": cost.fronts(grid, statistics.means(grid.losses), costs),
         "at_equal_time": [] if pooled else cost.at_equal_time(grid),
         "rules_of_thumb": [] if pooled else rules.rules_of_thumb(grid),
