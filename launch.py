@@ -161,14 +161,24 @@ def _sweep(values: flags.FlagValues) -> int:
         print_dry_run(members, wanted, values.workdir, values.retry_failed)
         return DONE
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
-    outcomes = run_sweep(config, members, axes, values.workdir, options, shlex.join(["launch.py", *sys.argv[1:]]), wanted)
+    outcomes = run_sweep(config, members, values.workdir, options, _command_line(), wanted)
     from seq2seq_jax.compare.main import print_answer  # only now: it limits the threads of NumPy
 
-    complete = print_answer(values.workdir, values.tolerance)
-    failed = sum(outcome.status == "failed" for outcome in outcomes)
+    without_result = print_answer(values.workdir, values.tolerance)
+    failed = [outcome.member for outcome in outcomes if outcome.status == "failed"]
     if failed:
-        print(f"failed: {failed} of {len(outcomes)} members; where one has an earlier result, the table shows that", file=sys.stderr)
-    return DONE if complete and not failed else ERROR
+        earlier = [name for name in failed if name not in without_result]
+        shown = f"; the table shows the earlier result of {', '.join(earlier)}" if earlier else ""
+        print(f"failed: {len(failed)} of {len(members)} members{shown}", file=sys.stderr)
+    return ERROR if without_result or failed else DONE
+
+
+def _command_line() -> str:
+    """Returns the command as typed, with the interpreter that runs it, so that it can be pasted where it was typed."""
+    interpreter = pathlib.Path(sys.executable)  # in an environment a symbolic link, which says more than what it leads to
+    if interpreter.is_relative_to(pathlib.Path.cwd()):
+        interpreter = interpreter.relative_to(pathlib.Path.cwd())
+    return shlex.join([str(interpreter), *sys.argv])
 
 
 def _without_opposites(config: Config, axes: Iterable[str], values: flags.FlagValues) -> Config:

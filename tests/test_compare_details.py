@@ -7,11 +7,14 @@ import pytest
 
 from seq2seq_jax.compare import bootstrap, cost, statistics
 from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.labels import cost_lines
+from seq2seq_jax.compare.report import _pictures
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.config import UserError
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
 from seq2seq_jax.embeddings.tables import Table
-from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, write_sweep
+from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, result, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}
 NAN = float("nan")
@@ -47,10 +50,40 @@ def test_a_short_budget_can_have_another_best_size(tmp_path):
     assert [size["mean"] for size in found[1]["sizes"]] == [0.55, 0.9]
 
 
+def test_what_is_broken_beside_a_result_is_as_good_as_none(tmp_path):
+    """Red if a null, a text, infinity or a number beyond floats in a side file ends the comparison, or a figure of it is drawn."""
+    workdir = sweep(tmp_path / "s", tokens_per_second=float("inf"), decoded_examples_per_second="fast")
+    expected = compare([workdir])
+    for directory in (tmp_path / "s").glob("embedding_dim=*"):
+        with open(directory / "metrics.jsonl", "a", encoding="utf-8") as file:
+            for value in ("null", '"x"', "NaN", "1e999", str(10**400)):
+                file.write(f'{{"step": 2400, "split": "dev", "word_error_rate": {value}, "elapsed_seconds": 60}}\n')
+                file.write(f'{{"step": 2400, "split": "dev", "word_error_rate": 0.1, "elapsed_seconds": {value}}}\n')
+    points = [{"directions": 1}, {"directions": 2, "value": None}, 3, {"directions": 4, "value": 0.5}]
+    (tmp_path / "s" / member_name(64, 0) / "truncated.json").write_text(json.dumps({"points": points}))
+    found = compare([workdir])
+    assert found == expected | {"truncated_table": points[-1:]}
+    assert {row["tokens_per_second_median"] for row in found["sizes"]} == {None}
+
+
 def test_without_history_there_is_no_equal_time(tmp_path):
     found = compare([write_sweep(tmp_path / "s", VALUES)])
     assert found["at_equal_time"] == []
     assert found["sizes"][0]["best_step_seconds_median"] is None
+
+
+def test_equal_shares_of_a_time_say_nothing_of_quality_by_time(tmp_path):
+    """Red if a sweep that was trained as one program has every size on the front by time, or draws quality against it."""
+    workdir = sweep(tmp_path / "s", train_seconds=60.0, trained_together=9)
+    found = compare([workdir])
+    assert (found["trained_together"], found["pareto"]["train_seconds"], found["at_equal_time"]) == (9, None, None)
+    assert found["pareto"]["parameters"] == [4, 16, 64]
+    lines = " ".join(cost_lines(found))
+    assert "Up to 9 members were trained together: their times are equal shares" in lines
+    assert "by training time 4" not in lines
+    drawn = _pictures([read_sweep(workdir)], found, full=True)
+    assert "learning_curves" in drawn
+    assert "learning_curves_by_time" not in drawn
 
 
 def test_bootstrap_knows_seeds_and_examples():
@@ -152,6 +185,26 @@ def test_pooling_takes_away_the_scale_of_a_data_set(tmp_path):
     assert answer["more_seeds_needed"] is None
     assert answer["test"] is None
     assert all(row["runs"] == 9 and len(row["seeds"]) == 3 and row["bootstrap_ci95"] is None for row in found["sizes"])
+
+
+def test_no_baseline_moves_a_pooled_answer(tmp_path):
+    """Red if the mean that figures are divided by knows more than the sizes: a bad baseline would change it."""
+    workdirs = three_sweeps(tmp_path, values=VALUES | {128: [0.9, 0.8, 0.1]})
+    for path in tmp_path.glob("*/sweep.json"):
+        grid = json.loads(path.read_text())
+        members = [member | ({"table": "frozen"} if member["varied"]["model.embedding_dim"] == 128 else {}) for member in grid["members"]]
+        path.write_text(json.dumps(grid | {"members": members}))
+    found, means = compare(workdirs), np.array([0.51, 0.31, 0.30])
+    assert [row["table"] for row in found["sizes"]] == ["learned", "learned", "learned", "frozen"]
+    assert [row["mean"] for row in found["sizes"]] == pytest.approx([*(means / means.mean()), 0.6 / means.mean()])
+    assert "its mean relative word error rate of" in found["recommendation"]["reason"]
+
+
+def test_a_pooled_failure_says_of_which_data_set_it_is(tmp_path):
+    workdirs = three_sweeps(tmp_path)
+    path = tmp_path / "language1" / member_name(4, 2) / "result.json"
+    path.write_text(json.dumps(result(4, 2, None)))
+    assert [failure["member"] for failure in compare(workdirs)["failed"]] == [str(path.parent)]
 
 
 def test_pooled_intervals_are_over_data_sets(tmp_path):

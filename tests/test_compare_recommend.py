@@ -79,6 +79,18 @@ def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
     assert words == ["launch.py", "sweep", "--config=e.py", f"--workdir={path}", *expected]
 
 
+@pytest.mark.parametrize("recorded", ["", " --tolerance 0.5", " --tolerance=0.5"])
+def test_the_command_that_goes_on_carries_the_tolerance_that_was_typed(tmp_path, recorded):
+    """Red if it would answer another question than the one that was asked."""
+    path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]})
+    grid = json.loads((tmp_path / "s/sweep.json").read_text())
+    (tmp_path / "s/sweep.json").write_text(json.dumps(grid | {"command": grid["command"] + recorded}))
+    words = shlex.split(compare([path], tolerance=0.011)["recommendation"]["command"])
+    assert [word for word in words if "tolerance" in word or word == "0.5"] == ["--tolerance=0.011"]
+    kept = shlex.split(compare([path])["recommendation"]["command"])
+    assert ("--tolerance=0.5" in kept) == bool(recorded)
+
+
 def test_without_sweep_json_the_command_names_the_workdir(tmp_path):
     answer = recommend(tmp_path, {4: [0.30, 0.31], 16: [0.31, 0.30]}, grid=False)["recommendation"]
     assert f"--workdir={tmp_path / 's'}" in answer["command"]
@@ -111,6 +123,22 @@ def test_a_better_size_that_failed_can_undo_the_verdict(tmp_path):
     assert found["best"] == {"embedding_dim": 64}
     assert found["recommendation"]["verdict"] == "undecided"
     assert "Size 256 would have been recommended" in found["recommendation"]["reason"]
+
+
+def test_where_no_size_is_complete_it_is_said_what_would_have_been_recommended(tmp_path):
+    """Red if only the best is named, which need not be the one to take."""
+    found = recommend(tmp_path, {4: [0.5, None], 16: [0.301, None], 64: [None, 0.300]})["recommendation"]
+    assert found["embedding_dim"] is None
+    assert "Size 16 would have been recommended, had" in found["reason"]
+    assert "Size 64 would have been the best, had" in found["reason"]
+
+
+def test_a_size_is_called_the_best_only_where_its_mean_is(tmp_path):
+    """Seeds that only one of two sizes has can give the other the better mean, though it loses on every seed that both have."""
+    found = recommend(tmp_path, {4: [0.304, 0.305, 0.309], 16: [0.305, 0.306, 0.310, 0.290, 0.291]}, grid=False)
+    assert (found["recommendation"]["embedding_dim"], found["best"]["embedding_dim"]) == (4, 16)
+    assert found["recommendation"]["excess_bound"] < 0
+    assert "Decided: it is no worse than any other of the sizes tried" in found["recommendation"]["reason"]
 
 
 def test_a_size_of_which_nothing_finished_is_named(tmp_path):

@@ -116,7 +116,9 @@ def test_pooled_failed_and_bare_sweeps_have_a_report_too(tmp_path):
     bare = [write_sweep(tmp_path / f"language{index}", VALUES | {64: [0.3, 0.3, 0.3]}) for index in range(3)]
     failed = write_sweep(tmp_path / "failed", {4: [None], 16: [None]})
     higher = write_sweep(tmp_path / "higher", {4: [30.0, 31.0]}, metric=METRIC | {"name": "bleu", "lower_is_better": False})
-    for workdirs in (bare, bare[:1], [failed], [higher]):
+    huge = write_sweep(tmp_path / "huge", {4: [1e200, 2e200], 16: [3e200, 5e200]}, metric=METRIC | {"tolerance": None}, test=None)
+    assert [row["ci95"] for row in compare([huge])["sizes"]] == [None, None]  # their squares are no numbers
+    for workdirs in (bare, bare[:1], [failed], [higher], [huge]):
         assert run(workdirs, "csv") == 0
         page = page_of(pathlib.Path(workdirs[0]), "report.html" if len(workdirs) == 1 else "report_pooled.html")
         assert compare(workdirs)["recommendation"]["answer"][0] in html.unescape(page)

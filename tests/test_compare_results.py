@@ -1,9 +1,11 @@
 """Reading a sweep back: what counts, and the one line that names a file which is broken or foreign."""
 
 import json
+import shutil
 
 import pytest
 
+from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.config import UserError
 from tests.sweep_fixture import METRIC, member_name, result, write_sweep
@@ -34,7 +36,7 @@ def test_an_interrupted_member_and_a_nan_are_failures(tmp_path):
     sweep = read_sweep(workdir)
     assert {failure.name: failure.error for failure in sweep.failures} == {
         member_name(4, 0): "interrupted",
-        member_name(16, 1): "word_error_rate on dev is nan",
+        member_name(16, 1): 'result.json: expected a finite number for word_error_rate in "dev"',
     }
     assert all(failure.member is not None for failure in sweep.failures)
 
@@ -57,23 +59,53 @@ def test_size_and_seed_may_stand_in_the_configuration_alone(tmp_path):
         (json.dumps({"format": 2, "status": "finished"}), "format"),
         (json.dumps({"format": 1, "status": "running"}), "status"),
         (json.dumps(result(4, 0, 0.5, dev={"bleu": 3})), "word_error_rate"),
-        (json.dumps(result(4, 0, 0.5, varied={})), "model.embedding_dim"),
-        (json.dumps(result(4, 0, 0.5, varied={"model.embedding_dim": "big"})), "model.embedding_dim"),
         (json.dumps(result(4, 0, 0.5, metric={"name": "x"} | {"lower_is_better": 1})), "metric"),
         (json.dumps(result(4, 0, 0.5, parameters=None)), "parameters"),
-        (json.dumps(result(4, 0, 0.5, METRIC | {"name": "phone_error_rate"})), "metric"),
+        (json.dumps(result(4, 0, 0.5, dev={"word_error_rate": 10**400})), "word_error_rate"),
+        (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
     ],
 )
-def test_a_broken_result_is_named(tmp_path, text, complaint):
+def test_a_broken_result_is_a_failure_of_its_member_alone(tmp_path, text, complaint):
+    """Red if it ends the comparison of all others, or does not count against its size."""
     workdir = write_sweep(tmp_path / "s", VALUES)
     path = tmp_path / "s" / member_name(4, 1) / "result.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError) as caught:
+    sweep = read_sweep(workdir)
+    (failure,) = sweep.failures
+    assert len(sweep.runs) == 3
+    assert failure.member is not None
+    assert (failure.member.size, failure.member.seed) == (4, 1)
+    assert failure.error.startswith("result.json: ")
+    assert complaint in failure.error
+    assert "\n" not in failure.error
+
+
+def test_without_sweep_json_what_is_no_result_of_a_run_is_passed_over(tmp_path, capsys):
+    """Red if a foreign file ends the comparison, if a broken one is passed over, or if one of unknown size is."""
+    workdir = write_sweep(tmp_path / "s", VALUES, grid=False)
+    sizeless = json.dumps(result(4, 0, 0.5, varied={"model.embedding_dim": "big"}))
+    texts = {"foreign": "{}", "list": "[1]", "broken": "{", "sizeless": sizeless}
+    for name, text in texts.items():
+        (tmp_path / "s" / name).mkdir()
+        (tmp_path / "s" / name / "result.json").write_text(text)
+    sweep = read_sweep(workdir)
+    assert len(sweep.runs) == 4
+    assert [failure.name for failure in sweep.failures] == ["broken", "sizeless"]
+    assert "model.embedding_dim" in sweep.failures[1].error
+    passed_over = [line.split(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert passed_over == [f"{workdir}/{name}/result.json" for name in ("foreign", "list")]
+
+
+def test_runs_of_two_metrics_or_in_one_place_are_refused(tmp_path):
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    (tmp_path / "s" / member_name(4, 1) / "result.json").write_text(json.dumps(result(4, 1, 0.5, METRIC | {"name": "phone_error_rate"})))
+    with pytest.raises(UserError, match="metric phone_error_rate, but"):
         read_sweep(workdir)
-    assert complaint in str(caught.value)
-    assert "result.json" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    workdir = write_sweep(tmp_path / "twice", VALUES, grid=False)
+    shutil.copytree(tmp_path / "twice" / member_name(4, 1), tmp_path / "twice" / "again")
+    with pytest.raises(UserError, match=rf"{member_name(4, 1)}: .*size 4 and seed 1, as .*again has"):
+        compare([workdir])
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 1, "members": [{}]}'])

@@ -10,7 +10,9 @@ import pytest
 
 from seq2seq_jax.compare import labels
 from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.examples import print_examples
 from seq2seq_jax.compare.main import run
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.compare.table import print_table, to_csv
 from tests.sweep_fixture import add_artifacts, write_sweep
 
@@ -64,8 +66,37 @@ def test_intervals_over_examples_are_shown_where_there_is_room(printed, tmp_path
 def test_text_of_the_data_is_no_markup(printed, tmp_path):
     workdir = write_sweep(tmp_path / "s", VALUES)
     path = next((tmp_path / "s").glob("embedding_dim=64,seed=1/result.json"))
-    path.write_text(path.read_text().replace("out of memory at step 3", "[bold]:smile: [/nothing]"))
-    assert "[bold]:smile: [/nothing]" in printed(compare([workdir]))
+    path.write_text(path.read_text().replace("out of memory at step 3", r"[bold]:smile: [/nothing]\udc80"))
+    found = compare([workdir])
+    assert "[bold]:smile: [/nothing]U+DC80" in printed(found)
+    json.dumps(found, ensure_ascii=False).encode()
+
+
+def test_outputs_are_shown_as_they_are(capsys, tmp_path):
+    """Red if a line end of Unicode in a text ends the table, if a broken line does, or if a terminal obeys what the data say."""
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    rows = [{"source": ":cat: \x1b[31m", "references": ["a\u2028b"], "output": "c\x85d"}, {"source": 1}]
+    for path in (tmp_path / "s").glob("*/result.json"):
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (path.parent / "samples.jsonl").write_text(text + '{"source": "ha', encoding="utf-8")
+    sweep = read_sweep(workdir)
+    print_examples(sweep, compare([workdir]), 5)
+    shown = capsys.readouterr().out
+    assert ":cat: U+001B[31m" in shown
+    assert "cU+0085d" in shown
+    assert "\x1b" not in shown
+
+
+def test_an_answer_needs_no_place_for_the_report(capsys, tmp_path):
+    """Red if a report that cannot be written ends in a traceback or in another exit code than that of the answer."""
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    (tmp_path / "s" / "report.html").mkdir()
+    assert run([workdir], "json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == compare([workdir])
+    assert err.startswith("warning: no report: ")
+    assert err.count("\n") == 1
+    assert not list((tmp_path / "s").glob(".report*"))
 
 
 def test_json_is_the_comparison_and_nothing_else(tmp_path, capsys):
@@ -92,6 +123,7 @@ def test_members_that_all_failed_still_make_a_table(printed, tmp_path):
     text = printed(found, noise_floor=True)
     assert "No size can be recommended" in " ".join(text.split())
     assert text.count("out of memory") == 4
+    assert "word error rate on dev (fraction, lower is better)" in text  # as the failed members say
     json.dumps(found, allow_nan=False)
 
 
@@ -108,6 +140,8 @@ def test_members_that_all_failed_still_make_a_table(printed, tmp_path):
         (labels.p_label(None), "-"),
         (labels.with_interval(0.31, [0.3, 0.32], 3), "0.310 ± 0.010"),
         (labels.with_interval(0.31, None, 2, "+"), "+0.31"),
+        (labels.runs_label(1), "1 run"),
+        (labels.runs_label(3), "3 runs"),
     ],
 )
 def test_labels(label, expected):

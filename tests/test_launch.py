@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from training_fixture import ROOT, environment, flags_of, launch, pair_config, t
 
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
+from seq2seq_jax.sweep.outcomes import Outcome
 
 EXPERIMENT = str(ROOT / "experiments/pronunciation.py")
 
@@ -114,20 +116,42 @@ def test_malformed_data_ends_with_2_and_names_the_line(capsys, tmp_path, content
     assert err.count("\n") == 1
 
 
-def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, tmp_path):
-    """Red if a result of before, of more steps than are asked for now, passes for that of this sweep; or if a broken one is a crash."""
+def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatch, tmp_path):
+    """Red if a result of before, of more steps than are asked for now, passes for that of this sweep; or if a broken one ends it.
+
+    Red too if failures are counted against fewer than all members.
+    """
     config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=8, train__eval_every=8)
     fields = [flag for flag in flags_of(config) if "embedding_dim" not in flag and "train.steps" not in flag]
     shared = [f"--config={EXPERIMENT}", f"--workdir={tmp_path / 'sweep'}", "--embedding_dims=2", "--seeds=0", "--executor=serial", *fields]
     assert run(capsys, "sweep", *shared, "--config.train.steps=8")[0] == 0
-    code, out, err = run(capsys, "sweep", *shared, "--config.train.steps=4")
+    code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=4")
     assert code == 1
     assert "made 8 updates already" in err
-    assert "failed: 1 of 1 members" in err
+    assert "failed: 1 of 1 members; the table shows the earlier result of embedding_dim=2,seed=0\n" in err
     (tmp_path / "sweep/embedding_dim=2,seed=0/result.json").write_text("{bad")
-    code, out, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "result.json: expected the result of a run" in err
+    code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
+    assert code == 0
+    assert "going on from step 8" in err
+    assert json.loads((tmp_path / "sweep/embedding_dim=2,seed=0/result.json").read_text())["status"] == "finished"
+    monkeypatch.setattr("seq2seq_jax.sweep.sweep.run_sweep", lambda *rest: [Outcome("embedding_dim=4,seed=0", "failed", "why")])
+    monkeypatch.setattr("seq2seq_jax.compare.main.print_answer", lambda *rest: ["embedding_dim=4,seed=0"])
+    code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8", "--embedding_dims=2,4")
+    assert (code, err) == (1, "failed: 1 of 2 members\n")
+
+
+@pytest.mark.parametrize(("folder", "interpreter"), [("home/a b", ".venv/bin/python"), ("home", "a b/.venv/bin/python"), ("other", None)])
+def test_the_recorded_command_can_be_pasted_where_it_was_typed(monkeypatch, tmp_path, folder, interpreter):
+    """Red if it begins with a script that no shell finds, or with the interpreter that a virtual environment's leads to."""
+    for name in ("home/a b/.venv/bin", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    executable = tmp_path / "home/a b/.venv/bin/python"
+    executable.symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path / folder)
+    monkeypatch.setattr(sys, "executable", str(executable))
+    monkeypatch.setattr(sys, "argv", ["scripts/launch.py", "sweep", "--workdir=a b"])
+    typed = shlex.split(launch_module._command_line())
+    assert typed == [interpreter or str(executable), "scripts/launch.py", "sweep", "--workdir=a b"]
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,12 @@ from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, Use
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
+from seq2seq_jax.sweep.outcomes import train_member
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import Interrupted, train
 from seq2seq_jax.train.run import Run
+from seq2seq_jax.train.view import Reporter
 
 AXES = {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
 TEXT = Config(DataConfig(train="a.txt"), ModelConfig(kind="language_model"), TrainConfig(steps=1))
@@ -69,7 +71,7 @@ def sweep(config: Config, folder: pathlib.Path, axes=None, **options: Any):
     """Plans and runs a sweep in this process unless told otherwise; returns the names of what was trained."""
     axes = axes or AXES
     members = plan(config, axes, str(folder))
-    outcomes = run_sweep(config, members, axes, str(folder), SweepOptions(executor="serial", **options), "launch.py sweep")
+    outcomes = run_sweep(config, members, str(folder), SweepOptions(executor="serial", **options), "launch.py sweep")
     return {outcome.member: outcome.status for outcome in outcomes}
 
 
@@ -85,6 +87,8 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
     recorded = json.loads((folder / "sweep.json").read_text())
     assert len(recorded["members"]) == 6
     assert recorded["axes"] == {"model.embedding_dim": [2, 4], "train.seed": [0, 1, 2]}
+    grown = plan(config, {"train.seed": (2, 3), "model.embedding_dim": (4, 8)}, str(folder))  # also with its axes in another order
+    assert {member.name for member in grown} == {f"embedding_dim={size},seed={seed}" for size in (2, 4, 8) for seed in range(4)}
     with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
         sweep(grid.config_lib.replace(config, {"model.hidden_dim": 5}), folder)
     with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
@@ -105,6 +109,23 @@ def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):
     print_dry_run(plan(config, axes, str(tmp_path / "sweep")), Design(), str(tmp_path / "sweep"), retry_failed=False)
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "seed=" in line] == ["failed", "failed", "done", "done"]
     assert sweep(config, tmp_path / "sweep", axes, retry_failed=True, max_failures=1) == {failed[0]: "failed"}
+    assert "sweep: stopped after 1 failure (--max_failures); 1 member not begun" in capsys.readouterr().err
+
+
+def test_a_member_that_never_began_has_failed_and_hides_nothing(tmp_path, capsys):
+    """Red if it is forgotten and tried again unasked, or if a mistake in the data keeps a sweep from its table that has results."""
+    config = text_config(tmp_path / "missing.txt")
+    first, *others = plan(config, AXES, str(tmp_path))
+    (tmp_path / others[0].name).touch()  # no place for a directory
+    for member in (first, others[0]):
+        assert train_member(member, tmp_path, Reporter("test")).status == "failed"
+    assert "missing.txt: no such file" in result_of(tmp_path / first.name)["error"]
+    assert is_done(tmp_path, first, retry_failed=False)
+    assert not is_done(tmp_path, first, retry_failed=True)
+    assert sweep(config, tmp_path) == dict.fromkeys((member.name for member in others), "failed")
+    assert capsys.readouterr().err.count("missing.txt: no such file") == 1
+    with pytest.raises(UserError, match=r"missing.txt: no such file"):
+        sweep(config, tmp_path, retry_failed=True)
 
 
 def test_a_member_is_the_run_that_train_makes(tmp_path):

@@ -46,7 +46,7 @@ def swept(tmp_path_factory):
 
 def sweep(config, folder: pathlib.Path, axes=AXES, **options):
     members = plan(config, axes, str(folder), WANTED)
-    outcomes = run_sweep(config, members, axes, str(folder), SweepOptions("serial", **options), "test", WANTED)
+    outcomes = run_sweep(config, members, str(folder), SweepOptions("serial", **options), "test", WANTED)
     return {outcome.member: outcome.status for outcome in outcomes}
 
 
@@ -150,6 +150,8 @@ def test_a_finished_sweep_trains_and_tunes_nothing_again_and_grows_with_what_was
     assert "embedding_dim=6,seed=0" in {member.name for member in grown}
     further = tuning_runs(grown, WANTED, str(folder))
     assert [run.name for run in further] == [f"embedding_dim=4,learning_rate={rate},seed=1" for rate in (0.001, 0.02)]
+    without = plan(config, {"model.embedding_dim": (2,), "train.seed": (1,)}, str(folder), Design(tune=WANTED.tune))
+    assert {"table=onehot,seed=1", "table=frozen,embedding_dim=6,seed=1"} <= {member.name for member in without}  # they grow with the rest
     larger = plan(config, {"model.embedding_dim": (2, 8), "train.seed": (0,)}, str(folder), WANTED)
     assert [member.name for member in larger if member.table == "frozen"] == ["table=frozen,embedding_dim=8,seed=0"]  # of the largest
     for other in (Design(WANTED.baselines), Design(WANTED.baselines, "parameters", WANTED.tune)):

@@ -39,6 +39,7 @@ def swept(tmp_path):
     (tmp_path / "done/result.json").write_text(json.dumps(result))
     failed = {"status": "failed", "dev": None, "error": "loss is not finite at step 3", "steps": None, "train_seconds": None}
     (tmp_path / "broken/result.json").write_text(json.dumps(result | failed))
+    (tmp_path / "stopped/result.json").write_text('{"status": "fini')  # as good as none
     with open(tmp_path / "working/.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield tmp_path

@@ -101,7 +101,7 @@ def test_members_together_are_members_one_by_one(config, tmp_path, monkeypatch):
     axes, config = {"train.seed": (0, 1)}, config_lib.replace(config, {"data.dev_fraction": 0.3})  # sizes are compared on dev
     for executor in ("serial", "vectorized"):
         members = plan(frozen(config, 4), axes, str(tmp_path / executor))
-        run_sweep(frozen(config, 4), members, axes, str(tmp_path / executor), SweepOptions(executor), "launch.py sweep")
+        run_sweep(frozen(config, 4), members, str(tmp_path / executor), SweepOptions(executor), "launch.py sweep")
     for seed in (0, 1):
         runs = (tmp_path / kind / f"seed={seed}" for kind in ("serial", "vectorized"))
         one, other = (checkpoint_arrays(with_absolute_paths(frozen(config, 4)), run) for run in runs)

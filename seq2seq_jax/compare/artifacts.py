@@ -1,14 +1,16 @@
 """Reads what lies beside ``result.json`` in a run directory: history, per-example scores, tables, examples, configuration.
 
-None of it is needed for the answer: a file that is missing or unreadable is as good as none.
+None of it is needed for the answer: a file, line or figure that is missing, unreadable or not finite is as good as none.
 Read next: ``cost.py``, ``bootstrap.py`` and ``rules.py``, which use it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,17 +19,35 @@ from seq2seq_jax.config import UserError
 from seq2seq_jax.embeddings.tables import Table, read_tables
 
 
-def dev_history(directory: pathlib.Path) -> list[dict[str, Any]]:
-    """Returns the evaluations on dev in the order of their steps, as ``metrics.jsonl`` has them."""
-    return _json_lines(directory / "metrics.jsonl", containing='"dev"', having=("step", "elapsed_seconds"))
+def parsed(text: str) -> Any:
+    """Returns what JSON says, None in place of a number that no float can hold, as of NaN and infinity. Raises ValueError."""
+    return json.loads(text, parse_int=_finite(int), parse_float=_finite(float), parse_constant=lambda name: None)
+
+
+def _finite(kind: Callable[[str], float]) -> Callable[[str], float | None]:
+    return lambda digits: kind(digits) if math.isfinite(float(digits)) else None
+
+
+def is_number(value: Any) -> bool:
+    """Says whether what ``parsed`` has returned is a figure."""
+    return isinstance(value, int | float)
+
+
+def dev_history(directory: pathlib.Path) -> list[dict[str, float]]:
+    """Returns the figures of the evaluations on dev in the order of their steps, as ``metrics.jsonl`` has them."""
+    records = _json_lines(directory / "metrics.jsonl", containing='"dev"')
+    figures = [{key: value for key, value in record.items() if is_number(value)} for record in records]
+    return [found for found in figures if {"step", "elapsed_seconds"} <= set(found)]
 
 
 def samples(directory: pathlib.Path) -> list[dict[str, Any]]:
     """Returns example outputs: source, references, output."""
-    return _json_lines(directory / "samples.jsonl", containing="", having=("source", "references", "output"))
+    kinds = {"source": str, "references": list, "output": str}
+    records = _json_lines(directory / "samples.jsonl")
+    return [record for record in records if all(isinstance(record.get(key), kind) for key, kind in kinds.items())]
 
 
-def _json_lines(path: pathlib.Path, containing: str, having: tuple[str, ...]) -> list[dict[str, Any]]:
+def _json_lines(path: pathlib.Path, containing: str = "") -> list[dict[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError):
@@ -36,10 +56,10 @@ def _json_lines(path: pathlib.Path, containing: str, having: tuple[str, ...]) ->
     for line in lines:
         if containing in line:  # parsing is slow, and most lines are of training
             try:
-                value = json.loads(line)
+                value = parsed(line)
             except ValueError:  # half a line of a killed process
                 continue
-            if isinstance(value, dict) and all(key in value for key in having):
+            if isinstance(value, dict):
                 found.append(value)
     return found
 
@@ -49,14 +69,17 @@ def dev_scores(directory: pathlib.Path) -> tuple[np.ndarray, np.ndarray] | None:
     arrays = _arrays(directory / "dev_scores.npz")
     if not {"amounts", "sizes"} <= set(arrays):
         return None
-    amounts, sizes = arrays["amounts"].astype(float), arrays["sizes"].astype(float)
-    return (amounts, sizes) if amounts.ndim == 1 and amounts.shape == sizes.shape else None
+    amounts, sizes = arrays["amounts"], arrays["sizes"]
+    if amounts.ndim != 1 or amounts.shape != sizes.shape or {amounts.dtype.kind, sizes.dtype.kind} - set("biuf"):
+        return None
+    total = float(amounts.sum()) + float(sizes.sum())
+    return (amounts.astype(float), sizes.astype(float)) if math.isfinite(total) and sizes.sum() > 0 else None
 
 
 def tables(directory: pathlib.Path) -> list[Table]:
     """Returns the trained tables of ``embedding.npz``, source first."""
     try:
-        return read_tables(directory)
+        return [table for table in read_tables(directory) if np.isfinite(table.vectors).all()]
     except UserError:
         return []
 
@@ -64,7 +87,8 @@ def tables(directory: pathlib.Path) -> list[Table]:
 def truncated(directory: pathlib.Path) -> list[dict[str, Any]]:
     """Returns the metric of a table cut to its first k directions (``truncated.json``: directions and value of each point)."""
     points = _json_object(directory / "truncated.json").get("points")
-    return points if isinstance(points, list) else []
+    found = [point for point in points if isinstance(point, dict)] if isinstance(points, list) else []
+    return [point for point in found if is_number(point.get("directions")) and is_number(point.get("value"))]
 
 
 def estimated_size(directory: pathlib.Path) -> float | None:
@@ -75,12 +99,13 @@ def estimated_size(directory: pathlib.Path) -> float | None:
 
 def configuration(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the configuration of ``config.json`` by section, or nothing."""
-    return _json_object(directory / "config.json").get("config", {})
+    found = _json_object(directory / "config.json").get("config")
+    return found if isinstance(found, dict) else {}
 
 
 def _json_object(path: pathlib.Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -5,9 +5,13 @@ Read next: ``rows.py`` for what is in it, ``table.py`` and ``report.py``, which 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import pathlib
 from typing import Any
+
+import numpy as np
 
 from seq2seq_jax.compare import pooling, reason
 from seq2seq_jax.compare.cost import tuning_of
@@ -36,10 +40,11 @@ def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[
     """Returns the comparison of sweeps that are already read."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         raise UserError(f"--tolerance={tolerance}: expected a number of at least 0, in the metric's unit")
-    if len(sweeps) > 1:
-        parts = _pool_settings(sweeps, tolerance)
-    else:
-        parts = [_compare_setting(sweeps[0], part, tolerance) for part in settings_of(sweeps[0])]
+    with np.errstate(over="ignore", invalid="ignore"):  # the square of a huge figure: what rests on it is not known
+        if len(sweeps) > 1:
+            parts = _pool_settings(sweeps, tolerance)
+        else:
+            parts = [_compare_setting(sweeps[0], part, tolerance) for part in settings_of(sweeps[0])]
     return without_nan(parts[0] if len(parts) == 1 else {"comparisons": parts})
 
 
@@ -69,7 +74,7 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     setting, runs, failures = part
     grid = make_grid(runs, failures)
     found = recommend(grid, tolerance)
-    command = reason.next_command(sweep, grid, found)
+    command = reason.next_command(sweep, grid, found, tolerance)
     cautions = [*reason.warnings(grid, found), reason.dev_set_warning(grid, found)]
     words = Words(reason.verdict_sentences(grid, found), cautions, reason.going_on(found, command), command)
     return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning_of(sweep, setting)}
@@ -88,7 +93,11 @@ def _compare_pooled(sweeps: list[Sweep], parts: list[Part], tolerance: float | N
     grids = [make_grid(runs, failures) for _, runs, failures in parts]
     pooled = pooling.pool([sweep.workdir for sweep in sweeps], grids)
     found = recommend(pooled, tolerance)
-    failures = [failure for _, _, several in parts for failure in several]
+    failures = [
+        dataclasses.replace(failure, name=str(pathlib.Path(sweep.workdir) / failure.name))
+        for sweep, (_, _, several) in zip(sweeps, parts, strict=True)
+        for failure in several
+    ]
     compared = comparison_object(pooled, found, pooling.words(pooled, grids, found), parts[0][0], failures, pooled=True) | {"tuning": None}
     compared["recommendation"] |= pooling.counting_data_sets(pooled, found) | {"test": None}  # test figures are not relative
     return compared

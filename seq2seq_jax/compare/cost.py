@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from seq2seq_jax.compare.artifacts import dev_history
+from seq2seq_jax.compare.artifacts import dev_history, is_number
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.results import SIZE, TABLE, Run, Sweep
 
@@ -33,8 +33,8 @@ def cost_of(size: Size) -> dict[str, Any]:
     }
 
 
-def _median(values: list[float | int | None]) -> float | int | None:
-    known = [value for value in values if value is not None]
+def _median(values: list[Any]) -> float | int | None:
+    known = [value for value in values if is_number(value)]
     if not known:
         return None
     middle = float(np.median(known))
@@ -66,22 +66,30 @@ def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, "
     return ~(no_worse & better).any(0) & ~np.isnan(losses) & ~np.isnan(costs)
 
 
-def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[dict[str, Any]]) -> dict[str, list[int]]:
-    """Returns the learned sizes on the Pareto front of quality against parameters, and against training time."""
+def trained_together(grid: Grid) -> int:
+    """Returns how many members at most have shared their training time. Of more than 1 each has an equal part, which says nothing of it."""
+    shared = [run.result.get("trained_together") for size in grid.sizes for run in size.runs]
+    return max((number for number in shared if isinstance(number, int)), default=1)
+
+
+def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[dict[str, Any]]) -> dict[str, list[int] | None]:
+    """Returns the learned sizes on the Pareto front of quality against parameters, and against time; None where members shared that."""
     parameters = [cost["parameters"]["total"] if cost["parameters"] else None for cost in costs]
-    found = {}
+    found: dict[str, list[int] | None] = {}
     for name, values in (("parameters", parameters), ("train_seconds", [cost["train_seconds_median"] for cost in costs])):
         array = np.array([np.nan if value is None else value for value in values], dtype=float)
         front = pareto_front(np.where(grid.learned, losses, np.nan), array)
         found[name] = [size.embedding_dim for size, on_it in zip(grid.sizes, front, strict=True) if on_it]
-    return found
+    return found if trained_together(grid) == 1 else found | {"train_seconds": None}
 
 
-def at_equal_time(grid: Grid) -> list[dict[str, Any]]:
+def at_equal_time(grid: Grid) -> list[dict[str, Any]] | None:
     """Returns the mean over seeds of the best value reached within shares of the shortest run's training time.
 
-    Empty where a run has no history. A size with a run that was not evaluated by then has no mean.
+    Empty where a run has no history, None where members have shared the time. A size with a run that was not evaluated by then has no mean.
     """
+    if trained_together(grid) > 1:
+        return None
     sign = 1.0 if grid.metric.lower_is_better else -1.0
     sizes = [size for size in grid.sizes if size.runs]
     histories = {size.label: [_evaluations(run, sign) for run in size.runs] for size in sizes}

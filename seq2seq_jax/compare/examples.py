@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
+from seq2seq_jax.compare.artifacts import samples
 from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.show.symbols import printable
 
 
 def recommended_run(sweep: Sweep, part: dict[str, Any]) -> Run | None:
@@ -22,13 +23,12 @@ def recommended_run(sweep: Sweep, part: dict[str, Any]) -> Run | None:
 def print_examples(sweep: Sweep, part: dict[str, Any], count: int, file: TextIO | None = None) -> None:
     """Prints ``count`` held-out sources with output and right answers, spread over what the run has kept."""
     run = recommended_run(sweep, part)
-    path = run.directory / "samples.jsonl" if run else None
-    if run is None or path is None or not path.exists():
+    rows = samples(run.directory) if run else []
+    if run is None or not rows:
         return
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     table = Table("held-out source", "output", "right answers", title=f"What {run.directory.name} answers", title_justify="left", box=None)
     for row in rows[:: max(1, len(rows) // count)][:count]:
-        table.add_row(row["source"], row["output"], " | ".join(row["references"]))
-    console = Console(file=file or sys.stdout, markup=False, highlight=False)
+        table.add_row(*map(printable, (row["source"], row["output"], " | ".join(map(str, row["references"])))))
+    console = Console(file=file or sys.stdout, markup=False, emoji=False, highlight=False)
     console.print()
-    console.print(table, markup=False)
+    console.print(table)

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.labels import count_label, decimals_of, size_label, with_interval
+from seq2seq_jax.compare.labels import count_label, decimals_of, runs_label, size_label, with_interval
 from seq2seq_jax.compare.results import Run
 from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
 
@@ -23,7 +23,7 @@ ASIDE = 1.12  # runs stand beside their mean, not under it
 
 def metric_label(part: dict[str, Any]) -> str:
     """Returns the metric's name as words, and where it was measured."""
-    return f"{spelled(part['metric']['name'])} on {part['split']}"
+    return f"{spelled(part['metric']['name'], part['metric']['unit'])} on {part['split']}"
 
 
 def _learned(part: dict[str, Any]) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def learning_curves(part: dict[str, Any], runs: list[Run], by_seconds: bool) -> 
             continue
         label, at = size_label(row), seconds if by_seconds else steps
         (line,) = picture.axes.plot(at, values, color=size_colour(index, len(rows)), lw=1.8, label=label, marker="o", ms=2.5)
-        picture.name(line, f"size {label}, mean over {len(same)} runs")
+        picture.name(line, f"size {label}, mean over {runs_label(len(same))}")
         drawn = True
     if not drawn:
         return None

@@ -11,7 +11,11 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.results import TABLES, Failure, Run
+from seq2seq_jax.config import UserError
+
+RELATIVE = "relative to the data set"  # unit of what is pooled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +47,9 @@ class Metric:
         return 4 if tolerance <= 0 else int(min(6, max(0, 1 - np.floor(np.log10(tolerance)))))
 
 
-def spelled(metric_name: str) -> str:
-    """Returns the name of a metric as people write it."""
-    return metric_name.replace("_", " ")
+def spelled(metric_name: str, unit: str = "") -> str:
+    """Returns the name of a metric as people write it; in the unit of pooled figures, that they are relative."""
+    return f"{'relative ' if unit == RELATIVE else ''}{metric_name.replace('_', ' ')}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +85,11 @@ class Grid:
 
 
 def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
-    """Arranges the runs of one setting by seed and size. Of failures, only those count whose place is known."""
+    """Arranges the runs of one setting by seed and size. Of failures, only those count whose place is known.
+
+    Raises UserError, naming both directories, for two runs in one place.
+    """
+    _check_distinct(runs)
     placed = [failure for failure in failures if failure.member is not None]
     members = [run.member for run in runs] + [failure.member for failure in placed if failure.member is not None]
     keys = sorted({(TABLES.index(member.table), member.size) for member in members})
@@ -95,11 +103,22 @@ def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
     for column, size in enumerate(sizes):
         for run in size.runs:
             values[seeds.index(run.member.seed), column] = run.value
-    return Grid(_metric(runs), list(seeds), sizes, values)
+    return Grid(_metric(runs, failures), list(seeds), sizes, values)
 
 
-def _metric(runs: list[Run]) -> Metric:
-    if not runs:  # every member failed: there is nothing to compare, and nothing to name it by
+def _check_distinct(runs: list[Run]) -> None:
+    found: dict[tuple[str, int, int], Run] = {}
+    for run in runs:
+        member = run.member
+        other = found.setdefault((member.table, member.size, member.seed), run)
+        if other is not run:
+            both = f"{member.table} table, size {member.size} and seed {member.seed}, as {other.directory} has"
+            raise UserError(f"{run.directory}: {both}; expected one run of them, or a sweep.json that says which one counts")
+
+
+def _metric(runs: list[Run], failures: list[Failure]) -> Metric:
+    found = next((metric for metric in [run.result["metric"] for run in runs] + [failure.metric for failure in failures] if metric), None)
+    if found is None:  # there is nothing to compare, and nothing to name it by
         return Metric("metric", "unknown", True, None)
-    found = runs[0].result["metric"]
-    return Metric(found["name"], found.get("unit") or "", found["lower_is_better"], found.get("tolerance"))
+    tolerance = found.get("tolerance") if is_number(found.get("tolerance")) else None
+    return Metric(found["name"], str(found.get("unit") or ""), found["lower_is_better"], tolerance)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seq2seq_jax.compare.grid import Metric
+from seq2seq_jax.compare.grid import Metric, spelled
 from seq2seq_jax.show.labels import MISSING, count_label, seconds_label
 
 PARETO = {"parameters": "by parameters", "train_seconds": "by training time"}
@@ -59,13 +59,29 @@ def over(part: dict[str, Any]) -> str:
     return "data sets" if "data_sets" in part["recommendation"] else "seeds"
 
 
+def runs_label(count: int) -> str:
+    """Returns ``1 run`` or ``3 runs``."""
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
+def test_sentence(part: dict[str, Any]) -> str | None:
+    """Says what the recommended size reaches on test; None where that is not known."""
+    test = part["recommendation"]["test"]
+    if not test:
+        return None
+    figure, name = with_interval(test["mean"], test["ci95"], decimals_of(part)), spelled(part["metric"]["name"])
+    return f"On test, size {part['recommendation']['embedding_dim']}: {name} {figure} over {runs_label(test['runs'])}."
+
+
 def cost_lines(part: dict[str, Any]) -> list[str]:
     """Says which sizes are worth their cost, which win at a part of the training time, and what rules of thumb would have said."""
     lines = []
     fronts = [f"{label} {', '.join(map(str, part['pareto'][name]))}" for name, label in PARETO.items() if part["pareto"][name]]
     if fronts:
         lines.append(f"Pareto front (no other size is both better and cheaper): {'; '.join(fronts)}.")
-    shares = [f"size {row['best']} after {seconds_label(row['train_seconds'])}" for row in part["at_equal_time"] if row["best"] is not None]
+    shares = [
+        f"size {row['best']} after {seconds_label(row['train_seconds'])}" for row in part["at_equal_time"] or () if row["best"] is not None
+    ]
     if shares:
         lines.append(f"Best at equal training time: {', '.join(shares)}.")
     speeds = [
@@ -75,6 +91,9 @@ def cost_lines(part: dict[str, Any]) -> list[str]:
     ]
     if speeds:
         lines.append(f"Examples decoded greedily in a second: {', '.join(speeds)}.")
+    if part["trained_together"] > 1:
+        shared = f"Up to {part['trained_together']} members were trained together: their times are equal shares"
+        lines.append(f"{shared}, so nothing is said of quality by training time.")
     for table in dict.fromkeys(row["table"] for row in part["rules_of_thumb"]):
         rules = [row for row in part["rules_of_thumb"] if row["table"] == table]
         said = ", ".join(f"{row['rule']} {row['embedding_dim']:.3g}" for row in rules)
@@ -95,14 +114,14 @@ def tuning_lines(part: dict[str, Any]) -> list[str]:
         lines.append(f"Chosen {path}: {', '.join(at) if len(set(said)) > 1 else f'{said[0]} at every size'}.")
     compared = {seed for row in part["sizes"] for seed in row["seeds"]}
     apart = "which is compared too" if tuning["seed"] in compared else "which is not compared"
-    cost = f"{tuning['runs']} runs, {seconds_label(tuning['train_seconds'])} of training"
+    cost = f"{runs_label(tuning['runs'])}, {seconds_label(tuning['train_seconds'])} of training"
     return [*lines, f"Tuning took {cost}, with seed {tuning['seed']}, {apart}."]
 
 
 def noise_lines(part: dict[str, Any]) -> list[str]:
     """Says how far seeds alone scatter, and which differences that hides."""
     floor, decimals = part["noise_floor"], decimals_of(part) + 1
-    if floor["detectable_difference"] is None:
+    if floor["detectable_difference"] is None or floor["standard_deviation"] is None:
         return [f"Noise floor: not known, since no two sizes have two {over(part)} in common."]
     further = [
         f"{row['seeds']} {over(part)} {row['detectable_difference']:.{decimals}f}"

@@ -44,27 +44,33 @@ def run(
     return 0
 
 
-def print_answer(workdir: str, tolerance: float | None) -> bool:
+def print_answer(workdir: str, tolerance: float | None) -> list[str]:
     """Prints what a sweep ends with: the comparison, some outputs of the recommended size, and where everything lies.
 
-    Returns whether every member has a result. Raises UserError where there is nothing to compare.
+    Returns the members without a result. Raises UserError where there is nothing to compare.
     """
     from seq2seq_jax.compare.examples import print_examples  # imports rich, as the table does
 
     sweep = read_sweep(workdir)
     comparison = compare_sweeps([sweep], tolerance)
     _print(comparison, "table", noise_floor=False)
-    _report([sweep], comparison, None)
+    written = _report([sweep], comparison, None)
     for part in comparison.get("comparisons", [comparison]):
         print_examples(sweep, part, EXAMPLES)
-    print(f"\nruns, checkpoints and report.html lie in {workdir}")
-    return not sweep.failures
+    print(f"\n{'runs, checkpoints and report.html' if written else 'runs and checkpoints'} lie in {workdir}")
+    return [failure.name for failure in sweep.failures]
 
 
-def _report(sweeps: list[Sweep], comparison: dict[str, Any], figures: str | None) -> None:
+def _report(sweeps: list[Sweep], comparison: dict[str, Any], figures: str | None) -> bool:
+    """Writes the report and says where; returns whether that was possible. The answer is out and stands without it."""
     from seq2seq_jax.compare.report import write_report  # matplotlib and jinja2 take longer than all before
 
-    print(f"report: {write_report(sweeps, comparison, figures)}", file=sys.stderr)
+    try:
+        print(f"report: {write_report(sweeps, comparison, figures)}", file=sys.stderr)
+    except OSError as error:
+        print(f"warning: no report: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _make_folder(figures: str) -> None:

@@ -1,7 +1,7 @@
 """Several sweeps as one: which size serves languages or data sets like these, each of which counts the same.
 
-Within a data set a size's figure is its mean over seeds, divided by that data set's mean over sizes. What seeds are to one
-sweep, data sets are to the pool: the same intervals, excess bound and verdict, over data sets.
+Within a data set a size's figure is its mean over seeds, divided by that data set's mean over sizes, to which no baseline
+belongs. What seeds are to one sweep, data sets are to the pool: the same intervals, excess bound and verdict, over data sets.
 Read next: ``comparison.py``.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from seq2seq_jax.compare import reason, statistics
-from seq2seq_jax.compare.grid import Grid, Metric, Size
+from seq2seq_jax.compare.grid import RELATIVE, Grid, Metric, Size
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.rows import Words
 from seq2seq_jax.config import UserError
@@ -28,16 +28,18 @@ def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
     """
     _check(names, grids)
     keys = [_key(size) for size in grids[0].sizes if all(_key(size) in _with_results(grid) for grid in grids)]
-    if not keys:
+    learned = [table == "learned" for table, _ in keys]
+    if not any(learned):
         raise UserError("--workdir: no size has results in every sweep; expected sizes in common")
     rows = []
     for name, grid in zip(names, grids, strict=True):
         means = statistics.means(grid.values)
         row = np.array([means[column] for key in keys for column, size in enumerate(grid.sizes) if _key(size) == key])
-        if row.mean() <= 0:
-            raise UserError(f"--workdir={name}: its mean over sizes is {row.mean():.3g}; expected one above 0, to divide by")
-        rows.append(row / row.mean())
-    metric = Metric(grids[0].metric.name, "relative to the data set", grids[0].metric.lower_is_better, None)
+        mean = row[learned].mean()
+        if mean <= 0:
+            raise UserError(f"--workdir={name}: its mean over sizes is {mean:.3g}; expected one above 0, to divide by")
+        rows.append(row / mean)
+    metric = Metric(grids[0].metric.name, RELATIVE, grids[0].metric.lower_is_better, None)
     return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows))
 
 

@@ -29,10 +29,7 @@ FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
     """Says which size was chosen and how sure that is, and which size would have been if its runs had not failed."""
     if found.best is None or found.chosen is None:
-        sentences = ["No size can be recommended: each has a failed or missing run."]
-        if found.incomplete_best is not None:
-            sentences.append(f"Of those with results, {grid.sizes[found.incomplete_best].label} has the best mean.")
-        return sentences
+        return ["No size can be recommended: each has a failed or missing run.", *_had_it_not_failed(grid, found)]
     sentences = [_choice(grid, found)]
     if found.decided:
         sentences.append(f"Decided: {_bound(grid, found)}.")
@@ -51,7 +48,7 @@ def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
 def _choice(grid: Grid, found: Recommendation) -> str:
     assert found.best is not None
     assert found.chosen is not None
-    name, means = spelled(grid.metric.name), statistics.means(grid.values)
+    name, means = spelled(grid.metric.name, grid.metric.unit), statistics.means(grid.values)
     decimals = grid.metric.decimals(found.tolerance)
     chosen, best = grid.sizes[found.chosen].label, grid.sizes[found.best].label
     take = f"Take embedding size {chosen}{'' if found.decided else ' for now'}: its mean {name} of {means[found.chosen]:.{decimals}f} is"
@@ -63,7 +60,8 @@ def _choice(grid: Grid, found: Recommendation) -> str:
 
 def _bound(grid: Grid, found: Recommendation) -> str:
     if found.excess_bound is None or found.excess_bound <= 0:
-        return "it is the best of the sizes tried (95 % confidence)"
+        standing = "the best" if found.chosen == found.best else "no worse than any other"
+        return f"it is {standing} of the sizes tried (95 % confidence)"
     bound = f"{found.excess_bound:.{grid.metric.decimals(found.tolerance)}f}"
     return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
 
@@ -112,7 +110,7 @@ def dev_set_warning(grid: Grid, found: Recommendation) -> str:
     """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small."""
     runs = [run for size in grid.sizes for run in size.runs]
     examples = runs[0].result["dev"].get("examples") if runs else None
-    if not examples:
+    if not isinstance(examples, int) or examples < 1:
         return "All of this is conditional on this dev set."
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
     error = _standard_error(grid, found, examples) if examples < SMALL_DEV_SET else None
@@ -139,10 +137,11 @@ def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float |
     return None
 
 
-def next_command(sweep: Sweep, grid: Grid, found: Recommendation) -> str | None:
+def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: float | None) -> str | None:
     """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided.
 
-    It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones.
+    It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones, and
+    the ``tolerance`` that was typed, without which it would answer another question.
     """
     if found.decided:
         return None
@@ -159,6 +158,8 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation) -> str | None:
     flags["--seeds"] = seeds_flag(seeds)
     if any(failure.error != NOT_RUN for size in grid.sizes for failure in size.failures):
         flags["--retry_failed"] = None
+    if tolerance is not None:
+        flags["--tolerance"] = str(tolerance)
     return sweep_command(sweep, flags)
 
 
@@ -190,10 +191,10 @@ def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
 
 
 def _joined(words: Sequence[str]) -> list[str]:
-    """Writes an axis given in two words, flag and value, as one with ``=``."""
+    """Writes what may be replaced and was given in two words, flag and value, as one with ``=``."""
     found: list[str] = []
     for word in words:
-        if found and found[-1] in ("--axis", *AXIS_FLAGS):
+        if found and found[-1] in ("--axis", "--tolerance", *AXIS_FLAGS):
             found[-1] += f"={word}"
         else:
             found.append(word)

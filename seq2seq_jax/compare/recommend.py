@@ -50,7 +50,8 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     would_best = int(statistics.best_size(losses, with_results)) if with_results.any() else None
     if not grid.eligible.any():
         tolerance = _tolerance(grid, tolerance, 0.0 if would_best is None else abs(float(losses[would_best])))
-        return Recommendation(None, None, tolerance, None, False, None, would_best, None)
+        would_choose = None if would_best is None else int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
+        return Recommendation(None, None, tolerance, None, False, None, would_best, would_choose)
     best = int(statistics.best_size(losses, grid.eligible))
     tolerance = _tolerance(grid, tolerance, abs(float(losses[best])))
     chosen = int(statistics.smallest_sufficient(losses, grid.eligible, np.array(tolerance)))

@@ -29,7 +29,7 @@ FULL_SETTINGS = 4  # with more of them each gets its answer, curve and table onl
 def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: str | None = None) -> pathlib.Path:
     """Writes the report into the first sweep's directory and, if asked for, its pictures into a folder. Returns the report's path.
 
-    That of several sweeps is ``report_pooled.html``: the first one's own stays.
+    That of several sweeps is ``report_pooled.html``: the first one's own stays. Raises OSError where a file cannot be written.
     """
     parts = comparison.get("comparisons", [comparison])
     drawn = [_pictures(sweeps, part, full=len(parts) <= FULL_SETTINGS) for part in parts]
@@ -50,8 +50,11 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
     )
     path = pathlib.Path(sweeps[0].workdir) / ("report.html" if len(sweeps) == 1 else "report_pooled.html")
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(symbols.printable(page), encoding="utf-8", errors="replace")
-    os.replace(partial, path)  # whoever has the page open never sees half of it
+    try:
+        partial.write_text(symbols.printable(page), encoding="utf-8", errors="replace")
+        os.replace(partial, path)  # whoever has the page open never sees half of it
+    finally:
+        partial.unlink(missing_ok=True)
     return path
 
 
@@ -78,7 +81,8 @@ def _pictures(sweeps: list[Sweep], part: dict[str, Any], full: bool) -> dict[str
         found |= {"pareto": figures.pareto(part), "parameters": figures.parameters(part), "truncation": figures.truncation(part)}
     if full and len(sweeps) == 1:
         found["learning_curves"] = figures.learning_curves(part, runs, by_seconds=False)
-        found["learning_curves_by_time"] = figures.learning_curves(part, runs, by_seconds=True)
+        if part["trained_together"] == 1:
+            found["learning_curves_by_time"] = figures.learning_curves(part, runs, by_seconds=True)
         shown = _shown_run(part, runs)
         for table in artifacts.tables(shown.directory) if shown else []:
             found[f"map_{table.side}"] = symbol_map(table)
@@ -117,7 +121,7 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
         "over": labels.over(part),
         "dots": "runs" if labels.over(part) == "seeds" else "data sets",
         "rows": [_row_view(part, row, decimals) for row in part["sizes"]],
-        "test": _test_sentence(part, decimals),
+        "test": labels.test_sentence(part),
         "lines": [*labels.cost_lines(part), *labels.tuning_lines(part), *labels.noise_lines(part)],
         "pictures": inline,
         "examples": list(_examples(part, runs)) if len(sweeps) == 1 else [],
@@ -133,14 +137,6 @@ def _row_view(part: dict[str, Any], row: dict[str, Any], decimals: int) -> dict[
         "bootstrap_text": labels.half_width(row["bootstrap_ci95"], decimals),
         "difference_text": labels.with_interval(row["difference_to_best"], row["difference_ci95"], decimals, "+"),
     }
-
-
-def _test_sentence(part: dict[str, Any], decimals: int) -> str | None:
-    test = part["recommendation"]["test"]
-    if not test:
-        return None
-    figure, name = labels.with_interval(test["mean"], test["ci95"], decimals), spelled(part["metric"]["name"])
-    return f"On test, size {part['recommendation']['embedding_dim']} reaches a {name} of {figure} over {test['runs']} runs."
 
 
 def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Reads a sweep back: which members were asked for, what each of them reached, and which have no result.
 
-Needs ``result.json`` of each member and nothing else; ``sweep.json`` adds the members that never ran. Raises ``UserError``
-naming the file where one is broken or was written by something else.
+Needs ``result.json`` of each member and nothing else; ``sweep.json`` adds the members that never ran. A member whose result is
+broken, or was written by something else, is listed with the failed ones; where the sweep itself is, ``UserError`` names the file.
 Read next: ``comparison.py``; the files themselves are described in ``docs/architecture.md``.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import pathlib
+import sys
 from typing import Any
 
+from seq2seq_jax.compare.artifacts import configuration, is_number, parsed
 from seq2seq_jax.config import FORMAT_VERSION, UserError
+from seq2seq_jax.show.symbols import printable
 
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 NOT_RUN = "not run"  # error of a member that has no result
@@ -55,11 +57,12 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A member without a result to compare. ``member`` is None where not even its place is known."""
+    """A member without a result to compare. ``member`` is None where not even its place is known, ``metric`` where its file says none."""
 
     name: str
     error: str
     member: Member | None
+    metric: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +90,12 @@ class Sweep:
 def read_sweep(workdir: str) -> Sweep:
     """Reads the sweep in ``workdir``.
 
-    With ``sweep.json`` its members count and no other directory; without it every directory that has a result does.
-    Raises UserError where there is no result at all, or a file is not what it should be.
+    With ``sweep.json`` its members count and no other directory; without it every directory that has a run's result does.
+    Raises UserError where there is no result at all, sweep.json is not what it should be, or the metrics differ.
     """
     root = pathlib.Path(workdir)
     grid = _read_grid(root / "sweep.json")
-    entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json"))]
+    entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json")) if _is_of_a_run(path)]
     runs, failures = [], []
     for entry in entries:
         outcome = _read_member(root, entry)
@@ -104,21 +107,28 @@ def read_sweep(workdir: str) -> Sweep:
     return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), grid.get("axes") or {})
 
 
-def read_object(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none."""
+def _is_of_a_run(path: pathlib.Path) -> bool:
+    """Says of a result.json that no sweep.json names whether a run may have written it; tells on stderr where one is passed over."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        found = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True  # what is broken may have been a run's, and is listed
+    if isinstance(found, dict) and "format" in found:
+        return True
+    print(f'{path}: passed over, since it is no result of a run (no "format")', file=sys.stderr)
+    return False
+
+
+def _read_formatted(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none of this format."""
+    try:
+        found = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{path}: not JSON: {error}") from None
-    if not isinstance(value, dict):
+    if not isinstance(found, dict):
         raise UserError(f"{path}: expected a JSON object")
-    return value
-
-
-def _read_formatted(path: pathlib.Path) -> dict[str, Any]:
-    found = read_object(path)
     if found.get("format") != FORMAT_VERSION:
         raise UserError(f'{path}: expected "format": {FORMAT_VERSION}, got {json.dumps(found.get("format"))}')
     return found
@@ -131,64 +141,72 @@ def _read_grid(path: pathlib.Path) -> dict[str, Any]:
     members = grid.get("members")
     if not isinstance(members, list) or not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in members):
         raise UserError(f'{path}: expected "members": a list of objects with a name')
+    for entry in members:
+        if entry.get("table", "learned") not in TABLES:
+            raise UserError(f"{path}: {entry['name']}: unknown table {entry['table']!r}; expected one of {', '.join(TABLES)}")
     return grid
 
 
 def _read_member(root: pathlib.Path, entry: dict[str, Any]) -> Run | Failure:
-    directory = root / entry["name"]
+    """Returns a member's run, or why there is none: one file that is broken says nothing against all others."""
+    name, directory = entry["name"], root / entry["name"]
     path = directory / "result.json"
     if not path.is_file():
-        return Failure(entry["name"], NOT_RUN, _place(directory, entry, entry.get("varied")))
-    result = _read_formatted(path)
-    member = _place(directory, entry, result.get("varied", entry.get("varied")))
-    if result.get("status") in ("failed", "interrupted"):
-        return Failure(entry["name"], result.get("error") or result["status"], member)
-    if result.get("status") != "finished":
-        raise UserError(f'{path}: expected "status": finished, failed or interrupted')
+        return Failure(name, NOT_RUN, _place(directory, entry))
+    try:
+        result = _read_formatted(path)
+        _check_status(path, result)
+    except UserError as error:
+        return Failure(name, str(error).removeprefix(f"{directory}/"), _place(directory, entry))
+    member = _place(directory, {"varied": result.get("varied"), **entry})
+    if result["status"] != "finished":
+        metric = result["metric"] if _is_metric(result.get("metric")) else None
+        return Failure(name, printable(str(result.get("error") or result["status"])), member, metric)
     if member is None:
-        raise UserError(f'{path}: expected "varied" with whole numbers for {SIZE} and {SEED}, or a config.json beside it')
-    _check_result(path, result)
-    run = Run(member, directory, result)
-    if not math.isfinite(run.value):
-        return Failure(entry["name"], f"{result['metric']['name']} on dev is {run.value}", member)
-    return run
+        return Failure(name, f'{path.name}: expected "varied" with whole numbers for {SIZE} and {SEED}, or a config.json beside it', None)
+    return Run(member, directory, result)
 
 
-def _place(directory: pathlib.Path, entry: dict[str, Any], varied: Any) -> Member | None:
+def _place(directory: pathlib.Path, entry: dict[str, Any]) -> Member | None:
     """Finds size and seed in what the member varies, else in its configuration."""
-    varied = dict(varied) if isinstance(varied, dict) else {}
-    if not {SIZE, SEED} <= set(varied) and (directory / "config.json").is_file():
-        varied = _configured(directory / "config.json") | varied
+    varied = dict(entry["varied"]) if isinstance(entry.get("varied"), dict) else {}
+    if not {SIZE, SEED} <= set(varied):
+        varied = _configured(directory) | varied
     size, seed = varied.get(SIZE), varied.get(SEED, 0)
-    if not (isinstance(size, int) and isinstance(seed, int)):
-        return None
     table = entry.get("table", varied.get(TABLE, "learned"))
-    if table not in TABLES:
-        raise UserError(f"{directory.parent / 'sweep.json'}: {entry['name']}: unknown table {table!r}; expected one of {', '.join(TABLES)}")
+    if not (isinstance(size, int) and isinstance(seed, int) and table in TABLES):
+        return None
     setting = {path: value for path, value in varied.items() if path not in (SIZE, SEED, TABLE)}
     return Member(entry["name"], size, seed, table, setting)
 
 
-def _configured(path: pathlib.Path) -> dict[str, Any]:
-    found = read_object(path)
-    sections = found.get("config", found)
+def _configured(directory: pathlib.Path) -> dict[str, Any]:
+    sections = configuration(directory)
     values = {
         f"{section}.{name}": value for section, fields in sections.items() if isinstance(fields, dict) for name, value in fields.items()
     }
     return {path: values[path] for path in (SIZE, SEED) if path in values}
 
 
-def _check_result(path: pathlib.Path, result: dict[str, Any]) -> None:
-    """Raises UserError, naming file and key, where a finished result lacks what the comparison needs."""
+def _check_status(path: pathlib.Path, result: dict[str, Any]) -> None:
+    """Raises UserError, naming file and key, where a result has no status, or a finished one lacks what the comparison needs."""
+    if result.get("status") in ("failed", "interrupted"):
+        return
+    if result.get("status") != "finished":
+        raise UserError(f'{path}: expected "status": finished, failed or interrupted')
     kinds = {"metric": dict, "dev": dict, "parameters": dict, "train_seconds": (int, float), "best_step": int, "steps": int}
     for key, kind in kinds.items():
         if not isinstance(result.get(key), kind):
             raise UserError(f'{path}: expected "{key}" as train writes it, got {json.dumps(result.get(key))}')
     metric = result["metric"]
-    if not isinstance(metric.get("name"), str) or not isinstance(metric.get("lower_is_better"), bool):
+    if not _is_metric(metric):
         raise UserError(f'{path}: expected "metric" with name, unit, lower_is_better and tolerance')
-    if not isinstance(result["dev"].get(metric["name"]), (int, float)):
-        raise UserError(f'{path}: expected a number for {metric["name"]} in "dev"')
+    if not is_number(result["dev"].get(metric["name"])):
+        raise UserError(f'{path}: expected a finite number for {metric["name"]} in "dev"')
+
+
+def _is_metric(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("lower_is_better"), bool)
 
 
 def _check_same_metric(runs: list[Run]) -> None:

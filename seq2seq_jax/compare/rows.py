@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax.compare import bootstrap, cost, rules, statistics
+from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Failure
@@ -49,6 +50,7 @@ def comparison_object(
         "recommendation": _recommendation(grid, found, words),
         "failed": [{"member": failure.name, "error": failure.error} for failure in failures],
         "noise_floor": noise_floor(grid),
+        "trained_together": cost.trained_together(grid),
         "pareto": cost.fronts(grid, statistics.means(grid.losses), costs),
         "at_equal_time": [] if pooled else cost.at_equal_time(grid),
         "rules_of_thumb": [] if pooled else rules.rules_of_thumb(grid),
@@ -107,7 +109,7 @@ def _against_best(grid: Grid, found: Recommendation) -> tuple[np.ndarray, np.nda
 
 
 def _interval(middle: float, half: float) -> list[float] | None:
-    return None if np.isnan(half) else [middle - half, middle + half]
+    return [middle - half, middle + half] if np.isfinite(half) else None
 
 
 def _recommendation(grid: Grid, found: Recommendation, words: Words) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def _recommendation(grid: Grid, found: Recommendation, words: Words) -> dict[str
 def _test_figures(grid: Grid, column: int) -> dict[str, Any] | None:
     """Returns the test metric of one size: dev chooses, test reports. None where no run of it has a test split."""
     tests = [run.result.get("test") for run in grid.sizes[column].runs]
-    values = [test[grid.metric.name] for test in tests if test and test.get(grid.metric.name) is not None]
+    values = [test[grid.metric.name] for test in tests if test and is_number(test.get(grid.metric.name))]
     if not values:
         return None
     array = np.array(values, dtype=float)[:, None]

@@ -29,6 +29,7 @@ from seq2seq_jax.compare.labels import (
     seconds_label,
     setting_label,
     size_label,
+    test_sentence,
     tuning_lines,
     with_interval,
 )
@@ -100,12 +101,9 @@ def _print_recommendation(console: rich.console.Console, part: dict[str, Any]) -
     console.print(" ".join(recommendation["answer"]), style="bold")
     for warning in recommendation["warnings"]:
         console.print(warning)
-    test = recommendation["test"]
+    test = test_sentence(part)
     if test:
-        figure = with_interval(test["mean"], test["ci95"], decimals_of(part))
-        console.print(
-            f"\nOn test, size {recommendation['embedding_dim']}: {spelled(part['metric']['name'])} {figure} over {test['runs']} runs."
-        )
+        console.print(f"\n{test}")
     for line in recommendation["going_on"]:  # unbroken, to be copied
         console.print(line, soft_wrap=True)
 

@@ -52,6 +52,12 @@ def parse_tune(texts: Sequence[str]) -> Axes:
     return tune
 
 
+def with_recorded(design: Design, earlier: dict[str, Any]) -> Design:
+    """Returns a design with the baselines that the sweep has already: they grow with it."""
+    tables = {*design.baselines, *(entry.get("table") for entry in earlier["members"])}
+    return dataclasses.replace(design, baselines=tuple(kind for kind in BASELINES if kind in tables))
+
+
 def check(design: Design, config: Config, axes: Axes) -> None:
     """Raises UserError, naming the flag, where a design does not go together with the axes."""
     for path in design.tune:

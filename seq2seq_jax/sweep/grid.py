@@ -100,6 +100,11 @@ def make_axes(experiment: Mapping[str, Sequence[Any]], given: Sequence[tuple[str
     return {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
 
 
+def merged_axes(earlier: Mapping[str, Sequence[Any]], axes: Axes) -> Axes:
+    """Returns each axis with the earlier values after those of now; in the order of the earlier axes, which names of members keep."""
+    return {path: (*axes[path], *(value for value in values if value not in axes[path])) for path, values in earlier.items()}
+
+
 def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_size: int) -> list[Member]:
     """Returns the members that learn no table, for every seed and further axis of the sweep.
 

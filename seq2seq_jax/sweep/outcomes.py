@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -52,10 +53,12 @@ def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
 
 
 def write_failure(folder: pathlib.Path, member: Member, error: str) -> None:
-    """Writes the result of a member that has not finished; one that never had a directory has no place for it."""
+    """Writes the result of a member that has not finished, also of one that has never begun: it is not to be tried again unasked."""
     run = RunDirectory(folder / member.name)
-    if run.path.is_dir() and (run.result() or {}).get("status") != "finished":
-        write_json(run.result_file, result_of("failed", member.config, member.varied, error=error))
+    if (run.result() or {}).get("status") != "finished":
+        with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
+            run.path.mkdir(parents=True, exist_ok=True)
+            write_json(run.result_file, result_of("failed", member.config, member.varied, error=error))
 
 
 def corpus_of(config: Config) -> Corpus:

@@ -92,7 +92,7 @@ def locked(directory: pathlib.Path) -> bool:
 
 def _member(root: pathlib.Path, name: str) -> Status:
     directory = root / name
-    result = _object(directory / "result.json") if (directory / "result.json").exists() else None
+    result = _result(directory / "result.json")
     config = _object(directory / "config.json") if (directory / "config.json").exists() else None
     if result is not None and not locked(directory):
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
@@ -102,6 +102,15 @@ def _member(root: pathlib.Path, name: str) -> Status:
     if config is None:
         return Status(name, state)
     return _begun(directory, name, state, config)
+
+
+def _result(path: pathlib.Path) -> dict[str, Any] | None:
+    """Returns a member's result; None where there is none, or a damaged one, which the sweep makes again."""
+    try:
+        result = _object(path)
+    except UserError:
+        return None
+    return result if isinstance(result, dict) and "status" in result else None
 
 
 def _begun(directory: pathlib.Path, name: str, state: str, config: dict[str, Any]) -> Status:

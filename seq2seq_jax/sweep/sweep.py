@@ -16,8 +16,8 @@ from seq2seq_jax.data.sources import has_dev, with_absolute_paths
 from seq2seq_jax.sweep import budget, design, tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
-from seq2seq_jax.sweep.grid import SIZES, Axes, Member, make_baselines, make_members
-from seq2seq_jax.sweep.outcomes import Outcome, corpus_of
+from seq2seq_jax.sweep.grid import Axes, Member, make_baselines, make_members, merged_axes
+from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
@@ -46,22 +46,19 @@ class SweepOptions:
 
 
 def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) -> list[Member]:  # noqa: B008  frozen
-    """Returns the members of the sweep in ``workdir``: those asked for now and those asked for earlier.
+    """Returns the members of the sweep in ``workdir``: every combination of the values asked for now and earlier.
 
     Raises UserError where an earlier sweep there has another configuration, or the design cannot be met.
     """
     config = with_absolute_paths(config)
     design.check(wanted, config, axes)
-    members = make_members(config, axes)
     earlier = _read(pathlib.Path(workdir))
     if earlier is not None:
         _check_same(earlier, config, axes, wanted, workdir)
+        axes, wanted = merged_axes(earlier["axes"], axes), design.with_recorded(wanted, earlier)
+    members = make_members(config, axes)
     if wanted.baselines:
-        sizes = {path: (*axes[path], *(earlier or {"axes": axes})["axes"][path]) for path in SIZES if path in axes}
-        members += make_baselines(config, {**axes, **sizes}, wanted.baselines, max(budget.vocabulary_sizes(config).values()))
-    if earlier is not None:
-        known = {member.name for member in members}
-        members += [member for member in _recorded(earlier, config) if member.name not in known and not _outgrown(member, members)]
+        members += make_baselines(config, axes, wanted.baselines, max(budget.vocabulary_sizes(config).values()))
     if wanted.budget == "parameters":
         members = budget.equal_parameters(members)
         _check_hidden(earlier, members)
@@ -82,19 +79,6 @@ def _check_same(earlier: dict[str, Any], config: Config, axes: Axes, wanted: Des
     design.check_same(earlier.get("design", {}), wanted, workdir)
 
 
-def _recorded(earlier: dict[str, Any], config: Config) -> list[Member]:
-    """Returns the members of sweep.json with the configuration asked for now."""
-    return [
-        Member(entry["varied"], config_lib.replace(config, entry["varied"])).adapt(entry.get("adapted", {})) for entry in earlier["members"]
-    ]
-
-
-def _outgrown(recorded: Member, members: Sequence[Member]) -> bool:
-    """Returns whether a recorded frozen table is smaller than that of the frozen ones asked for now, which are of the largest size."""
-    sizes = [[member.varied.get(path) for path in SIZES] for member in members if member.table == "frozen"]
-    return recorded.table == "frozen" and bool(sizes) and [recorded.varied.get(path) for path in SIZES] not in sizes
-
-
 def _check_hidden(earlier: dict[str, Any] | None, members: Sequence[Member]) -> None:
     """Raises UserError where a new, smaller size would change the hidden sizes that earlier members were planned with."""
     before = {entry["name"]: entry.get("adapted", {}).get(budget.HIDDEN) for entry in (earlier or {"members": []})["members"]}
@@ -113,7 +97,6 @@ def tuning_runs(members: Sequence[Member], wanted: Design, workdir: str) -> list
 def run_sweep(
     config: Config,
     members: Sequence[Member],
-    axes: Axes,
     workdir: str,
     options: SweepOptions,
     command: str,
@@ -124,7 +107,6 @@ def run_sweep(
     Args:
       config: what the members share.
       members: the grid, from ``plan``.
-      axes: the axes asked for now.
       workdir: the sweep's directory.
       options: how to carry it out.
       command: the command line as typed, kept in sweep.json for the report.
@@ -132,18 +114,25 @@ def run_sweep(
 
     Raises:
       Interrupted: a signal came; every running member has saved a checkpoint.
-      UserError: another process is working on this sweep, or there is a mistake in the data that all members share.
+      UserError: another process is working on this sweep, or there is a mistake in the data that all members share and none is done.
     """
     folder = pathlib.Path(workdir)
     config = with_absolute_paths(config)
-    _check_data([member for member in members if not is_done(folder, member, options.retry_failed)])
+    missing = [member for member in members if not is_done(folder, member, options.retry_failed)]
+    try:
+        _check_data(missing)
+    except UserError as error:
+        if len(missing) == len(members):
+            raise
+        print(f"sweep: {error}", file=sys.stderr)  # what the others have reached is shown all the same
+        return [Outcome(member.name, "failed", str(error)) for member in missing]
     with RunDirectory(folder).locked(), stop_signals():
         found = (_read(folder) or {}).get("tuning")
-        _write(folder, config, members, axes, command, wanted, found)
+        _write(folder, config, members, command, wanted, found)
         if wanted.tune:
-            found = _tune(config, members, axes, folder, options, command, wanted, found)
+            found = _tune(config, members, folder, options, command, wanted, found)
             members = tuning.tuned(members, found)
-            _write(folder, config, members, axes, command, wanted, found)
+            _write(folder, config, members, command, wanted, found)
         left_out = tuning.without_choice(members, found) if found else []
         if left_out:
             names = ", ".join(left_out)
@@ -171,13 +160,21 @@ def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOption
             thin(folder / name, options.keep)
 
     with SweepView(len(members), [member.name for member in missing], thin_finished) as view:
-        return execute(missing, folder, options.executor, options.jobs, options.max_failures, view)
+        outcomes = execute(missing, folder, options.executor, options.jobs, options.max_failures, view)
+    left = len(missing) - len(outcomes)
+    if left and enough(outcomes, options.max_failures):
+        failed = sum(outcome.status == "failed" for outcome in outcomes)
+        print(f"sweep: stopped after {_counted(failed, 'failure')} (--max_failures); {_counted(left, 'member')} not begun", file=sys.stderr)
+    return outcomes
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _tune(
     config: Config,
     members: Sequence[Member],
-    axes: Axes,
     folder: pathlib.Path,
     options: SweepOptions,
     command: str,
@@ -189,7 +186,7 @@ def _tune(
     if runs:
         inner.mkdir(exist_ok=True)
         print(f"sweep: {len(runs)} runs with seed {runs[0].config.train.seed} choose {' and '.join(wanted.tune)} first", file=sys.stderr)
-        _write(inner, config, runs, {**axes, **wanted.tune}, command, Design(), None)
+        _write(inner, config, runs, command, Design(), None)
         _train(runs, inner, dataclasses.replace(options, keep="none"))
         for run in runs:
             thin(inner / run.name, "none")
@@ -203,10 +200,10 @@ def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> b
     """Returns whether a member needs no training: finished as asked for, or failed and not to be tried again."""
     run = RunDirectory(pathlib.Path(folder) / member.name)
     result, record = run.result(), run.record()
+    if result is not None and result["status"] == "failed":
+        return not retry_failed
     if result is None or record is None:
         return False
-    if result["status"] == "failed":
-        return not retry_failed
     recorded = config_lib.from_dict(record["config"])
     asked = [(c.train.steps, c.train.epochs) for c in (recorded, member.config)]
     return (
@@ -229,16 +226,16 @@ def _read(folder: pathlib.Path) -> dict[str, Any] | None:
 
 
 def _write(
-    folder: pathlib.Path, config: Config, members: Sequence[Member], axes: Axes, command: str, wanted: Design, found: dict[str, Any] | None
+    folder: pathlib.Path, config: Config, members: Sequence[Member], command: str, wanted: Design, found: dict[str, Any] | None
 ) -> None:
-    learned = [member for member in members if member.table == "learned"]
-    union = {path: sorted({member.varied[path] for member in learned}, key=lambda value: (str(type(value)), value)) for path in axes}
+    learned = [member.varied for member in members if member.table == "learned"]
+    axes = {path: sorted({varied[path] for varied in learned}, key=lambda value: (str(type(value)), value)) for path in learned[0]}
     write_json(
         folder / "sweep.json",
         {
             "format": FORMAT_VERSION,
             "command": command,
-            "axes": union,
+            "axes": axes,
             "design": design.to_json(wanted),
             "tuning": found,
             "members": [_entry(member) for member in members],

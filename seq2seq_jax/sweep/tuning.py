@@ -16,6 +16,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import UserError
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import SEED, Axes, Member
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.validation import validate
 
 FOLDER = "tuning"
@@ -57,12 +58,12 @@ def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, recorded: 
         by_size.setdefault(_key(_size_of(member, tune)), []).append(member)
     chosen = list(recorded["chosen"]) if recorded else []
     for members in by_size.values():
-        results = [(member, _result(folder / FOLDER / member.name)) for member in members]
+        results = [(member, RunDirectory(folder / FOLDER / member.name).result()) for member in members]
         finished = [(member, result) for member, result in results if result is not None and result["status"] == "finished"]
         if finished:
             chosen.append({"varied": _size_of(members[0], tune), **_best(finished, tune)})
     seed = tried[0].config.train.seed if tried or not recorded else recorded["seed"]
-    made = [result for path in (folder / FOLDER).glob("*") if (result := _result(path)) is not None]
+    made = [result for path in (folder / FOLDER).glob("*") if (result := RunDirectory(path).result()) is not None]
     return {"seed": seed, "runs": len(made), "train_seconds": sum(result["train_seconds"] or 0.0 for result in made), "chosen": chosen}
 
 
@@ -84,11 +85,6 @@ def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict
     tried = [({path: config_lib.get(member.config, path) for path in tune}, result["dev"][metric["name"]]) for member, result in finished]
     best = min(tried, key=lambda pair: pair[1] if metric["lower_is_better"] else -pair[1])
     return {"values": best[0], "tried": [{"values": values, metric["name"]: value} for values, value in tried]}
-
-
-def _result(run: pathlib.Path) -> dict[str, Any] | None:
-    path = run / "result.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _size_of(member: Member, tune: Axes) -> dict[str, Any]:

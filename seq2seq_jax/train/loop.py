@@ -165,6 +165,7 @@ class Loop:
         windows = self._engine.windows()
         seconds = (time.monotonic() - since) / len(together)
         for run in together:
+            run.progress.trained_together = max(run.progress.trained_together, len(together))
             with self._ending(run):
                 run.log_window(windows[self._places[run]], seconds, due.logs)
         going = [run for run in together if not run.ended]

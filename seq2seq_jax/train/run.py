@@ -47,6 +47,7 @@ class Progress:
       train_seconds: time spent in updates, without evaluations and checkpoints; of time shared by runs, an equal share.
       tokens: units trained on, up to the last line of the log.
       unlogged_tokens: those since then.
+      trained_together: runs that have shared the time at most; 1 for a run alone.
     """
 
     best_step: int | None = None
@@ -55,6 +56,7 @@ class Progress:
     train_seconds: float = 0.0
     tokens: float = 0.0
     unlogged_tokens: float = 0.0
+    trained_together: int = 1
 
 
 class Due(NamedTuple):
@@ -270,6 +272,7 @@ class Run:
             best_step=progress.best_step,
             steps=self.step,
             train_seconds=progress.train_seconds,
+            trained_together=progress.trained_together,
             tokens_per_second=(progress.tokens + progress.unlogged_tokens) / progress.train_seconds,
             decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
             pretrained=None if self._pretrained is None else self._pretrained.result(),

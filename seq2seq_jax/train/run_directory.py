@@ -155,12 +155,9 @@ class RunDirectory:
         return {side: Vocabulary.load(self.path, side) for side in config_lib.KINDS[self.config().model.kind].sides}
 
     def result(self) -> dict[str, Any] | None:
-        """Returns the content of result.json, or None where there is none. Raises UserError where it is no such file."""
-        if not self.result_file.exists():
-            return None
+        """Returns the content of result.json, or None where there is none, or a damaged one: the run can make it again."""
         try:
             result = json.loads(self.result_file.read_text(encoding="utf-8"))
-            result["status"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.result_file}: expected the result of a run, found something else ({error})") from error
-        return result
+        except (OSError, ValueError):
+            return None
+        return result if isinstance(result, dict) and "status" in result else None
