@@ -34,6 +34,7 @@ from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
 from seq2seq_jax.train.trained_run import TrainedRun
@@ -205,6 +206,29 @@ def test_a_run_whose_best_checkpoint_is_damaged_is_made_again(finished, tmp_path
     TrainedRun(str(tmp_path / "broken"))
     del part
     assert_same_run(longer, whole, tmp_path / "broken")
+
+
+def test_the_one_before_does_not_need_a_best_that_was_outdone(tmp_path, capsys, monkeypatch):
+    """Evaluated every 10 updates, saved every 5, killed at 20, the best: where that is damaged 15 is left, whose own best, 10, is gone.
+
+    Red if the run then begins anew.
+    """
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=20, train__checkpoint_every=5, train__learning_rate=1e-2)
+    train(config, str(tmp_path / "whole"))
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, str(tmp_path / "broken"))
+    assert sorted(names(tmp_path / "broken")) == ["15", "20"]
+    damage_by_truncation(tmp_path / "broken/checkpoints/20")
+    train(config, str(tmp_path / "broken"))
+    assert "going on from step 15" in capsys.readouterr().err
+    assert result_of(tmp_path / "broken") == result_of(tmp_path / "whole")
+    assert metrics_of(tmp_path / "broken") == metrics_of(tmp_path / "whole")
 
 
 def test_a_checkpoint_of_other_shapes_is_refused(tmp_path):

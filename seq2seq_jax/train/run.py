@@ -183,10 +183,12 @@ class Run:
         return state
 
     def _best_needed(self, progress: dict[str, Any]) -> int | None:
-        """Returns the best step before a checkpoint, whose own must be whole: the run ends with it. A finished run may have given it up."""
+        """Returns the best step before a checkpoint, whose own must be whole: the run ends with it.
+
+        One that is gone is not needed: a later step was better, and will be again, or a finished run has given it up (--keep).
+        """
         best = progress["best_step"]
-        finished = (self.directory.result() or {}).get("status") == "finished"
-        return None if finished and best not in self._checkpoints.steps() else best
+        return best if best in self._checkpoints.steps() else None
 
     def log_window(self, window: Window, seconds: float, logs: bool) -> None:
         """Takes the sums since the last line, stops at a loss that is not finite, and at a log step writes a record.
