@@ -136,7 +136,8 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         near = difflib.get_close_matches(error.flagname, list(values), n=1)
         raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near[0]}?' if near else ''}") from error
     except flags.Error as error:
-        raise UserError(" ".join(str(error).split())) from error
+        said, of_boolean, _ = " ".join(str(error).split()).partition("('Non-boolean")  # what absl says of these is a tuple
+        raise UserError(f"{said}expected true or false" if of_boolean else said) from error
     for flag in values:
         number = values[flag].value
         if isinstance(number, float) and not math.isfinite(number):

@@ -172,7 +172,7 @@ class TrainConfig:
     )
     eval_every: int | None = _setting(None, "updates between evaluations on dev; null: an epoch", low=1)
     checkpoint_every: int | None = _setting(None, "updates between checkpoints; null: as eval_every", low=1)
-    log_every: int = _setting(50, "updates between lines of metrics.jsonl", low=1)
+    log_every: int = _setting(50, "updates between lines of metrics.jsonl; the last one has a line too", low=1)
     patience: int | None = _setting(None, "evaluations without improvement after which training stops; null: never", low=1)
     metric: str | None = _setting(None, "dev metric that chooses checkpoints and sizes; null: the usual one of the model kind")
     devices: int | None = _setting(None, "devices that share each batch; null: all there are", low=1)

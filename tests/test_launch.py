@@ -61,6 +61,7 @@ def test_help_lists_the_verbs(capsys):
         ),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=1000000000000"], "at most 1048576"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.lines"], "data.lines=True"),  # a flag alone is true
+        (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.lines=maybe"], "data.lines=maybe: expected true or false"),
         (["train", f"--workdir={EXPERIMENT}/W", f"--config={EXPERIMENT}"], "W: Not a directory; expected a directory that can be"),
         (["train", f"--workdir={EXPERIMENT}", f"--config={EXPERIMENT}"], "pronunciation.py: File exists; expected a directory that can be"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.learning_rate=nan"], "learning_rate=nan: expected a finite"),

@@ -13,6 +13,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Metric, UserError
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
+from seq2seq_jax.train.run_directory import RunDirectory
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")
 
@@ -92,7 +93,7 @@ def locked(directory: pathlib.Path) -> bool:
 
 def _member(root: pathlib.Path, name: str) -> Status:
     directory = root / name
-    result = _result(directory / "result.json")
+    result = RunDirectory(directory).result()
     config = _object(directory / "config.json") if (directory / "config.json").exists() else None
     if result is not None and not locked(directory):
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
@@ -102,15 +103,6 @@ def _member(root: pathlib.Path, name: str) -> Status:
     if config is None:
         return Status(name, state)
     return _begun(directory, name, state, config)
-
-
-def _result(path: pathlib.Path) -> dict[str, Any] | None:
-    """Returns a member's result; None where there is none, or a damaged one, which the sweep makes again."""
-    try:
-        result = _object(path)
-    except UserError:
-        return None
-    return result if isinstance(result, dict) and "status" in result else None
 
 
 def _begun(directory: pathlib.Path, name: str, state: str, config: dict[str, Any]) -> Status:
