@@ -100,6 +100,13 @@ def test_bleu_and_chrf_are_what_the_command_line_of_sacrebleu_prints(tmp_path):
     assert [result["bleu_signature"], result["chrf_signature"]] == [one["signature"] for one in printed]
 
 
+def test_bleu_does_not_complain_of_texts_whose_words_stand_apart(caplog):
+    """Red without ``force``: sacrebleu then asks at every evaluation for a flag that no user of ours can set."""
+    lines = ["a cat sits here ."] * 100
+    assert metrics.translation_metrics(lines, [[line] for line in lines], "word", ["bleu"])["bleu"] == pytest.approx(100)
+    assert not caplog.messages
+
+
 def test_the_loss_of_a_text_in_its_units():
     result = metrics.text_metrics(loss_sum_nats=100 * math.log(4), units=100, characters=400)
     assert result["loss_nats_per_token"] == pytest.approx(math.log(4))
