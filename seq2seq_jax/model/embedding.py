@@ -13,6 +13,8 @@ Two kinds of table are not learnt and show what learning one is worth: ``FrozenE
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -26,12 +28,17 @@ INITIAL_STD = 0.1  # of a table's entries, and so of the pre-activations that co
 FROZEN = "frozen_table"  # name of a table in the parameters that is not trained
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _draw_table(key: Key[Array, ""], rows: int, columns: int, scale: float) -> Table:
+    return scale * jax.random.normal(key, (rows, columns))
+
+
 class Embedding(nnx.Module):
     """A table whose row i is the vector of symbol i."""
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""], scale: float = INITIAL_STD):
         """Draws the entries from N(0, scale^2)."""
-        self.table = nnx.Param(scale * jax.random.normal(key, (vocabulary_size, embedding_dim)))
+        self.table = nnx.Param(_draw_table(key, vocabulary_size, embedding_dim, scale))
 
     def __call__(self, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
         """Returns the rows ``ids``."""
@@ -64,7 +71,7 @@ class FrozenEmbedding(Embedding):
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""]):
         """Draws the entries as a learnt table's."""
-        self.frozen_table = FrozenTable(INITIAL_STD * jax.random.normal(key, (vocabulary_size, embedding_dim)))
+        self.frozen_table = FrozenTable(_draw_table(key, vocabulary_size, embedding_dim, INITIAL_STD))
 
     @property
     def table(self) -> Table:  # type: ignore[bad-override]  readers index it as they index a parameter
@@ -123,6 +130,7 @@ def make_embedding(config: ModelConfig, side: str, vocabulary_size: int, key: Ke
     return kind(vocabulary_size, table_width(config, side, vocabulary_size), key)
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def reader_kernel(key: Key[Array, ""], inputs: int, outputs: int) -> Float[Array, "I O"]:
     """Draws the kernel of a layer that reads unit-variance inputs: N(0, 1 / inputs), LeCun et al. 1998, section 4.6."""
     return jax.random.normal(key, (inputs, outputs)) / jnp.sqrt(inputs)

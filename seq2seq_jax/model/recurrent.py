@@ -189,15 +189,19 @@ def _d_inputs(inputs, dz):
 lstm.defvjp(_lstm_forward, _lstm_backward)
 
 
+@functools.partial(jax.jit, static_argnums=(1,))
+def _recurrent_kernel(key: Key[Array, ""], hidden_dim: int) -> Float[Array, "H G"]:
+    return jnp.concatenate(list(jax.random.orthogonal(key, hidden_dim, (4,))), axis=1)
+
+
 class LSTM(nnx.Module):
     """One recurrent layer: kernels of the input and of the state, and a bias whose forget part starts at 1 (Jozefowicz et al. 2015)."""
 
     def __init__(self, input_dim: int, hidden_dim: int, key: Key[Array, ""]):
         """Draws an input kernel that keeps the variance of its inputs, and for each gate an orthogonal kernel (Saxe et al. 2014)."""
         self.input_kernel = nnx.Param(reader_kernel(named(key, "input_kernel"), input_dim, 4 * hidden_dim))
-        gates = jax.random.orthogonal(named(key, "recurrent_kernel"), hidden_dim, (4,))
-        self.recurrent_kernel = nnx.Param(jnp.concatenate(list(gates), axis=1))
-        self.bias = nnx.Param(jnp.zeros(4 * hidden_dim).at[hidden_dim : 2 * hidden_dim].set(1.0))
+        self.recurrent_kernel = nnx.Param(_recurrent_kernel(named(key, "recurrent_kernel"), hidden_dim))
+        self.bias = nnx.Param(jnp.repeat(jnp.array([0.0, 1.0, 0.0, 0.0]), hidden_dim))
 
     @property
     def hidden_dim(self) -> int:
