@@ -17,8 +17,9 @@ from absl import flags
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.command import DONE, ERROR, Verb, run
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.embeddings.studies import STUDIES, Study
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
 from seq2seq_jax.validation import validate
 
@@ -147,7 +148,9 @@ def _sweep(values: flags.FlagValues) -> int:
     experiment, config = _experiment(values)
     from seq2seq_jax.sweep import design, grid
     from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
+    from seq2seq_jax.train.runtime import prepare
 
+    prepare()
     axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, values.embedding_dims, values.seeds))
     for path in axes:
         if values[f"config.{path}"].value is not None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of_memory
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 
@@ -55,6 +55,12 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
+    except Interrupted as stopped:
+        print(f"stopped: {stopped}", file=sys.stderr)
+        return STOPPED
+    except TrainingFailed as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return ERROR
     except KeyboardInterrupt:  # before training has begun, or after it has ended
         print("stopped: the same command goes on from here", file=sys.stderr)
         return STOPPED
@@ -62,16 +68,10 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
-        if type(error).__name__ == "Interrupted":
-            print(f"stopped: {error}", file=sys.stderr)
-            return STOPPED
-        if type(error).__name__ == "TrainingFailed":
-            print(f"failed: {error}", file=sys.stderr)
-            return ERROR
-        if "RESOURCE_EXHAUSTED" in str(error) or isinstance(error, MemoryError):
-            print(f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch", file=sys.stderr)
-            return ERROR
-        raise
+        if not is_out_of_memory(error):
+            raise
+        print(f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch", file=sys.stderr)
+        return ERROR
 
 
 @contextlib.contextmanager

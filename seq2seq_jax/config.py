@@ -1,7 +1,7 @@
-"""What a run is: typed settings, their meaning and range, and how text from a flag becomes a value.
+"""What a run is: typed settings, their meaning and range.
 
-Holds no knowledge of models or data beyond names and ranges, and imports only the standard library, so that
-comparing runs never waits for JAX. A default stands here or in an experiment file, nowhere else.
+Holds no knowledge of models or data beyond names and ranges, and imports no library, so that comparing runs never waits for
+JAX. A default stands here or in an experiment file, nowhere else.
 Read next: ``experiments/pronunciation.py`` for a configuration in use.
 """
 
@@ -17,18 +17,12 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from seq2seq_jax.errors import UserError
+
 FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 
 Unit = Literal["char", "byte", "word", "bpe"]
 Kind = Literal["translator", "language_model", "skip_gram"]
-
-
-class UserError(Exception):
-    """A mistake of the user's in flags, data or configuration: one line that says where and what was expected.
-
-    ``launch.py`` prints it without a traceback and ends with exit code 2.
-    """
-
 
 _PAIRS, _TEXT, _WORD_VECTORS = ("translator",), ("language_model", "skip_gram"), ("skip_gram",)
 _LAYERED = ("translator", "language_model")

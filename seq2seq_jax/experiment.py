@@ -10,7 +10,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from seq2seq_jax.config import Config, UserError, field_of, fields, get, replace
+from seq2seq_jax.config import Config, field_of, fields, get, replace
+from seq2seq_jax.errors import UserError, error_line
 from seq2seq_jax.validation import check_range
 
 _EXCLUSIVE = (  # giving one side by flag clears the other
@@ -44,7 +45,7 @@ def load_experiment(path: str) -> Experiment:
         spec.loader.exec_module(module)
         config = module.get_config() if hasattr(module, "get_config") else None
     except Exception as error:
-        raise UserError(f"--config={path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise UserError(f"--config={path}: {error_line(error)}") from error
     if not isinstance(config, Config):
         raise UserError(f"--config={path}: expected a function get_config() that returns a seq2seq_jax.config.Config")
     for name in fields():

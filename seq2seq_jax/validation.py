@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from seq2seq_jax.config import KINDS, Config, Field, UserError, fields, get
+from seq2seq_jax.config import KINDS, Config, Field, fields, get
+from seq2seq_jax.errors import UserError
 
 
 def check_range(field: Field, value: Any, where: str) -> None:

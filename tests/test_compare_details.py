@@ -10,10 +10,10 @@ from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.labels import cost_lines
 from seq2seq_jax.compare.report import _pictures
 from seq2seq_jax.compare.results import read_sweep
-from seq2seq_jax.config import UserError
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
 from seq2seq_jax.embeddings.tables import Table
+from seq2seq_jax.errors import UserError
 from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, result, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from seq2seq_jax.compare.comparison import compare
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 from tests.sweep_fixture import METRIC, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.main import run
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.show import picture
 from seq2seq_jax.show import symbols as text
 from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, write_sweep

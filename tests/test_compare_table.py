@@ -132,6 +132,7 @@ def test_members_that_all_failed_still_make_a_table(printed, tmp_path):
     [
         (labels.count_label(812345), "812k"),
         (labels.count_label(999.0), "999"),
+        (labels.count_label(999_700), "1M"),
         (labels.seconds_label(61.2), "61.2 s"),
         (labels.seconds_label(7200), "2 h"),
         (labels.p_label(0.0001), "<.001"),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import load_experiment, override, parse
 from seq2seq_jax.validation import validate
 

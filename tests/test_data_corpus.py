@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as configuration
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data import corpus, sources
 from seq2seq_jax.data.vocabulary import UNK
+from seq2seq_jax.errors import UserError
 
 
 def _config(tmp_path, kind="translator", **data):

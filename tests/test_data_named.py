@@ -13,8 +13,8 @@ import pooch
 import pytest
 
 from seq2seq_jax import config as configuration
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data import corpus, named, readers
+from seq2seq_jax.errors import UserError
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

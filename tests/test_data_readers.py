@@ -2,8 +2,8 @@
 
 import pytest
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data import readers
+from seq2seq_jax.errors import UserError
 
 OTHER_LINE_ENDS = "a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg\rh"
 

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data import splits
+from seq2seq_jax.errors import UserError
 
 PAIRS = [(f"source {number % 700}", f"target {number}") for number in range(1000)]
 

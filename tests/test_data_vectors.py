@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from gensim.models import KeyedVectors
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data import vectors
 from seq2seq_jax.data.spelling import bpe_symbol, bpe_text, escape, spellings, unescape
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.errors import UserError
 
 AWKWARD = [
     *" \n\t\r\v\f\x00\x1c\x85\u00a0\u2028\u2029\u3000\ufeff\\<#%_'\"",

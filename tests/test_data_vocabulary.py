@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, split_words
+from seq2seq_jax.errors import UserError
 
 TEXTS = ["naïve cafe\u0301 <eos> 👩‍👩‍👧 日本語", "हिन्दी <pad> \u2028 cafe", "a a a b b <eos>"]
 UNITS = ("char", "byte", "word", "bpe")

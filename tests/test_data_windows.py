@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seq2seq_jax.config import UserError
+from seq2seq_jax.data.draws import Recent
 from seq2seq_jax.data.vocabulary import UNK
 from seq2seq_jax.data.windows import WindowBatch, WindowBatches, keep_probability, noise_distribution
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.skip_gram import in_window
 
 BREAK, SYMBOLS = 4, 12  # rows 5 to 11 are words
@@ -38,6 +39,18 @@ def pairs_of(batch: WindowBatch, window: int) -> list[tuple[int, int]]:
     return [
         (batch.units[row, centre + window], batch.units[row, context]) for row, centre, context in zip(rows, centres, contexts, strict=True)
     ]
+
+
+def test_only_the_current_epoch_of_a_seed_is_kept():
+    """Red if earlier epochs are kept too, each as large as the text, or if seeds that are trained in turn push each other out."""
+    made = []
+    recent = Recent(lambda seed, epoch: made.append((seed, epoch)) or (seed, epoch))
+    for epoch in (0, 1):
+        for _ in range(3):
+            assert [recent(seed, epoch) for seed in (7, 8)] == [(7, epoch), (8, epoch)]
+    assert made == [(7, 0), (8, 0), (7, 1), (8, 1)]
+    assert recent(7, 0) == (7, 0)
+    assert len(made) == 5
 
 
 def test_pairs_are_those_of_neighbours_in_a_line():

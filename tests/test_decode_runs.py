@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, UserError
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
 from seq2seq_jax.data.corpus import PairSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import CHEAP, CORPUS, translation_metrics
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.inference import evaluate

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.validation import validate
 from tests.model_fixture import Small, ids
 

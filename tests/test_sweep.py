@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
-from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, UserError
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.outcomes import train_member
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.loop import Interrupted, train
+from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.view import Reporter
 
@@ -185,6 +186,16 @@ def children(pid: int) -> list[int]:
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
     found = [int(child) for task in tasks for child in task.read_text().split()]
     return [child for child in found if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_the_time_left_counts_what_this_process_has_made(monkeypatch):
+    """Red if updates of an earlier process are taken for those of this one: the rest would seem done in no time."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    view = SweepView(2, ["a", "b"], lambda name: None)
+    view.member("a").start(50, 100)
+    now[0] += 10
+    assert view.advanced("a", 0.75) == pytest.approx(50)  # a quarter took 10 s, five quarters are left
 
 
 def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from training_fixture import pair_config, vector_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.design import Design, to_json
 from seq2seq_jax.sweep.sweep import plan

@@ -15,7 +15,8 @@ from training_fixture import pair_config, result_of, write_pairs
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.labels import tuning_lines
-from seq2seq_jax.config import ModelConfig, UserError
+from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import embedding_tables, initial_params
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
@@ -157,6 +158,26 @@ def test_a_finished_sweep_trains_and_tunes_nothing_again_and_grows_with_what_was
     for other in (Design(WANTED.baselines), Design(WANTED.baselines, "parameters", WANTED.tune)):
         with pytest.raises(UserError, match="expected the same"):
             plan(config, AXES, str(folder), other)
+
+
+def test_a_tuned_sweep_grows_by_a_baseline_alone(swept, tmp_path):
+    """Red if only the new tuning runs are recorded: without a size among them there are no axes, and the earlier ones are forgotten."""
+    config, folder = swept
+    shutil.copytree(folder, tmp_path / "sweep")
+    for record in (tmp_path / "sweep/sweep.json", tmp_path / "sweep/tuning/sweep.json"):
+        text = json.loads(record.read_text())
+        text["members"] = [member for member in text["members"] if member["table"] != "onehot"]
+        if text["tuning"]:
+            text["tuning"]["chosen"] = [entry for entry in text["tuning"]["chosen"] if entry["varied"].get("model.table") != "onehot"]
+        record.write_text(json.dumps(text))
+    for run in tmp_path.glob("sweep/**/table=onehot*"):
+        shutil.rmtree(run)
+    assert sweep(config, tmp_path / "sweep") == {NAMES[2]: "finished"}
+    for record in ("sweep.json", "tuning/sweep.json"):
+        before, after = (json.loads((root / record).read_text()) for root in (folder, tmp_path / "sweep"))
+        assert [member["name"] for member in after["members"]] == [member["name"] for member in before["members"]]
+        assert after["axes"] == before["axes"]
+        assert [member["adapted"] for member in after["members"]] == [member["adapted"] for member in before["members"]]
 
 
 def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_path):

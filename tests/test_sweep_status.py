@@ -11,7 +11,7 @@ import pytest
 from training_fixture import ROOT, pair_config
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep import status
 from seq2seq_jax.train.run_directory import RunDirectory
 
@@ -39,7 +39,9 @@ def swept(tmp_path):
     (tmp_path / "done/result.json").write_text(json.dumps(result))
     failed = {"status": "failed", "dev": None, "error": "loss is not finite at step 3", "steps": None, "train_seconds": None}
     (tmp_path / "broken/result.json").write_text(json.dumps(result | failed))
-    (tmp_path / "stopped/result.json").write_text('{"status": "fini')  # as good as none
+    stopped = {"status": "interrupted", "dev": None, "steps": None, "train_seconds": None}
+    (tmp_path / "stopped/result.json").write_text(json.dumps(result | stopped))
+    (tmp_path / "working/result.json").write_text('{"status": "fini')  # as good as none
     with open(tmp_path / "working/.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield tmp_path
@@ -50,9 +52,9 @@ def test_every_state_is_told(swept, capsys):
     found = {member.name: member for member in status.read_status(str(swept))}
     states = ["finished", "failed", "interrupted", "running", "waiting"]
     assert [found[name].state for name in MEMBERS] == states
-    working = found["working"]
-    assert (working.step, working.steps, working.metric) == (25, 100, "word_error_rate 0.5000")
-    assert working.seconds_left == pytest.approx(15.0)  # three times what a quarter took
+    for begun in (found["working"], found["stopped"]):
+        assert (begun.step, begun.steps, begun.metric) == (25, 100, "word_error_rate 0.5000")
+        assert begun.seconds_left == pytest.approx(15.0)  # three times what a quarter took
     status.run(str(swept))
     printed = capsys.readouterr().out
     assert "1 running, 1 waiting, 1 interrupted, 1 failed, 1 finished; about 50 s left" in printed  # 15, 15, and as long as the others take

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_of, text_config, vector_config, write_pairs, write_text
 
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
+from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import executors, padding, stacked
 from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
@@ -20,7 +21,6 @@ from seq2seq_jax.sweep.vectorized import group
 from seq2seq_jax.train import inference, run_directory
 from seq2seq_jax.train.devices import choose_member_device_count
 from seq2seq_jax.train.engine import OneRun
-from seq2seq_jax.train.loop import Interrupted
 from seq2seq_jax.train.run_directory import RunDirectory
 
 SIZES = {"model.embedding_dim": (2, 5)}

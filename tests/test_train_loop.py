@@ -13,16 +13,16 @@ import pytest
 from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import UserError, replace
+from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import split_words
+from seq2seq_jax.errors import TrainingFailed, UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import inference
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
-from seq2seq_jax.train.run import TrainingFailed
 from seq2seq_jax.train.translation import open_translators, translations
 
 

@@ -10,12 +10,13 @@ import pytest
 from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.corpus import load_corpus, reads, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.data.vectors import write_word2vec
 from seq2seq_jax.embeddings.tables import read_tables
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.pretrained import load_pretrained

@@ -29,8 +29,9 @@ from training_fixture import (
     write_text,
 )
 
-from seq2seq_jax.config import Config, UserError, replace
+from seq2seq_jax.config import Config, replace
 from seq2seq_jax.data.corpus import load_corpus
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
@@ -192,6 +193,25 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(finished, 
         damage(broken / name)
     with pytest.raises(UserError, match="damaged checkpoint skipped"):
         TrainedRun(str(tmp_path / "broken"))
+
+
+def test_a_finished_run_that_is_asked_for_more_has_no_result_from_then_on(finished, tmp_path, monkeypatch):
+    """Red if config.json asks for the new updates while the old result is still there: a kill in between makes it look finished."""
+    longer, _, whole = finished
+    shutil.copytree(whole, tmp_path / "run")
+
+    def killed(directory, *arguments):
+        begin(directory, *arguments)
+        raise KeyboardInterrupt
+
+    begin = RunDirectory.begin
+    monkeypatch.setattr(RunDirectory, "begin", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(longer, {"train.steps": 40}), str(tmp_path / "run"))
+    record = RunDirectory(tmp_path / "run").record()
+    assert record is not None
+    assert record["steps"] == 40
+    assert RunDirectory(tmp_path / "run").result() is None
 
 
 def test_a_run_whose_best_checkpoint_is_damaged_is_made_again(finished, tmp_path, capsys):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from training_fixture import pair_config, text_config, vector_config, write_pairs, write_text
 
-from seq2seq_jax.config import Config, TrainConfig, UserError
+from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.data.corpus import load_corpus, training_batches
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train.devices import Devices, choose_device_count
 from seq2seq_jax.train.programs import programs, start_carry

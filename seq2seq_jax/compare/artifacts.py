@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.embeddings.tables import Table, read_tables
+from seq2seq_jax.errors import UserError
 
 
 def parsed(text: str) -> Any:

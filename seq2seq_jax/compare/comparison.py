@@ -19,7 +19,7 @@ from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.recommend import recommend
 from seq2seq_jax.compare.results import Failure, Run, Sweep, read_sweep
 from seq2seq_jax.compare.rows import Words, comparison_object, without_nan
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 
 Part = tuple[dict[str, Any], list[Run], list[Failure]]  # a setting, its runs, its failures
 

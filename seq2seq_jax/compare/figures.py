@@ -45,7 +45,8 @@ def size_curve(part: dict[str, Any]) -> Picture:
     for row in baselines:
         line = axes.axhline(row["mean"], color=MUTED, ls=":", lw=1.4)
         picture.name(line, f"{size_label(row)}: {with_interval(row['mean'], row['ci95'], decimals)}")
-    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # no metric is negative, though an interval may be
+    if all(row["mean"] >= 0 for row in [*rows, *baselines]):
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # an interval may reach below 0 where the metric cannot
     heights = _apart([row["mean"] for row in baselines], LINE_HEIGHT * (axes.get_ylim()[1] - axes.get_ylim()[0]))
     for row, height in zip(baselines, heights, strict=True):
         picture.write(row["table"], (1.02, height), xycoords=("axes fraction", "data"), ha="left", va="center", colour=MUTED)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.results import TABLES, Failure, Run
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 
 RELATIVE = "relative to the data set"  # unit of what is pooled
 

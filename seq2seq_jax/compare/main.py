@@ -15,7 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.results import Sweep, read_sweep
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 
 Format = Literal["table", "json", "csv"]
 EXAMPLES = 5  # outputs shown below a sweep's table

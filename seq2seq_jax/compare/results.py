@@ -14,7 +14,8 @@ import sys
 from typing import Any
 
 from seq2seq_jax.compare.artifacts import configuration, is_number, parsed
-from seq2seq_jax.config import FORMAT_VERSION, UserError
+from seq2seq_jax.config import FORMAT_VERSION
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.show.symbols import printable
 
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"

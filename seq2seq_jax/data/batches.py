@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data.buckets import Layout, Shape, choose_shapes
 from seq2seq_jax.data.draws import Recent, permutation, random_bits
 from seq2seq_jax.data.ragged import Ragged, Sequences
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
+from seq2seq_jax.errors import UserError
 
 RUN_LENGTH = 4  # steps of equal shape that follow each other, where there are so many
 _SHAPE_ORDER = 2**31  # stands where a seed does, above every seed

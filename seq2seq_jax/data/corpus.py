@@ -12,13 +12,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from seq2seq_jax.config import Config, ModelConfig, UserError
+from seq2seq_jax.config import Config, ModelConfig
 from seq2seq_jax.data import sources, word_tests
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.sources import Pairs
 from seq2seq_jax.data.vocabulary import BOS, EOS, UNK, Vocabulary
 from seq2seq_jax.data.windows import WindowBatches
+from seq2seq_jax.errors import UserError
 
 Batches = PairBatches | TextBatches | WindowBatches
 

@@ -28,18 +28,22 @@ def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " B"]:
 
 
 class Recent:
-    """Keeps the last few results of a pure function: the current epoch of each seed that is trained."""
+    """Keeps what a pure function of seed and epoch, or of the epoch alone, gives for the current epoch of each seed that is trained."""
 
-    _KEPT = 32
+    _SEEDS = 32
 
     def __init__(self, function: Callable[..., Any]):
-        """Wraps a function of hashable arguments."""
-        self._function, self._results = function, {}
+        """Wraps a function whose last argument is the epoch."""
+        self._function = function
+        self._results: dict[tuple[int, ...], tuple[int, Any]] = {}
 
     def __call__(self, *key: int) -> Any:
-        """Returns the function's result, computed anew only where it is not among the last ones."""
-        result = self._results.get(key)
-        if result is None:
-            result = self._function(*key)
-            self._results = dict([*self._results.items(), (key, result)][-self._KEPT :])
-        return result
+        """Returns the function's result, computed anew only where it is not the last one of the seed."""
+        *seed, epoch = key
+        kept = self._results.pop(tuple(seed), None)
+        if kept is None or kept[0] != epoch:
+            kept = (epoch, self._function(*key))
+        self._results[tuple(seed)] = kept
+        if len(self._results) > self._SEEDS:
+            del self._results[next(iter(self._results))]
+        return kept[1]

@@ -17,8 +17,9 @@ import re
 from collections.abc import Generator
 from typing import Literal
 
-from seq2seq_jax.config import UserError, cache_folder
+from seq2seq_jax.config import cache_folder
 from seq2seq_jax.data import readers
+from seq2seq_jax.errors import UserError
 
 MIRROR_VARIABLE = "SEQ2SEQ_JAX_MIRROR"
 _ADDRESS = "https://raw.githubusercontent.com"

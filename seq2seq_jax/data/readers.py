@@ -10,7 +10,7 @@ import hashlib
 import pathlib
 import unicodedata
 
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -9,8 +9,9 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 
-from seq2seq_jax.config import FILES, KINDS, Config, UserError, get, replace
+from seq2seq_jax.config import FILES, KINDS, Config, get, replace
 from seq2seq_jax.data import named, readers, splits
+from seq2seq_jax.errors import UserError
 
 SPLITS = ("train", "dev", "test")
 Pairs = list[tuple[str, str]]

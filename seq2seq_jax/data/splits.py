@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 
 Pair = tuple[str, str]
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data.spelling import reads_as, spellings
 from seq2seq_jax.data.vocabulary import SPECIALS
+from seq2seq_jax.errors import UserError
 
 _NUMBER_CHARACTERS = b"0123456789.eE+- "
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

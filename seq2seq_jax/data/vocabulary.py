@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Int
 
-from seq2seq_jax.config import FORMAT_VERSION, Unit, UserError
+from seq2seq_jax.config import FORMAT_VERSION, Unit
+from seq2seq_jax.errors import UserError
 
 if TYPE_CHECKING:
     import tokenizers

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.draws import Recent, permutation, random_bits, uniform
 from seq2seq_jax.data.vocabulary import PAD, SPECIALS
+from seq2seq_jax.errors import UserError
 
 NEGATIVES = 16  # drawn for each block; weighted so that they count as model.negatives for each pair
 NOISE_POWER = 0.75  # of the counts, the distribution that negatives are drawn from

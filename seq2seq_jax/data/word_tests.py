@@ -14,9 +14,10 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.data import readers
 from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.errors import UserError
 
 SYNTACTIC = "gram"  # how the name of a syntactic section begins
 

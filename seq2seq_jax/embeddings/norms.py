@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Real
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.embeddings.tables import Table
+from seq2seq_jax.errors import UserError
 
 
 class Band(NamedTuple):

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data.spelling import reads_as, symbol_of, text_of
 from seq2seq_jax.data.vocabulary import SPECIALS
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.show.symbols import visible
 
 SIDES = ("source", "target")

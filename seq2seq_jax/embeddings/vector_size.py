@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Corpus, TextSplit, check_recorded, load_corpus
 from seq2seq_jax.data.windows import unit_counts
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
+from seq2seq_jax.errors import UserError
 
 NO_ESTIMATE = "no singular value of the co-occurrences rises above the noise; a longer text has less of it"
 

@@ -9,10 +9,11 @@ def count_label(number: float | None) -> str:
     """Returns a count in at most five characters: 812345 becomes ``812k``."""
     if number is None:
         return MISSING
+    rounded = float(f"{number:.3g}")
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{suffix}"
-    return f"{number:.3g}"
+        if rounded >= size:
+            return f"{rounded / size:.3g}{suffix}"
+    return f"{rounded:.3g}"
 
 
 def seconds_label(seconds: float | None) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import jax
 
-from seq2seq_jax.config import Config, ModelConfig, UserError
+from seq2seq_jax.config import Config, ModelConfig
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.grid import SIZE, SIZES, TABLE, Member
 from seq2seq_jax.sweep.outcomes import corpus_of

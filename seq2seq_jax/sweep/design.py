@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.grid import SEED, SIZES, TABLE, Axes, parse_field
 
 BASELINES = ("onehot", "frozen")

@@ -9,13 +9,13 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member
 from seq2seq_jax.sweep.processes import Pool
 from seq2seq_jax.sweep.vectorized import group, train_together
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.loop import Interrupted, stop_signals
-from seq2seq_jax.train.runtime import prepare
+from seq2seq_jax.train.loop import stop_signals
 
 
 def execute(
@@ -39,7 +39,6 @@ def _accelerated() -> bool:
 
 def _execute_in_turn(groups: Sequence[Sequence[Member]], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:
     """Trains groups of members in this process, one after the other; the members of a group together, or in halves where memory ends."""
-    prepare()
     outcomes: list[Outcome] = []
     waiting = list(reversed(groups))
     with stop_signals() as stop:

@@ -31,7 +31,6 @@ from seq2seq_jax.sweep.outcomes import corpus_of
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.programs import program_key, programs, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.state import TrainState, make_optimizer, total_steps
 
 TIMED_STEPS = 3
@@ -59,7 +58,6 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
 
     Raises UserError where the data cannot be read.
     """
-    prepare()
     measured = _finished(members, folder)
     if measured:
         basis = f"time: from {len(measured)} finished members of this sweep"

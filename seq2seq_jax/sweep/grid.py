@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import parse
 from seq2seq_jax.validation import validate
 

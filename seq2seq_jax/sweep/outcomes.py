@@ -8,11 +8,12 @@ import functools
 import pathlib
 from collections.abc import Sequence
 
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Corpus, corpus_key, load_corpus
+from seq2seq_jax.errors import Interrupted, error_line
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.train.artifacts import result_of
-from seq2seq_jax.train.loop import Interrupted, train
+from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run_directory import Locked, RunDirectory, write_json
 from seq2seq_jax.train.view import View
 
@@ -46,7 +47,7 @@ def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
 
 def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
     """Returns the outcome of a member that failed; writes its result where training has not, and where no other process is at it."""
-    line = str(error) if isinstance(error, UserError) else " ".join(f"{type(error).__name__}: {error}".split())
+    line = error_line(error)
     if not isinstance(error, Locked):
         write_failure(folder, member, line)
     return Outcome(member.name, "failed", line)

@@ -19,11 +19,12 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from seq2seq_jax.config import Config
+from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, write_failure
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.checkpoints import Checkpoints
-from seq2seq_jax.train.loop import Interrupted, stop_signals
+from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import prepare

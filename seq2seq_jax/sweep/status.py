@@ -10,7 +10,8 @@ import statistics
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Metric, UserError
+from seq2seq_jax.config import Metric
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -93,13 +94,13 @@ def locked(directory: pathlib.Path) -> bool:
 
 def _member(root: pathlib.Path, name: str) -> Status:
     directory = root / name
+    working = locked(directory)  # asked first, so that what ends meanwhile has its result below
     result = RunDirectory(directory).result()
     config = _object(directory / "config.json") if (directory / "config.json").exists() else None
-    if result is not None and not locked(directory):
+    if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
-        error = result["error"] if result["status"] == "failed" else None
-        return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], error)
-    state = "running" if locked(directory) else "waiting" if config is None else "interrupted"
+        return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
+    state = "running" if working else "waiting" if config is None else "interrupted"
     if config is None:
         return Status(name, state)
     return _begun(directory, name, state, config)

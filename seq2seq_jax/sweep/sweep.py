@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import FORMAT_VERSION, Config, UserError
+from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.data.sources import has_dev, with_absolute_paths
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep import budget, design, tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
@@ -186,7 +187,7 @@ def _tune(
     if runs:
         inner.mkdir(exist_ok=True)
         print(f"sweep: {len(runs)} runs with seed {runs[0].config.train.seed} choose {' and '.join(wanted.tune)} first", file=sys.stderr)
-        _write(inner, config, runs, command, Design(), None)
+        _write(inner, config, tuning.tuning_members(members, wanted.tune, runs[0].config.train.seed, None), command, Design(), None)
         _train(runs, inner, dataclasses.replace(options, keep="none"))
         for run in runs:
             thin(inner / run.name, "none")
@@ -228,7 +229,7 @@ def _read(folder: pathlib.Path) -> dict[str, Any] | None:
 def _write(
     folder: pathlib.Path, config: Config, members: Sequence[Member], command: str, wanted: Design, found: dict[str, Any] | None
 ) -> None:
-    learned = [member.varied for member in members if member.table == "learned"]
+    learned = [member.varied for member in members if member.table == "learned"]  # some: baselines stand beside sizes
     axes = {path: sorted({varied[path] for varied in learned}, key=lambda value: (str(type(value)), value)) for path in learned[0]}
     write_json(
         folder / "sweep.json",

@@ -15,12 +15,12 @@ import numpy as np
 from seq2seq_jax.config import metric_of
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
+from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.sweep.grid import SIZE, SIZES, Member
 from seq2seq_jax.sweep.outcomes import STOPPED, corpus_of
-from seq2seq_jax.train.loop import Interrupted, stop_signals
+from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
-from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.trained_run import TrainedRun
 
 FILE = "truncated.json"
@@ -51,7 +51,6 @@ def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
         assert result is not None  # runs_to_cut() has seen it
         kept = (run.checkpoints / str(result["best_step"])).is_dir() and (run.checkpoints / str(result["steps"])).is_dir()
         if result["dev"] is not None and kept and not _is_current(run, result["best_step"]):
-            prepare()
             with stop_signals() as stop:
                 _cut(run, result["best_step"], lambda: stop.requested)
 

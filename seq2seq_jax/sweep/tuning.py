@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import SEED, Axes, Member
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -28,7 +28,7 @@ def tuning_seed(members: Sequence[Member], recorded: dict[str, Any] | None) -> i
 
 
 def tuning_members(members: Sequence[Member], tune: Axes, seed: int, recorded: dict[str, Any] | None) -> list[Member]:
-    """Returns the tuning runs of every size for which nothing is chosen yet: one for each setting."""
+    """Returns the tuning runs of every size for which nothing is chosen in ``recorded``: one for each setting."""
     first = {_key(member.group): member for member in reversed(members)}
     found = []
     for member in members:
@@ -38,7 +38,8 @@ def tuning_members(members: Sequence[Member], tune: Axes, seed: int, recorded: d
                 varied = {**member.group, **setting, SEED: seed}
                 config = config_lib.replace(member.config, {**setting, SEED: seed})
                 validate(config)
-                found.append(Member(varied, config, member.adapted))
+                adapted = {path: value for path, value in member.adapted.items() if path not in tune}
+                found.append(Member(varied, config, adapted))
     return found
 
 

@@ -16,13 +16,14 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
+from seq2seq_jax.errors import Interrupted, is_out_of_memory
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, failure
 from seq2seq_jax.sweep.stacked import StackedRuns, member_programs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
 from seq2seq_jax.train.evaluation import Evaluator, output_limit
-from seq2seq_jax.train.loop import Interrupted, Loop, Stop, stop_signals
+from seq2seq_jax.train.loop import Loop, Stop, stop_signals
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -56,15 +57,11 @@ def train_together(members: Sequence[Member], folder: pathlib.Path, view: SweepV
         except Interrupted as stopped:
             training.interrupt(stopped)
         except Exception as error:  # of what they share, such as their data; the next group goes on
-            if len(training.waiting) > 1 and _out_of_memory(error):
+            if len(training.waiting) > 1 and is_out_of_memory(error):
                 view.line(f"{len(training.waiting)} members together need more memory than there is; half of them are tried")
                 return training.outcomes, training.waiting
             training.fail(error)
     return training.outcomes, []
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)  # XLA's word for it
 
 
 class _Group:

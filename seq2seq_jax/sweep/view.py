@@ -29,6 +29,7 @@ class SweepView:
         self._members: dict[str, _Member] = {}
         self._live: Progress | None = None
         self._started, self._share = time.monotonic(), dict.fromkeys(missing, 0.0)
+        self._before: dict[str, float] = {}  # shares that were done when this process began
         if missing:
             self.line(f"{len(missing)} of {total} members to train" + (f", {self._ended} are done" if self._ended else ""))
 
@@ -57,13 +58,18 @@ class SweepView:
             self._notes.add(text)
             self.line(text)
 
+    def began(self, name: str, share: float) -> None:
+        """Notes the share of a member that an earlier process has done."""
+        self._share[name] = self._before.setdefault(name, share)
+
     def advanced(self, name: str, share: float) -> float:
         """Notes the share of a member that is done and returns the seconds left for the whole sweep."""
         self._share[name] = share
         done = sum(self._share.values())
         if self._live is not None:
             self._live.update(self._all, completed=done)
-        return (len(self._share) - done) * (time.monotonic() - self._started) / max(done, 1e-6)
+        made = done - sum(self._before.values())
+        return (len(self._share) - done) * (time.monotonic() - self._started) / max(made, 1e-6)
 
     def ended(self, name: str, status: str, error: str | None) -> None:
         """Prints how a member ended."""
@@ -109,6 +115,7 @@ class _Member:
     def start(self, done: int, total: int) -> None:
         """Begins to show a run of ``total`` updates, of which ``done`` are made."""
         self._total = total
+        self._sweep.began(self._name, done / total)
         if self._live is not None:
             name = _fitting(self._name, self._live.console.width)
             self._task = self._live.add_task(f"  {name}", total=total, completed=done, figures="compiling", short="compiling")

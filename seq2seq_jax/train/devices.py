@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from seq2seq_jax.config import UserError
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 

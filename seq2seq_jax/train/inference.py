@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Key
 
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data.corpus import PairSplit, load_split, unknown_units
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS
 from seq2seq_jax.decode.beam import LENGTH_PENALTY
 from seq2seq_jax.decode.sampling import sample
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import CORPUS, translation_metrics
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.show.symbols import visible

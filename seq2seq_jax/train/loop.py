@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Batches, Corpus, PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
+from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.devices import Devices, choose_device_count
 from seq2seq_jax.train.engine import Engine, OneRun
@@ -26,10 +27,6 @@ from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.view import Reporter, View
-
-
-class Interrupted(Exception):
-    """SIGTERM or SIGINT came; the state is saved and the same command goes on from it."""
 
 
 def train(

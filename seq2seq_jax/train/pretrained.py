@@ -19,9 +19,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.arrays import Array
-from seq2seq_jax.config import Config, ModelConfig, UserError
+from seq2seq_jax.config import Config, ModelConfig
 from seq2seq_jax.data.vectors import Vectors, names_of, read_vectors, width_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import Params, pretrained_table
 from seq2seq_jax.model.embedding import INITIAL_STD, table_width
 

@@ -17,8 +17,9 @@ import numpy as np
 from flax import nnx
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, reads
+from seq2seq_jax.errors import TrainingFailed, UserError, error_line
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.train.artifacts import result_of, write_embeddings, write_outputs
@@ -30,10 +31,6 @@ from seq2seq_jax.train.programs import start_carry
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
 from seq2seq_jax.train.view import View
-
-
-class TrainingFailed(Exception):
-    """The loss or the gradient is no longer a finite number."""
 
 
 @dataclasses.dataclass
@@ -136,8 +133,11 @@ class Run:
             raise UserError(
                 f"--workdir={self.directory.path}: the run has made {self.step} updates already; expected train.steps of at least that"
             )
+        ended = finished is not None and (self.complete or thinned)
+        if not ended:  # before config.json asks for more updates than the old result has
+            self.directory.result_file.unlink(missing_ok=True)
         self.directory.begin(self.config, self._total, sha256, output_limit(self.corpus), self._shapes, self.corpus.vocabularies)
-        if finished is not None and (self.complete or thinned):
+        if ended:
             self.result = finished
             return state
         for note in self.corpus.notes:
@@ -145,7 +145,6 @@ class Run:
         if self._pretrained is not None:
             counts = reads(self.corpus)[self._pretrained.sides[0]]
             self.view.note(self._pretrained.sentence(str(self.config.model.pretrained), counts))
-        self.directory.result_file.unlink(missing_ok=True)
         self._log = MetricsLog(self.directory.path, self.step)
         self.view.start(self.step, self._total)
         return state
@@ -286,8 +285,7 @@ class Run:
     def fail(self, error: Exception) -> None:
         """Ends the run and writes why."""
         self.error = error
-        line = " ".join(f"{error if isinstance(error, TrainingFailed) else f'{type(error).__name__}: {error}'}".split())
-        write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=line))
+        write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=error_line(error)))
         self.close()
 
     def interrupt(self) -> None:

@@ -32,7 +32,9 @@ def prepare() -> None:
 
 def speed_up_cpu() -> None:
     """Sets how programs are compiled and run on CPU; before JAX's first computation. docs/performance.md has what each setting gives."""
-    os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}"
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _XLA_FLAGS not in flags:  # of the process that has started this one
+        os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {flags}"
     # A program runs in the thread that calls it, so that its temporary arrays come from that thread's heap, which can hold large ones.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     keep_freed_memory()

@@ -7,8 +7,9 @@ import sys
 
 import jax
 
-from seq2seq_jax.config import Config, UserError
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.devices import Devices

@@ -15,12 +15,12 @@ from flax import nnx
 from jaxtyping import Float, Int
 
 from seq2seq_jax.arrays import Array, Lengths
-from seq2seq_jax.config import UserError
 from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.decode.beam import LENGTH_PENALTY, Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.run_directory import write_atomically
 from seq2seq_jax.train.trained_run import TrainedRun

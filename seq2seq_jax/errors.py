@@ -1,0 +1,29 @@
+"""What can go wrong, by who has to act; ``command.py`` turns each into an exit code and one line."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """A mistake of the user's in flags, data or configuration: one line that says where and what was expected.
+
+    ``launch.py`` prints it without a traceback and ends with exit code 2.
+    """
+
+
+class Interrupted(Exception):
+    """SIGTERM or SIGINT came; the state is saved and the same command goes on from it."""
+
+
+class TrainingFailed(Exception):
+    """The loss or the gradient is no longer a finite number."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Returns whether host or device had too little memory."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)  # XLA's word for it
+
+
+def error_line(error: Exception) -> str:
+    """Returns an error as one line, with its type unless that is one of ours, whose message says it all."""
+    text = str(error) if isinstance(error, UserError | TrainingFailed) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
