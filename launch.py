@@ -225,9 +225,7 @@ def _translate(values: flags.FlagValues) -> int:
     prepare()
     runs = open_translators(values.workdir)  # before waiting for input
     sources = read_sources(sys.stdin.buffer)
-    wanted = values.n_best or 1
-    beam_size = max(values.beam_size, wanted)
-    found = translations(runs, sources, beam_size, wanted, values.length_penalty, attention=values.attention is not None)
+    found = translations(runs, sources, values.beam_size, values.n_best or 1, values.length_penalty, attention=values.attention is not None)
     for number, outputs in enumerate(found):
         for output in outputs:
             print(output.text if values.n_best is None else f"{number}\t{output.score:.4f}\t{output.text}")

@@ -100,9 +100,14 @@ def test_the_best_come_first_by_score(workdirs):
     assert translations(open_translators([workdirs["a"]]), []) == []
 
 
+def test_a_search_keeps_as_many_as_are_asked_for(workdirs):
+    """Red if fewer outputs come than ``n_best`` because no width was given."""
+    runs = open_translators([workdirs["a"]])
+    assert translations(runs, ["ab"], n_best=3) == translations(runs, ["ab"], beam_size=3, n_best=3)
+    assert len(translations(runs, ["ab"], n_best=3)[0]) == 3
+
+
 def test_what_cannot_be_done_is_said(workdirs):
-    with pytest.raises(UserError, match="--n_best=3: expected at most --beam_size=2"):
-        translations(open_translators([workdirs["a"]]), SOURCES, beam_size=2, n_best=3)
     with pytest.raises(UserError, match="its vocabularies are not those of"):
         translations(open_translators([workdirs["a"], workdirs["c"]]), SOURCES)
     with pytest.raises(UserError, match="--attention"):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -13,15 +10,14 @@ from matplotlib.figure import Figure
 
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.embeddings.flow import Flow, Side, labels
-from seq2seq_jax.show.picture import MUTED, STYLE
-from seq2seq_jax.show.symbols import printable
+from seq2seq_jax.show.picture import MUTED, STYLE, svg_of
 
 INCHES_PER_STEP, INCHES_PER_LAYER = 0.42, 0.34
 LEAST = 1e-6  # of the largest norm: what is less is drawn as this much
 
 
 def flow_svg(flow: Flow, vocabularies: dict[str, Vocabulary]) -> str:
-    """Returns the picture as SVG; its text stays text, so that every script is shown in the reader's own fonts."""
+    """Returns the picture as SVG."""
     heights = [len(side.layers) * INCHES_PER_LAYER + 0.7 for side in flow.sides]
     width = 2.6 + INCHES_PER_STEP * max(len(side.ids) for side in flow.sides)
     norms = np.concatenate([values for side in flow.sides for values in side.layers.values()])
@@ -39,11 +35,7 @@ def flow_svg(flow: Flow, vocabularies: dict[str, Vocabulary]) -> str:
         bar = figure.colorbar(images[0], ax=list(panels), shrink=0.9, aspect=30)
         bar.set_label("norm of the gradient")
         bar.outline.set_visible(False)
-        buffer = io.StringIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="(Matplotlib currently does not support|Glyph)")  # the reader's fonts will have it
-            figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return printable(buffer.getvalue())
+    return svg_of(figure)
 
 
 def _draw(axes, side: Side, symbols, scale):

@@ -19,11 +19,12 @@ import numpy as np
 
 from seq2seq_jax.data import vectors
 from seq2seq_jax.embeddings.neighbours import Neighbour, analogy, neighbours
-from seq2seq_jax.embeddings.norms import bands, known_counts, rank_correlation
+from seq2seq_jax.embeddings.norms import bands, known_counts
 from seq2seq_jax.embeddings.spectrum import CARRIED, directions, effective_rank, squared_singular_values
 from seq2seq_jax.embeddings.stability import Stability, stability
 from seq2seq_jax.embeddings.tables import Table, choose, read_tables
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.evaluate.word_vectors import rank_correlation
 
 Format = Literal["table", "json"]
 Side = Literal["source", "target"]

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.embeddings.tables import Table
+from seq2seq_jax.evaluate.word_vectors import unit_rows
 
 ROWS_AT_A_TIME = 512  # queries whose cosines with every row are held in memory together
 
@@ -21,12 +22,6 @@ class Neighbour(NamedTuple):
 
     row: int
     cosine: float
-
-
-def unit_rows(vectors: Float[np.ndarray, "V D"]) -> Float[np.ndarray, "V D"]:
-    """Returns the rows at length 1; a row of zeros stays one."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def neighbours(table: Table, row: int, k: int) -> list[Neighbour]:

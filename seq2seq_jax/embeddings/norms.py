@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Real
+from jaxtyping import Float, Int
 
 from seq2seq_jax.embeddings.tables import Table
 from seq2seq_jax.errors import UserError
@@ -52,16 +52,3 @@ def known_counts(table: Table) -> tuple[Int[np.ndarray, " V"], Float[np.ndarray,
     if table.counts is None or table.moved is None:
         raise UserError("--workdir: embedding.npz does not say how often rows are read; expected a run trained by this version")
     return table.counts, table.moved
-
-
-def rank_correlation(first: Real[np.ndarray, " N"], second: Real[np.ndarray, " N"]) -> float | None:
-    """Returns Spearman's rank correlation, ties sharing their mean rank; None where one side does not vary."""
-    ranks = [_ranks(np.asarray(values)) for values in (first, second)]
-    deviations = [rank - rank.mean() for rank in ranks]
-    scale = np.sqrt((deviations[0] ** 2).sum() * (deviations[1] ** 2).sum())
-    return float((deviations[0] * deviations[1]).sum() / scale) if scale > 0 else None
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

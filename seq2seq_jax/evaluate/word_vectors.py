@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 
 _ROWS = 1024  # questions scored together
 
@@ -27,13 +27,18 @@ def analogy_hits(table: Float[np.ndarray, "V D"], questions: Int[np.ndarray, "_ 
 
 def similarity_correlation(table: Float[np.ndarray, "V D"], pairs: Int[np.ndarray, "_ 2"], similarity: Float[np.ndarray, " _"]) -> float:
     """Returns Spearman's correlation of cosines with what people say of the pairs; 0 where either is the same for all pairs."""
-    from scipy.stats import spearmanr
-
     directions = unit_rows(np.asarray(table, np.float64))
     cosines = (directions[pairs[:, 0]] * directions[pairs[:, 1]]).sum(axis=1)
-    if np.ptp(cosines) == 0 or np.ptp(similarity) == 0:
-        return 0.0
-    return float(spearmanr(cosines, similarity).statistic)
+    return rank_correlation(cosines, similarity) or 0.0
+
+
+def rank_correlation(first: Real[np.ndarray, " N"], second: Real[np.ndarray, " N"]) -> float | None:
+    """Returns Spearman's rank correlation; None where one side does not vary."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    from scipy.stats import spearmanr  # only here: it takes half a second
+
+    return float(spearmanr(first, second).statistic)
 
 
 def unit_rows(table: Float[np.ndarray, "V D"]) -> Float[np.ndarray, "V D"]:

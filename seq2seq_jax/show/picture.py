@@ -64,6 +64,15 @@ def css_variables(dark: bool) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in named.items())
 
 
+def svg_of(figure: Figure) -> str:
+    """Returns a figure as SVG; its text stays text, so that every script is shown in the reader's own fonts."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(Matplotlib currently does not support|Glyph)")  # the reader's fonts will have it
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return printable(buffer.getvalue())
+
+
 class Picture:
     """One pair of axes, and the names that its parts show on hover."""
 
@@ -95,11 +104,7 @@ class Picture:
 
     def svg(self) -> str:
         """Returns the picture as a file of its own."""
-        buffer = io.StringIO()
-        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's fonts will have it
-            self._figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-        root = ET.fromstring(printable(buffer.getvalue()))
+        root = ET.fromstring(svg_of(self._figure))
         for element in root.iter(f"{{{SVG}}}g"):
             if element.get("id") in self._names:
                 title = ET.Element(f"{{{SVG}}}title")

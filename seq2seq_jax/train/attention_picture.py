@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import warnings
 from collections.abc import Sequence
 
 import matplotlib
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from seq2seq_jax.show.picture import STYLE, svg_of
 from seq2seq_jax.show.symbols import visible
 
 INCHES_PER_SYMBOL = 0.32
@@ -18,15 +18,13 @@ MOST_SYMBOLS = 120  # shown of either side
 
 
 def draw_attention(path: pathlib.Path, source: Sequence[str], output: Sequence[str], weights: Float[np.ndarray, "T S"]) -> None:
-    """Writes the picture as SVG; its text stays text, so that every script is shown in the reader's own fonts.
-
-    Of what is longer the first ``MOST_SYMBOLS`` are shown, and the axis says so.
-    """
+    """Writes the picture as SVG. Of what is longer the first ``MOST_SYMBOLS`` are shown, and the axis says so."""
     labels = [_axis(name, symbols) for name, symbols in (("source", source), ("output", output))]
     source, output, weights = source[:MOST_SYMBOLS], output[:MOST_SYMBOLS], weights[:MOST_SYMBOLS, :MOST_SYMBOLS]
     size = (2 + INCHES_PER_SYMBOL * len(source), 1.5 + INCHES_PER_SYMBOL * len(output))
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=size)
+        axes = figure.subplots()
     image = axes.imshow(weights, cmap="Greys", vmin=0, vmax=1, aspect="equal")
     axes.set_xticks(range(len(source)), [_shown(symbol) for symbol in source], rotation=90 if max(map(len, source)) > 2 else 0)
     axes.set_yticks(range(len(output)), [_shown(symbol) for symbol in output])
@@ -35,9 +33,7 @@ def draw_attention(path: pathlib.Path, source: Sequence[str], output: Sequence[s
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     figure.colorbar(image, label="weight, 0 to 1", shrink=0.8)
-    with warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "attention"}):
-        warnings.filterwarnings("ignore", message="(Matplotlib currently does not support|Glyph)")  # the reader's fonts draw it, not these
-        figure.savefig(path, format="svg", metadata={"Date": None})
+    path.write_text(svg_of(figure), encoding="utf-8")
 
 
 def _axis(name: str, symbols: Sequence[str]) -> str:

@@ -88,16 +88,15 @@ def translations(
     Args:
       runs: from ``open_translators``; several are an ensemble, which averages their probabilities.
       sources: one text each.
-      beam_size: hypotheses kept at every step; 1 is greedy.
+      beam_size: hypotheses kept at every step, at least ``n_best``; 1 is greedy.
       n_best: outputs returned for each source; fewer where there are no more.
       length_penalty: strength of the length normalisation; 0 ranks by log-probability.
       attention: whether to add where the attention looked, the mean over the runs that have one.
 
     Raises:
-      UserError: more outputs are asked for than a search keeps, or attention where there is none.
+      UserError: attention is asked for where there is none.
     """
-    if n_best > beam_size:
-        raise UserError(f"--n_best={n_best}: expected at most --beam_size={beam_size}, the outputs that a search keeps")
+    beam_size = max(beam_size, n_best)
     if attention and all(run.config.model.attention == "none" for run in runs):
         raise UserError(f"--attention: the model of --workdir={runs[0].directory.path} has none (model.attention=none)")
     limit = max(run.record["output_limit"] for run in runs)
