@@ -193,7 +193,7 @@ def test_the_map_names_every_symbol(tmp_path, capsys):
         (["neighbours"], "--symbol: launch.py embeddings neighbours needs it"),
         (["neighbours", "--symbol=Z"], "--symbol=Z: the source table has no such symbol; expected one of its 27, such as a, b, ␣, ⏎"),
         (["neighbours", "--symbol=a", "--k=0"], "k"),
-        (["neighbours", "--symbol=a", "--table=target"], "--table=target: the run has only source"),
+        (["neighbours", "--symbol=a", "--table=target"], "--table=target: the run has no such table; expected source"),
         (["analogy", "a", "b"], "--c: launch.py embeddings analogy needs it"),
         (["analogy", "a", "b", "c", "d"], "d: launch.py embeddings analogy takes no more than a b c"),
         (["analogy", "a", "b", "Z"], "--c=Z: the source table has no such symbol"),

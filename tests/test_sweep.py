@@ -16,6 +16,7 @@ from training_fixture import command, environment, flags_of, launch, pair_config
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import grid, processes
+from seq2seq_jax.sweep import shares as sweep_shares
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.outcomes import train_member
@@ -186,6 +187,37 @@ def children(pid: int) -> list[int]:
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
     found = [int(child) for task in tasks for child in task.read_text().split()]
     return [child for child in found if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("plugins", "visible", "platforms", "expected"),
+    [
+        (True, "3,5", "", [("3", 0.45), ("5", 0.45), ("3", 0.45), ("5", 0.45)]),
+        (True, "7", "cuda", [("7", 0.225)] * 4),
+        (True, "", "", [(None, 0.225)] * 4),
+        (True, "3,5", "cpu", [(None, 0.225)] * 4),
+        (False, "3,5", "", [(None, 0.225)] * 4),
+    ],
+)
+def test_processes_share_cores_and_graphics_processors(monkeypatch, plugins, visible, platforms, expected):
+    """Red if two processes get one processor while another is free, if one's memory is given away twice, or if JAX would not use it."""
+    monkeypatch.setattr(sweep_shares.importlib.util, "find_spec", lambda name: plugins)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setenv("JAX_PLATFORMS", platforms)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 6, 8})
+    found = sweep_shares.shares(4)
+    assert [share.cores for share in found] == [{4}, {6}, {8}, {4}]
+    assert [(share.gpu, share.memory) for share in found] == expected
+    assert sweep_shares.most_at_a_time() == (len(visible.split(",")) if expected[0][0] else 3)
+
+
+def test_a_process_takes_its_share(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.1")
+    taken = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: taken.append(cores))
+    sweep_shares.Share(frozenset({1}), "1", 0.45).take()
+    assert (taken, os.environ["CUDA_VISIBLE_DEVICES"], os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"]) == ([{1}], "1", "0.450")
 
 
 def test_the_time_left_counts_what_this_process_has_made(monkeypatch):

@@ -74,7 +74,6 @@ class Sweep:
       workdir: its directory, as the user typed it.
       runs: finished members, by table, size and seed.
       failures: the others.
-      experiment: the experiment file of the sweep, where it is known.
       command: the command that launched it, where it is known.
       tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
       axes: the values of each swept field, of all calls of the sweep together, where they are known.

@@ -15,7 +15,7 @@ class Option(NamedTuple):
       name: without dashes.
       help: its meaning.
       default: None where there is none.
-      choices: the texts it may have; none: any text, or a whole number of at least 1 where the default is one.
+      choices: the texts it may have; none: any text, or a whole number where the default is one.
       required: whether it must be given.
     """
 

@@ -111,4 +111,4 @@ def choose(tables: Sequence[Table], side: str | None, workdir: str) -> Table:
     for table in tables:
         if side in (None, table.side):
             return table
-    raise UserError(f"--table={side}: the run has only {'and'.join(table.side for table in tables)}; expected it")
+    raise UserError(f"--table={side}: the run has no such table; expected {tables[0].side}")

@@ -1,11 +1,10 @@
-"""How members are carried out: in turn or as one array program in this process, or side by side in processes that share the cores.
+"""How members are carried out: in turn or as one array program in this process, or side by side in processes that share the machine.
 
 Read next: ``processes.py`` and ``vectorized.py``.
 """
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member
 from seq2seq_jax.sweep.processes import Pool
+from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.vectorized import group, train_together
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import stop_signals
@@ -22,7 +22,7 @@ def execute(
     members: Sequence[Member], folder: pathlib.Path, executor: str, jobs: int | None, max_failures: int | None, view: SweepView
 ) -> list[Outcome]:
     """Trains members below ``folder``. Raises Interrupted when a signal came, after every running member has saved."""
-    jobs = min(jobs or len(os.sched_getaffinity(0)), len(members))
+    jobs = min(jobs or most_at_a_time(), len(members))
     if executor == "auto":
         executor = "vectorized" if _accelerated() else "processes" if jobs > 1 else "serial"
     if executor == "processes":

@@ -1,4 +1,4 @@
-"""Members side by side in processes that share the cores.
+"""Members side by side in processes that share the machine.
 
 Processes are kept from member to member, so each loads JAX and compiles once. One that dies takes nothing along but its member's
 updates since the last checkpoint: a new process goes on from there if it was killed, and the member has failed if it crashed.
@@ -22,6 +22,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, write_failure
+from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.loop import stop_signals
@@ -53,10 +54,10 @@ class _PipeView:
         """Sends nothing: the sweep's view ends a member's bar when its outcome comes."""
 
 
-def _work(connection: Connection, folder: pathlib.Path, cores: set[int], parent: int) -> None:
+def _work(connection: Connection, folder: pathlib.Path, share: Share, parent: int) -> None:
     """Trains the members that come through the pipe, until None comes, a signal does, or the sweep's process is gone."""
     _die_with_parent(parent)
-    os.sched_setaffinity(0, cores)  # before JAX counts the cores
+    share.take()
     prepare()
     with stop_signals() as stop:
         while not stop.requested and (member := connection.recv()) is not None:
@@ -74,7 +75,7 @@ def _die_with_parent(parent: int) -> None:
 class _Worker:
     process: Any
     connection: Connection
-    cores: set[int]
+    share: Share
     member: Member | None = None
     last: Member | None = None
 
@@ -84,12 +85,11 @@ def _programs_of(member: Member | None) -> Config | None:
 
 
 class Pool:
-    """Worker processes, each with its share of the cores and at most one member at a time."""
+    """Worker processes, each with its share of the machine and at most one member at a time."""
 
     def __init__(self, folder: pathlib.Path, jobs: int, view: SweepView):
         self._folder, self._view = folder, view
-        cores = sorted(os.sched_getaffinity(0))
-        self._shares = [set(cores[i::jobs]) or {cores[i % len(cores)]} for i in range(jobs)]
+        self._shares = shares(jobs)
         self._context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
         self._kills: collections.Counter[tuple[str, int]] = collections.Counter()  # by member and its newest checkpoint
 
@@ -98,7 +98,7 @@ class Pool:
         outcomes: list[Outcome] = []
         waiting = list(members)
         with stop_signals() as stop:
-            workers = [self._spawn(cores) for cores in self._shares]
+            workers = [self._spawn(share) for share in self._shares]
             told = False
             while True:
                 if stop.requested and not told:
@@ -132,14 +132,14 @@ class Pool:
                 with contextlib.suppress(OSError):  # where it has died, its pipe is read as closed
                     worker.connection.send(member)
 
-    def _spawn(self, cores: set[int]) -> _Worker:
+    def _spawn(self, share: Share) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._folder, cores, os.getpid()), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, self._folder, share, os.getpid()), daemon=True)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
         process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        return _Worker(process, ours, cores)
+        return _Worker(process, ours, share)
 
     def _receive(self, worker: _Worker, waiting: list[Member]) -> list[Outcome]:
         """Reads one message and returns the outcome that it brings; a member that was stopped from outside waits for its turn again."""
@@ -175,7 +175,7 @@ class Pool:
 
     def _alive(self, worker: _Worker) -> _Worker:
         """Returns a new worker in the place of a free one that has ended. What a busy one had is known once its closed pipe is read."""
-        return worker if worker.member is not None or worker.process.is_alive() else self._spawn(worker.cores)
+        return worker if worker.member is not None or worker.process.is_alive() else self._spawn(worker.share)
 
     def _dismiss(self, workers: Sequence[_Worker]) -> None:
         for worker in workers:

@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from seq2seq_jax.show.labels import error_label
+from seq2seq_jax.show.labels import error_label, seconds_label
 
 SECONDS_BETWEEN_LINES = 5.0
 WIDE = 120  # columns of a terminal that has room for bars and all figures
@@ -129,7 +129,7 @@ class _Member:
             self._live.update(self._task, completed=step, figures=figures, short=metric.split()[-1] if metric else f"loss {loss:.3f}")
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}  {left:.0f} s left for the sweep")
+            self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}  {seconds_label(left)} left for the sweep")
 
     def stop(self) -> None:
         """Ends its bar."""

@@ -1,4 +1,4 @@
-"""The step: pure functions of pytrees, and the only place where a gradient is taken.
+"""The step: pure functions of pytrees, and the only place where training takes a gradient.
 
 The loop compiles them for one device or several (``devices.py``); nothing else updates parameters.
 """

@@ -9,6 +9,8 @@ from typing import Protocol, runtime_checkable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from seq2seq_jax.show.labels import seconds_label
+
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -23,7 +25,7 @@ class View(Protocol):
         """Begins to show a run of ``total`` updates, of which ``done`` are made."""
 
     def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
-        """Shows where the run stands: loss in nats a token, speed, and the last dev metric."""
+        """Shows where the run stands: loss in nats a token, speed, and the best dev metric."""
 
     def stop(self) -> None:
         """Ends what is live."""
@@ -55,14 +57,14 @@ class Reporter:
             self._bar.add_task(self._title, total=total, completed=done, figures="compiling")
 
     def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
-        """Shows where the run stands: loss in nats a token, speed, and the last dev metric."""
+        """Shows where the run stands: loss in nats a token, speed, and the best dev metric."""
         figures = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {metric}"
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=step, figures=figures)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == self._total:
             self._last_line = time.monotonic()
             left = (self._total - step) * (self._last_line - self._started) / max(step - self._first, 1)
-            print(f"{self._title}: step {step}/{self._total}  {figures}  {left:.0f} s left", file=sys.stderr, flush=True)
+            print(f"{self._title}: step {step}/{self._total}  {figures}  {seconds_label(left)} left", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
         """Ends the live bar."""

@@ -1,0 +1,63 @@
+"""What each process of a sweep gets of the machine: cores, and a graphics processor where there are any."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import math
+import os
+import pathlib
+
+_CUDA_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
+_OF_A_DEVICE = 0.9  # of its memory, for JAX; the rest is for what the libraries keep there
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A part of the machine.
+
+    Attributes:
+      cores: numbers of the cores.
+      gpu: the graphics processor, as ``CUDA_VISIBLE_DEVICES`` names it; None where there is none.
+      memory: share of that processor's memory, 0 to 1.
+    """
+
+    cores: frozenset[int]
+    gpu: str | None = None
+    memory: float = _OF_A_DEVICE
+
+    def take(self) -> None:
+        """Confines this process to the share; before JAX counts cores and devices."""
+        os.sched_setaffinity(0, self.cores)
+        if self.gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
+            os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{self.memory:.3f}"
+
+
+def most_at_a_time() -> int:
+    """Returns how many processes work side by side unless that is said: one for each graphics processor, or else for each core."""
+    return len(gpus()) or len(os.sched_getaffinity(0))
+
+
+def shares(jobs: int) -> list[Share]:
+    """Deals out the machine to so many processes. What there is less of than processes several of them have together."""
+    cores, devices = sorted(os.sched_getaffinity(0)), gpus()
+    return [
+        Share(
+            cores=frozenset(cores[i::jobs]) or frozenset({cores[i % len(cores)]}),
+            gpu=devices[i % len(devices)] if devices else None,
+            memory=_OF_A_DEVICE / max(1, math.ceil(jobs / max(1, len(devices)))),
+        )
+        for i in range(jobs)
+    ]
+
+
+def gpus() -> list[str]:
+    """Returns the graphics processors that JAX would use here. JAX is not asked, since it would take their memory."""
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if not any(map(importlib.util.find_spec, _CUDA_PLUGINS)) or (platforms and "cuda" not in platforms and "gpu" not in platforms):
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return sorted((path.name.removeprefix("nvidia") for path in pathlib.Path("/dev").glob("nvidia[0-9]*")), key=int)
