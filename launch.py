@@ -48,9 +48,7 @@ def _define_sweep(values: flags.FlagValues) -> None:
     executor = "how members are carried out: one after the other, side by side in processes, or vectorized: those that differ in sizes of "
     executor += "tables, seed and learning rate alone as one array program; auto: vectorized on an accelerator, else processes or serial"
     flags.DEFINE_enum("executor", "auto", ["auto", "serial", "processes", "vectorized"], executor, flag_values=values)
-    flags.DEFINE_integer(
-        "jobs", None, "processes at a time; default: one for each GPU, else each core", lower_bound=1, flag_values=values
-    )
+    flags.DEFINE_integer("jobs", None, "processes at a time; default: one for each GPU, else each core", lower_bound=1, flag_values=values)
     flags.DEFINE_bool("retry_failed", False, "train failed members again", flag_values=values)
     flags.DEFINE_integer("max_failures", None, "failures after which no further member is begun", lower_bound=1, flag_values=values)
     flags.DEFINE_bool("dry_run", False, "print the members with a forecast of memory and time, and train nothing", flag_values=values)

@@ -86,14 +86,8 @@ def sample_texts(
     run = TrainedRun(workdir)
     if run.config.model.kind != "language_model":
         raise UserError(f"--workdir={workdir}: expected a language model, this run is a {run.config.model.kind}")
-    vocabulary = run.vocabularies["target"]
-    prompt = normalize(prompt, run.config.data.normalize_nfc)
-    unknown = sorted(set(vocabulary.unknown(prompt)))
-    if unknown:
-        shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
-        raise UserError(f"--prompt: the model has never seen {shown}; expected symbols of its training text")
-    model = nnx.merge(run.programs.structure, run.params)
-    known = vocabulary.encode(prompt)
+    model, vocabulary = nnx.merge(run.programs.structure, run.params), run.vocabularies["target"]
+    known = _known_units(run, prompt)
     prompt_ids = jnp.array([[BOS, *known]])
     carry = model.start(1)
     if prompt_ids.shape[1] > 1:
@@ -119,3 +113,13 @@ def sample_texts(
 
     key = named(root_key(seed), "sample")
     return [pieces(jax.random.fold_in(key, place)) for place in range(number)]
+
+
+def _known_units(run: TrainedRun, prompt: str) -> list[int]:
+    """Returns the ids of a prompt. Raises UserError, naming them, where it has symbols that the model has never seen."""
+    vocabulary, prompt = run.vocabularies["target"], normalize(prompt, run.config.data.normalize_nfc)
+    unknown = sorted(set(vocabulary.unknown(prompt)))
+    if unknown:
+        shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
+        raise UserError(f"--prompt: the model has never seen {shown}; expected symbols of its training text")
+    return list(vocabulary.encode(prompt))
