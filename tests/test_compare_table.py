@@ -118,6 +118,20 @@ def test_csv_has_a_line_for_each_size(tmp_path):
     assert [row["role"] for row in rows].count("take") == 1
 
 
+def test_a_baseline_has_one_name(printed, tmp_path):
+    """Red if the table calls it otherwise than the sentence that warns of it."""
+    path = tmp_path / "s" / "sweep.json"
+    workdir = write_sweep(tmp_path / "s", {4: [0.5, 0.5], 16: [0.3, 0.3], 64: [0.3, 0.3]})
+    grid = json.loads(path.read_text())
+    for member in grid["members"][-2:]:
+        member["table"] = "frozen"
+    path.write_text(json.dumps(grid))
+    text = printed(compare([workdir]))
+    assert "The baseline frozen 64 is" in " ".join(text.split())
+    assert [line.split()[:2] for line in text.splitlines()].count(["frozen", "64"]) == 1
+    assert "64 frozen" not in text
+
+
 def test_members_that_all_failed_still_make_a_table(printed, tmp_path):
     found = compare([write_sweep(tmp_path / "s", {4: [None, None], 16: [None, None]})])
     text = printed(found, noise_floor=True)

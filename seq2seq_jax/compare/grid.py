@@ -18,6 +18,11 @@ from seq2seq_jax.errors import UserError
 RELATIVE = "relative to the data set"  # unit of what is pooled
 
 
+def size_name(embedding_dim: int, table: str) -> str:
+    """Returns how a size is called before people: with the kind of its table where that is not learned."""
+    return str(embedding_dim) if table == "learned" else f"{table} {embedding_dim}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Size:
     """One column of the grid: an embedding size, the kind of its table, its finished runs and the names of its failed members."""
@@ -30,7 +35,7 @@ class Size:
     @property
     def label(self) -> str:
         """How the size is called before people."""
-        return str(self.embedding_dim) if self.table == "learned" else f"{self.table} {self.embedding_dim}"
+        return size_name(self.embedding_dim, self.table)
 
 
 @dataclasses.dataclass(frozen=True)
