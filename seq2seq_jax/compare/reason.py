@@ -141,7 +141,7 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: flo
     """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided.
 
     It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones, and
-    the ``tolerance`` that was typed, without which it would answer another question.
+    of tolerances the one that was typed now, if any: with another it would answer another question.
     """
     if found.decided:
         return None
@@ -179,13 +179,16 @@ def grown(seeds: list[int], number: int, without: Sequence[int] = ()) -> list[in
 
 
 def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
-    """Returns the command that launched the sweep, with these flags in place of what it said of them; a None is a flag without a value."""
+    """Returns the command that launched the sweep, with these flags in place of what it said of them; a None is a flag without a value.
+
+    Its tolerance goes even where there is none in place of it: that of the metric was used.
+    """
     if sweep.command:
         words = _joined(shlex.split(sweep.command))
     else:
         words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
     axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
-    replaced = tuple([f"{name}=" for name in flags] + [f"--axis={path}=" for path in axes])
+    replaced = tuple([f"{name}=" for name in ("--tolerance", *flags)] + [f"--axis={path}=" for path in axes])
     kept = [word for word in words if not (word in flags or word.startswith(replaced))]
     return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
 
