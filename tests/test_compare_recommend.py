@@ -92,9 +92,16 @@ def test_the_command_that_goes_on_has_the_tolerance_that_was_used(tmp_path, reco
     assert not any("tolerance" in word or word == "0.5" for word in shlex.split(found["command"]))
 
 
-def test_without_sweep_json_the_command_names_the_workdir(tmp_path):
-    answer = recommend(tmp_path, {4: [0.30, 0.31], 16: [0.31, 0.30]}, grid=False)["recommendation"]
-    assert f"--workdir={tmp_path / 's'}" in answer["command"]
+def test_without_sweep_json_the_command_names_workdir_and_grid(tmp_path):
+    """Red if it leaves out the sizes or what else was varied, for which the experiment's own would stand."""
+    path = write_sweep(tmp_path / "s", {4: [None, 0.31], 16: [0.31, 0.30]}, grid=False)
+    expected = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={path}", "--embedding_dims=4,16"]
+    assert shlex.split(compare([path])["recommendation"]["command"])[:-2] == expected
+    for file in (tmp_path / "s").glob("*/result.json"):
+        found = json.loads(file.read_text())
+        file.write_text(json.dumps(found | {"varied": found["varied"] | {"model.hidden_dim": 64}}))
+    (part,) = compare([path])["comparisons"]
+    assert shlex.split(part["recommendation"]["command"])[:-2] == [*expected, "--axis=model.hidden_dim=64"]
 
 
 def test_no_number_of_seeds_decides_a_mean_at_the_tolerance(tmp_path):
@@ -233,6 +240,15 @@ def test_further_axes_give_a_comparison_each(tmp_path):
     assert [part["setting"] for part in found] == [{"model.hidden_dim": 128}, {"model.hidden_dim": 64}]
     assert all(row["setting"] == part["setting"] for part in found for row in part["sizes"])
     assert all(part["recommendation"]["embedding_dim"] == 16 for part in found)
+
+
+def test_a_single_value_of_a_further_axis_is_a_setting_too(tmp_path):
+    """Red if scripts that read "comparisons" find none in a sweep with --axis=model.hidden_dim=128."""
+    varied = {"model.embedding_dim": 4, "train.seed": 0, "model.hidden_dim": 128}
+    workdir = write_sweep(tmp_path / "s", {4: [0.5]}, grid=False, varied=varied)
+    found = compare([workdir])
+    assert list(found) == ["comparisons"]
+    assert [part["setting"] for part in found["comparisons"]] == [{"model.hidden_dim": 128}]
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, math.nan, math.inf])

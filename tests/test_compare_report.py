@@ -124,6 +124,14 @@ def test_pooled_failed_and_bare_sweeps_have_a_report_too(tmp_path):
         assert compare(workdirs)["recommendation"]["answer"][0] in html.unescape(page)
 
 
+def test_a_single_setting_is_named(tmp_path, capsys):
+    """Red if table or page leave out the one value of a further field that the answer holds for."""
+    varied = {"model.embedding_dim": 4, "train.seed": 0, "model.hidden_dim": 128}
+    run([write_sweep(tmp_path / "s", {4: [0.5]}, grid=False, varied=varied)])
+    assert capsys.readouterr().out.startswith("\nmodel.hidden_dim=128\n")
+    assert "<h2>model.hidden_dim=128</h2>" in page_of(tmp_path / "s")
+
+
 def test_pictures_need_a_folder(tmp_path):
     workdir = write_sweep(tmp_path / "s", VALUES)
     (tmp_path / "file").write_text("")

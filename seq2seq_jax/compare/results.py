@@ -77,7 +77,7 @@ class Sweep:
       experiment: the experiment file of the sweep, where it is known.
       command: the command that launched it, where it is known.
       tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
-      axes: the values of each swept field, of all calls of the sweep together, where they are known.
+      axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
     """
 
     workdir: str
@@ -105,7 +105,19 @@ def read_sweep(workdir: str) -> Sweep:
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
-    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), grid.get("axes") or {})
+    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), grid.get("axes") or _axes_of(runs, failures))
+
+
+def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
+    """Returns the values that the members have; of no baselines, which stand beside the sizes."""
+    members = [item.member for item in (*runs, *failures) if item.member is not None and item.member.table == "learned"]
+    axes: dict[str, list[Any]] = {}
+    for member in members:
+        for path, value in {SIZE: member.size, **member.setting, SEED: member.seed}.items():
+            values = axes.setdefault(path, [])
+            if value not in values:
+                values.append(value)
+    return {path: sorted(values, key=lambda value: (str(type(value)), value)) for path, values in axes.items()}
 
 
 def _is_of_a_run(path: pathlib.Path) -> bool:
