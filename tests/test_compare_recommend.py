@@ -65,6 +65,25 @@ def test_noise_leaves_it_undecided_and_says_how_to_go_on(tmp_path):
     assert answer["command"].count("--seeds") == 1
 
 
+@pytest.mark.parametrize(("given", "who", "seeds"), [(7, "the missing runs", "0..6"), (5, "the missing runs and 2 more seeds", "0..6")])
+def test_missing_runs_are_completed_before_seeds_are_added(tmp_path, given, who, seeds):
+    """Red if the command adds to all seeds what the size with the fewest lacks: of seven, seven decide."""
+    losses = [0.307, 0.300, 0.298]  # of the size of which the rest is missing; seven seeds decide, as in the test above
+    others = [0.300, 0.310, 0.305, 0.305, 0.300, 0.310, 0.305][:given]
+    values = {16: others, 64: losses + [None] * (given - 3)}
+    answer = recommend(tmp_path, values)["recommendation"]
+    assert answer["more_seeds_needed"] == 4  # from the three that both have
+    (sentence,) = compare([str(tmp_path / "s")])["recommendation"]["going_on"]
+    assert f"If differences and spread stay as they are, {who} decide it: " in sentence
+    assert f"--seeds={seeds}" in shlex.split(answer["command"])
+
+
+def test_the_command_that_goes_on_keeps_seeds_that_have_not_run(tmp_path):
+    """Red if it asks for fewer seeds than the sweep had: two of five have run so far."""
+    answer = recommend(tmp_path, {4: [0.5, 0.5], 16: [0.3, 0.3]}, not_run=3)["recommendation"]
+    assert answer["command"].endswith("--seeds=0..4")
+
+
 @pytest.mark.parametrize("seeds", ["--seeds 0,1,2", "--axis train.seed=0,1,2", "--axis=train.seed=0,1,2"])
 def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
     """Red if it names only the sizes of the last call, compares with the seed that settings were tuned with, or gives an axis twice."""

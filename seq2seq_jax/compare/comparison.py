@@ -77,7 +77,7 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     found = recommend(grid, tolerance)
     command = reason.next_command(sweep, grid, found, tolerance)
     cautions = [*reason.warnings(grid, found), reason.dev_set_warning(grid, found)]
-    words = Words(reason.verdict_sentences(grid, found), cautions, reason.going_on(found, command), command)
+    words = Words(reason.verdict_sentences(grid, found), cautions, reason.going_on(found, command, len(reason.seeds_asked_for(grid))), command)
     return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning_of(sweep, setting)}
 
 

@@ -144,12 +144,13 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: flo
     """
     if found.decided:
         return None
-    now = [int(seed) for seed in grid.seeds]
+    now = seeds_asked_for(grid)
     tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
     if found.excess_bound is None:
-        seeds = grown(now, max(FIRST_SEEDS, len(now)), tuned_with)  # completes the grid, or gives it seeds to compare over
+        number = FIRST_SEEDS  # completes the grid, or gives it seeds to compare over
     else:
-        seeds = grown(now, len(now) + (found.more_seeds_needed or len(now)), tuned_with)
+        number = found.seeds_needed or 2 * len(now)
+    seeds = grown(now, max(number, len(now)), tuned_with)
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
     if len(grid.sizes) == 1:
         size = grid.sizes[0].embedding_dim
@@ -160,6 +161,12 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: flo
     if tolerance is not None:
         flags["--tolerance"] = str(tolerance)
     return sweep_command(sweep, flags)
+
+
+def seeds_asked_for(grid: Grid) -> list[int]:
+    """Returns the seeds of the members, finished or not."""
+    unfinished = {failure.member.seed for size in grid.sizes for failure in size.failures if failure.member is not None}
+    return sorted({int(seed) for seed in grid.seeds} | unfinished)
 
 
 def _axis_flag(path: str) -> str:
@@ -210,14 +217,17 @@ def seeds_flag(seeds: list[int]) -> str:
     return ",".join(map(str, seeds))
 
 
-def going_on(found: Recommendation, command: str | None, thing: str = "seed") -> list[str]:
-    """Says what would decide the answer, ending with the command."""
+def going_on(found: Recommendation, command: str | None, asked: int, thing: str = "seed") -> list[str]:
+    """Says what would decide the answer beside the seeds that were ``asked`` for, ending with the command."""
     if found.decided:
         return []
     end = f": {command}" if command else "."
-    if found.more_seeds_needed is not None:
-        number = found.more_seeds_needed
-        return [f"If differences and spread stay as they are, {number} more {thing}{'s decide' if number != 1 else ' decides'} it{end}"]
+    if found.seeds_needed is not None and found.more_seeds_needed is not None:
+        more = max(0, found.seeds_needed - asked)
+        further = [f"{more} more {thing}{'' if more == 1 else 's'}"] if more else []
+        missing = ["the missing runs"] if more < found.more_seeds_needed else []  # some size has fewer seeds than were asked for
+        decide = "decides" if further and more == 1 and not missing else "decide"
+        return [f"If differences and spread stay as they are, {' and '.join(missing + further)} {decide} it{end}"]
     if found.excess_bound is not None:
         return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]
     return [f"To go on{end}"] if command else []
