@@ -75,10 +75,11 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     setting, runs, failures = part
     grid = make_grid(runs, failures)
     found = recommend(grid, tolerance)
-    command = reason.next_command(sweep, grid, found, tolerance)
-    cautions = [*reason.warnings(grid, found), reason.dev_set_warning(grid, found)]
+    tuning = tuning_of(sweep, setting)
+    command = reason.next_command(sweep, grid, found, tolerance, tuning)
+    cautions = [*reason.warnings(grid, found), *reason.dev_set_warning(grid, found)]
     words = Words(reason.verdict_sentences(grid, found), cautions, reason.going_on(found, command, len(reason.seeds_asked_for(grid))), command)
-    return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning_of(sweep, setting)}
+    return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning}
 
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ def setting_label(setting: dict[str, Any]) -> str:
 
 def decimals_of(part: dict[str, Any]) -> int:
     """Returns how many decimals of the metric are worth showing at the tolerance of the comparison."""
-    return Metric(**part["metric"]).decimals(part["recommendation"]["tolerance"])
+    return Metric(**part["metric"]).decimals(part["recommendation"]["tolerance"] or 0.0)
 
 
 def with_interval(middle: float | None, interval: list[float] | None, decimals: int, sign: str = "") -> str:

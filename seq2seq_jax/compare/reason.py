@@ -28,6 +28,8 @@ FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
     """Says which size was chosen and how sure that is, and which size would have been if its runs had not failed."""
+    if not any(size.runs for size in grid.sizes):
+        return ["No size can be recommended: no member has a result yet."]
     if found.best is None or found.chosen is None:
         return ["No size can be recommended: each has a failed or missing run.", *_had_it_not_failed(grid, found)]
     sentences = [_choice(grid, found)]
@@ -105,17 +107,20 @@ def still_improving(run: Run) -> bool:
     return run.result["best_step"] >= END * run.result["steps"]
 
 
-def dev_set_warning(grid: Grid, found: Recommendation) -> str:
+def dev_set_warning(grid: Grid, found: Recommendation) -> list[str]:
     """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small."""
     runs = [run for size in grid.sizes for run in size.runs]
-    examples = runs[0].result["dev"].get("examples") if runs else None
+    if not runs:
+        return []
+    examples = runs[0].result["dev"].get("examples")
     if not isinstance(examples, int) or examples < 1:
-        return "All of this is conditional on this dev set."
+        return ["All of this is conditional on this dev set."]
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
-    error = _standard_error(grid, found, examples) if examples < SMALL_DEV_SET else None
-    if error is None:
-        return sentence + "."
-    return f"{sentence}; one standard error of it is {error:.{grid.metric.decimals(found.tolerance)}f}."
+    if examples >= SMALL_DEV_SET:
+        return [sentence + "."]
+    error = _standard_error(grid, found, examples)
+    said = "not known" if error is None else f"{error:.{grid.metric.decimals(found.tolerance)}f}"
+    return [f"{sentence}; one standard error of it is {said}."]
 
 
 def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float | None:
@@ -136,11 +141,12 @@ def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float |
     return None
 
 
-def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: float | None) -> str | None:
+def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: float | None, tuning: dict[str, Any] | None) -> str | None:
     """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided.
 
     It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones, and
-    of tolerances the one that was typed now, if any: with another it would answer another question.
+    of tolerances the one that was typed now, if any: with another it would answer another question. ``tuning`` says for which of the
+    setting's sizes something was chosen (``cost.tuning_of``).
     """
     if found.decided:
         return None
@@ -156,11 +162,19 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: flo
         size = grid.sizes[0].embedding_dim
         flags["--embedding_dims"] = f"{max(1, size // 4)},{size},{4 * size}"
     flags["--seeds"] = seeds_flag(seeds)
-    if any(failure.error != NOT_RUN for size in grid.sizes for failure in size.failures):
+    if _has_failed(grid, tuning):
         flags["--retry_failed"] = None
     if tolerance is not None:
         flags["--tolerance"] = str(tolerance)
     return sweep_command(sweep, flags)
+
+
+def _has_failed(grid: Grid, tuning: dict[str, Any] | None) -> bool:
+    """Says whether a member has failed, or has not begun since the tuning of its size has: the sweep tries neither again unasked."""
+    if any(failure.error != NOT_RUN for size in grid.sizes for failure in size.failures):
+        return True
+    chosen = None if tuning is None else [(row["embedding_dim"], row["table"]) for row in tuning["chosen"]]
+    return chosen is not None and any(not size.runs and (size.embedding_dim, size.table) not in chosen for size in grid.sizes)
 
 
 def seeds_asked_for(grid: Grid) -> list[int]:

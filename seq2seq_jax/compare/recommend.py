@@ -25,7 +25,7 @@ class Recommendation:
     Attributes:
       best: the complete size with the best mean; None where no size is complete.
       chosen: the recommended size; None likewise.
-      tolerance: difference too small to matter, in the metric's unit.
+      tolerance: difference too small to matter, in the metric's unit; NaN where it is a share of a mean that nothing is known of.
       excess_bound: the chosen size is worse than the truly best by at most this (95 %); None where it cannot be said.
       decided: whether that is within the tolerance.
       seeds_needed: seeds in all that would decide it, as things look today; None where no number up to 100 would.
@@ -51,7 +51,7 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     with_results = grid.learned & ~np.isnan(losses)
     would_best = int(statistics.best_size(losses, with_results)) if with_results.any() else None
     if not grid.eligible.any():
-        tolerance = _tolerance(grid, tolerance, 0.0 if would_best is None else abs(float(losses[would_best])))
+        tolerance = _tolerance(grid, tolerance, math.nan if would_best is None else abs(float(losses[would_best])))
         would_choose = None if would_best is None else int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
         return Recommendation(None, None, tolerance, None, False, None, None, would_best, would_choose)
     best = int(statistics.best_size(losses, grid.eligible))
