@@ -233,6 +233,13 @@ def test_a_small_dev_set_says_its_standard_error(tmp_path):
     assert "standard error" not in large
 
 
+@pytest.mark.parametrize("metric", [BLEU, METRIC | {"name": "phone_error_rate"}])
+def test_a_small_dev_set_of_unknown_error_says_so(tmp_path, metric):
+    """Red if a metric that is no sum over examples, or whose scores are not there, passes over that 450 examples are few."""
+    reason = recommend(tmp_path, CLEAR, metric=metric)["recommendation"]["reason"]
+    assert "this dev set of 450 examples; one standard error of it is not known." in reason
+
+
 def test_test_is_reported_for_the_recommended_size(tmp_path):
     test = recommend(tmp_path, CLEAR)["recommendation"]["test"]
     assert test["mean"] == pytest.approx(0.321)
