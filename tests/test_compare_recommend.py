@@ -8,7 +8,7 @@ import pytest
 
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.errors import UserError
-from tests.sweep_fixture import METRIC, write_sweep
+from tests.sweep_fixture import METRIC, result, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
 BLEU = {"name": "bleu", "unit": "points", "lower_is_better": False, "tolerance": 0.5}
@@ -275,6 +275,27 @@ def test_further_axes_give_a_comparison_each(tmp_path):
     assert [part["setting"] for part in found] == [{"model.hidden_dim": 128}, {"model.hidden_dim": 64}]
     assert all(row["setting"] == part["setting"] for part in found for row in part["sizes"])
     assert all(part["recommendation"]["embedding_dim"] == 16 for part in found)
+
+
+def test_a_swept_side_is_not_taken_for_the_size_that_stands_alone(tmp_path):
+    """Red if "Take embedding size 32" is all that one reads, or the command gives a sweep sizes that it refuses as another field."""
+    root = tmp_path / "s"
+    members = []
+    for source in (8, 16):
+        for seed in (0, 1, 2):
+            varied = {"model.source_embedding_dim": source, "train.seed": seed}
+            member = root / f"source_embedding_dim={source},seed={seed}"
+            member.mkdir(parents=True)
+            (member / "result.json").write_text(json.dumps(result(32, seed, 0.3, varied=varied)))
+            (member / "config.json").write_text(json.dumps({"format": 1, "config": {"model": {"embedding_dim": 32}}}))
+            members.append({"name": member.name, "varied": varied})
+    axes = {"model.source_embedding_dim": [8, 16], "train.seed": [0, 1, 2]}
+    (root / "sweep.json").write_text(json.dumps({"format": 1, "axes": axes, "members": members, "command": "launch.py sweep"}))
+    first, second = compare([str(root)])["comparisons"]
+    assert "what was swept is model.source_embedding_dim=8," in first["recommendation"]["warnings"][0]
+    assert "what was swept is model.source_embedding_dim=16," in second["recommendation"]["warnings"][0]
+    assert first["recommendation"]["answer"][-1].startswith("Undecided: a single size was tried")
+    assert (first["recommendation"]["command"], first["recommendation"]["going_on"]) == (None, [])
 
 
 def test_a_single_value_of_a_further_axis_is_a_setting_too(tmp_path):

@@ -77,8 +77,9 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     found = recommend(grid, tolerance)
     tuning = tuning_of(sweep, setting)
     command = reason.next_command(sweep, grid, found, tolerance, tuning)
-    cautions = [*reason.warnings(grid, found), *reason.dev_set_warning(grid, found)]
-    words = Words(reason.verdict_sentences(grid, found), cautions, reason.going_on(found, command, len(reason.seeds_asked_for(grid))), command)
+    cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, found), *reason.dev_set_warning(grid, found)]
+    going_on = reason.going_on(found, command, asked=len(reason.seeds_asked_for(grid)))
+    words = Words(reason.verdict_sentences(grid, found), cautions, going_on, command)
     return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning}
 
 

@@ -23,6 +23,7 @@ SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a 
 SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
 AXIS_FLAGS = {"--embedding_dims": SIZE, "--seeds": SEED}  # --axis names the same fields
+SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # which stand in place of SIZE
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
@@ -102,6 +103,16 @@ def warnings(grid: Grid, found: Recommendation) -> list[str]:
     return said
 
 
+def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
+    """Says what a lone size is where tables of one side were swept in its place, each in a comparison of its own."""
+    swept = " and ".join(f"{path}={setting[path]}" for path in SIDES if setting.get(path) is not None)
+    dims = [size.embedding_dim for size in grid.sizes if size.table == "learned"]
+    if not swept or len(dims) != 1:
+        return []
+    lone = f"Size {dims[0]} is {SIZE}, of which only this value was tried"
+    return [f"{lone}: what was swept is {swept}, whose values stand in comparisons of their own and are not judged against each other."]
+
+
 def still_improving(run: Run) -> bool:
     """Says whether the last evaluation was the best one."""
     return run.result["best_step"] >= END * run.result["steps"]
@@ -142,7 +153,7 @@ def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float |
 
 
 def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: float | None, tuning: dict[str, Any] | None) -> str | None:
-    """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided.
+    """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided, or nothing can.
 
     It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones, and
     of tolerances the one that was typed now, if any: with another it would answer another question. ``tuning`` says for which of the
@@ -158,7 +169,9 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: flo
         number = found.seeds_needed or 2 * len(now)
     seeds = grown(now, max(number, len(now)), tuned_with)
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
-    if len(grid.sizes) == 1:
+    if len(grid.sizes) == 1 and SIZE not in sweep.axes and found.chosen is not None:
+        return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
+    if len(grid.sizes) == 1 and SIZE in sweep.axes:
         size = grid.sizes[0].embedding_dim
         flags["--embedding_dims"] = f"{max(1, size // 4)},{size},{4 * size}"
     flags["--seeds"] = seeds_flag(seeds)

@@ -83,7 +83,8 @@ def _tolerance(grid: Grid, typed: float | None, best_mean: float) -> float:
 def _bound(grid: Grid, chosen: int, tolerance: float) -> tuple[float | None, int | None, int]:
     """Returns the excess bound of the chosen size, the number of seeds that would decide it, and the fewest that it shares with another.
 
-    There is no bound where a size has fewer than two seeds in common with it, so none where a size has no results; baselines are no candidates.
+    There is no bound where a size has fewer than two seeds in common with it, so none where a size has no results; baselines are no
+    candidates.
     """
     columns = np.flatnonzero(grid.learned)
     pairs = statistics.paired_differences(grid.losses[:, columns])

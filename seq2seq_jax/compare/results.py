@@ -58,7 +58,10 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A member without a result to compare. ``member`` is None where not even its place is known, ``metric`` where neither its file nor the sweep says it."""
+    """A member without a result to compare.
+
+    ``member`` is None where not even its place is known, ``metric`` where neither its file nor the sweep says it.
+    """
 
     name: str
     error: str
