@@ -8,7 +8,7 @@ import pytest
 
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.errors import UserError
-from tests.sweep_fixture import METRIC, write_sweep
+from tests.sweep_fixture import METRIC, result, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
 BLEU = {"name": "bleu", "unit": "points", "lower_is_better": False, "tolerance": 0.5}
@@ -65,6 +65,25 @@ def test_noise_leaves_it_undecided_and_says_how_to_go_on(tmp_path):
     assert answer["command"].count("--seeds") == 1
 
 
+@pytest.mark.parametrize(("given", "who", "seeds"), [(7, "the missing runs", "0..6"), (5, "the missing runs and 2 more seeds", "0..6")])
+def test_missing_runs_are_completed_before_seeds_are_added(tmp_path, given, who, seeds):
+    """Red if the command adds to all seeds what the size with the fewest lacks: of seven, seven decide."""
+    losses = [0.307, 0.300, 0.298]  # of the size of which the rest is missing; seven seeds decide, as in the test above
+    others = [0.300, 0.310, 0.305, 0.305, 0.300, 0.310, 0.305][:given]
+    values = {16: others, 64: losses + [None] * (given - 3)}
+    answer = recommend(tmp_path, values)["recommendation"]
+    assert answer["more_seeds_needed"] == 4  # from the three that both have
+    (sentence,) = compare([str(tmp_path / "s")])["recommendation"]["going_on"]
+    assert f"If differences and spread stay as they are, {who} decide it: " in sentence
+    assert f"--seeds={seeds}" in shlex.split(answer["command"])
+
+
+def test_the_command_that_goes_on_keeps_seeds_that_have_not_run(tmp_path):
+    """Red if it asks for fewer seeds than the sweep had: two of five have run so far."""
+    answer = recommend(tmp_path, {4: [0.5, 0.5], 16: [0.3, 0.3]}, not_run=3)["recommendation"]
+    assert answer["command"].endswith("--seeds=0..4")
+
+
 @pytest.mark.parametrize("seeds", ["--seeds 0,1,2", "--axis train.seed=0,1,2", "--axis=train.seed=0,1,2"])
 def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
     """Red if it names only the sizes of the last call, compares with the seed that settings were tuned with, or gives an axis twice."""
@@ -80,20 +99,28 @@ def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
 
 
 @pytest.mark.parametrize("recorded", ["", " --tolerance 0.5", " --tolerance=0.5"])
-def test_the_command_that_goes_on_carries_the_tolerance_that_was_typed(tmp_path, recorded):
-    """Red if it would answer another question than the one that was asked."""
+def test_the_command_that_goes_on_has_the_tolerance_that_was_used(tmp_path, recorded):
+    """Red if it would answer another question than the one that was asked, as with the sweep's tolerance where compare was given none."""
     path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]})
     grid = json.loads((tmp_path / "s/sweep.json").read_text())
     (tmp_path / "s/sweep.json").write_text(json.dumps(grid | {"command": grid["command"] + recorded}))
     words = shlex.split(compare([path], tolerance=0.011)["recommendation"]["command"])
     assert [word for word in words if "tolerance" in word or word == "0.5"] == ["--tolerance=0.011"]
-    kept = shlex.split(compare([path])["recommendation"]["command"])
-    assert ("--tolerance=0.5" in kept) == bool(recorded)
+    found = compare([path])["recommendation"]
+    assert found["tolerance"] == 0.01
+    assert not any("tolerance" in word or word == "0.5" for word in shlex.split(found["command"]))
 
 
-def test_without_sweep_json_the_command_names_the_workdir(tmp_path):
-    answer = recommend(tmp_path, {4: [0.30, 0.31], 16: [0.31, 0.30]}, grid=False)["recommendation"]
-    assert f"--workdir={tmp_path / 's'}" in answer["command"]
+def test_without_sweep_json_the_command_names_workdir_and_grid(tmp_path):
+    """Red if it leaves out the sizes or what else was varied, for which the experiment's own would stand."""
+    path = write_sweep(tmp_path / "s", {4: [None, 0.31], 16: [0.31, 0.30]}, grid=False)
+    expected = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={path}", "--embedding_dims=4,16"]
+    assert shlex.split(compare([path])["recommendation"]["command"])[:-2] == expected
+    for file in (tmp_path / "s").glob("*/result.json"):
+        found = json.loads(file.read_text())
+        file.write_text(json.dumps(found | {"varied": found["varied"] | {"model.hidden_dim": 64}}))
+    (part,) = compare([path])["comparisons"]
+    assert shlex.split(part["recommendation"]["command"])[:-2] == [*expected, "--axis=model.hidden_dim=64"]
 
 
 def test_no_number_of_seeds_decides_a_mean_at_the_tolerance(tmp_path):
@@ -133,12 +160,21 @@ def test_where_no_size_is_complete_it_is_said_what_would_have_been_recommended(t
     assert "Size 64 would have been the best, had" in found["reason"]
 
 
-def test_a_size_is_called_the_best_only_where_its_mean_is(tmp_path):
-    """Seeds that only one of two sizes has can give the other the better mean, though it loses on every seed that both have."""
+def test_a_size_without_a_seed_that_another_has_lacks_a_run(tmp_path):
+    """Red if, without sweep.json, three seeds decide for a size while others have five: the two it lacks may have been its failures."""
     found = recommend(tmp_path, {4: [0.304, 0.305, 0.309], 16: [0.305, 0.306, 0.310, 0.290, 0.291]}, grid=False)
-    assert (found["recommendation"]["embedding_dim"], found["best"]["embedding_dim"]) == (4, 16)
-    assert found["recommendation"]["excess_bound"] < 0
-    assert "Decided: it is no worse than any other of the sizes tried" in found["recommendation"]["reason"]
+    assert (found["recommendation"]["embedding_dim"], found["best"]["embedding_dim"]) == (16, 16)
+    assert "Size 4 would have been recommended, had none of its runs failed or been missing" in found["recommendation"]["reason"]
+    assert found["failed"] == []  # no file says so
+
+
+def test_a_seed_that_only_a_baseline_has_is_missing_nowhere(tmp_path):
+    """Red if a further run of a baseline, which is never recommended, keeps every size from being it."""
+    workdir = write_sweep(tmp_path / "s", {4: [0.5, 0.5], 16: [0.3, 0.3], 64: [0.4, 0.4, 0.4]}, grid=False)
+    for path in (tmp_path / "s").glob("embedding_dim=64,*/result.json"):
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps(found | {"varied": found["varied"] | {"model.table": "frozen"}}))
+    assert compare([workdir])["recommendation"]["embedding_dim"] == 16
 
 
 def test_a_size_of_which_nothing_finished_is_named(tmp_path):
@@ -197,6 +233,13 @@ def test_a_small_dev_set_says_its_standard_error(tmp_path):
     assert "standard error" not in large
 
 
+@pytest.mark.parametrize("metric", [BLEU, METRIC | {"name": "phone_error_rate"}])
+def test_a_small_dev_set_of_unknown_error_says_so(tmp_path, metric):
+    """Red if a metric that is no sum over examples, or whose scores are not there, passes over that 450 examples are few."""
+    reason = recommend(tmp_path, CLEAR, metric=metric)["recommendation"]["reason"]
+    assert "this dev set of 450 examples; one standard error of it is not known." in reason
+
+
 def test_test_is_reported_for_the_recommended_size(tmp_path):
     test = recommend(tmp_path, CLEAR)["recommendation"]["test"]
     assert test["mean"] == pytest.approx(0.321)
@@ -232,6 +275,36 @@ def test_further_axes_give_a_comparison_each(tmp_path):
     assert [part["setting"] for part in found] == [{"model.hidden_dim": 128}, {"model.hidden_dim": 64}]
     assert all(row["setting"] == part["setting"] for part in found for row in part["sizes"])
     assert all(part["recommendation"]["embedding_dim"] == 16 for part in found)
+
+
+def test_a_swept_side_is_not_taken_for_the_size_that_stands_alone(tmp_path):
+    """Red if "Take embedding size 32" is all that one reads, or the command gives a sweep sizes that it refuses as another field."""
+    root = tmp_path / "s"
+    members = []
+    for source in (8, 16):
+        for seed in (0, 1, 2):
+            varied = {"model.source_embedding_dim": source, "train.seed": seed}
+            member = root / f"source_embedding_dim={source},seed={seed}"
+            member.mkdir(parents=True)
+            (member / "result.json").write_text(json.dumps(result(32, seed, 0.3, varied=varied)))
+            (member / "config.json").write_text(json.dumps({"format": 1, "config": {"model": {"embedding_dim": 32}}}))
+            members.append({"name": member.name, "varied": varied})
+    axes = {"model.source_embedding_dim": [8, 16], "train.seed": [0, 1, 2]}
+    (root / "sweep.json").write_text(json.dumps({"format": 1, "axes": axes, "members": members, "command": "launch.py sweep"}))
+    first, second = compare([str(root)])["comparisons"]
+    assert "what was swept is model.source_embedding_dim=8," in first["recommendation"]["warnings"][0]
+    assert "what was swept is model.source_embedding_dim=16," in second["recommendation"]["warnings"][0]
+    assert first["recommendation"]["answer"][-1].startswith("Undecided: a single size was tried")
+    assert (first["recommendation"]["command"], first["recommendation"]["going_on"]) == (None, [])
+
+
+def test_a_single_value_of_a_further_axis_is_a_setting_too(tmp_path):
+    """Red if scripts that read "comparisons" find none in a sweep with --axis=model.hidden_dim=128."""
+    varied = {"model.embedding_dim": 4, "train.seed": 0, "model.hidden_dim": 128}
+    workdir = write_sweep(tmp_path / "s", {4: [0.5]}, grid=False, varied=varied)
+    found = compare([workdir])
+    assert list(found) == ["comparisons"]
+    assert [part["setting"] for part in found["comparisons"]] == [{"model.hidden_dim": 128}]
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, math.nan, math.inf])

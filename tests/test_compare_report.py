@@ -119,9 +119,17 @@ def test_pooled_failed_and_bare_sweeps_have_a_report_too(tmp_path):
     huge = write_sweep(tmp_path / "huge", {4: [1e200, 2e200], 16: [3e200, 5e200]}, metric=METRIC | {"tolerance": None}, test=None)
     assert [row["ci95"] for row in compare([huge])["sizes"]] == [None, None]  # their squares are no numbers
     for workdirs in (bare, bare[:1], [failed], [higher], [huge]):
-        assert run(workdirs, "csv") == 0
+        run(workdirs, "csv")
         page = page_of(pathlib.Path(workdirs[0]), "report.html" if len(workdirs) == 1 else "report_pooled.html")
         assert compare(workdirs)["recommendation"]["answer"][0] in html.unescape(page)
+
+
+def test_a_single_setting_is_named(tmp_path, capsys):
+    """Red if table or page leave out the one value of a further field that the answer holds for."""
+    varied = {"model.embedding_dim": 4, "train.seed": 0, "model.hidden_dim": 128}
+    run([write_sweep(tmp_path / "s", {4: [0.5]}, grid=False, varied=varied)])
+    assert capsys.readouterr().out.startswith("\nmodel.hidden_dim=128\n")
+    assert "<h2>model.hidden_dim=128</h2>" in page_of(tmp_path / "s")
 
 
 def test_pictures_need_a_folder(tmp_path):

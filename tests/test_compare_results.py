@@ -120,5 +120,6 @@ def test_a_directory_without_results_is_refused(tmp_path):
     with pytest.raises(UserError, match="holds no results"):
         read_sweep(str(tmp_path / "nowhere"))
     write_sweep(tmp_path / "s", {4: []}, not_run=2)
+    (tmp_path / "s" / "sweep.json").unlink()
     with pytest.raises(UserError, match="holds no results"):
         read_sweep(str(tmp_path / "s"))

@@ -11,10 +11,10 @@ import pytest
 from seq2seq_jax.compare import labels
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.examples import print_examples
-from seq2seq_jax.compare.main import run
+from seq2seq_jax.compare.main import print_answer, run
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.compare.table import print_table, to_csv
-from tests.sweep_fixture import add_artifacts, write_sweep
+from tests.sweep_fixture import add_artifacts, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
 
@@ -88,10 +88,10 @@ def test_outputs_are_shown_as_they_are(capsys, tmp_path):
 
 
 def test_an_answer_needs_no_place_for_the_report(capsys, tmp_path):
-    """Red if a report that cannot be written ends in a traceback or in another exit code than that of the answer."""
+    """Red if a report that cannot be written ends in an error, since the answer is there."""
     workdir = write_sweep(tmp_path / "s", VALUES)
     (tmp_path / "s" / "report.html").mkdir()
-    assert run([workdir], "json") == 0
+    run([workdir], "json")
     out, err = capsys.readouterr()
     assert json.loads(out) == compare([workdir])
     assert err.startswith("warning: no report: ")
@@ -101,7 +101,7 @@ def test_an_answer_needs_no_place_for_the_report(capsys, tmp_path):
 
 def test_json_is_the_comparison_and_nothing_else(tmp_path, capsys):
     workdir = write_sweep(tmp_path / "s", VALUES)
-    assert run([workdir], "json") == 0
+    run([workdir], "json")
     out = capsys.readouterr().out
 
     def refuse(constant):
@@ -118,6 +118,20 @@ def test_csv_has_a_line_for_each_size(tmp_path):
     assert [row["role"] for row in rows].count("take") == 1
 
 
+def test_a_baseline_has_one_name(printed, tmp_path):
+    """Red if the table calls it otherwise than the sentence that warns of it."""
+    path = tmp_path / "s" / "sweep.json"
+    workdir = write_sweep(tmp_path / "s", {4: [0.5, 0.5], 16: [0.3, 0.3], 64: [0.3, 0.3]})
+    grid = json.loads(path.read_text())
+    for member in grid["members"][-2:]:
+        member["table"] = "frozen"
+    path.write_text(json.dumps(grid))
+    text = printed(compare([workdir]))
+    assert "The baseline frozen 64 is" in " ".join(text.split())
+    assert [line.split()[:2] for line in text.splitlines()].count(["frozen", "64"]) == 1
+    assert "64 frozen" not in text
+
+
 def test_members_that_all_failed_still_make_a_table(printed, tmp_path):
     found = compare([write_sweep(tmp_path / "s", {4: [None, None], 16: [None, None]})])
     text = printed(found, noise_floor=True)
@@ -125,6 +139,65 @@ def test_members_that_all_failed_still_make_a_table(printed, tmp_path):
     assert text.count("out of memory") == 4
     assert "word error rate on dev (fraction, lower is better)" in text  # as the failed members say
     json.dumps(found, allow_nan=False)
+
+
+def sweep_without_results(root, metric="bits_per_character", tuning=None):
+    workdir = write_sweep(root, {4: [], 16: []}, not_run=2)
+    grid = json.loads((root / "sweep.json").read_text())
+    config = {"model": {"kind": "language_model"}, "train": {"metric": metric}}
+    (root / "sweep.json").write_text(json.dumps(grid | {"config": config, "tuning": tuning}))
+    return workdir
+
+
+def test_a_sweep_without_any_result_still_has_an_answer(capsys, tmp_path):
+    """Red if it is called none of the reader's sweeps, or nothing says what its members are and how to go on."""
+    workdir = sweep_without_results(tmp_path / "s")
+    failed = [member_name(size, seed) for size in (4, 16) for seed in (0, 1)]
+    assert print_answer(workdir, None) == failed  # for which the sweep ends with exit code 1
+    text = capsys.readouterr().out
+    assert "bits per character on dev (bits, lower is better)" in text
+    assert "No size can be recommended: no member has a result yet." in " ".join(text.split())
+    assert "\nTo go on: launch.py sweep " in text
+    assert text.count(": not run") == 4
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "no member has a result yet" in page
+    assert "Device: ." not in page
+    run([workdir], "csv")
+    assert [line.split(",")[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [["4", "learned"], ["16", "learned"]]
+
+
+def test_json_of_a_sweep_without_any_result_has_nulls(capsys, tmp_path):
+    """Red if a figure is made up of nothing, such as a tolerance of 0 where it is a share of the best mean."""
+    run([sweep_without_results(tmp_path / "s", metric="loss_nats_per_token")], "json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["metric"] == {"name": "loss_nats_per_token", "unit": "nats", "lower_is_better": True, "tolerance": None}
+    assert [entry["error"] for entry in found["failed"]] == ["not run"] * 4
+    answer = found["recommendation"]
+    assert found["best"] == {"embedding_dim": None}
+    assert [answer[key] for key in ("embedding_dim", "tolerance", "excess_bound", "more_seeds_needed", "test")] == [None] * 5
+    assert answer["verdict"] == "undecided"
+    assert [(row["runs"], row["failed"], row["seeds"], row["mean"]) for row in found["sizes"]] == [(0, 2, [], None)] * 2
+    assert answer["reason"].endswith("--embedding_dims=4,16 --seeds=0..2")
+
+
+@pytest.mark.parametrize("change", [{"members": []}, {"config": {"x": 1}}, {"config": {"train": {"metric": "new"}}}])
+def test_a_sweep_of_which_little_is_known_has_an_answer_too(capsys, tmp_path, change):
+    """Red if a traceback ends it where not even members or metric are known."""
+    workdir = sweep_without_results(tmp_path / "s")
+    grid = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    (tmp_path / "s" / "sweep.json").write_text(json.dumps(grid | change))
+    for format in ("json", "csv", "table"):
+        run([workdir], format, noise_floor=True)
+    assert "no member has a result yet" in capsys.readouterr().out
+
+
+def test_where_tuning_has_failed_the_command_tries_it_again(tmp_path):
+    """Red if it is a command that trains nothing: without --retry_failed a sweep leaves out the sizes whose tuning failed."""
+    chosen = [{"varied": {"model.embedding_dim": size}, "values": {"train.learning_rate": 0.1}} for size in (4, 16)]
+    tuning = {"seed": 2, "runs": 2, "train_seconds": 1.0}
+    for number, expected in ((0, True), (1, True), (2, False)):
+        workdir = sweep_without_results(tmp_path / str(number), tuning=tuning | {"chosen": chosen[:number]})
+        assert ("--retry_failed" in compare([workdir])["recommendation"]["command"]) == expected
 
 
 @pytest.mark.parametrize(

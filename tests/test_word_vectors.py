@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import pathlib
+from types import SimpleNamespace
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from training_fixture import vector_config
@@ -12,16 +15,18 @@ from training_fixture import vector_config
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.results import read_sweep
-from seq2seq_jax.data.corpus import load_corpus
+from seq2seq_jax.data.corpus import TextSplit, load_corpus
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
-from seq2seq_jax.data.word_tests import load, read_analogies, read_similarity
+from seq2seq_jax.data.word_tests import WordTests, load, read_analogies, read_similarity
 from seq2seq_jax.embeddings import vector_size
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate
 from seq2seq_jax.embeddings.vector_size import as_json, show_estimate
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
+from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.train import inference
+from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.validation import validate
 
@@ -53,6 +58,30 @@ def test_similarity_is_the_correlation_of_ranks():
     assert similarity_correlation(5 * table, pairs, np.array([1.0, 8, 9])) == pytest.approx(-1)
     assert similarity_correlation(table, pairs, np.array([9.0, 1, 8])) == pytest.approx(0.5)
     assert similarity_correlation(np.zeros((4, 2)), pairs, np.array([9.0, 1, 8])) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "examples"),
+    [
+        ("loss_nats_per_token", 900),
+        ("word_similarity", 2),
+        ("analogy_accuracy", 3),
+        ("semantic_analogy_accuracy", 2),
+        ("syntactic_analogy_accuracy", 1),
+    ],
+)
+def test_examples_are_what_the_metric_rests_on(metric, examples):
+    """Red if units of text stand for the questions or pairs that chose, from which the comparison says how small the dev set is."""
+    questions = np.array([[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]])
+    tests = WordTests(questions, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, [])
+    asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric), _word_tests=tests)
+    losses = [Loss(*map(jnp.asarray, sums)) for sums in ((1000, 1000, 400), (1100, 1100, 500))]
+    table = np.random.default_rng(0).normal(size=(9, 3))
+    found = Evaluator._score_vectors(asked, TextSplit("", np.zeros(0, int)), losses, table)
+    assert found.metrics["examples"] == examples
+    assert (found.scores is None) == (metric == "word_similarity")
+    if found.scores is not None:
+        assert found.scores[0].sum() / found.scores[1].sum() == pytest.approx(found.metrics[metric])
 
 
 def test_only_known_words_are_asked(tmp_path):

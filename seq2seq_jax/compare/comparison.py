@@ -37,7 +37,7 @@ def compare(workdirs: list[str], tolerance: float | None = None) -> dict[str, An
 
 
 def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[str, Any]:
-    """Returns the comparison of sweeps that are already read."""
+    """Returns the comparison of sweeps that are already read: one object, or one for each setting of the further fields that they vary."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         raise UserError(f"--tolerance={tolerance}: expected a number of at least 0, in the metric's unit")
     with np.errstate(over="ignore", invalid="ignore"):  # the square of a huge figure: what rests on it is not known
@@ -45,7 +45,8 @@ def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[
             parts = _pool_settings(sweeps, tolerance)
         else:
             parts = [_compare_setting(sweeps[0], part, tolerance) for part in settings_of(sweeps[0])]
-    return without_nan(parts[0] if len(parts) == 1 else {"comparisons": parts})
+    alone = len(parts) == 1 and not parts[0]["setting"]  # one value of a further field is a setting too
+    return without_nan(parts[0] if alone else {"comparisons": parts})
 
 
 def settings_of(sweep: Sweep) -> list[Part]:
@@ -74,10 +75,12 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     setting, runs, failures = part
     grid = make_grid(runs, failures)
     found = recommend(grid, tolerance)
-    command = reason.next_command(sweep, grid, found, tolerance)
-    cautions = [*reason.warnings(grid, found), reason.dev_set_warning(grid, found)]
-    words = Words(reason.verdict_sentences(grid, found), cautions, reason.going_on(found, command), command)
-    return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning_of(sweep, setting)}
+    tuning = tuning_of(sweep, setting)
+    command = reason.next_command(sweep, grid, found, tolerance, tuning)
+    cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, found), *reason.dev_set_warning(grid, found)]
+    going_on = reason.going_on(found, command, asked=len(reason.seeds_asked_for(grid)))
+    words = Words(reason.verdict_sentences(grid, found), cautions, going_on, command)
+    return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning}
 
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:

@@ -18,6 +18,11 @@ from seq2seq_jax.errors import UserError
 RELATIVE = "relative to the data set"  # unit of what is pooled
 
 
+def size_name(embedding_dim: int, table: str) -> str:
+    """Returns how a size is called before people: with the kind of its table where that is not learned."""
+    return str(embedding_dim) if table == "learned" else f"{table} {embedding_dim}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Size:
     """One column of the grid: an embedding size, the kind of its table, its finished runs and the names of its failed members."""
@@ -30,7 +35,7 @@ class Size:
     @property
     def label(self) -> str:
         """How the size is called before people."""
-        return str(self.embedding_dim) if self.table == "learned" else f"{self.table} {self.embedding_dim}"
+        return size_name(self.embedding_dim, self.table)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +85,14 @@ class Grid:
 
     @property
     def eligible(self) -> Bool[np.ndarray, " sizes"]:
-        """Which sizes may be the best or recommended: learned, with results, and with no run failed or missing."""
-        return np.array([size.table == "learned" and bool(size.runs) and not size.failures for size in self.sizes], dtype=bool)
+        """Which sizes may be the best or recommended: learned, with results, and with no run failed or missing.
+
+        A run is missing too at a seed that another learned size has, whether or not a sweep.json has asked for it.
+        """
+        known = ~np.isnan(self.values)
+        compared = known[:, self.learned].any(1)
+        complete = known[compared].all(0) & np.array([bool(size.runs) and not size.failures for size in self.sizes], dtype=bool)
+        return self.learned & complete
 
 
 def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seq2seq_jax.compare.grid import Metric, spelled
+from seq2seq_jax.compare.grid import Metric, size_name, spelled
 from seq2seq_jax.show.labels import MISSING, count_label, seconds_label
 
 PARETO = {"parameters": "by parameters", "train_seconds": "by training time"}
@@ -20,7 +20,7 @@ def setting_label(setting: dict[str, Any]) -> str:
 
 def decimals_of(part: dict[str, Any]) -> int:
     """Returns how many decimals of the metric are worth showing at the tolerance of the comparison."""
-    return Metric(**part["metric"]).decimals(part["recommendation"]["tolerance"])
+    return Metric(**part["metric"]).decimals(part["recommendation"]["tolerance"] or 0.0)
 
 
 def with_interval(middle: float | None, interval: list[float] | None, decimals: int, sign: str = "") -> str:
@@ -44,8 +44,8 @@ def p_label(p_value: float | None) -> str:
 
 
 def size_label(row: dict[str, Any]) -> str:
-    """Returns the size, with the kind of its table where that is not learned."""
-    return str(row["embedding_dim"]) if row["table"] == "learned" else f"{row['embedding_dim']} {row['table']}"
+    """Returns the name of a row's size."""
+    return size_name(row["embedding_dim"], row["table"])
 
 
 def role(part: dict[str, Any], row: dict[str, Any]) -> str:

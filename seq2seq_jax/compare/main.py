@@ -23,7 +23,7 @@ EXAMPLES = 5  # outputs shown below a sweep's table
 
 def run(
     workdirs: list[str], format: Format = "table", tolerance: float | None = None, noise_floor: bool = False, figures: str | None = None
-) -> int:
+) -> None:
     """Prints the comparison of the sweeps in ``workdirs`` to standard output, then writes the report into the first.
 
     Args:
@@ -33,7 +33,7 @@ def run(
       noise_floor: the table also shows the spread over seeds alone; JSON and CSV always have it.
       figures: folder for the report's pictures as SVG files.
 
-    Returns the exit code. Raises UserError where there is nothing to compare.
+    Raises UserError where there is nothing to compare.
     """
     sweeps = [read_sweep(workdir) for workdir in workdirs]
     comparison = compare_sweeps(sweeps, tolerance)
@@ -41,7 +41,6 @@ def run(
         _make_folder(figures)
     _print(comparison, format, noise_floor)
     _report(sweeps, comparison, figures)
-    return 0
 
 
 def print_answer(workdir: str, tolerance: float | None) -> list[str]:

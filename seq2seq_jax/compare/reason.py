@@ -23,11 +23,14 @@ SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a 
 SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
 AXIS_FLAGS = {"--embedding_dims": SIZE, "--seeds": SEED}  # --axis names the same fields
+SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # which stand in place of SIZE
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
 def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
     """Says which size was chosen and how sure that is, and which size would have been if its runs had not failed."""
+    if not any(size.runs for size in grid.sizes):
+        return ["No size can be recommended: no member has a result yet."]
     if found.best is None or found.chosen is None:
         return ["No size can be recommended: each has a failed or missing run.", *_had_it_not_failed(grid, found)]
     sentences = [_choice(grid, found)]
@@ -60,8 +63,7 @@ def _choice(grid: Grid, found: Recommendation) -> str:
 
 def _bound(grid: Grid, found: Recommendation) -> str:
     if found.excess_bound is None or found.excess_bound <= 0:
-        standing = "the best" if found.chosen == found.best else "no worse than any other"
-        return f"it is {standing} of the sizes tried (95 % confidence)"
+        return "it is the best of the sizes tried (95 % confidence)"
     bound = f"{found.excess_bound:.{grid.metric.decimals(found.tolerance)}f}"
     return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
 
@@ -101,22 +103,35 @@ def warnings(grid: Grid, found: Recommendation) -> list[str]:
     return said
 
 
+def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
+    """Says what a lone size is where tables of one side were swept in its place, each in a comparison of its own."""
+    swept = " and ".join(f"{path}={setting[path]}" for path in SIDES if setting.get(path) is not None)
+    dims = [size.embedding_dim for size in grid.sizes if size.table == "learned"]
+    if not swept or len(dims) != 1:
+        return []
+    lone = f"Size {dims[0]} is {SIZE}, of which only this value was tried"
+    return [f"{lone}: what was swept is {swept}, whose values stand in comparisons of their own and are not judged against each other."]
+
+
 def still_improving(run: Run) -> bool:
     """Says whether the last evaluation was the best one."""
     return run.result["best_step"] >= END * run.result["steps"]
 
 
-def dev_set_warning(grid: Grid, found: Recommendation) -> str:
+def dev_set_warning(grid: Grid, found: Recommendation) -> list[str]:
     """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small."""
     runs = [run for size in grid.sizes for run in size.runs]
-    examples = runs[0].result["dev"].get("examples") if runs else None
+    if not runs:
+        return []
+    examples = runs[0].result["dev"].get("examples")
     if not isinstance(examples, int) or examples < 1:
-        return "All of this is conditional on this dev set."
+        return ["All of this is conditional on this dev set."]
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
-    error = _standard_error(grid, found, examples) if examples < SMALL_DEV_SET else None
-    if error is None:
-        return sentence + "."
-    return f"{sentence}; one standard error of it is {error:.{grid.metric.decimals(found.tolerance)}f}."
+    if examples >= SMALL_DEV_SET:
+        return [sentence + "."]
+    error = _standard_error(grid, found, examples)
+    said = "not known" if error is None else f"{error:.{grid.metric.decimals(found.tolerance)}f}"
+    return [f"{sentence}; one standard error of it is {said}."]
 
 
 def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float | None:
@@ -137,30 +152,48 @@ def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float |
     return None
 
 
-def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: float | None) -> str | None:
-    """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided.
+def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: float | None, tuning: dict[str, Any] | None) -> str | None:
+    """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided, or nothing can.
 
     It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones, and
-    the ``tolerance`` that was typed, without which it would answer another question.
+    of tolerances the one that was typed now, if any: with another it would answer another question. ``tuning`` says for which of the
+    setting's sizes something was chosen (``cost.tuning_of``).
     """
     if found.decided:
         return None
-    now = [int(seed) for seed in grid.seeds]
+    now = seeds_asked_for(grid)
     tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
     if found.excess_bound is None:
-        seeds = grown(now, max(FIRST_SEEDS, len(now)), tuned_with)  # completes the grid, or gives it seeds to compare over
+        number = FIRST_SEEDS  # completes the grid, or gives it seeds to compare over
     else:
-        seeds = grown(now, len(now) + (found.more_seeds_needed or len(now)), tuned_with)
+        number = found.seeds_needed or 2 * len(now)
+    seeds = grown(now, max(number, len(now)), tuned_with)
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
-    if len(grid.sizes) == 1:
+    if len(grid.sizes) == 1 and SIZE not in sweep.axes and found.chosen is not None:
+        return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
+    if len(grid.sizes) == 1 and SIZE in sweep.axes:
         size = grid.sizes[0].embedding_dim
         flags["--embedding_dims"] = f"{max(1, size // 4)},{size},{4 * size}"
     flags["--seeds"] = seeds_flag(seeds)
-    if any(failure.error != NOT_RUN for size in grid.sizes for failure in size.failures):
+    if _has_failed(grid, tuning):
         flags["--retry_failed"] = None
     if tolerance is not None:
         flags["--tolerance"] = str(tolerance)
     return sweep_command(sweep, flags)
+
+
+def _has_failed(grid: Grid, tuning: dict[str, Any] | None) -> bool:
+    """Says whether a member has failed, or has not begun since the tuning of its size has: the sweep tries neither again unasked."""
+    if any(failure.error != NOT_RUN for size in grid.sizes for failure in size.failures):
+        return True
+    chosen = None if tuning is None else [(row["embedding_dim"], row["table"]) for row in tuning["chosen"]]
+    return chosen is not None and any(not size.runs and (size.embedding_dim, size.table) not in chosen for size in grid.sizes)
+
+
+def seeds_asked_for(grid: Grid) -> list[int]:
+    """Returns the seeds of the members, finished or not."""
+    unfinished = {failure.member.seed for size in grid.sizes for failure in size.failures if failure.member is not None}
+    return sorted({int(seed) for seed in grid.seeds} | unfinished)
 
 
 def _axis_flag(path: str) -> str:
@@ -179,13 +212,16 @@ def grown(seeds: list[int], number: int, without: Sequence[int] = ()) -> list[in
 
 
 def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
-    """Returns the command that launched the sweep, with these flags in place of what it said of them; a None is a flag without a value."""
+    """Returns the command that launched the sweep, with these flags in place of what it said of them; a None is a flag without a value.
+
+    Its tolerance goes even where there is none in place of it: that of the metric was used.
+    """
     if sweep.command:
         words = _joined(shlex.split(sweep.command))
     else:
         words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
     axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
-    replaced = tuple([f"{name}=" for name in flags] + [f"--axis={path}=" for path in axes])
+    replaced = tuple([f"{name}=" for name in ("--tolerance", *flags)] + [f"--axis={path}=" for path in axes])
     kept = [word for word in words if not (word in flags or word.startswith(replaced))]
     return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
 
@@ -208,14 +244,17 @@ def seeds_flag(seeds: list[int]) -> str:
     return ",".join(map(str, seeds))
 
 
-def going_on(found: Recommendation, command: str | None, thing: str = "seed") -> list[str]:
-    """Says what would decide the answer, ending with the command."""
+def going_on(found: Recommendation, command: str | None, asked: int, thing: str = "seed") -> list[str]:
+    """Says what would decide the answer beside the seeds that were ``asked`` for, ending with the command."""
     if found.decided:
         return []
     end = f": {command}" if command else "."
-    if found.more_seeds_needed is not None:
-        number = found.more_seeds_needed
-        return [f"If differences and spread stay as they are, {number} more {thing}{'s decide' if number != 1 else ' decides'} it{end}"]
+    if found.seeds_needed is not None and found.more_seeds_needed is not None:
+        more = max(0, found.seeds_needed - asked)
+        further = [f"{more} more {thing}{'' if more == 1 else 's'}"] if more else []
+        missing = ["the missing runs"] if more < found.more_seeds_needed else []  # some size has fewer seeds than were asked for
+        decide = "decides" if further and more == 1 and not missing else "decide"
+        return [f"If differences and spread stay as they are, {' and '.join(missing + further)} {decide} it{end}"]
     if found.excess_bound is not None:
         return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]
     return [f"To go on{end}"] if command else []

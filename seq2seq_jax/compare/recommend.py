@@ -25,10 +25,11 @@ class Recommendation:
     Attributes:
       best: the complete size with the best mean; None where no size is complete.
       chosen: the recommended size; None likewise.
-      tolerance: difference too small to matter, in the metric's unit.
+      tolerance: difference too small to matter, in the metric's unit; NaN where it is a share of a mean that nothing is known of.
       excess_bound: the chosen size is worse than the truly best by at most this (95 %); None where it cannot be said.
       decided: whether that is within the tolerance.
-      more_seeds_needed: further seeds that would decide it, as things look today; None where none up to 100 would.
+      seeds_needed: seeds in all that would decide it, as things look today; None where no number up to 100 would.
+      more_seeds_needed: how many they are beyond those that the chosen size shares with every other today.
       incomplete_best: size with a failed run that would have been the best, if there is one.
       incomplete_chosen: size with a failed run that would have been recommended, if there is one.
     """
@@ -38,6 +39,7 @@ class Recommendation:
     tolerance: float
     excess_bound: float | None
     decided: bool
+    seeds_needed: int | None
     more_seeds_needed: int | None
     incomplete_best: int | None
     incomplete_chosen: int | None
@@ -49,14 +51,15 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     with_results = grid.learned & ~np.isnan(losses)
     would_best = int(statistics.best_size(losses, with_results)) if with_results.any() else None
     if not grid.eligible.any():
-        tolerance = _tolerance(grid, tolerance, 0.0 if would_best is None else abs(float(losses[would_best])))
+        tolerance = _tolerance(grid, tolerance, math.nan if would_best is None else abs(float(losses[would_best])))
         would_choose = None if would_best is None else int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
-        return Recommendation(None, None, tolerance, None, False, None, would_best, would_choose)
+        return Recommendation(None, None, tolerance, None, False, None, None, would_best, would_choose)
     best = int(statistics.best_size(losses, grid.eligible))
     tolerance = _tolerance(grid, tolerance, abs(float(losses[best])))
     chosen = int(statistics.smallest_sufficient(losses, grid.eligible, np.array(tolerance)))
-    bound, needed = _bound(grid, chosen, tolerance)
+    bound, needed, now = _bound(grid, chosen, tolerance)
     decided = bound is not None and bound <= tolerance + statistics.ROUNDING
+    needed = None if decided else needed
     would_choose = int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
     return Recommendation(
         best,
@@ -64,7 +67,8 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
         tolerance,
         bound,
         decided,
-        None if decided else needed,
+        needed,
+        None if needed is None else needed - now,
         None if would_best == best else would_best,
         None if would_choose == chosen else would_choose,
     )
@@ -76,17 +80,18 @@ def _tolerance(grid: Grid, typed: float | None, best_mean: float) -> float:
     return grid.metric.tolerance if grid.metric.tolerance is not None else RELATIVE_TOLERANCE * best_mean
 
 
-def _bound(grid: Grid, chosen: int, tolerance: float) -> tuple[float | None, int | None]:
-    """Returns the excess bound of the chosen size and the number of further seeds that would decide it.
+def _bound(grid: Grid, chosen: int, tolerance: float) -> tuple[float | None, int | None, int]:
+    """Returns the excess bound of the chosen size, the number of seeds that would decide it, and the fewest that it shares with another.
 
-    There is none where a size has fewer than two seeds in common with it, so none where a size has no results; baselines are no candidates.
+    There is no bound where a size has fewer than two seeds in common with it, so none where a size has no results; baselines are no
+    candidates.
     """
     columns = np.flatnonzero(grid.learned)
     pairs = statistics.paired_differences(grid.losses[:, columns])
     position = np.flatnonzero(columns == chosen)[0]
     bound = float(statistics.excess_bounds(pairs)[position])
     if math.isnan(bound):
-        return None, None
+        return None, None, 0
     needed = float(statistics.seeds_needed(pairs, np.array(position), np.array(tolerance)))
     now = int(np.delete(pairs.count[position], position).min())
-    return bound, None if math.isnan(needed) else int(needed) - now
+    return bound, None if math.isnan(needed) else int(needed), now

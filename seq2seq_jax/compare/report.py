@@ -42,7 +42,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
         .render(
             title=f"{spelled(parts[0]['metric']['name'])} and embedding size: {names}",
             parts=[_part_view(sweeps, part, pictures, index) for index, (part, pictures) in enumerate(zip(parts, drawn, strict=True))],
-            several=len(parts) > 1,
+            by_setting="comparisons" in comparison,
             making=_making(sweeps, parts),
             light=picture.css_variables(dark=False),
             dark=picture.css_variables(dark=True),

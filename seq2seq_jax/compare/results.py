@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from seq2seq_jax.compare.artifacts import configuration, is_number, parsed
-from seq2seq_jax.config import FORMAT_VERSION
+from seq2seq_jax.config import FORMAT_VERSION, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.show.symbols import printable
 
@@ -58,7 +58,10 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A member without a result to compare. ``member`` is None where not even its place is known, ``metric`` where its file says none."""
+    """A member without a result to compare.
+
+    ``member`` is None where not even its place is known, ``metric`` where neither its file nor the sweep says it.
+    """
 
     name: str
     error: str
@@ -76,7 +79,7 @@ class Sweep:
       failures: the others.
       command: the command that launched it, where it is known.
       tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
-      axes: the values of each swept field, of all calls of the sweep together, where they are known.
+      axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
     """
 
     workdir: str
@@ -91,20 +94,33 @@ def read_sweep(workdir: str) -> Sweep:
     """Reads the sweep in ``workdir``.
 
     With ``sweep.json`` its members count and no other directory; without it every directory that has a run's result does.
-    Raises UserError where there is no result at all, sweep.json is not what it should be, or the metrics differ.
+    Raises UserError where there is neither a result nor a sweep.json, that one is not what it should be, or the metrics differ.
     """
     root = pathlib.Path(workdir)
     grid = _read_grid(root / "sweep.json")
     entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json")) if _is_of_a_run(path)]
     runs, failures = [], []
+    metric = _metric_asked_for(grid)
     for entry in entries:
-        outcome = _read_member(root, entry)
+        outcome = _read_member(root, entry, metric)
         (runs if isinstance(outcome, Run) else failures).append(outcome)
-    if not (runs or any(failure.error != NOT_RUN for failure in failures)):
+    if not (runs or failures or grid):
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
-    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), grid.get("axes") or {})
+    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), grid.get("axes") or _axes_of(runs, failures))
+
+
+def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
+    """Returns the values that the members have; of no baselines, which stand beside the sizes."""
+    members = [item.member for item in (*runs, *failures) if item.member is not None and item.member.table == "learned"]
+    axes: dict[str, list[Any]] = {}
+    for member in members:
+        for path, value in {SIZE: member.size, **member.setting, SEED: member.seed}.items():
+            values = axes.setdefault(path, [])
+            if value not in values:
+                values.append(value)
+    return {path: sorted(values, key=lambda value: (str(type(value)), value)) for path, values in axes.items()}
 
 
 def _is_of_a_run(path: pathlib.Path) -> bool:
@@ -147,20 +163,28 @@ def _read_grid(path: pathlib.Path) -> dict[str, Any]:
     return grid
 
 
-def _read_member(root: pathlib.Path, entry: dict[str, Any]) -> Run | Failure:
+def _metric_asked_for(grid: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns the metric of the sweep's configuration, which members without a result cannot say; None where it says none either."""
+    try:
+        return dataclasses.asdict(metric_of(from_dict(grid["config"])))
+    except (UserError, LookupError, TypeError, AttributeError):  # no configuration of this program
+        return None
+
+
+def _read_member(root: pathlib.Path, entry: dict[str, Any], metric: dict[str, Any] | None) -> Run | Failure:
     """Returns a member's run, or why there is none: one file that is broken says nothing against all others."""
     name, directory = entry["name"], root / entry["name"]
     path = directory / "result.json"
     if not path.is_file():
-        return Failure(name, NOT_RUN, _place(directory, entry))
+        return Failure(name, NOT_RUN, _place(directory, entry), metric)
     try:
         result = _read_formatted(path)
         _check_status(path, result)
     except UserError as error:
-        return Failure(name, str(error).removeprefix(f"{directory}/"), _place(directory, entry))
+        return Failure(name, str(error).removeprefix(f"{directory}/"), _place(directory, entry), metric)
     member = _place(directory, {"varied": result.get("varied"), **entry})
     if result["status"] != "finished":
-        metric = result["metric"] if _is_metric(result.get("metric")) else None
+        metric = result["metric"] if _is_metric(result.get("metric")) else metric
         return Failure(name, printable(str(result.get("error") or result["status"])), member, metric)
     if member is None:
         return Failure(name, f'{path.name}: expected "varied" with whole numbers for {SIZE} and {SEED}, or a config.json beside it', None)

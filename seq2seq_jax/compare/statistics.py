@@ -26,6 +26,7 @@ PerPair = Float[np.ndarray, "*sweeps sizes sizes"]
 PerSweep = Float[np.ndarray, "*sweeps"]
 
 CONFIDENCE = 0.95
+POWER = 0.8  # probability of finding a difference that is called detectable
 MOST_SEEDS = 100  # beyond it, more seeds are no advice
 ROUNDING = 1e-9  # two sums of the same numbers in another order differ by less, in any metric's unit
 
@@ -54,10 +55,10 @@ def standard_deviations(values: Values) -> PerSize:
     return _moments(values, -2)[2]
 
 
-def half_widths(values: Values, level: float = CONFIDENCE) -> PerSize:
+def half_widths(values: Values) -> PerSize:
     """Returns half the width of each mean's t interval: ``t(n - 1) s / sqrt(n)`` (Student 1908)."""
     count, _, deviation = _moments(values, -2)
-    return t_quantile(count, (1 + level) / 2) * deviation / np.sqrt(np.where(count > 0, count, np.nan))
+    return t_quantile(count, (1 + CONFIDENCE) / 2) * deviation / np.sqrt(np.where(count > 0, count, np.nan))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +69,9 @@ class Pairs:
     mean: PerPair
     deviation: PerPair
 
-    def half_widths(self, level: float = CONFIDENCE) -> PerPair:
+    def half_widths(self) -> PerPair:
         """Returns half the width of each mean difference's t interval."""
-        return t_quantile(self.count, (1 + level) / 2) * self._error()
+        return t_quantile(self.count, (1 + CONFIDENCE) / 2) * self._error()
 
     def p_values(self) -> PerPair:
         """Returns two-sided p values of the paired t test. Differences without any spread: 1 where they are zero, else 0."""
@@ -79,9 +80,9 @@ class Pairs:
         p = 2 * stdtr(np.where(self.count > 1, self.count - 1, np.nan), -t)
         return np.where(error == 0, np.where(np.abs(self.mean) <= ROUNDING, 1.0, 0.0), p)
 
-    def upper_bounds(self, level: float = CONFIDENCE) -> PerPair:
+    def upper_bounds(self) -> PerPair:
         """Returns the one-sided upper bound of each mean difference."""
-        return self.mean + t_quantile(self.count, level) * self._error()
+        return self.mean + t_quantile(self.count, CONFIDENCE) * self._error()
 
     def _error(self) -> PerPair:
         return self.deviation / np.sqrt(np.where(self.count > 0, self.count, np.nan))
@@ -164,8 +165,8 @@ def seed_correlation(values: Values) -> PerSweep:
     return np.asarray(np.where(upper, covariance, 0.0).sum((-2, -1)) / np.where(scale > 0, scale, np.nan))
 
 
-def detectable_difference(deviation: float, count: int, power: float = 0.8) -> float:
-    """Returns the smallest true difference that a two-sided paired t test at 5 % finds with the given power.
+def detectable_difference(deviation: float, count: int) -> float:
+    """Returns the smallest true difference that a two-sided paired t test at 5 % finds with a power of 0.8.
 
     ``delta s / sqrt(n)``, where ``delta`` is the noncentrality at which t exceeds its critical value with that
     probability. ``deviation`` is that of the paired differences, in the metric's unit. NaN for fewer than two seeds.
@@ -175,4 +176,4 @@ def detectable_difference(deviation: float, count: int, power: float = 0.8) -> f
     if count < 2:
         return float("nan")
     critical = stdtrit(count - 1, (1 + CONFIDENCE) / 2)
-    return float(nctdtrinc(count - 1, 1 - power, critical) * deviation / np.sqrt(count))
+    return float(nctdtrinc(count - 1, 1 - POWER, critical) * deviation / np.sqrt(count))

@@ -43,7 +43,7 @@ def print_table(comparison: dict[str, Any], file: TextIO | None = None, noise_fl
     console = rich.console.Console(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
     parts = comparison.get("comparisons", [comparison])
     for part in parts:
-        if len(parts) > 1:
+        if part is not comparison:  # one of several settings
             console.print(f"\n{setting_label(part['setting'])}", style="bold")
         _print_sizes(console, part)
         _print_recommendation(console, part)

@@ -168,25 +168,32 @@ class Evaluator:
         return [self._programs.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
 
     def _score_vectors(self, split: TextSplit, losses: Sequence[Loss], table: Float[np.ndarray, "V D"]) -> Evaluation:
-        """Scores the loss, and what the table is asked: of dev alone, since test has no other questions, and these have chosen already."""
+        """Scores the loss, and what the table is asked: of dev alone, since test has no other questions, and these have chosen already.
+
+        ``examples`` are what the metric that chooses rests on: questions, pairs of words, or units of text whose loss it is.
+        """
         nats, units = _by_batch(losses)
         count = float(units.sum())
         metrics: dict[str, Any] = {"loss_nats_per_token": float(nats.sum()) / max(1.0, count), "examples": int(count)}
         by_batch = _several(nats, units) if self._metric.name == "loss_nats_per_token" else None
         if split.is_test:
             return Evaluation(metrics, [], by_batch)
-        tests, hits = self._word_tests, None
+        tests, hits = self._word_tests, {}
         if len(tests.questions):
-            hits = analogy_hits(table, tests.questions).astype(np.float64)
-            groups = {"": np.ones(len(hits), bool), "semantic_": ~tests.syntactic, "syntactic_": tests.syntactic}
-            metrics |= {f"{name}analogy_accuracy": float(hits[group].mean()) for name, group in groups.items() if group.any()}
-            metrics["analogy_questions"] = len(hits)
+            right = analogy_hits(table, tests.questions).astype(np.float64)
+            groups = {"": np.ones(len(right), bool), "semantic_": ~tests.syntactic, "syntactic_": tests.syntactic}
+            hits = {f"{name}analogy_accuracy": right[group] for name, group in groups.items() if group.any()}
+            metrics |= {name: float(of_group.mean()) for name, of_group in hits.items()}
+            metrics["analogy_questions"] = len(right)
         if len(tests.pairs):
             metrics["word_similarity"] = similarity_correlation(table, tests.pairs, tests.similarity)
             metrics["word_similarity_pairs"] = len(tests.pairs)
-        if hits is None or self._metric.name != "analogy_accuracy":
+        if self._metric.name == "word_similarity":
+            return Evaluation({**metrics, "examples": len(tests.pairs)}, [], None)
+        chosen_by = hits.get(self._metric.name)
+        if chosen_by is None:
             return Evaluation(metrics, [], by_batch)
-        return Evaluation({**metrics, "examples": len(hits)}, [], (hits, np.ones(len(hits))))
+        return Evaluation({**metrics, "examples": len(chosen_by)}, [], (chosen_by, np.ones(len(chosen_by))))
 
     @functools.cached_property
     def _word_tests(self) -> word_tests.WordTests:
