@@ -85,14 +85,8 @@ class Grid:
 
     @property
     def eligible(self) -> Bool[np.ndarray, " sizes"]:
-        """Which sizes may be the best or recommended: learned, with results, and with no run failed or missing.
-
-        A run is missing too at a seed that another learned size has, whether or not a sweep.json has asked for it.
-        """
-        known = ~np.isnan(self.values)
-        compared = known[:, self.learned].any(1)
-        complete = known[compared].all(0) & np.array([bool(size.runs) and not size.failures for size in self.sizes], dtype=bool)
-        return self.learned & complete
+        """Which sizes may be the best or recommended: learned, with results, and with no run failed or missing."""
+        return np.array([size.table == "learned" and bool(size.runs) and not size.failures for size in self.sizes], dtype=bool)
 
 
 def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:

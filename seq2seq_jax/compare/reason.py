@@ -63,7 +63,8 @@ def _choice(grid: Grid, found: Recommendation) -> str:
 
 def _bound(grid: Grid, found: Recommendation) -> str:
     if found.excess_bound is None or found.excess_bound <= 0:
-        return "it is the best of the sizes tried (95 % confidence)"
+        standing = "the best" if found.chosen == found.best else "no worse than any other"
+        return f"it is {standing} of the sizes tried (95 % confidence)"
     bound = f"{found.excess_bound:.{grid.metric.decimals(found.tolerance)}f}"
     return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
 
