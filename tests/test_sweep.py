@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
-from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, to_dict
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep.design import Design
@@ -96,6 +96,38 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
         sweep(config, folder, {**AXES, "model.hidden_dim": (5, 6)})
     with pytest.raises(UserError, match="directory of one run"):
         sweep(config, folder / "embedding_dim=2,seed=1")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda grid: [], "a JSON object"),
+        (lambda grid: {}, '"format": 1, got null'),
+        (lambda grid: without(grid, "members"), '"members": a list'),
+        (lambda grid: without(grid, "axes"), '"axes": lists'),
+        (lambda grid: without(grid, "config"), '"config": fields'),
+        (lambda grid: grid | {"axes": {"train.seed": 1}}, '"axes": lists'),
+        (lambda grid: grid | {"design": 1}, '"design": an object'),
+        (lambda grid: grid | {"tuning": {"seed": 1, "runs": 0, "train_seconds": 0.0}}, '"tuning": null'),
+        (lambda grid: grid | {"tuning": {"seed": 1, "runs": 0, "train_seconds": 0.0, "chosen": [{"varied": {}}]}}, '"tuning": null'),
+        (lambda grid: grid | {"config": {"model": {"size": 1}}}, "model.size: there is no field"),
+    ],
+)
+def test_a_damaged_grid_is_named(tmp_path, damage, said):
+    """Red if it ends in a traceback, or in a line that does not say which file it is."""
+    config = pair_config(tmp_path / "a.tsv")
+    grid = {"format": 1, "axes": {path: list(values) for path, values in AXES.items()}, "members": [], "config": to_dict(config)}
+    (tmp_path / "sweep.json").write_text(json.dumps(grid))
+    assert plan(config, AXES, str(tmp_path))
+    (tmp_path / "sweep.json").write_text(json.dumps(damage(grid)))
+    with pytest.raises(UserError) as caught:
+        plan(config, AXES, str(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path}/sweep.json: ")
+    assert said in str(caught.value)
+
+
+def without(grid: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in grid.items() if name != key}
 
 
 def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):

@@ -13,14 +13,13 @@ import pathlib
 import sys
 from typing import Any
 
-from seq2seq_jax.compare.artifacts import configuration, is_number, parsed
-from seq2seq_jax.config import FORMAT_VERSION
+from seq2seq_jax.compare.artifacts import configuration, is_number
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import TABLES, parsed, read_grid, read_record
 from seq2seq_jax.show.symbols import printable
 
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 NOT_RUN = "not run"  # error of a member that has no result
-TABLES = ("learned", "frozen", "onehot")  # the last two are baselines: shown, never recommended
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +94,7 @@ def read_sweep(workdir: str) -> Sweep:
     Raises UserError where there is no result at all, sweep.json is not what it should be, or the metrics differ.
     """
     root = pathlib.Path(workdir)
-    grid = _read_grid(root / "sweep.json")
+    grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
     entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json")) if _is_of_a_run(path)]
     runs, failures = [], []
     for entry in entries:
@@ -120,34 +119,6 @@ def _is_of_a_run(path: pathlib.Path) -> bool:
     return False
 
 
-def _read_formatted(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none of this format."""
-    try:
-        found = parsed(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: expected a JSON object")
-    if found.get("format") != FORMAT_VERSION:
-        raise UserError(f'{path}: expected "format": {FORMAT_VERSION}, got {json.dumps(found.get("format"))}')
-    return found
-
-
-def _read_grid(path: pathlib.Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    grid = _read_formatted(path)
-    members = grid.get("members")
-    if not isinstance(members, list) or not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in members):
-        raise UserError(f'{path}: expected "members": a list of objects with a name')
-    for entry in members:
-        if entry.get("table", "learned") not in TABLES:
-            raise UserError(f"{path}: {entry['name']}: unknown table {entry['table']!r}; expected one of {', '.join(TABLES)}")
-    return grid
-
-
 def _read_member(root: pathlib.Path, entry: dict[str, Any]) -> Run | Failure:
     """Returns a member's run, or why there is none: one file that is broken says nothing against all others."""
     name, directory = entry["name"], root / entry["name"]
@@ -155,7 +126,7 @@ def _read_member(root: pathlib.Path, entry: dict[str, Any]) -> Run | Failure:
     if not path.is_file():
         return Failure(name, NOT_RUN, _place(directory, entry))
     try:
-        result = _read_formatted(path)
+        result = read_record(path)
         _check_status(path, result)
     except UserError as error:
         return Failure(name, str(error).removeprefix(f"{directory}/"), _place(directory, entry))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.data.sources import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import read_grid
 from seq2seq_jax.sweep import budget, design, tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
@@ -215,15 +215,18 @@ def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> b
 
 
 def _read(folder: pathlib.Path) -> dict[str, Any] | None:
+    """Returns the content of sweep.json, None where there is none yet. Raises UserError where it is damaged, or this is a run's place."""
     path = folder / "sweep.json"
     if (folder / "config.json").exists():
         raise UserError(f"--workdir={folder}: this is the directory of one run; expected another one for a sweep")
     if not path.exists():
         return None
+    grid = read_grid(path, "axes", "config")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: expected the grid of a sweep, found something else ({error})") from error
+        config_lib.from_dict(grid["config"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return grid
 
 
 def _write(

@@ -101,7 +101,7 @@ class RunDirectory:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             config_lib.from_dict(record["config"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
         return record
 
