@@ -54,6 +54,44 @@ def test_a_grid_that_makes_no_sense_is_refused(read, message):
         read()
 
 
+OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16}
+
+
+@pytest.mark.parametrize(
+    ("base", "values", "axes", "message"),
+    [
+        (Config(), OVERRIDDEN, AXES, "^model.embedding_dim: .*source_embedding_dim=16 and model.target_embedding_dim=16 sets.*leave"),
+        (Config(), OVERRIDDEN, {"model.embedding_dim": (4,)}, "^model.embedding_dim: "),
+        (Config(), {}, {**AXES, **dict.fromkeys(OVERRIDDEN, (8, 16))}, "^model.embedding_dim: "),
+        (TEXT, {"model.target_embedding_dim": 16}, AXES, "^model.embedding_dim: .*since model.target_embedding_dim=16 sets"),
+        (
+            Config(),
+            {"model.embedding_dim": 16},
+            {"model.source_embedding_dim": (None, 16)},
+            "source_embedding_dim=None and source_.*=16 are one",
+        ),
+        (Config(), {"model.table": "onehot"}, AXES, "^--config.model.table=onehot: a sweep compares learnt tables"),
+    ],
+)
+def test_sizes_that_change_no_table_are_refused(tmp_path, base, values, axes, message):
+    """Red if one network is trained under the names of several sizes, which are then compared and found equal."""
+    config = grid.config_lib.replace(base, {"data.train": "a.tsv", "train.epochs": None, "train.steps": 1, **values})
+    with pytest.raises(UserError, match=message):
+        plan(config, axes, str(tmp_path))
+
+
+def test_the_size_of_one_table_may_be_fixed_or_swept_by_itself(tmp_path):
+    """Red if a size that reaches one table only is taken for one that reaches none."""
+    config = pair_config(tmp_path / "a.tsv")
+    one_fixed = grid.config_lib.replace(config, {"model.source_embedding_dim": 4})
+    for base, axes in (
+        (one_fixed, AXES),
+        (config, {**AXES, "model.source_embedding_dim": (None, 8)}),
+        (config, dict.fromkeys(OVERRIDDEN, (2, 4))),
+    ):
+        assert len(plan(base, axes, str(tmp_path))) == len(grid.make_members(base, axes))
+
+
 def test_members_differ_in_the_swept_fields_only(tmp_path):
     config = pair_config(tmp_path / "a.tsv")
     members = grid.make_members(config, AXES)

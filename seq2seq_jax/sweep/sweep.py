@@ -17,7 +17,7 @@ from seq2seq_jax.records import read_grid
 from seq2seq_jax.sweep import budget, design, tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
-from seq2seq_jax.sweep.grid import Axes, Member, make_baselines, make_members, merged_axes
+from seq2seq_jax.sweep.grid import Axes, Member, check_sizes, make_baselines, make_members, merged_axes
 from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
@@ -58,6 +58,7 @@ def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) ->
         _check_same(earlier, config, axes, wanted, workdir)
         axes, wanted = merged_axes(earlier["axes"], axes), design.with_recorded(wanted, earlier)
     members = make_members(config, axes)
+    check_sizes(members)
     if wanted.baselines:
         members += make_baselines(config, axes, wanted.baselines, max(budget.vocabulary_sizes(config).values()))
     if wanted.budget == "parameters":
