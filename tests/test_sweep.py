@@ -14,12 +14,13 @@ import pytest
 from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, to_dict
+from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.outcomes import train_member
-from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
+from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep, tuning_runs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run import Run
@@ -162,6 +163,63 @@ def test_a_damaged_grid_is_named(tmp_path, damage, said):
         plan(config, AXES, str(tmp_path))
     assert str(caught.value).startswith(f"{tmp_path}/sweep.json: ")
     assert said in str(caught.value)
+
+
+def begun(place: pathlib.Path, config: Config) -> None:
+    """Writes of a finished run what a sweep asks of it, but for its results."""
+    place.mkdir(parents=True)
+    record = {"format": 1, "config": to_dict(config), "steps": config.train.steps, "data_sha256": sha256_of(config)}
+    (place / "config.json").write_text(json.dumps(record))
+    (place / "result.json").write_text(json.dumps({"status": "finished", "best_step": 1, "steps": config.train.steps, "dev": None}))
+
+
+def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):
+    """Red if members of one sweep may be trained on different data, or an old table passes for an answer about new data.
+
+    Red too if data may not move, or if what was reached cannot be shown once the data is gone.
+    """
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100))
+    for member in plan(config, AXES, str(tmp_path / "s")):
+        begun(tmp_path / "s" / member.name, member.config)
+    moved = grid.config_lib.replace(config, {"data.train": str((tmp_path / "a.tsv").rename(tmp_path / "moved.tsv"))})
+    assert sweep(moved, tmp_path / "s") == {}
+    assert sweep(config, tmp_path / "s") == {}  # nothing is there to read, and nothing to train
+    write_pairs(tmp_path / "a.tsv", 101)
+    seeds = {**AXES, "train.seed": (0, 1, 2)}
+    changed = r"^--workdir=.*: the data has changed since the sweep began: {} \(.*{}\); expected the same data, or another workdir$"
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    for asked, axes, name, file in (
+        (config, AXES, "train", "a.tsv"),
+        (config, seeds, "train", "a.tsv"),
+        (grid.config_lib.replace(moved, {"data.dev": str(tmp_path / "a.tsv")}), AXES, "dev", "a.tsv"),
+    ):
+        with pytest.raises(UserError, match=changed.format(name, file)):
+            sweep(asked, tmp_path / "s", axes)
+    (tmp_path / "moved.tsv").write_text((tmp_path / "moved.tsv").read_text() + "ab\tb a\n")
+    with pytest.raises(UserError, match=changed.format("train", "moved.tsv")):
+        plan(moved, AXES, str(tmp_path / "s"))
+    (tmp_path / "moved.tsv").unlink()
+    assert before.keys() - set(tmp_path.rglob("*")) == {tmp_path / "moved.tsv"}
+    assert all(path.stat().st_mtime_ns == before[path] for path in tmp_path.rglob("s/**/*"))
+
+
+def test_where_data_is_an_axis_each_member_has_its_own(tmp_path):
+    """Red if members are held to the data of another, or if that of a tuning run may change under what it has chosen."""
+    files = tuple(str(write_pairs(tmp_path / f"{count}.tsv", count)) for count in (100, 120))
+    axes, wanted = {**AXES, "data.train": files}, Design(tune={"train.learning_rate": (1e-3, 2e-3)})
+    config = pair_config(tmp_path / "100.tsv")
+    for member in plan(config, axes, str(tmp_path / "s")):
+        begun(tmp_path / "s" / member.name, member.config)
+    assert len(plan(config, axes, str(tmp_path / "s"))) == 8
+    for run in tuning_runs(plan(config, AXES, str(tmp_path / "t"), wanted), wanted, str(tmp_path / "t")):
+        begun(tmp_path / "t/tuning" / run.name, run.config)
+    assert len(plan(config, AXES, str(tmp_path / "t"), wanted)) == 4
+    write_pairs(tmp_path / "120.tsv", 121)
+    with pytest.raises(UserError, match=r"the data has changed since the sweep began: train \(.*120.tsv\)"):
+        plan(config, axes, str(tmp_path / "s"))
+    write_pairs(tmp_path / "100.tsv", 101)
+    with pytest.raises(UserError, match=r"the data has changed since the sweep began: train \(.*100.tsv\)"):
+        plan(config, AXES, str(tmp_path / "t"), wanted)
 
 
 def without(grid: dict[str, Any], key: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def swept(tmp_path):
     """A sweep with a member in every state."""
     entries = [{"name": name, "varied": {}} for name in MEMBERS]
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, "members": entries}))
-    config = {"config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100}
+    config = {"config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100, "data_sha256": {}}
     metric = {"name": "word_error_rate", "lower_is_better": True}
     for name in MEMBERS[:4]:
         (tmp_path / name).mkdir()

@@ -20,6 +20,7 @@ from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.grid import Axes, Member, check_sizes, make_baselines, make_members, merged_axes
 from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough
 from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import stop_signals
@@ -49,7 +50,7 @@ class SweepOptions:
 def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) -> list[Member]:  # noqa: B008  frozen
     """Returns the members of the sweep in ``workdir``: every combination of the values asked for now and earlier.
 
-    Raises UserError where an earlier sweep there has another configuration, or the design cannot be met.
+    Raises UserError where an earlier sweep there has another configuration or has read other data, or the design cannot be met.
     """
     config = with_absolute_paths(config)
     design.check(wanted, config, axes)
@@ -61,6 +62,7 @@ def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) ->
     check_sizes(members)
     if wanted.baselines:
         members += make_baselines(config, axes, wanted.baselines, max(budget.vocabulary_sizes(config).values()))
+    check_same_data(members, tuning.every_run(wanted, members, (earlier or {}).get("tuning")), workdir)
     if wanted.budget == "parameters":
         members = budget.equal_parameters(members)
         _check_hidden(earlier, members)
