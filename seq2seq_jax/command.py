@@ -23,6 +23,7 @@ class Verb(NamedTuple):
     """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its room.
 
     Of the flags, ``required`` must be given besides the workdir, and ``operands`` may be given by their place too.
+    ``resumes`` says whether the same command, stopped, goes on from where it was.
     """
 
     summary: str
@@ -31,6 +32,7 @@ class Verb(NamedTuple):
     run: Callable[[flags.FlagValues], int]
     required: tuple[str, ...] = ()
     operands: tuple[str, ...] = ()
+    resumes: bool = False
 
 
 Verbs = Mapping[str, Verb]
@@ -48,6 +50,7 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     Returns:
       The exit code.
     """
+    verb: Verb | None = None
     try:
         with _terminated_like_interrupted():
             name, verb, arguments = _named(arguments, title, verbs, groups)
@@ -61,7 +64,10 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     except TrainingFailed as error:
         print(f"failed: {error}", file=sys.stderr)
         return ERROR
-    except KeyboardInterrupt:  # before training has begun, or after it has ended
+    except KeyboardInterrupt:  # before training has begun, or after it has ended; or of a verb that trains nothing
+        if verb is None or not verb.resumes:
+            print("stopped", file=sys.stderr)
+            return ERROR
         print("stopped: the same command goes on from here", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # whoever read our output has seen enough

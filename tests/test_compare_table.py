@@ -180,7 +180,7 @@ def test_json_of_a_sweep_without_any_result_has_nulls(capsys, tmp_path):
     assert answer["reason"].endswith("--embedding_dims=4,16 --seeds=0..2")
 
 
-@pytest.mark.parametrize("change", [{"members": []}, {"config": {"x": 1}}, {"config": {"train": {"metric": "new"}}}])
+@pytest.mark.parametrize("change", [{"members": []}, {"config": {"x": {}}}, {"config": {"train": {"metric": "new"}}}])
 def test_a_sweep_of_which_little_is_known_has_an_answer_too(capsys, tmp_path, change):
     """Red if a traceback ends it where not even members or metric are known."""
     workdir = sweep_without_results(tmp_path / "s")

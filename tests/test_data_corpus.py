@@ -59,6 +59,7 @@ def test_only_what_is_missing_is_cut(tmp_path, given, expected, kind):
     loaded = _load(config)
     assert {split for split in ("train", "dev", "test") if getattr(loaded, split) is not None} == expected
     assert set(loaded.sha256) == set(loaded.paths) == set(given)
+    assert sources.sha256_of(config) == loaded.sha256
     if "test" in given:
         assert len(loaded.test) == (150 if kind == "translator" else len(PAIRS))
 

@@ -56,7 +56,7 @@ def test_misaligned_files_are_named_with_the_first_line_that_has_no_partner(tmp_
 
 
 def test_what_is_no_file_is_said(tmp_path):
-    with pytest.raises(UserError, match="nowhere: no such file"):
+    with pytest.raises(UserError, match="nowhere: no such file; expected a text file"):
         readers.read_text(tmp_path / "nowhere")
     with pytest.raises(UserError, match="is a directory"):
         readers.read_pairs(str(tmp_path))

@@ -208,12 +208,17 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     assert "--position=99: there are" in err
 
 
-def test_a_signal_before_training_has_begun_is_a_stop_like_any_other(monkeypatch, capsys):
-    """Red if SIGTERM, which training handles itself, kills the process while it still loads its libraries or data."""
-    verb = launch_module.VERBS["status"]._replace(run=lambda values: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(9) or 0)
-    monkeypatch.setitem(launch_module.VERBS, "status", verb)
+@pytest.mark.parametrize("verb", ["train", "sweep", "status", "compare", "translate"])
+def test_a_signal_before_training_has_begun_is_a_stop_like_any_other(monkeypatch, capsys, verb):
+    """Red if SIGTERM, which training handles itself, kills the process while it still loads its libraries or data.
+
+    Red too if a verb that begins anew promises to go on, by its words or by the exit code that stands for it.
+    """
+    stopped = launch_module.VERBS[verb]._replace(run=lambda values: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(9) or 0)
+    monkeypatch.setitem(launch_module.VERBS, verb, stopped)
     before = signal.getsignal(signal.SIGTERM)
-    assert run(capsys, "status", "--workdir=W") == (75, "", "stopped: the same command goes on from here\n")
+    goes_on = (75, "", "stopped: the same command goes on from here\n")
+    assert run(capsys, verb, "--workdir=W") == (goes_on if verb in ("train", "sweep") else (1, "", "stopped\n"))
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
-from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, to_dict
+from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep import shares as sweep_shares
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.outcomes import train_member
-from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep
+from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep, tuning_runs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run import Run
@@ -53,6 +54,44 @@ def test_values_are_read_as_lists_and_spans():
 def test_a_grid_that_makes_no_sense_is_refused(read, message):
     with pytest.raises(UserError, match=message):
         read()
+
+
+OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16}
+
+
+@pytest.mark.parametrize(
+    ("base", "values", "axes", "message"),
+    [
+        (Config(), OVERRIDDEN, AXES, "^model.embedding_dim: .*source_embedding_dim=16 and model.target_embedding_dim=16 sets.*leave"),
+        (Config(), OVERRIDDEN, {"model.embedding_dim": (4,)}, "^model.embedding_dim: "),
+        (Config(), {}, {**AXES, **dict.fromkeys(OVERRIDDEN, (8, 16))}, "^model.embedding_dim: "),
+        (TEXT, {"model.target_embedding_dim": 16}, AXES, "^model.embedding_dim: .*since model.target_embedding_dim=16 sets"),
+        (
+            Config(),
+            {"model.embedding_dim": 16},
+            {"model.source_embedding_dim": (None, 16)},
+            "source_embedding_dim=None and source_.*=16 are one",
+        ),
+        (Config(), {"model.table": "onehot"}, AXES, "^--config.model.table=onehot: a sweep compares learnt tables"),
+    ],
+)
+def test_sizes_that_change_no_table_are_refused(tmp_path, base, values, axes, message):
+    """Red if one network is trained under the names of several sizes, which are then compared and found equal."""
+    config = grid.config_lib.replace(base, {"data.train": "a.tsv", "train.epochs": None, "train.steps": 1, **values})
+    with pytest.raises(UserError, match=message):
+        plan(config, axes, str(tmp_path))
+
+
+def test_the_size_of_one_table_may_be_fixed_or_swept_by_itself(tmp_path):
+    """Red if a size that reaches one table only is taken for one that reaches none."""
+    config = pair_config(tmp_path / "a.tsv")
+    one_fixed = grid.config_lib.replace(config, {"model.source_embedding_dim": 4})
+    for base, axes in (
+        (one_fixed, AXES),
+        (config, {**AXES, "model.source_embedding_dim": (None, 8)}),
+        (config, dict.fromkeys(OVERRIDDEN, (2, 4))),
+    ):
+        assert len(plan(base, axes, str(tmp_path))) == len(grid.make_members(base, axes))
 
 
 def test_members_differ_in_the_swept_fields_only(tmp_path):
@@ -97,6 +136,95 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
         sweep(config, folder, {**AXES, "model.hidden_dim": (5, 6)})
     with pytest.raises(UserError, match="directory of one run"):
         sweep(config, folder / "embedding_dim=2,seed=1")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda grid: [], "a JSON object"),
+        (lambda grid: {}, '"format": 1, got null'),
+        (lambda grid: without(grid, "members"), '"members": a list'),
+        (lambda grid: without(grid, "axes"), '"axes": lists'),
+        (lambda grid: without(grid, "config"), '"config": fields'),
+        (lambda grid: grid | {"axes": {"train.seed": 1}}, '"axes": lists'),
+        (lambda grid: grid | {"design": 1}, '"design": an object'),
+        (lambda grid: grid | {"tuning": {"seed": 1, "runs": 0, "train_seconds": 0.0}}, '"tuning": null'),
+        (lambda grid: grid | {"tuning": {"seed": 1, "runs": 0, "train_seconds": 0.0, "chosen": [{"varied": {}}]}}, '"tuning": null'),
+        (lambda grid: grid | {"config": {"model": {"size": 1}}}, "model.size: there is no field"),
+    ],
+)
+def test_a_damaged_grid_is_named(tmp_path, damage, said):
+    """Red if it ends in a traceback, or in a line that does not say which file it is."""
+    config = pair_config(tmp_path / "a.tsv")
+    grid = {"format": 1, "axes": {path: list(values) for path, values in AXES.items()}, "members": [], "config": to_dict(config)}
+    (tmp_path / "sweep.json").write_text(json.dumps(grid))
+    assert plan(config, AXES, str(tmp_path))
+    (tmp_path / "sweep.json").write_text(json.dumps(damage(grid)))
+    with pytest.raises(UserError) as caught:
+        plan(config, AXES, str(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path}/sweep.json: ")
+    assert said in str(caught.value)
+
+
+def begun(place: pathlib.Path, config: Config) -> None:
+    """Writes of a finished run what a sweep asks of it, but for its results."""
+    place.mkdir(parents=True)
+    record = {"format": 1, "config": to_dict(config), "steps": config.train.steps, "data_sha256": sha256_of(config)}
+    (place / "config.json").write_text(json.dumps(record))
+    (place / "result.json").write_text(json.dumps({"status": "finished", "best_step": 1, "steps": config.train.steps, "dev": None}))
+
+
+def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):
+    """Red if members of one sweep may be trained on different data, or an old table passes for an answer about new data.
+
+    Red too if data may not move, or if what was reached cannot be shown once the data is gone.
+    """
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100))
+    for member in plan(config, AXES, str(tmp_path / "s")):
+        begun(tmp_path / "s" / member.name, member.config)
+    moved = grid.config_lib.replace(config, {"data.train": str((tmp_path / "a.tsv").rename(tmp_path / "moved.tsv"))})
+    assert sweep(moved, tmp_path / "s") == {}
+    assert sweep(config, tmp_path / "s") == {}  # nothing is there to read, and nothing to train
+    write_pairs(tmp_path / "a.tsv", 101)
+    seeds = {**AXES, "train.seed": (0, 1, 2)}
+    changed = r"^--workdir=.*: the data has changed since the sweep began: {} \(.*{}\); expected the same data, or another workdir$"
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    for asked, axes, name, file in (
+        (config, AXES, "train", "a.tsv"),
+        (config, seeds, "train", "a.tsv"),
+        (grid.config_lib.replace(moved, {"data.dev": str(tmp_path / "a.tsv")}), AXES, "dev", "a.tsv"),
+    ):
+        with pytest.raises(UserError, match=changed.format(name, file)):
+            sweep(asked, tmp_path / "s", axes)
+    (tmp_path / "moved.tsv").write_text((tmp_path / "moved.tsv").read_text() + "ab\tb a\n")
+    with pytest.raises(UserError, match=changed.format("train", "moved.tsv")):
+        plan(moved, AXES, str(tmp_path / "s"))
+    (tmp_path / "moved.tsv").unlink()
+    assert before.keys() - set(tmp_path.rglob("*")) == {tmp_path / "moved.tsv"}
+    assert all(path.stat().st_mtime_ns == before[path] for path in tmp_path.rglob("s/**/*"))
+
+
+def test_where_data_is_an_axis_each_member_has_its_own(tmp_path):
+    """Red if members are held to the data of another, or if that of a tuning run may change under what it has chosen."""
+    files = tuple(str(write_pairs(tmp_path / f"{count}.tsv", count)) for count in (100, 120))
+    axes, wanted = {**AXES, "data.train": files}, Design(tune={"train.learning_rate": (1e-3, 2e-3)})
+    config = pair_config(tmp_path / "100.tsv")
+    for member in plan(config, axes, str(tmp_path / "s")):
+        begun(tmp_path / "s" / member.name, member.config)
+    assert len(plan(config, axes, str(tmp_path / "s"))) == 8
+    for run in tuning_runs(plan(config, AXES, str(tmp_path / "t"), wanted), wanted, str(tmp_path / "t")):
+        begun(tmp_path / "t/tuning" / run.name, run.config)
+    assert len(plan(config, AXES, str(tmp_path / "t"), wanted)) == 4
+    write_pairs(tmp_path / "120.tsv", 121)
+    with pytest.raises(UserError, match=r"the data has changed since the sweep began: train \(.*120.tsv\)"):
+        plan(config, axes, str(tmp_path / "s"))
+    write_pairs(tmp_path / "100.tsv", 101)
+    with pytest.raises(UserError, match=r"the data has changed since the sweep began: train \(.*100.tsv\)"):
+        plan(config, AXES, str(tmp_path / "t"), wanted)
+
+
+def without(grid: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in grid.items() if name != key}
 
 
 def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):

@@ -51,7 +51,7 @@ def test_a_smaller_size_cannot_join_a_sweep_that_was_matched_to_another(config, 
     """Red if members that are trained already would silently be asked for with another hidden size."""
     members = planned(config, tmp_path, (16, 64))
     entries = [{"name": member.name, "varied": member.varied, "adapted": member.adapted} for member in members.values()]
-    record = {"axes": {"model.embedding_dim": [16, 64], "train.seed": [0]}, "members": entries, "design": to_json(EQUAL)}
+    record = {"format": 1, "axes": {"model.embedding_dim": [16, 64], "train.seed": [0]}, "members": entries, "design": to_json(EQUAL)}
     (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": config_lib.to_dict(config)}))
     grown = planned(config, tmp_path, (16, 32), seeds=(0, 1))
     assert grown["embedding_dim=64,seed=0"].adapted == members["embedding_dim=64,seed=0"].adapted

@@ -22,8 +22,8 @@ MEMBERS = ["done", "broken", "stopped", "working", "later"]
 def swept(tmp_path):
     """A sweep with a member in every state."""
     entries = [{"name": name, "varied": {}} for name in MEMBERS]
-    (tmp_path / "sweep.json").write_text(json.dumps({"members": entries}))
-    config = {"config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100}
+    (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, "members": entries}))
+    config = {"config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100, "data_sha256": {}}
     metric = {"name": "word_error_rate", "lower_is_better": True}
     for name in MEMBERS[:4]:
         (tmp_path / name).mkdir()
@@ -80,3 +80,14 @@ def test_it_needs_no_jax(swept):
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "working" in ended.stdout
+
+
+def test_a_damaged_grid_or_configuration_is_named(swept):
+    """Red if what is no grid, or no configuration, ends in a traceback, or in a line that does not say which file it is."""
+    (swept / "working/config.json").write_text("[1]")
+    with pytest.raises(UserError, match=r"working/config\.json: expected the configuration of a run"):
+        status.read_status(str(swept))
+    for text in ("{}", "[]", '{"format": 1}', '{"format": 1, "members": [[]]}'):
+        (swept / "sweep.json").write_text(text)
+        with pytest.raises(UserError, match=r"sweep\.json: expected "):
+            status.read_status(str(swept))

@@ -17,6 +17,8 @@ from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.data.vectors import write_word2vec
 from seq2seq_jax.embeddings.tables import read_tables
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.sweep.grid import make_members
+from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.pretrained import load_pretrained
@@ -94,7 +96,13 @@ def _check_what_is_left(given, folder, file):
     file.write_text(before.replace("absent", "nobody"))
     with pytest.raises(UserError, match="the data has changed since the run began: pretrained"):
         train(frozen(config_lib.from_dict(record["config"]), 4), str(folder / "whole"))
+    (member,) = make_members(frozen(config_lib.from_dict(record["config"]), 4), {"train.seed": (0,)})
+    (folder / "sweep").mkdir()
+    (folder / "sweep" / member.name).symlink_to(folder / "whole")
+    with pytest.raises(UserError, match=r"the data has changed since the sweep began: pretrained \("):
+        check_same_data([member], [], str(folder / "sweep"))
     file.write_text(before)
+    check_same_data([member], [], str(folder / "sweep"))
 
 
 def test_members_together_are_members_one_by_one(config, tmp_path, monkeypatch):

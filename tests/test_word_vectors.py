@@ -16,6 +16,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.data.corpus import TextSplit, load_corpus
+from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_tests import WordTests, load, read_analogies, read_similarity
 from seq2seq_jax.embeddings import vector_size
@@ -91,6 +92,8 @@ def test_only_known_words_are_asked(tmp_path):
         config, {"data.similarity": write(tmp_path / "s.tsv", "# scores\nking\tqueen\t8.5\nman  tsar 1\nman woman 7 x\n")}
     )
     tests = load(config, vocabulary)
+    write(tmp_path / "a.txt", "man woman")
+    assert {name: digest for name, digest in sha256_of(config).items() if name != "train"} == tests.sha256
     assert tests.questions.tolist() == [[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]]
     assert tests.syntactic.tolist() == [False, False, True]
     assert (tests.pairs.tolist(), tests.similarity.tolist()) == ([[6, 7], [4, 5]], [8.5, 7.0])

@@ -6,26 +6,16 @@ Read next: ``cost.py``, ``bootstrap.py`` and ``rules.py``, which use it.
 
 from __future__ import annotations
 
-import json
 import math
 import pathlib
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
-
-
-def parsed(text: str) -> Any:
-    """Returns what JSON says, None in place of a number that no float can hold, as of NaN and infinity. Raises ValueError."""
-    return json.loads(text, parse_int=_finite(int), parse_float=_finite(float), parse_constant=lambda name: None)
-
-
-def _finite(kind: Callable[[str], float]) -> Callable[[str], float | None]:
-    return lambda digits: kind(digits) if math.isfinite(float(digits)) else None
+from seq2seq_jax.records import parsed
 
 
 def is_number(value: Any) -> bool:

@@ -13,14 +13,14 @@ import pathlib
 import sys
 from typing import Any
 
-from seq2seq_jax.compare.artifacts import configuration, is_number, parsed
-from seq2seq_jax.config import FORMAT_VERSION, from_dict, metric_of
+from seq2seq_jax.compare.artifacts import configuration, is_number
+from seq2seq_jax.config import from_dict, metric_of
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import TABLES, parsed, read_grid, read_record
 from seq2seq_jax.show.symbols import printable
 
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 NOT_RUN = "not run"  # error of a member that has no result
-TABLES = ("learned", "frozen", "onehot")  # the last two are baselines: shown, never recommended
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ def read_sweep(workdir: str) -> Sweep:
     Raises UserError where there is neither a result nor a sweep.json, that one is not what it should be, or the metrics differ.
     """
     root = pathlib.Path(workdir)
-    grid = _read_grid(root / "sweep.json")
+    grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
     entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json")) if _is_of_a_run(path)]
     runs, failures = [], []
     metric = _metric_asked_for(grid)
@@ -135,34 +135,6 @@ def _is_of_a_run(path: pathlib.Path) -> bool:
     return False
 
 
-def _read_formatted(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none of this format."""
-    try:
-        found = parsed(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: expected a JSON object")
-    if found.get("format") != FORMAT_VERSION:
-        raise UserError(f'{path}: expected "format": {FORMAT_VERSION}, got {json.dumps(found.get("format"))}')
-    return found
-
-
-def _read_grid(path: pathlib.Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    grid = _read_formatted(path)
-    members = grid.get("members")
-    if not isinstance(members, list) or not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in members):
-        raise UserError(f'{path}: expected "members": a list of objects with a name')
-    for entry in members:
-        if entry.get("table", "learned") not in TABLES:
-            raise UserError(f"{path}: {entry['name']}: unknown table {entry['table']!r}; expected one of {', '.join(TABLES)}")
-    return grid
-
-
 def _metric_asked_for(grid: dict[str, Any]) -> dict[str, Any] | None:
     """Returns the metric of the sweep's configuration, which members without a result cannot say; None where it says none either."""
     try:
@@ -178,7 +150,7 @@ def _read_member(root: pathlib.Path, entry: dict[str, Any], metric: dict[str, An
     if not path.is_file():
         return Failure(name, NOT_RUN, _place(directory, entry), metric)
     try:
-        result = _read_formatted(path)
+        result = read_record(path)
         _check_status(path, result)
     except UserError as error:
         return Failure(name, str(error).removeprefix(f"{directory}/"), _place(directory, entry), metric)

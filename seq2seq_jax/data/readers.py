@@ -86,11 +86,11 @@ def _bytes(path: str | pathlib.Path) -> bytes:
     try:
         return pathlib.Path(path).read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file; expected a text file in UTF-8 there") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a directory; expected a file") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror}; expected a text file in UTF-8 there") from None
 
 
 def _lines(path: pathlib.Path) -> list[str]:

@@ -14,6 +14,7 @@ from seq2seq_jax.data import named, readers, splits
 from seq2seq_jax.errors import UserError
 
 SPLITS = ("train", "dev", "test")
+TESTS = ("analogies", "similarity")  # further files, of what word vectors are asked
 Pairs = list[tuple[str, str]]
 
 
@@ -47,14 +48,22 @@ def read_splits(config: Config, wanted: Iterable[str]) -> Sources:
     if wanted & set(cut):
         wanted.add("train")
     paths = {split: place for split, place in files.items() if split in wanted}
-    if config.data.name is not None:
-        paths = {split: named.locate(config.data.name, split) for split in paths}
+    paths = _located(config, paths)
     notes: list[str] = []
     read_pairs = named.read_cmudict if config.data.name == "cmudict" else readers.read_pairs
     content: dict = {split: read_file(config, path, notes, read_pairs) for split, path in paths.items()}
     if cut and "train" in content:
         content |= _cut(config, content["train"], cut)
     return Sources(content, {split: readers.sha256_of(path) for split, path in paths.items()}, paths, notes)
+
+
+def sha256_of(config: Config) -> dict[str, str]:
+    """Returns the hash of the content of every file of a configuration's data, by split or setting, as a run records it.
+
+    Takes no more than reading them. Raises UserError where one cannot be read.
+    """
+    tests = {name: path for name in TESTS if (path := getattr(config.data, name)) is not None}
+    return {name: readers.sha256_of(path) for name, path in {**_located(config, _files_of(config)), **tests}.items()}
 
 
 def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[[str], Pairs] = readers.read_pairs) -> Pairs | str:
@@ -107,6 +116,13 @@ def _files_of(config: Config) -> dict[str, str]:
     if "train" not in given:
         raise UserError("data.train: expected a training file, or a data set in data.name")
     return given
+
+
+def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
+    """Returns where the files of splits lie, as settings; those of a named data set are downloaded where they are not cached."""
+    if config.data.name is None:
+        return dict(files)
+    return {split: named.locate(config.data.name, split) for split in files}
 
 
 def _distinct_lines(text: str, path: str, notes: list[str]) -> str:

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.data import readers
+from seq2seq_jax.data.sources import TESTS
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 
@@ -45,7 +46,7 @@ class WordTests:
 
 def load(config: Config, vocabulary: Vocabulary) -> WordTests:
     """Reads the files that the configuration names. Raises UserError for a broken line, and where a file asks for no known word."""
-    asked = {name: path for name in ("analogies", "similarity") if (path := getattr(config.data, name)) is not None}
+    asked = {name: path for name in TESTS if (path := getattr(config.data, name)) is not None}
     analogies = read_analogies(asked["analogies"]) if "analogies" in asked else []
     similarity = read_similarity(asked["similarity"]) if "similarity" in asked else []
     questions = [(rows, section.startswith(SYNTACTIC)) for section, words in analogies if (rows := _rows(words, vocabulary))]

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import KINDS, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import parse
+from seq2seq_jax.model.embedding import table_width
 from seq2seq_jax.validation import validate
 
 Axes = dict[str, tuple[Any, ...]]
@@ -129,6 +130,26 @@ def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_si
         fixed = {TABLE: (kind,), **{path: (value,) for path, value in sizes.items()}}
         members += [Member(m.varied, m.config, unused) for m in make_members(config_lib.replace(base, unused), {**fixed, **others})]
     return members
+
+
+def check_sizes(members: Sequence[Member]) -> None:
+    """Raises UserError where the swept size is not that of any table, or two members have tables of the same sizes and differ in nothing.
+
+    Either way a comparison would tell sizes apart that were never trained.
+    """
+    seen: dict[Config, Member] = {}
+    for member in members:
+        config = member.config
+        columns = {f"model.{side}_embedding_dim": table_width(config.model, side, 0) for side in KINDS[config.model.kind].sides}
+        given = [f"{path}={columns[path]}" for path in columns if config_lib.get(config, path) is not None]
+        if SIZE in member.varied and len(given) == len(columns):
+            raise UserError(f"{SIZE}: it is swept without effect, since {' and '.join(given)} sets every table; expected to leave that out")
+        network = config_lib.replace(config, {SIZE: 1, **columns})  # with every table's size said once
+        other = seen.setdefault(network, member)
+        if other is not member:
+            raise UserError(
+                f"sweep: {other.name} and {member.name} are one and the same network; expected axes that give tables of other sizes"
+            )
 
 
 def make_members(base: Config, axes: Axes) -> list[Member]:

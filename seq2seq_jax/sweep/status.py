@@ -12,6 +12,7 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import read_grid
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -53,7 +54,10 @@ class Status:
 
 
 def read_status(workdir: str) -> list[Status]:
-    """Returns the status of every member of the sweep in ``workdir``, tuning runs first. Raises UserError where there is no sweep."""
+    """Returns the status of every member of the sweep in ``workdir``, tuning runs first.
+
+    Raises UserError where there is no sweep, or what describes it or a member is damaged.
+    """
     root = pathlib.Path(workdir)
     if not (root / "sweep.json").exists():
         raise UserError(f"--workdir={workdir}: there is no sweep here (no sweep.json); expected the directory of a sweep")
@@ -61,7 +65,7 @@ def read_status(workdir: str) -> list[Status]:
     for prefix in ("tuning/", ""):
         path = root / prefix / "sweep.json"
         if path.exists():
-            found += [_member(root, prefix + entry["name"]) for entry in _object(path)["members"]]
+            found += [_member(root, prefix + entry["name"]) for entry in read_grid(path)["members"]]
     return found
 
 
@@ -95,23 +99,22 @@ def locked(directory: pathlib.Path) -> bool:
 def _member(root: pathlib.Path, name: str) -> Status:
     directory = root / name
     working = locked(directory)  # asked first, so that what ends meanwhile has its result below
-    result = RunDirectory(directory).result()
-    config = _object(directory / "config.json") if (directory / "config.json").exists() else None
+    result, record = RunDirectory(directory).result(), RunDirectory(directory).record()
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
-    state = "running" if working else "waiting" if config is None else "interrupted"
-    if config is None:
+    state = "running" if working else "waiting" if record is None else "interrupted"
+    if record is None:
         return Status(name, state)
-    return _begun(directory, name, state, config)
+    return _begun(directory, name, state, record)
 
 
-def _begun(directory: pathlib.Path, name: str, state: str, config: dict[str, Any]) -> Status:
+def _begun(directory: pathlib.Path, name: str, state: str, record: dict[str, Any]) -> Status:
     """Returns the status of a member that has begun: from its metrics and, for the steps asked for, its configuration."""
-    metric = config_lib.metric_of(config_lib.from_dict(config["config"]))
+    metric = config_lib.metric_of(config_lib.from_dict(record["config"]))
     last, best = _last_records(directory / "metrics.jsonl", metric)
     step, seconds = (last["step"], last["elapsed_seconds"]) if last else (0, 0.0)
-    return Status(name, state, step, config.get("steps"), best, seconds)
+    return Status(name, state, step, record.get("steps"), best, seconds)
 
 
 def _last_records(path: pathlib.Path, metric: Metric) -> tuple[dict[str, Any] | None, str]:
@@ -151,11 +154,3 @@ def _left_label(seconds: float | None) -> str:
     if seconds is None:
         return "; time left not known yet"
     return f"; about {seconds_label(seconds)} left" if seconds else ""
-
-
-def _object(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected a JSON object of a sweep, found something else ({error})") from error
-    return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -14,12 +13,14 @@ from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.data.sources import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import read_grid
 from seq2seq_jax.sweep import budget, design, tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
-from seq2seq_jax.sweep.grid import Axes, Member, make_baselines, make_members, merged_axes
+from seq2seq_jax.sweep.grid import Axes, Member, check_sizes, make_baselines, make_members, merged_axes
 from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough
 from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import stop_signals
@@ -49,7 +50,7 @@ class SweepOptions:
 def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) -> list[Member]:  # noqa: B008  frozen
     """Returns the members of the sweep in ``workdir``: every combination of the values asked for now and earlier.
 
-    Raises UserError where an earlier sweep there has another configuration, or the design cannot be met.
+    Raises UserError where an earlier sweep there has another configuration or has read other data, or the design cannot be met.
     """
     config = with_absolute_paths(config)
     design.check(wanted, config, axes)
@@ -58,8 +59,10 @@ def plan(config: Config, axes: Axes, workdir: str, wanted: Design = Design()) ->
         _check_same(earlier, config, axes, wanted, workdir)
         axes, wanted = merged_axes(earlier["axes"], axes), design.with_recorded(wanted, earlier)
     members = make_members(config, axes)
+    check_sizes(members)
     if wanted.baselines:
         members += make_baselines(config, axes, wanted.baselines, max(budget.vocabulary_sizes(config).values()))
+    check_same_data(members, tuning.every_run(wanted, members, (earlier or {}).get("tuning")), workdir)
     if wanted.budget == "parameters":
         members = budget.equal_parameters(members)
         _check_hidden(earlier, members)
@@ -215,15 +218,18 @@ def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> b
 
 
 def _read(folder: pathlib.Path) -> dict[str, Any] | None:
+    """Returns the content of sweep.json, None where there is none yet. Raises UserError where it is damaged, or this is a run's place."""
     path = folder / "sweep.json"
     if (folder / "config.json").exists():
         raise UserError(f"--workdir={folder}: this is the directory of one run; expected another one for a sweep")
     if not path.exists():
         return None
+    grid = read_grid(path, "axes", "config")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: expected the grid of a sweep, found something else ({error})") from error
+        config_lib.from_dict(grid["config"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return grid
 
 
 def _write(

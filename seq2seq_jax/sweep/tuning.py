@@ -107,3 +107,8 @@ def _key(values: dict[str, Any]) -> str:
 def new_runs(design: Design, members: Sequence[Member], recorded: dict[str, Any] | None) -> list[Member]:
     """Returns the tuning runs that a sweep still needs; none where nothing is tuned."""
     return tuning_members(members, design.tune, tuning_seed(members, recorded), recorded) if design.tune else []
+
+
+def every_run(design: Design, members: Sequence[Member], recorded: dict[str, Any] | None) -> list[Member]:
+    """Returns the tuning runs of a sweep, those included that have chosen already; none where nothing is tuned."""
+    return tuning_members(members, design.tune, tuning_seed(members, recorded), None) if design.tune else []

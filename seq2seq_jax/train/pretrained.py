@@ -110,9 +110,13 @@ def _load(path: pathlib.Path, version: tuple[int, int], sides: tuple[str, ...], 
     vocabulary = len(symbols) - len(SPECIALS)
     if not (rows >= len(SPECIALS)).any():
         raise UserError(f"{path}: none of the {vocabulary} {sides[0]} symbols has a vector; expected vectors of the vocabulary's units")
+    return Pretrained(sides, rows, found.table[places], sha256_of(path), vocabulary)
+
+
+def sha256_of(path: pathlib.Path) -> str:
+    """Returns the hash of a file of vectors, which may be larger than memory. Raises OSError where it cannot be read."""
     with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Pretrained(sides, rows, found.table[places], digest, vocabulary)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _match(names: list[tuple[str, ...]], found: Vectors) -> tuple[Int[np.ndarray, " R"], Int[np.ndarray, " R"]]:

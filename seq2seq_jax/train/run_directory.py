@@ -61,6 +61,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
+def changed_data(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
+    """Returns the names, of splits and settings, whose files have not the recorded sha256, or are there only before or now."""
+    return sorted(name for name in {*recorded, *current} if recorded.get(name) != current.get(name))
+
+
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
     """The files of one run."""
@@ -101,7 +106,8 @@ class RunDirectory:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             config_lib.from_dict(record["config"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            record["data_sha256"].items()  # an object of hashes
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
         return record
 
@@ -123,9 +129,12 @@ class RunDirectory:
                 raise UserError(
                     f"--workdir={self.path}: the run here has another configuration: {values}; expected the same, or another workdir"
                 )
-            if record["data_sha256"] != dict(data_sha256):
-                names = sorted(k for k in {*record["data_sha256"], *data_sha256} if record["data_sha256"].get(k) != data_sha256.get(k))
-                raise UserError(f"--workdir={self.path}: the data has changed since the run began: {', '.join(names)}")
+            names = changed_data(record["data_sha256"], data_sha256)
+            if names:
+                raise UserError(
+                    f"--workdir={self.path}: the data has changed since the run began: {', '.join(names)}; "
+                    "expected the same data, or another workdir"
+                )
 
     def begin(
         self,

@@ -1,0 +1,86 @@
+"""The JSON files of runs and sweeps, read with checks, so that a damaged one ends with a line that names it."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from seq2seq_jax.config import FORMAT_VERSION
+from seq2seq_jax.errors import UserError
+
+TABLES = ("learned", "frozen", "onehot")  # what a member's table is; the last two are baselines: shown, never recommended
+
+
+def parsed(text: str) -> Any:
+    """Returns what JSON says, None in place of a number that no float can hold, as of NaN and infinity. Raises ValueError."""
+    return json.loads(text, parse_int=_finite(int), parse_float=_finite(float), parse_constant=lambda name: None)
+
+
+def _finite(kind: Callable[[str], float]) -> Callable[[str], float | None]:
+    return lambda digits: kind(digits) if math.isfinite(float(digits)) else None
+
+
+def read_record(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none of this format."""
+    try:
+        found = parsed(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; expected a file that can be read") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: expected a JSON object")
+    if found.get("format") != FORMAT_VERSION:
+        raise UserError(f'{path}: expected "format": {FORMAT_VERSION}, got {json.dumps(found.get("format"))}')
+    return found
+
+
+def read_grid(path: pathlib.Path, *needed: str) -> dict[str, Any]:
+    """Returns the content of a sweep.json: its members, and the other keys that it has.
+
+    Raises UserError, naming the file and the key, where something else stands there, or a ``needed`` key is missing.
+    """
+    grid = read_record(path)
+    for key, (is_sound, expected) in _FORMS.items():
+        if (key in grid or key in ("members", *needed)) and not is_sound(grid.get(key)):
+            raise UserError(f'{path}: expected "{key}": {expected}')
+    for entry in grid["members"]:
+        if entry.get("table", "learned") not in TABLES:
+            raise UserError(f"{path}: {entry['name']}: unknown table {entry['table']!r}; expected one of {', '.join(TABLES)}")
+    return grid
+
+
+def _are_members(value: Any) -> bool:
+    return _are_objects(value) and all(isinstance(entry.get("name"), str) and _is_object(entry.get("adapted", {})) for entry in value)
+
+
+def _is_tuning(value: Any) -> bool:
+    """Says whether it is None, or has what comparing and growing a tuned sweep read."""
+    if value is None:
+        return True
+    counts = {"seed": int, "runs": int, "train_seconds": (int, float)}
+    if not (
+        _is_object(value) and all(isinstance(value.get(key), kind) for key, kind in counts.items()) and _are_objects(value.get("chosen"))
+    ):
+        return False
+    return all(_is_object(entry.get("varied")) and _is_object(entry.get("values")) for entry in value["chosen"])
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_object, value))
+
+
+_FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "members": (_are_members, "a list of objects with a name"),
+    "axes": (lambda value: _is_object(value) and all(isinstance(values, list) for values in value.values()), "lists of values by field"),
+    "config": (lambda value: _is_object(value) and all(map(_is_object, value.values())), "fields by section"),
+    "design": (_is_object, "an object"),
+    "tuning": (_is_tuning, "null, or an object with seed, runs, train_seconds and what is chosen for each size"),
+}

@@ -1,0 +1,57 @@
+"""Whether the data is still that which the runs of a sweep began with. Where it lies does not matter, only what it holds."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config
+from seq2seq_jax.data.corpus import corpus_key
+from seq2seq_jax.data.sources import sha256_of
+from seq2seq_jax.errors import UserError
+from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.tuning import FOLDER
+from seq2seq_jax.train import pretrained
+from seq2seq_jax.train.run_directory import RunDirectory, changed_data
+
+
+def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], workdir: str) -> None:
+    """Raises UserError where a member or tuning run that has begun has read other data than it would read now.
+
+    Data that cannot be read now is not compared: what the members have reached is shown without it, and training says what is wrong.
+    """
+    folder = pathlib.Path(workdir)
+    places = [(folder / member.name, member.config) for member in members]
+    places += [(folder / FOLDER / run.name, run.config) for run in tuning_runs]
+    known: dict[Config, dict[str, str] | None] = {}  # members share their data, unless it is an axis
+    for place, config in places:
+        record = RunDirectory(place).record()
+        if record is None:
+            continue
+        read = config_lib.replace(corpus_key(config), {"model.pretrained": config.model.pretrained})
+        if read not in known:
+            known[read] = _sha256_now(read)
+        now = known[read]
+        changed = [] if now is None else changed_data(record["data_sha256"], now)
+        if changed:
+            named = ", ".join(_with_file(config, name) for name in changed)
+            raise UserError(
+                f"--workdir={workdir}: the data has changed since the sweep began: {named}; expected the same data, or another workdir"
+            )
+
+
+def _sha256_now(config: Config) -> dict[str, str] | None:
+    """Returns the hash of every file that a run reads, by the names in its config.json; None where one cannot be read."""
+    try:
+        found = sha256_of(config)
+        if config.model.pretrained is not None:
+            found["pretrained"] = pretrained.sha256_of(pathlib.Path(config.model.pretrained))
+    except (UserError, OSError):
+        return None
+    return found
+
+
+def _with_file(config: Config, name: str) -> str:
+    file = config.model.pretrained if name == "pretrained" else getattr(config.data, name)
+    return name if file is None else f"{name} ({file})"
