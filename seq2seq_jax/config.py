@@ -21,6 +21,10 @@ from seq2seq_jax.errors import UserError
 
 FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 
+# Fields by which the members of a sweep are told apart.
+SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
+SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # in place of SIZE, each for one side
+
 Unit = Literal["char", "byte", "word", "bpe"]
 Kind = Literal["translator", "language_model", "skip_gram"]
 

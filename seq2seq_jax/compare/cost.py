@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import dev_history, is_number
 from seq2seq_jax.compare.grid import Grid, Size
-from seq2seq_jax.compare.results import SIZE, TABLE, Run, Sweep
+from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.config import SIZE, TABLE
 
 SPEEDS = ("tokens_per_second", "decoded_examples_per_second")  # in training, and of greedy decoding on dev
 SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time

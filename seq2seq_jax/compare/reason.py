@@ -17,13 +17,13 @@ from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.artifacts import dev_scores
 from seq2seq_jax.compare.grid import Grid, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import NOT_RUN, SEED, SIZE, Run, Sweep
+from seq2seq_jax.compare.results import NOT_RUN, Run, Sweep
+from seq2seq_jax.config import SEED, SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
 AXIS_FLAGS = {"--embedding_dims": SIZE, "--seeds": SEED}  # --axis names the same fields
-SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # which stand in place of SIZE
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 

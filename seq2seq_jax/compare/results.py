@@ -14,12 +14,11 @@ import sys
 from typing import Any
 
 from seq2seq_jax.compare.artifacts import configuration, is_number
-from seq2seq_jax.config import from_dict, metric_of
+from seq2seq_jax.config import SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TABLES, parsed, read_grid, read_record
 from seq2seq_jax.show.symbols import printable
 
-SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 NOT_RUN = "not run"  # error of a member that has no result
 
 

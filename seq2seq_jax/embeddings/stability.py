@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from seq2seq_jax.config import SEED
 from seq2seq_jax.embeddings.neighbours import neighbour_sets
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
-SEED = "train.seed"
 
 
 @dataclasses.dataclass(frozen=True)

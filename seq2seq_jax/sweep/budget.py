@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 
-from seq2seq_jax.config import Config, ModelConfig
+from seq2seq_jax.config import SIDES, SIZE, TABLE, Config, ModelConfig
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
-from seq2seq_jax.sweep.grid import SIZE, SIZES, TABLE, Member
+from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import corpus_of
 from seq2seq_jax.train.state import parameter_counts
 
@@ -51,7 +51,7 @@ def equal_parameters(members: Sequence[Member]) -> list[Member]:
 
 
 def _setting(member: Member) -> dict[str, Any]:
-    return {path: value for path, value in member.group.items() if path not in (*SIZES, TABLE)}
+    return {path: value for path, value in member.group.items() if path not in (SIZE, *SIDES, TABLE)}
 
 
 def matching_hidden_dim(member: Member, target: int) -> int:

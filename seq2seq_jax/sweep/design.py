@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.sweep.grid import SEED, SIZES, TABLE, Axes, parse_field
+from seq2seq_jax.sweep.grid import Axes, parse_field
 
 BASELINES = ("onehot", "frozen")
 
@@ -45,7 +45,7 @@ def parse_tune(texts: Sequence[str]) -> Axes:
     tune: Axes = {}
     for text in texts:
         path, values = parse_field("tune", text)
-        if path in (SEED, TABLE, *SIZES):
+        if path in (SEED, TABLE, SIZE, *SIDES):
             raise UserError(f"--tune={text}: {path} is what the sweep compares; expected another field, such as train.learning_rate")
         if path in tune:
             raise UserError(f"--tune={text}: {path} is given twice; expected each field in one flag")

@@ -9,15 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import KINDS, Config
+from seq2seq_jax.config import KINDS, SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import parse
 from seq2seq_jax.model.embedding import table_width
 from seq2seq_jax.validation import validate
 
 Axes = dict[str, tuple[Any, ...]]
-SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
-SIZES = (SIZE, "model.source_embedding_dim", "model.target_embedding_dim")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,14 +114,14 @@ def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_si
       kinds: ``frozen``, a table of the largest size, and ``onehot``, one of as many columns as symbols.
       vocabulary_size: symbols of the larger vocabulary.
     """
-    others = {path: values for path, values in axes.items() if path not in SIZES}
+    others = {path: values for path, values in axes.items() if path not in (SIZE, *SIDES)}
     members = []
     for kind in kinds:
         if kind == "onehot":
             sizes: dict[str, Any] = {SIZE: vocabulary_size}
-            unused = dict.fromkeys(SIZES[1:])
+            unused = dict.fromkeys(SIDES)
         else:
-            sizes = {SIZE: config_lib.get(base, SIZE), **{path: max(axes[path]) for path in SIZES if path in axes}}
+            sizes = {SIZE: config_lib.get(base, SIZE), **{path: max(axes[path]) for path in (SIZE, *SIDES) if path in axes}}
             unused = {}
         if base.model.pretrained is not None:
             unused = {**unused, "model.pretrained": None, "model.pretrained_frozen_steps": 0}

@@ -190,7 +190,7 @@ def _tune(
     if runs:
         inner.mkdir(exist_ok=True)
         print(f"sweep: {len(runs)} runs with seed {runs[0].config.train.seed} choose {' and '.join(wanted.tune)} first", file=sys.stderr)
-        _write(inner, config, tuning.tuning_members(members, wanted.tune, runs[0].config.train.seed, None), command, Design(), None)
+        _write(inner, config, tuning.every_run(wanted, members, found), command, Design(), None)
         _train(runs, inner, dataclasses.replace(options, keep="none"))
         for run in runs:
             thin(inner / run.name, "none")

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from seq2seq_jax.config import metric_of
+from seq2seq_jax.config import SIDES, SIZE, metric_of
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.model.build import Params, embedding_tables
-from seq2seq_jax.sweep.grid import SIZE, SIZES, Member
+from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, corpus_of
 from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
@@ -34,7 +34,7 @@ def runs_to_cut(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
     for member in members:
         result = RunDirectory(folder / member.name).result()
         if member.table == "learned" and result is not None and result["status"] == "finished":
-            setting = {path: value for path, value in member.group.items() if path not in SIZES}
+            setting = {path: value for path, value in member.group.items() if path not in (SIZE, *SIDES)}
             groups.setdefault(str(sorted(setting.items())), []).append(member)
     largest = [min(group, key=lambda member: (-(member.varied.get(SIZE) or 0), member.config.train.seed)) for group in groups.values()]
     return [member.name for member in largest]

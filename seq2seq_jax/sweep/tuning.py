@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import SEED
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.design import Design
-from seq2seq_jax.sweep.grid import SEED, Axes, Member
+from seq2seq_jax.sweep.grid import Axes, Member
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.validation import validate
 
