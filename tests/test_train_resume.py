@@ -92,7 +92,7 @@ def assert_same_run(config: Config, one: pathlib.Path, other: pathlib.Path) -> N
     assert result_of(one) == result_of(other)
 
 
-SHORT = {"train__steps": 60, "train__eval_every": 20, "train__checkpoint_every": 3, "train__log_every": 7, "model__dropout": 0.2}
+SHORT = {"train__steps": 36, "train__eval_every": 12, "train__checkpoint_every": 3, "train__log_every": 7, "model__dropout": 0.2}
 
 
 def kill_during_a_save(config: Config, workdir: pathlib.Path) -> None:
