@@ -167,13 +167,13 @@ def _sweep(values: flags.FlagValues) -> int:
     outcomes = run_sweep(config, members, values.workdir, options, _command_line(), wanted)
     from seq2seq_jax.compare.main import print_answer  # only now: it limits the threads of NumPy
 
-    without_result = print_answer(values.workdir, values.tolerance)
+    shown = print_answer(values.workdir, values.tolerance)
     failed = [outcome.member for outcome in outcomes if outcome.status == "failed"]
     if failed:
-        earlier = [name for name in failed if name not in without_result]
-        shown = f"; the table shows the earlier result of {', '.join(earlier)}" if earlier else ""
-        print(f"failed: {len(failed)} of {len(members)} members{shown}", file=sys.stderr)
-    return ERROR if without_result or failed else DONE
+        earlier = ", ".join(run.member.name for run in shown.runs if run.member.name in failed)
+        remark = f"; the table shows the earlier result of {earlier}" if earlier else ""
+        print(f"failed: {len(failed)} of {len(members)} members{remark}", file=sys.stderr)
+    return ERROR if shown.failures or failed else DONE
 
 
 def _command_line() -> str:

@@ -322,9 +322,10 @@ def children(pid: int) -> list[int]:
     [
         (True, "3,5", "", [("3", 0.45), ("5", 0.45), ("3", 0.45), ("5", 0.45)]),
         (True, "7", "cuda", [("7", 0.225)] * 4),
-        (True, "", "", [(None, 0.225)] * 4),
-        (True, "3,5", "cpu", [(None, 0.225)] * 4),
-        (False, "3,5", "", [(None, 0.225)] * 4),
+        (True, "0,1,2,3", "", [("0", None), ("1", None), ("2", None), ("3", None)]),
+        (True, "", "", [(None, None)] * 4),
+        (True, "3,5", "cpu", [(None, None)] * 4),
+        (False, "3,5", "", [(None, None)] * 4),
     ],
 )
 def test_processes_share_cores_and_graphics_processors(monkeypatch, plugins, visible, platforms, expected):

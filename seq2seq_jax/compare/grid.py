@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import is_number
-from seq2seq_jax.compare.results import TABLES, Failure, Run
+from seq2seq_jax.compare.results import Failure, Run
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import TABLES
 
 RELATIVE = "relative to the data set"  # unit of what is pooled
 

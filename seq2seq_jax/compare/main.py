@@ -43,10 +43,10 @@ def run(
     _report(sweeps, comparison, figures)
 
 
-def print_answer(workdir: str, tolerance: float | None) -> list[str]:
+def print_answer(workdir: str, tolerance: float | None) -> Sweep:
     """Prints what a sweep ends with: the comparison, some outputs of the recommended size, and where everything lies.
 
-    Returns the members without a result. Raises UserError where there is nothing to compare.
+    Returns what was compared. Raises UserError where there is nothing to compare.
     """
     from seq2seq_jax.compare.examples import print_examples  # imports rich, as the table does
 
@@ -57,7 +57,7 @@ def print_answer(workdir: str, tolerance: float | None) -> list[str]:
     for part in comparison.get("comparisons", [comparison]):
         print_examples(sweep, part, EXAMPLES)
     print(f"\n{'runs, checkpoints and report.html' if written else 'runs and checkpoints'} lie in {workdir}")
-    return [failure.name for failure in sweep.failures]
+    return sweep
 
 
 def _report(sweeps: list[Sweep], comparison: dict[str, Any], figures: str | None) -> bool:

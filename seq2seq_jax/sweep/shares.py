@@ -19,18 +19,19 @@ class Share:
     Attributes:
       cores: numbers of the cores.
       gpu: the graphics processor, as ``CUDA_VISIBLE_DEVICES`` names it; None where there is none.
-      memory: share of that processor's memory, 0 to 1.
+      memory: share of that processor's memory, 0 to 1; None where no other process is on it, and JAX takes what it would alone.
     """
 
     cores: frozenset[int]
     gpu: str | None = None
-    memory: float = _OF_A_DEVICE
+    memory: float | None = None
 
     def take(self) -> None:
         """Confines this process to the share; before JAX counts cores and devices."""
         os.sched_setaffinity(0, self.cores)
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.memory is not None:
             os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{self.memory:.3f}"
 
 
@@ -42,11 +43,12 @@ def most_at_a_time() -> int:
 def shares(jobs: int) -> list[Share]:
     """Deals out the machine to so many processes. What there is less of than processes several of them have together."""
     cores, devices = sorted(os.sched_getaffinity(0)), gpus()
+    sharers = math.ceil(jobs / len(devices)) if devices else 1
     return [
         Share(
             cores=frozenset(cores[i::jobs]) or frozenset({cores[i % len(cores)]}),
             gpu=devices[i % len(devices)] if devices else None,
-            memory=_OF_A_DEVICE / max(1, math.ceil(jobs / max(1, len(devices)))),
+            memory=_OF_A_DEVICE / sharers if sharers > 1 else None,
         )
         for i in range(jobs)
     ]
