@@ -141,9 +141,8 @@ def check_sizes(members: Sequence[Member]) -> None:
         columns = {f"model.{side}_embedding_dim": table_width(config.model, side, 0) for side in KINDS[config.model.kind].sides}
         given = [f"{path}={columns[path]}" for path in columns if config_lib.get(config, path) is not None]
         if SIZE in member.varied and len(given) == len(columns):
-            raise UserError(
-                f"{SIZE}: it is swept without effect, since every table has a size of its own: {' and '.join(given)}; expected to leave that out"
-            )
+            every = f"{' and '.join(given)} {'set' if len(given) > 1 else 'sets'} every table"
+            raise UserError(f"{SIZE}: it is swept without effect, since {every}; expected to leave that out")
         network = config_lib.replace(config, {SIZE: 1, **columns})  # with every table's size said once
         other = seen.setdefault(network, member)
         if other is not member:
