@@ -10,6 +10,7 @@ from model_fixture import Small
 
 from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.data.windows import WindowBatch
+from seq2seq_jax.model import skip_gram
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.model.skip_gram import CONTEXTS, VECTORS
 from seq2seq_jax.train.state import TrainState, make_optimizer
@@ -120,3 +121,12 @@ def test_vectors_start_as_in_word2vec():
     params = initial_params(small(False).config, {"target": 400}, jax.random.key(0))
     assert float(jnp.std(params[VECTORS]["table"])) == pytest.approx(1 / 3 / 12**0.5, rel=0.1)  # uniform in +-0.5 / D has this
     assert not np.asarray(params[CONTEXTS]["table"]).any()
+
+
+def test_the_loss_of_a_pair_and_its_slope_are_finite_for_any_score():
+    """Red if an exponential overflows, if the logarithm of 0 is taken, or if the slope at 0, where every context begins, is not 1/2."""
+    scores = jnp.array([-1e4, -100.0, -20.0, -1e-3, 0.0, 1e-3, 20.0, 100.0, 1e4])
+    logs, errors = skip_gram._log_sigmoid(scores)
+    np.testing.assert_allclose(logs, jax.nn.log_sigmoid(scores), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(errors, jax.nn.sigmoid(-scores), rtol=1e-6, atol=1e-30)
+    np.testing.assert_allclose(jax.vmap(jax.grad(lambda x: skip_gram._log_sigmoid(x)[0]))(scores), jax.nn.sigmoid(-scores), atol=1e-7)
