@@ -140,8 +140,9 @@ def _told_apart(read, predicted, negatives, pairs, drawn):
 
 def _log_sigmoid(x):
     """Returns log sigmoid(x) and sigmoid(-x), both from one exponential: three would take half of a step's time."""
-    small = jnp.exp(-jnp.abs(x))
-    return jnp.minimum(x, 0) - jnp.log(1 + small), jnp.where(x >= 0, small, 1.0) / (1 + small)
+    positive = x >= 0  # one branch at 0 too, where contexts begin: there |x| and min(x, 0) have no slope that adds up
+    small = jnp.exp(jnp.where(positive, -x, x))
+    return jnp.where(positive, 0, x) - jnp.log(1 + small), jnp.where(positive, small, 1) / (1 + small)
 
 
 def _bend(error):
