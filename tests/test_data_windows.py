@@ -35,10 +35,8 @@ def epoch(source: WindowBatches, seed: int = 0, number: int = 0) -> list[WindowB
 
 def pairs_of(batch: WindowBatch, window: int) -> list[tuple[int, int]]:
     """Returns the (centre, context) pairs of a batch as the model sees them."""
-    rows, centres, contexts = np.nonzero(np.asarray(in_window(batch)))
-    return [
-        (batch.units[row, centre + window], batch.units[row, context]) for row, centre, context in zip(rows, centres, contexts, strict=True)
-    ]
+    rows, centres, offsets = np.nonzero(np.asarray(in_window(batch)))
+    return list(zip(batch.units[rows, centres + window], batch.units[rows, centres + offsets], strict=True))
 
 
 def test_only_the_current_epoch_of_a_seed_is_kept():

@@ -1,8 +1,8 @@
 """Word vectors by prediction of neighbours: skip-gram and CBOW with negative sampling (Mikolov et al. 2013a, b).
 
 There are two tables and nothing else: the vectors that are wanted, and those of the units to predict. A batch reads few of their rows,
-and ``train/step.py`` moves those rows alone, so the cost of a step does not depend on the size of the vocabulary. All pairs
-of a block are scored by one product of two matrices.
+and ``train/step.py`` moves those rows alone, so the cost of a step does not depend on the size of the vocabulary. A block's rows
+are read once for all its pairs (``window.py``).
 
 Skip-gram minimises, summed over every unit t, its contexts s and ``model.negatives`` drawn units n for each pair,
     -log sigmoid(u_t . c_s) - log sigmoid(-u_t . c_n)          (2013b, equation 4)
@@ -31,6 +31,7 @@ from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model.embedding import Embedding, table_width
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
+from seq2seq_jax.model.window import window_products, window_spread, window_sums
 
 VECTORS, CONTEXTS = "target_embedding", "context"  # names of the two tables in the parameters
 ByTable = dict[str, Any]  # something of each table
@@ -87,18 +88,18 @@ class SkipGram(nnx.Module):
 
     def row_loss(self, rows: dict[str, Float[Array, "B _ D"]], batch: WindowBatch) -> RowLoss:
         """Returns the loss as a function of the rows that the batch reads; pure, and free of the tables."""
-        pairs = in_window(batch)
+        near = in_window(batch)
         split = rows[CONTEXTS].shape[1] - batch.negatives.shape[1]
         predicted, negatives = rows[CONTEXTS][:, :split], rows[CONTEXTS][:, split:]
-        contexts = pairs.sum(axis=-1)
-        if not self.cbow:
-            loss, read, told, noise = _told_apart(rows[VECTORS], predicted, negatives, pairs, contexts * self.negatives)
-            return RowLoss(loss, {VECTORS: read, CONTEXTS: jnp.concatenate([told, noise], axis=1)})
-        shares = pairs / jnp.maximum(contexts, 1.0)[..., None]
-        means = jnp.einsum("bts,bsd->btd", shares, rows[VECTORS])
-        counted = (contexts > 0).astype(means.dtype)
-        loss, read, told, noise = _told_apart(means, predicted, negatives, counted, counted * self.negatives)
-        return RowLoss(loss, {VECTORS: jnp.einsum("bts,bt->bs", shares**2, read), CONTEXTS: jnp.concatenate([told, noise], axis=1)})
+        if self.cbow:
+            contexts = near.sum(axis=-1, keepdims=True)
+            shares = near / jnp.maximum(contexts, 1.0)
+            means, told_once = window_sums(shares, rows[VECTORS]), (contexts > 0).astype(near.dtype)
+            loss, of_means, told, noise = _told_apart(means, predicted, negatives, told_once, self.negatives)
+            of_read = window_spread(shares**2, of_means[..., None])[..., 0]
+        else:
+            loss, of_read, told, noise = _told_apart(rows[VECTORS], predicted, negatives, near, self.negatives)
+        return RowLoss(loss, {VECTORS: of_read, CONTEXTS: jnp.concatenate([told, noise], axis=1)})
 
     def loss(self, batch: WindowBatch, carry: tuple[()], dropout: None, label_smoothing: float) -> tuple[Loss, tuple[()]]:
         """Returns the loss sums of a batch; there is nothing to carry, to drop or to smooth."""
@@ -106,13 +107,14 @@ class SkipGram(nnx.Module):
         return self.row_loss(self.read(batch), batch).loss, carry
 
 
-def in_window(batch: WindowBatch) -> Float[Array, "B T S"]:
-    """Returns 1 where the second unit is a context of the first: in its reach, in the same line, and not the unit itself."""
+def in_window(batch: WindowBatch) -> Float[Array, "B T W"]:
+    """Returns 1 where a unit of the window is a context: in the centre's reach, in its line, and not the centre itself."""
     margin, length = _margin(batch), batch.reach.shape[1]
-    distance = jnp.abs(jnp.arange(batch.units.shape[1]) - jnp.arange(length)[:, None] - margin)
-    lines = batch.lines[:, margin : margin + length, None]
-    same = (lines == batch.lines[:, None]) & (lines >= 0)
-    return (same & (distance > 0) & (distance <= batch.reach[..., None])).astype(jnp.float32)
+    offsets = jnp.arange(2 * margin + 1)
+    distance = jnp.abs(offsets - margin)
+    lines = batch.lines[:, jnp.arange(length)[:, None] + offsets]
+    centre = lines[..., margin, None]
+    return jnp.where((lines == centre) & (centre >= 0) & (distance > 0) & (distance <= batch.reach[..., None]), 1.0, 0.0)
 
 
 def _margin(batch: WindowBatch) -> int:
@@ -120,22 +122,19 @@ def _margin(batch: WindowBatch) -> int:
 
 
 def _told_apart(read, predicted, negatives, pairs, drawn):
-    """Scores ``read`` rows against those predicted, and against negatives, ``drawn`` of them for each row.
-
-    ``pairs`` [B, T, S] is 1 where a row predicts one; [B, T] where each row can predict only the one at its own place.
+    """Scores ``read`` [B, T, D] against the rows of their windows, ``pairs`` [B, T, W] of them, and ``drawn`` negatives for each pair.
 
     Returns the loss, and the curvatures of the rows read, predicted and drawn.
     """
-    pair, one = ("bts", "bs") if pairs.ndim == 3 else ("bt", "bt")
-    weights = (drawn / negatives.shape[1])[..., None]
-    right, error = _log_sigmoid(jnp.einsum(f"btd,{one}d->{pair}", read, predicted))
+    weights = (drawn / negatives.shape[1]) * pairs.sum(axis=-1, keepdims=True)
+    right, error = _log_sigmoid(window_products(read, predicted))
     wrong, error_against = _log_sigmoid(-jnp.einsum("btd,bnd->btn", read, negatives))
     nats = -jnp.sum(pairs * right) - jnp.sum(weights * wrong)
     bend, bend_against = pairs * _bend(error), weights * _bend(error_against)
-    reads, predicts, draws = (jnp.sum(jnp.square(rows), axis=-1) for rows in (read, predicted, negatives))
-    of_read = jnp.einsum(f"{pair},{one}->bt", bend, predicts) + jnp.einsum("btn,bn->bt", bend_against, draws)
-    loss = Loss(nats, nats, jnp.sum(drawn > 0).astype(nats.dtype))
-    return loss, of_read, jnp.einsum(f"{pair},bt->{one}", bend, reads), jnp.einsum("btn,bt->bn", bend_against, reads)
+    reads, predicts, draws = (jnp.sum(jnp.square(rows), axis=-1, keepdims=True) for rows in (read, predicted, negatives))
+    of_read = window_sums(bend, predicts) + bend_against @ draws
+    loss = Loss(nats, nats, jnp.sum(weights > 0).astype(nats.dtype))
+    return loss, of_read[..., 0], window_spread(bend, reads)[..., 0], jnp.einsum("btn,bti->bn", bend_against, reads)
 
 
 def _log_sigmoid(x):

@@ -48,12 +48,17 @@ class Devices:
 
     count: int
 
-    def compile(self, make: Callable[[str | None], TrainStep], parts: bool) -> Callable[[TrainState, Batch], TrainState]:
-        """Compiles ``make(axis)``, each of its parts by itself or the whole; the state given to the result is consumed by it."""
+    def compile(
+        self, make: Callable[[str | None], TrainStep], parts: bool, options: dict[str, str] | None = None
+    ) -> Callable[[TrainState, Batch], TrainState]:
+        """Compiles ``make(axis)``, each of its parts by itself or the whole; the state given to the result is consumed by it.
+
+        ``options`` are XLA's, for the whole on one device (``jax.pmap`` takes none).
+        """
         step = make(None if self.count == 1 else AXIS)
         state, gradient = _carry_by_row(TrainState), _carry_by_row(Gradient)
         if not parts:
-            return self._map(step, (state, 0), state, donated=(0,))
+            return self._map(step, (state, 0), state, (0,), options)
         return TrainStep(
             None if step.draw is None else self._map(step.draw, (state,), 0),
             self._map(step.gradient, (state, 0, 0), gradient),
@@ -61,14 +66,19 @@ class Devices:
         )
 
     def _map(
-        self, function: Callable[..., Any], in_axes: tuple[Any, ...], out_axes: Any, donated: tuple[int, ...] = ()
+        self,
+        function: Callable[..., Any],
+        in_axes: tuple[Any, ...],
+        out_axes: Any,
+        donated: tuple[int, ...] = (),
+        options: dict[str, str] | None = None,
     ) -> Callable[..., Any]:
         """Compiles a function for the device, or for all; where an axis is None these have the same value.
 
         ``jax.pmap`` wants an argument that differs, which a translator has not always: it gets the place of the device.
         """
         if self.count == 1:
-            return jax.jit(function, donate_argnums=donated)
+            return jax.jit(function, donate_argnums=donated, compiler_options=options)
         mapped = jax.pmap(
             lambda *arguments: function(*arguments[:-1]),
             AXIS,

@@ -106,8 +106,7 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
     def update(state: TrainState, found: Gradient) -> TrainState:
         """Moves the parameters and all that follows them."""
         params, opt_state = move(state, found.gradients, state.learning_rate * schedule(state.step))
-        floating = [leaf for leaf in jax.tree.leaves(found.gradients) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-        healthy = jnp.isfinite(found.loss.objective) & jnp.isfinite(optax.tree.norm(floating))
+        healthy = jnp.isfinite(found.loss.objective) & jnp.isfinite(optax.tree.norm(_telling(found.gradients)))
         return state._replace(
             step=state.step + 1,
             params=params,
@@ -192,6 +191,15 @@ def _own_rows(rows: Any, axis: str | None) -> Any:
     if axis is None:
         return rows
     return jax.tree.map(lambda leaf: leaf.reshape(lax.axis_size(axis), -1, *leaf.shape[1:])[lax.axis_index(axis)], rows)
+
+
+def _telling(gradients: Any) -> list[jax.Array]:
+    """Returns numbers that are all finite only where the gradients are: of word vectors the curvatures, one for each row.
+
+    They hold the squares of what the gradients hold, and the errors of pairs, at most 1, are in both.
+    """
+    parts = jax.tree.leaves(gradients, is_leaf=lambda part: isinstance(part, RowGradients))
+    return [part.curvatures if isinstance(part, RowGradients) else part for part in parts]
 
 
 def _extend(window: Window, loss: Loss, healthy: jax.Array, step: jax.Array) -> Window:
