@@ -20,6 +20,7 @@ from seq2seq_jax.errors import TrainingFailed, UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import inference
 from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
@@ -213,6 +214,19 @@ def test_more_steps_go_on_from_the_last_one(tmp_path):
     with pytest.raises(UserError, match="made 30 updates already"):
         train(pair_config(path, train__steps=10), str(tmp_path / "grown"))
     assert (tmp_path / "grown/config.json").read_text() == recorded  # what is refused writes nothing
+
+
+def test_each_update_sees_the_batch_of_its_step_also_after_a_resume(tmp_path, monkeypatch):
+    """Red if what is read ahead is given to another step, or once more."""
+    seen, advance = [], OneRun.advance
+    monkeypatch.setattr(OneRun, "advance", lambda engine, batches: (seen.extend(batches), advance(engine, batches)))
+    config = text_config(write_text(tmp_path / "text.txt", 2000))
+    for steps in (3, 7):
+        train(replace(config, {"train.steps": steps, "train.schedule": "constant"}), str(tmp_path / "run"))
+    batches = training_batches(config, load_corpus(config))
+    expected = [batches.batch_at(config.train.seed, step) for step in range(7)]
+    assert len(seen) == 7
+    jax.tree.map(np.testing.assert_array_equal, seen, expected)
 
 
 def test_every_token_counts_wherever_the_log_ends(tmp_path):
