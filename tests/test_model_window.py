@@ -10,6 +10,7 @@ import pytest
 from seq2seq_jax.model.window import window_products, window_spread, window_sums
 
 BATCH, LENGTH, DIM = 2, 6, 3
+WIDTHS = [1, 2, 3, 5, 9]  # up to 3 of them offset by offset, from there as a matrix
 
 
 def arrays(width: int) -> list[jax.Array]:
@@ -19,7 +20,7 @@ def arrays(width: int) -> list[jax.Array]:
     return [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes]
 
 
-@pytest.mark.parametrize("width", [1, 2, 5])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_each_unit_meets_the_rows_of_its_own_window(width):
     """Red if an offset is left out or shifted, or if the band is cut from the products at the wrong place."""
     weights, units, rows = arrays(width)
@@ -33,7 +34,7 @@ def test_each_unit_meets_the_rows_of_its_own_window(width):
     np.testing.assert_allclose(window_spread(weights, units), spread, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("width", [1, 2, 5])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("function", [window_sums, window_products])
 def test_derivatives_are_those_of_the_band_as_a_matrix(function, width):
     """Red if one of the three is not the other's derivative, in either argument."""

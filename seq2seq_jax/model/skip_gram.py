@@ -31,7 +31,7 @@ from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model.embedding import Embedding, table_width
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
-from seq2seq_jax.model.window import window_products, window_spread, window_sums
+from seq2seq_jax.model.window import band, window_products, window_spread, window_sums
 
 VECTORS, CONTEXTS = "target_embedding", "context"  # names of the two tables in the parameters
 ByTable = dict[str, Any]  # something of each table
@@ -110,23 +110,22 @@ class SkipGram(nnx.Module):
 def in_window(batch: WindowBatch) -> Float[Array, "B T W"]:
     """Returns 1 where a unit of the window is a context: in the centre's reach, in its line, and not the centre itself."""
     margin, length = _margin(batch), batch.reach.shape[1]
-    offsets = jnp.arange(2 * margin + 1)
-    distance = jnp.abs(offsets - margin)
-    lines = batch.lines[:, jnp.arange(length)[:, None] + offsets]
-    centre = lines[..., margin, None]
-    return jnp.where((lines == centre) & (centre >= 0) & (distance > 0) & (distance <= batch.reach[..., None]), 1.0, 0.0)
+    distance = jnp.abs(jnp.arange(2 * margin + 1) - margin)
+    centre = batch.lines[:, margin : margin + length, None]
+    same = band((batch.lines[:, None] == centre) & (centre >= 0))
+    return jnp.where(same & (distance > 0) & (distance <= batch.reach[..., None]), 1.0, 0.0)
 
 
 def _margin(batch: WindowBatch) -> int:
     return (batch.units.shape[1] - batch.reach.shape[1]) // 2
 
 
-def _told_apart(read, predicted, negatives, pairs, drawn):
-    """Scores ``read`` [B, T, D] against the rows of their windows, ``pairs`` [B, T, W] of them, and ``drawn`` negatives for each pair.
+def _told_apart(read, predicted, negatives, pairs, per_pair):
+    """Scores ``read`` [B, T, D] against the rows of their windows, ``pairs`` [B, T, W] of them, and negatives, ``per_pair`` of them each.
 
     Returns the loss, and the curvatures of the rows read, predicted and drawn.
     """
-    weights = (drawn / negatives.shape[1]) * pairs.sum(axis=-1, keepdims=True)
+    weights = (per_pair / negatives.shape[1]) * pairs.sum(axis=-1, keepdims=True)
     right, error = _log_sigmoid(window_products(read, predicted))
     wrong, error_against = _log_sigmoid(-jnp.einsum("btd,bnd->btn", read, negatives))
     nats = -jnp.sum(pairs * right) - jnp.sum(weights * wrong)

@@ -1,42 +1,65 @@
 """Sums over the windows of word vectors: each of T units with the W rows that stand around it, S = T + W - 1 rows in all.
 
-Row t + o is the one at offset o of unit t. What a window holds is a band of a T by S matrix; as a product of matrices three quarters of the
-work would go into zeros, so the sums here go offset by offset. Each is linear in both arguments, and its derivatives are the other two.
+Row t + o is the one at offset o of unit t, so what a window holds is a band of a T by S matrix. A narrow band would be mostly zeros as a
+matrix: its sums go offset by offset. Each function is linear in both arguments, and its derivatives are the other two.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
+
+_NARROW = 0.4  # share of a band in its matrix up to which offset by offset is faster; measured on CPU
 
 
 @jax.custom_vjp
 def window_sums(weights: Float[Array, "B T W"], rows: Float[Array, "B S D"]) -> Float[Array, "B T D"]:
     """Returns the weighted sum of the rows of each window."""
     length, width = weights.shape[1:]
-    return sum((weights[..., o, None] * rows[:, o : o + length] for o in range(width)), jnp.zeros(()))
+    if not _is_narrow(length, width):
+        return _matrix(weights) @ rows
+    return functools.reduce(operator.add, [weights[..., o, None] * rows[:, o : o + length] for o in range(width)])
 
 
 @jax.custom_vjp
 def window_products(units: Float[Array, "B T D"], rows: Float[Array, "B S D"]) -> Float[Array, "B T W"]:
     """Returns the inner product of each unit with each row of its window."""
-    batch, length, _ = units.shape
-    width = rows.shape[1] - length + 1
-    if width == 1:
+    if units.shape == rows.shape:  # windows of one row
         return jnp.sum(units * rows, axis=-1, keepdims=True)
-    # All products at once are fast here. The band is cut from them by writing each row one place longer, which shifts it by its number.
-    products = jnp.einsum("btd,bsd->bts", units, rows).reshape(batch, -1)
-    return jnp.pad(products, ((0, 0), (0, length))).reshape(batch, length, -1)[..., :width]
+    return band(jnp.einsum("btd,bsd->bts", units, rows))  # all products at once are fast
 
 
 def window_spread(weights: Float[Array, "B T W"], units: Float[Array, "B T D"]) -> Float[Array, "B S D"]:
     """Returns for each row the weighted sum of the units in whose windows it stands."""
     length, width = weights.shape[1:]
+    if not _is_narrow(length, width):
+        return jnp.einsum("bts,btd->bsd", _matrix(weights), units)
     rows, margin = length + width - 1, ((0, 0), (width - 1, width - 1), (0, 0))
     weights, units = jnp.pad(weights, margin), jnp.pad(units, margin)
     places = [(o, slice(width - 1 - o, width - 1 - o + rows)) for o in range(width)]
-    return sum((weights[:, place, o, None] * units[:, place] for o, place in places), jnp.zeros(()))
+    return functools.reduce(operator.add, [weights[:, place, o, None] * units[:, place] for o, place in places])
+
+
+def band(matrix: Shaped[Array, "B T S"]) -> Shaped[Array, "B T W"]:
+    """Returns what the windows hold of a matrix: each row written one place longer is shifted by its number."""
+    batch, length, rows = matrix.shape
+    flat = jnp.pad(matrix.reshape(batch, -1), ((0, 0), (0, length)))
+    return flat.reshape(batch, length, -1)[..., : rows - length + 1]
+
+
+def _matrix(weights: Float[Array, "B T W"]) -> Float[Array, "B T S"]:
+    """Undoes ``band``, with zeros outside."""
+    batch, length, width = weights.shape
+    rows = length + width - 1
+    return jnp.pad(weights, ((0, 0), (0, 0), (0, length))).reshape(batch, -1)[:, : length * rows].reshape(batch, length, rows)
+
+
+def _is_narrow(length: int, width: int) -> bool:
+    return width <= _NARROW * (length + width - 1)
 
 
 window_sums.defvjp(

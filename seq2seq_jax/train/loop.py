@@ -125,13 +125,16 @@ class Loop:
         self._runs, self._engine, self._batches, self._stop, self._on_end = runs, engine, batches, stop, on_end
         self._places = {run: place for place, run in enumerate(runs)}
         self._compiled: set[Shape] = set()
+        self._total = max(run.total for run in runs)
         self._reader = ThreadPoolExecutor(max_workers=1)
         self._ahead: dict[int, tuple[int, Future[Batch]]] = {}  # of each seed the step whose batch is being read, and that batch
 
     def run(self) -> None:
         """Goes on until every run has finished or failed. Raises Interrupted when a signal came, after all have saved."""
-        with self._reader:
+        try:
             self._run()
+        finally:
+            self._reader.shutdown(cancel_futures=True)
 
     def _run(self) -> None:
         self._finish([run for run in self._going() if run.complete])
@@ -170,7 +173,8 @@ class Loop:
         of_step, batch = self._ahead.pop(seed, (None, None))
         if batch is None or of_step != step:
             batch = self._read(seed, step)
-        self._ahead[seed] = (step + 1, self._read(seed, step + 1))
+        if step + 1 < self._total:  # what comes after may open an epoch that nobody needs
+            self._ahead[seed] = (step + 1, self._read(seed, step + 1))
         return batch.result()
 
     def _read(self, seed: int, step: int) -> Future[Batch]:

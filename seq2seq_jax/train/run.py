@@ -283,9 +283,11 @@ class Run:
         self.close()
 
     def fail(self, error: Exception) -> None:
-        """Ends the run and writes why."""
+        """Ends the run and writes why; what a finished run has left stays, where this one failed before it began."""
         self.error = error
-        write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=error_line(error)))
+        earlier = self.directory.result()
+        if self._log is not None or earlier is None or earlier["status"] != "finished":
+            write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=error_line(error)))
         self.close()
 
     def interrupt(self) -> None:

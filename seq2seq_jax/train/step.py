@@ -106,7 +106,7 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
     def update(state: TrainState, found: Gradient) -> TrainState:
         """Moves the parameters and all that follows them."""
         params, opt_state = move(state, found.gradients, state.learning_rate * schedule(state.step))
-        healthy = jnp.isfinite(found.loss.objective) & jnp.isfinite(optax.tree.norm(_telling(found.gradients)))
+        healthy = jnp.isfinite(found.loss.objective) & _all_finite(found.gradients)
         return state._replace(
             step=state.step + 1,
             params=params,
@@ -193,13 +193,19 @@ def _own_rows(rows: Any, axis: str | None) -> Any:
     return jax.tree.map(lambda leaf: leaf.reshape(lax.axis_size(axis), -1, *leaf.shape[1:])[lax.axis_index(axis)], rows)
 
 
-def _telling(gradients: Any) -> list[jax.Array]:
-    """Returns numbers that are all finite only where the gradients are: of word vectors the curvatures, one for each row.
+def _all_finite(gradients: Any) -> jax.Array:
+    """Returns whether all gradients are finite: by their norm, which clipping needs too, and of word vectors by the curvatures.
 
-    They hold the squares of what the gradients hold, and the errors of pairs, at most 1, are in both.
+    There is one curvature for each row. It holds the squares of what the row's gradient holds, times the same errors, at most 1.
     """
-    parts = jax.tree.leaves(gradients, is_leaf=lambda part: isinstance(part, RowGradients))
-    return [part.curvatures if isinstance(part, RowGradients) else part for part in parts]
+    rows = [part for part in jax.tree.leaves(gradients, is_leaf=_is_of_rows) if _is_of_rows(part)]
+    if not rows:
+        return jnp.isfinite(optax.tree.norm(gradients))
+    return jnp.stack([jnp.isfinite(part.curvatures).all() for part in rows]).all()
+
+
+def _is_of_rows(part: Any) -> bool:
+    return isinstance(part, RowGradients)
 
 
 def _extend(window: Window, loss: Loss, healthy: jax.Array, step: jax.Array) -> Window:
