@@ -70,7 +70,10 @@ def _define_design(values: flags.FlagValues) -> None:
 def _define_compare(values: flags.FlagValues) -> None:
     _define_workdirs(values)
     flags.DEFINE_enum("format", "table", ["table", "json", "csv"], "what is printed", flag_values=values)
-    flags.DEFINE_float("tolerance", None, "difference too small to matter, in the metric's unit", lower_bound=0, flag_values=values)
+    tolerance = (
+        "difference too small to matter, in the metric's unit; of pooled sweeps as a share of each one's mean, by default 5 % of the best"
+    )
+    flags.DEFINE_float("tolerance", None, tolerance, lower_bound=0, flag_values=values)
     flags.DEFINE_bool("noise_floor", False, "also show the spread over seeds and what it hides", flag_values=values)
     flags.DEFINE_string("figures", None, "folder to write the report's pictures to, as SVG", flag_values=values)
 

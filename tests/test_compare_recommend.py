@@ -206,6 +206,38 @@ def test_equal_values_everywhere_are_decided_for_the_smallest(tmp_path):
     json.dumps(found, allow_nan=False)
 
 
+def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
+    """Red if what has learnt nothing is sold as the best size, or its dev set as known to the last digit."""
+    found = recommend(tmp_path, {2: [1.0, 1.0], 8: [1.0, 1.0]})["recommendation"]
+    assert found["answer"] == [
+        "Take embedding size 2: its mean word error rate of 1.000 is the best, as is that of size 8.",
+        "Decided: it is no worse than any other of the sizes tried (95 % confidence).",
+    ]
+    assert found["warnings"][0].startswith("All runs have the same value")
+    assert found["warnings"][-1].endswith("one standard error of it is not known.")
+    other = compare([write_sweep(tmp_path / "other", {2: [0.5, 0.5], 8: [0.4, 0.4]})])["recommendation"]
+    assert not any(warning.startswith("All runs") for warning in other["warnings"])
+
+
+def test_a_sweep_that_was_moved_goes_on_where_it_is(tmp_path):
+    """Red if the command that goes on would train everything anew in the old place."""
+    write_sweep(tmp_path / "old", {4: [0.3, 0.5], 16: [0.35, 0.31]})
+    (tmp_path / "old").rename(tmp_path / "new place")
+    command = compare([str(tmp_path / "new place")])["recommendation"]["command"]
+    assert f"--workdir={tmp_path / 'new place'}" in shlex.split(command)
+    assert str(tmp_path / "old") not in command
+
+
+def test_what_was_interrupted_is_gone_on_with_as_it_was_asked_for(tmp_path):
+    """Red if seeds are added that nobody asked for, or if a member that was stopped counts as failed."""
+    write_sweep(tmp_path / "s", {4: [0.3, 0.5], 16: [0.35, None]})
+    path = tmp_path / "s/embedding_dim=16,seed=1/result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "interrupted", "error": None}))
+    words = shlex.split(compare([str(tmp_path / "s")])["recommendation"]["command"])
+    assert "--seeds=0..1" in words
+    assert "--retry_failed" not in words
+
+
 def test_warnings_name_the_edges_and_the_budget(tmp_path):
     edge = recommend(tmp_path / "edge", {4: [0.5, 0.5, 0.5], 16: [0.3, 0.3, 0.3]}, best_step=2400)["recommendation"]["reason"]
     assert "larger sizes were not tried" in edge

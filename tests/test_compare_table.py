@@ -47,6 +47,12 @@ def test_the_table_says_all_that_matters_within_80_columns(printed, tmp_path):
     assert all(len(line) <= 80 for line in text.splitlines() if line not in copied)
 
 
+def test_a_correlation_of_two_points_is_not_printed(printed, tmp_path):
+    """Red if what is 1 or -1 whatever was measured is shown as a finding."""
+    assert "Correlation" not in printed(compare([write_sweep(tmp_path / "two", {4: [0.5, 0.6], 16: [0.3, 0.2]})]))
+    assert "Correlation" in printed(compare([write_sweep(tmp_path / "three", {4: [0.5, 0.6, 0.7], 16: [0.3, 0.2, 0.2]})]))
+
+
 def test_a_narrow_terminal_cuts_no_figure(printed, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     text = printed(compare([write_sweep(tmp_path / "s", VALUES)]))
@@ -177,7 +183,7 @@ def test_json_of_a_sweep_without_any_result_has_nulls(capsys, tmp_path):
     assert [answer[key] for key in ("embedding_dim", "tolerance", "excess_bound", "more_seeds_needed", "test")] == [None] * 5
     assert answer["verdict"] == "undecided"
     assert [(row["runs"], row["failed"], row["seeds"], row["mean"]) for row in found["sizes"]] == [(0, 2, [], None)] * 2
-    assert answer["reason"].endswith("--embedding_dims=4,16 --seeds=0..2")
+    assert answer["reason"].endswith("--embedding_dims=4,16 --seeds=0..1")  # what was asked for
 
 
 @pytest.mark.parametrize("change", [{"members": []}, {"config": {"x": {}}}, {"config": {"train": {"metric": "new"}}}])

@@ -76,7 +76,8 @@ def words(pooled: Grid, grids: Sequence[Grid], found: Recommendation) -> Words:
     if left_out:
         sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))
         cautions.append(f"Left out, since not every data set has results of it: size {sizes}.")
-    cautions.append(f"Figures are relative to each data set's mean over sizes; all of this is conditional on these {len(grids)} data sets.")
+    cautions.append("Figures and tolerance are shares of each data set's mean over sizes.")
+    cautions.append(f"All of this is conditional on these {len(grids)} data sets.")
     return Words(reason.verdict_sentences(pooled, found), cautions, reason.going_on(found, None, len(pooled.seeds), "data set"), None)
 
 

@@ -7,6 +7,7 @@ Read next: ``comparison.py``.
 from __future__ import annotations
 
 import math
+import pathlib
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.artifacts import dev_scores
 from seq2seq_jax.compare.grid import Grid, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import NOT_RUN, Run, Sweep
+from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, Run, Sweep
 from seq2seq_jax.config import SEED, SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
@@ -56,6 +57,9 @@ def _choice(grid: Grid, found: Recommendation) -> str:
     chosen, best = grid.sizes[found.chosen].label, grid.sizes[found.best].label
     take = f"Take embedding size {chosen}{'' if found.decided else ' for now'}: its mean {name} of {means[found.chosen]:.{decimals}f} is"
     if found.chosen == found.best:
+        ties = [size.label for size, mean in zip(grid.sizes, means, strict=True) if mean == means[found.best] and size.label != best]
+        if ties:
+            return f"{take} the best, as is that of size {', '.join(ties)}."
         smaller = "" if found.chosen == 0 else f", and no smaller size is within {found.tolerance:.3g} of it"
         return f"{take} the best{smaller}."
     return f"{take} within {found.tolerance:.3g} of the best, {means[found.best]:.{decimals}f} at size {best}, and no smaller size is."
@@ -63,7 +67,8 @@ def _choice(grid: Grid, found: Recommendation) -> str:
 
 def _bound(grid: Grid, found: Recommendation) -> str:
     if found.excess_bound is None or found.excess_bound <= 0:
-        standing = "the best" if found.chosen == found.best else "no worse than any other"
+        ahead = found.chosen == found.best and found.excess_bound != 0
+        standing = "the best" if ahead else "no worse than any other"
         return f"it is {standing} of the sizes tried (95 % confidence)"
     bound = f"{found.excess_bound:.{grid.metric.decimals(found.tolerance)}f}"
     return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
@@ -88,6 +93,8 @@ def warnings(grid: Grid, found: Recommendation) -> list[str]:
         return []
     learned = np.flatnonzero(grid.learned)
     said = []
+    if len(learned) > 1 and np.nanmin(grid.values) == np.nanmax(grid.values):
+        said.append("All runs have the same value: this metric tells no size from another. Train longer, or use another metric.")
     if len(learned) > 1 and found.best == learned[-1]:
         said.append("The best size is the largest that was tried: larger sizes were not tried.")
     if len(learned) > 1 and found.chosen == learned[0]:
@@ -138,6 +145,8 @@ def dev_set_warning(grid: Grid, found: Recommendation) -> list[str]:
 def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float | None:
     """Returns the standard error of the recommended size's metric over examples: of a quotient of sums, or of a share.
 
+    None where it is not known, as where all examples are wrong.
+
     References: Cochran 1977, Sampling Techniques, section 6.4 (the ratio estimator).
     """
     if found.chosen is None:
@@ -146,10 +155,10 @@ def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float |
     if scores is not None and len(scores[0]) > 1:
         amounts, sizes = scores
         residuals = amounts - amounts.sum() / sizes.sum() * sizes
-        return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum())
+        return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum()) or None  # no scatter says nothing of it
     if grid.metric.name in SHARES:
         share = min(1.0, max(0.0, float(statistics.means(grid.values)[found.chosen])))
-        return math.sqrt(share * (1 - share) / examples)
+        return math.sqrt(share * (1 - share) / examples) or None
     return None
 
 
@@ -165,7 +174,8 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: flo
     now = seeds_asked_for(grid)
     tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
     if found.excess_bound is None:
-        number = FIRST_SEEDS  # completes the grid, or gives it seeds to compare over
+        completes = len(now) > 1 and any(size.failures for size in grid.sizes)
+        number = len(now) if completes else FIRST_SEEDS  # seeds to compare over
     else:
         number = found.seeds_needed or 2 * len(now)
     seeds = grown(now, max(number, len(now)), tuned_with)
@@ -185,7 +195,7 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: flo
 
 def _has_failed(grid: Grid, tuning: dict[str, Any] | None) -> bool:
     """Says whether a member has failed, or has not begun since the tuning of its size has: the sweep tries neither again unasked."""
-    if any(failure.error != NOT_RUN for size in grid.sizes for failure in size.failures):
+    if any(failure.error not in (NOT_RUN, INTERRUPTED) for size in grid.sizes for failure in size.failures):
         return True
     chosen = None if tuning is None else [(row["embedding_dim"], row["table"]) for row in tuning["chosen"]]
     return chosen is not None and any(not size.runs and (size.embedding_dim, size.table) not in chosen for size in grid.sizes)
@@ -215,10 +225,11 @@ def grown(seeds: list[int], number: int, without: Sequence[int] = ()) -> list[in
 def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     """Returns the command that launched the sweep, with these flags in place of what it said of them; a None is a flag without a value.
 
-    Its tolerance goes even where there is none in place of it: that of the metric was used.
+    Its tolerance goes even where there is none in place of it: that of the metric was used. A sweep that was moved is named by its
+    place now.
     """
     if sweep.command:
-        words = _joined(shlex.split(sweep.command))
+        words = [_here(sweep, word) for word in _joined(shlex.split(sweep.command))]
     else:
         words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
     axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
@@ -227,11 +238,17 @@ def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
 
 
+def _here(sweep: Sweep, word: str) -> str:
+    flag, _, typed = word.partition("=")
+    moved = flag == "--workdir" and pathlib.Path(typed).resolve() != pathlib.Path(sweep.workdir).resolve()
+    return f"--workdir={sweep.workdir}" if moved else word
+
+
 def _joined(words: Sequence[str]) -> list[str]:
     """Writes what may be replaced and was given in two words, flag and value, as one with ``=``."""
     found: list[str] = []
     for word in words:
-        if found and found[-1] in ("--axis", "--tolerance", *AXIS_FLAGS):
+        if found and found[-1] in ("--axis", "--tolerance", "--workdir", *AXIS_FLAGS):
             found[-1] += f"={word}"
         else:
             found.append(word)

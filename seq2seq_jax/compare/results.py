@@ -20,6 +20,7 @@ from seq2seq_jax.records import TABLES, parsed, read_grid, read_record
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
+INTERRUPTED = "interrupted"  # and of one that was stopped, which the sweep's command goes on with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +186,7 @@ def _configured(directory: pathlib.Path) -> dict[str, Any]:
 
 def _check_status(path: pathlib.Path, result: dict[str, Any]) -> None:
     """Raises UserError, naming file and key, where a result has no status, or a finished one lacks what the comparison needs."""
-    if result.get("status") in ("failed", "interrupted"):
+    if result.get("status") in ("failed", INTERRUPTED):
         return
     if result.get("status") != "finished":
         raise UserError(f'{path}: expected "status": finished, failed or interrupted')

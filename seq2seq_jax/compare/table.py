@@ -96,7 +96,7 @@ def _sizes(part: dict[str, Any], resampled: bool) -> rich.table.Table:
 
 def _print_recommendation(console: rich.console.Console, part: dict[str, Any]) -> None:
     recommendation = part["recommendation"]
-    if part["seed_correlation"] is not None:
+    if part["seed_correlation"] is not None and abs(part["seed_correlation"]) < 1 - 1e-9:  # of two points it is always 1 or -1
         console.print(f"Correlation of sizes over {over(part)}, which pairing removes from differences: {part['seed_correlation']:.2f}\n")
     console.print(" ".join(recommendation["answer"]), style="bold")
     for warning in recommendation["warnings"]:
