@@ -107,6 +107,18 @@ def test_an_update_moves_the_rows_of_the_batch_and_no_other(cbow):
     assert losses[1] < losses[0]
 
 
+@pytest.mark.parametrize("cbow", [False, True])
+@pytest.mark.parametrize(("value", "bad_step"), [(1e9, -1), (np.nan, 0), (np.inf, 0)])
+def test_rows_that_are_not_finite_are_noticed_at_their_step(cbow, value, bad_step):
+    """Red if the rows of word vectors are not watched, or if what is only large is called infinite."""
+    model = small(cbow)
+    config = Config(model=model.config, train=TrainConfig(steps=10, clip_norm=None))
+    state = TrainState.initial(config.train, model.params, make_optimizer(config), ())._replace(learning_rate=jnp.float32(1e-3))
+    state.params[VECTORS]["table"] = state.params[VECTORS]["table"].at[6, 0].set(value)
+    after = jax.jit(make_train_step(config, model.merge, 10))(state, BATCH)
+    assert int(after.window.bad_step) == bad_step
+
+
 def test_rows_move_by_the_rate_and_no_farther_than_their_curvature_allows():
     """Red if places of one row are not added, or a small rate is changed."""
     table, ids = jnp.zeros((5, 2)), jnp.array([[1, 3, 1]])

@@ -229,6 +229,23 @@ def test_each_update_sees_the_batch_of_its_step_also_after_a_resume(tmp_path, mo
     jax.tree.map(np.testing.assert_array_equal, seen, expected)
 
 
+def test_a_finished_result_survives_a_rerun_that_fails_before_it_begins(tmp_path, monkeypatch):
+    """Red if an error of the machine, such as a full GPU, takes away what a run has found."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__steps=10)
+    result = train(config, str(tmp_path / "run"))
+
+    def full(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("seq2seq_jax.train.loop.programs", full)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(config, str(tmp_path / "run"))
+    assert json.loads((tmp_path / "run/result.json").read_text()) == result
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(config, str(tmp_path / "new"))
+    assert json.loads((tmp_path / "new/result.json").read_text())["status"] == "failed"
+
+
 def test_every_token_counts_wherever_the_log_ends(tmp_path):
     """Red if what was trained on after the last line of the log is left out, as where patience ends a run between two lines."""
     lost = {"train__learning_rate": 1e-12, "train__patience": 1, "train__steps": 100}

@@ -11,11 +11,11 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
+from seq2seq_jax.data.ahead import ReadAhead
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Batches, Corpus, PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
@@ -27,7 +27,6 @@ from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.step import Batch
 from seq2seq_jax.train.view import Reporter, View
 
 
@@ -125,16 +124,14 @@ class Loop:
         self._runs, self._engine, self._batches, self._stop, self._on_end = runs, engine, batches, stop, on_end
         self._places = {run: place for place, run in enumerate(runs)}
         self._compiled: set[Shape] = set()
-        self._total = max(run.total for run in runs)
-        self._reader = ThreadPoolExecutor(max_workers=1)
-        self._ahead: dict[int, tuple[int, Future[Batch]]] = {}  # of each seed the step whose batch is being read, and that batch
+        self._batch_at = ReadAhead(batches.batch_at, max(run.total for run in runs))
 
     def run(self) -> None:
         """Goes on until every run has finished or failed. Raises Interrupted when a signal came, after all have saved."""
         try:
             self._run()
         finally:
-            self._reader.shutdown(cancel_futures=True)
+            self._batch_at.close()
 
     def _run(self) -> None:
         self._finish([run for run in self._going() if run.complete])
@@ -158,7 +155,7 @@ class Loop:
     def _advance(self, together: Sequence[Run]) -> float:
         """Makes one update of each; runs of one seed see the same batch. Returns the seconds of a compilation, no training time."""
         step, before = together[0].step, time.monotonic()
-        of_seed = {seed: self._batch(seed, step) for seed in {run.config.train.seed for run in together}}
+        of_seed = {seed: self._batch_at(seed, step) for seed in {run.config.train.seed for run in together}}
         self._engine.advance([of_seed[run.config.train.seed] if run in together else None for run in self._runs])
         for run in together:
             run.step += 1
@@ -167,18 +164,6 @@ class Loop:
             return 0.0
         self._compiled.add(shape)  # the call has waited for the compiler, and not for the device
         return time.monotonic() - before
-
-    def _batch(self, seed: int, step: int) -> Batch:
-        """Returns a step's batch, and has the next one read while the devices are busy with it."""
-        of_step, batch = self._ahead.pop(seed, (None, None))
-        if batch is None or of_step != step:
-            batch = self._read(seed, step)
-        if step + 1 < self._total:  # what comes after may open an epoch that nobody needs
-            self._ahead[seed] = (step + 1, self._read(seed, step + 1))
-        return batch.result()
-
-    def _read(self, seed: int, step: int) -> Future[Batch]:
-        return self._reader.submit(self._batches.batch_at, seed, step)
 
     def _visit(self, together: Sequence[Run], due: Due, since: float) -> None:
         """Waits for the devices, then logs, evaluates, saves and finishes, as far as it is due."""
