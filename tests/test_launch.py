@@ -100,6 +100,23 @@ def test_a_mistake_ends_with_2_and_one_line(capsys, monkeypatch, tmp_path, argum
 
 
 @pytest.mark.parametrize(
+    "verb", [["translate"], ["evaluate"], ["sample"], ["embeddings", "trace"], ["embeddings", "map", "--figure=map.svg"]], ids=" ".join
+)
+def test_of_a_sweep_where_a_run_is_needed_a_member_is_named(capsys, monkeypatch, tmp_path, verb):
+    """Red if it is said to be nothing, or a folder is named that holds no run."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "seed=0", "seed=1"):
+        (tmp_path / "r" / name).mkdir(parents=True)
+    (tmp_path / "r/sweep.json").write_text("{}")
+    expected = "error: --workdir=r: this is the directory of a sweep; expected one of its members"
+    assert run(capsys, *verb, "--workdir=r") == (2, "", f"{expected}\n")
+    for name in ("seed=1", "seed=0"):
+        for file in ("config.json", "embedding.npz"):
+            (tmp_path / "r" / name / file).touch()
+    assert run(capsys, *verb, "--workdir=r") == (2, "", f"{expected}, such as r/seed=0\n")
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "empty"),
