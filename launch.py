@@ -219,7 +219,14 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 def _translate(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare
-    from seq2seq_jax.train.translation import check_attention_file, open_translators, read_sources, translations, write_attention
+    from seq2seq_jax.train.translation import (
+        check_attention_file,
+        open_translators,
+        read_sources,
+        translations,
+        unknown_sources,
+        write_attention,
+    )
 
     if values.attention is not None:
         check_attention_file(pathlib.Path(values.attention))
@@ -230,6 +237,8 @@ def _translate(values: flags.FlagValues) -> int:
     for number, outputs in enumerate(found):
         for output in outputs:
             print(output.text if values.n_best is None else f"{number}\t{output.score:.4f}\t{output.text}")
+    for remark in unknown_sources(runs[0], sources):
+        print(f"translate: {remark}", file=sys.stderr)
     if values.attention is not None:
         picture = write_attention(pathlib.Path(values.attention), found)
         print(f"attention: {values.attention}" + (f", picture: {picture}" if picture else ""), file=sys.stderr)

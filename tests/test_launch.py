@@ -184,12 +184,14 @@ def translator(tmp_path_factory) -> pathlib.Path:
 
 
 def test_translate_answers_every_line(translator):
-    """Also empty lines, unknown symbols and Windows line ends; a missing last newline adds no line."""
+    """Also empty lines, unknown symbols, which are told, and Windows line ends; a missing last newline adds no line."""
     ended = launch("translate", f"--workdir={translator}", stdin="abc\n\n日本\r\nfed")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("\n") == 4
     assert ended.stdout.split("\n")[1] == ""
-    assert launch("translate", f"--workdir={translator}").stdout == ""
+    assert ended.stderr == "translate: standard input: 1 of 4 sources have a unit that train has not.\n"
+    ended = launch("translate", f"--workdir={translator}")
+    assert (ended.stdout, ended.stderr) == ("", "")
 
 
 def test_evaluate_prints_one_object_and_changes_no_file(translator, tmp_path):
