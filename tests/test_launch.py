@@ -37,6 +37,7 @@ def test_every_verb_has_help_with_an_example(capsys, verb):
     assert (code, err) == (0, "")
     assert f"For example: launch.py {verb} " in out
     assert "--workdir" in out
+    assert "repeat this option" not in out  # absl's words, after ours that say the same
 
 
 def test_help_lists_the_verbs(capsys):
