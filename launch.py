@@ -18,7 +18,7 @@ from absl import flags
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.command import DONE, ERROR, Verb, run
 from seq2seq_jax.config import Config
-from seq2seq_jax.embeddings.studies import STUDIES, Study
+from seq2seq_jax.embeddings.studies import STUDIES, Study, check_figure
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
 from seq2seq_jax.validation import validate
@@ -261,9 +261,10 @@ def _sample(values: flags.FlagValues) -> int:
 
 
 def _study(name: str, values: flags.FlagValues) -> int:
-    show = STUDIES[name].run
+    options, show = {flag: values[flag].value for flag in values}, STUDIES[name].run
+    check_figure(options)
     if show is not None:
-        show({flag: values[flag].value for flag in values})
+        show(options)
         return DONE
     from seq2seq_jax.train.runtime import prepare
     from seq2seq_jax.train.tracing import trace_run
