@@ -12,10 +12,11 @@ import sys
 import time
 
 import pytest
-from training_fixture import ROOT, environment, flags_of, launch, pair_config, text_config, write_pairs, write_text
+from training_fixture import ROOT, environment, flags_of, launch, pair_config, text_config, vector_config, write_pairs, write_text
 
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.sweep.outcomes import Outcome
 
 EXPERIMENT = str(ROOT / "experiments/pronunciation.py")
@@ -226,6 +227,18 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=", "--position=99")
     assert (code, out) == (2, "")
     assert "--position=99: there are" in err
+    code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=ab\tb a", "--position=99")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: --position=99: there are 3 output symbols")
+
+
+def test_a_study_of_word_vectors_that_needs_a_decoder_says_so_alone(capsys, tmp_path):
+    """Red if the gradient is said to be compiled before that is known, or the run is opened for it."""
+    config = config_lib.to_dict(vector_config(tmp_path / "a.txt"))
+    (tmp_path / "config.json").write_text(json.dumps({"format": 1, "config": config, "data_sha256": {}}))
+    code, out, err = run(capsys, "embeddings", "trace", f"--workdir={tmp_path}")
+    expected = f"error: --workdir={tmp_path}: expected a translator or a language model, this run is a skip_gram\n"
+    assert (code, out, err) == (2, "", expected)
 
 
 @pytest.mark.parametrize("verb", ["train", "sweep", "status", "compare", "translate"])
