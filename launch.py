@@ -18,7 +18,7 @@ from absl import flags
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.command import DONE, ERROR, Verb, run
 from seq2seq_jax.config import Config
-from seq2seq_jax.embeddings.studies import STUDIES, Study
+from seq2seq_jax.embeddings.studies import STUDIES, Study, check_figure
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
 from seq2seq_jax.validation import validate
@@ -222,7 +222,14 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 def _translate(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare
-    from seq2seq_jax.train.translation import check_attention_file, open_translators, read_sources, translations, write_attention
+    from seq2seq_jax.train.translation import (
+        check_attention_file,
+        open_translators,
+        read_sources,
+        translations,
+        unknown_sources,
+        write_attention,
+    )
 
     if values.attention is not None:
         check_attention_file(pathlib.Path(values.attention))
@@ -233,6 +240,8 @@ def _translate(values: flags.FlagValues) -> int:
     for number, outputs in enumerate(found):
         for output in outputs:
             print(output.text if values.n_best is None else f"{number}\t{output.score:.4f}\t{output.text}")
+    for remark in unknown_sources(runs[0], sources):
+        print(f"translate: {remark}", file=sys.stderr)
     if values.attention is not None:
         picture = write_attention(pathlib.Path(values.attention), found)
         print(f"attention: {values.attention}" + (f", picture: {picture}" if picture else ""), file=sys.stderr)
@@ -255,9 +264,10 @@ def _sample(values: flags.FlagValues) -> int:
 
 
 def _study(name: str, values: flags.FlagValues) -> int:
-    show = STUDIES[name].run
+    options, show = {flag: values[flag].value for flag in values}, STUDIES[name].run
+    check_figure(options)
     if show is not None:
-        show({flag: values[flag].value for flag in values})
+        show(options)
         return DONE
     from seq2seq_jax.train.runtime import prepare
     from seq2seq_jax.train.tracing import trace_run

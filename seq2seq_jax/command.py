@@ -17,6 +17,7 @@ from absl import flags
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of_memory
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
+SAID_BY_ABSL = ";\n    repeat this option to specify a list of values"  # of such flags, whose own help says it already
 
 
 class Verb(NamedTuple):
@@ -120,7 +121,8 @@ def _help(name: str, verb: Verb, values: flags.FlagValues) -> str:
     lines = [f"launch.py {name}: {verb.summary}", "", f"For example: launch.py {verb.example}", ""]
     for flag in values.get_flags_for_module(sys.argv[0]) or [values[key] for key in sorted(values)]:
         default = "" if flag.default in (None, [], "") else f" (default: {flag.default})"
-        lines += textwrap.wrap(f"--{flag.name}  {flag.help}{default}", 118, initial_indent="  ", subsequent_indent="      ")
+        meaning = flag.help.removesuffix(SAID_BY_ABSL)
+        lines += textwrap.wrap(f"--{flag.name}  {meaning}{default}", 118, initial_indent="  ", subsequent_indent="      ")
     return "\n".join(lines)
 
 

@@ -201,6 +201,8 @@ def test_the_map_names_every_symbol(tmp_path, capsys):
         (["export"], "--output: launch.py embeddings export needs it"),
         (["export", "--output=nowhere/x"], "--output=nowhere/x: cannot be written"),
         (["map", "--figure=nowhere/x.svg"], "--figure=nowhere/x.svg: cannot be written"),
+        (["map", "--figure=m.png"], "error: --figure=m.png: expected a name that ends in .svg\n"),
+        (["trace", "--figure=m.png"], "error: --figure=m.png: expected a name that ends in .svg\n"),
         (["neighbors", "--symbol=a"], "embeddings neighbors: expected one of trace, neighbours"),
     ],
 )

@@ -12,10 +12,11 @@ import sys
 import time
 
 import pytest
-from training_fixture import ROOT, environment, flags_of, launch, pair_config, text_config, write_pairs, write_text
+from training_fixture import ROOT, environment, flags_of, launch, pair_config, text_config, vector_config, write_pairs, write_text
 
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.sweep.outcomes import Outcome
 
 EXPERIMENT = str(ROOT / "experiments/pronunciation.py")
@@ -37,6 +38,7 @@ def test_every_verb_has_help_with_an_example(capsys, verb):
     assert (code, err) == (0, "")
     assert f"For example: launch.py {verb} " in out
     assert "--workdir" in out
+    assert "repeat this option" not in out  # absl's words, after ours that say the same
 
 
 def test_help_lists_the_verbs(capsys):
@@ -97,6 +99,23 @@ def test_a_mistake_ends_with_2_and_one_line(capsys, monkeypatch, tmp_path, argum
     assert message in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "verb", [["translate"], ["evaluate"], ["sample"], ["embeddings", "trace"], ["embeddings", "map", "--figure=map.svg"]], ids=" ".join
+)
+def test_of_a_sweep_where_a_run_is_needed_a_member_is_named(capsys, monkeypatch, tmp_path, verb):
+    """Red if it is said to be nothing, or a folder is named that holds no run."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "seed=0", "seed=1"):
+        (tmp_path / "r" / name).mkdir(parents=True)
+    (tmp_path / "r/sweep.json").write_text("{}")
+    expected = "error: --workdir=r: this is the directory of a sweep; expected one of its members"
+    assert run(capsys, *verb, "--workdir=r") == (2, "", f"{expected}\n")
+    for name in ("seed=1", "seed=0"):
+        for file in ("config.json", "embedding.npz"):
+            (tmp_path / "r" / name / file).touch()
+    assert run(capsys, *verb, "--workdir=r") == (2, "", f"{expected}, such as r/seed=0\n")
 
 
 @pytest.mark.parametrize(
@@ -167,12 +186,14 @@ def translator(tmp_path_factory) -> pathlib.Path:
 
 
 def test_translate_answers_every_line(translator):
-    """Also empty lines, unknown symbols and Windows line ends; a missing last newline adds no line."""
+    """Also empty lines, unknown symbols, which are told, and Windows line ends; a missing last newline adds no line."""
     ended = launch("translate", f"--workdir={translator}", stdin="abc\n\n日本\r\nfed")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("\n") == 4
     assert ended.stdout.split("\n")[1] == ""
-    assert launch("translate", f"--workdir={translator}").stdout == ""
+    assert ended.stderr == "translate: standard input: 1 of 4 sources have a unit that train has not.\n"
+    ended = launch("translate", f"--workdir={translator}")
+    assert (ended.stdout, ended.stderr) == ("", "")
 
 
 def test_evaluate_prints_one_object_and_changes_no_file(translator, tmp_path):
@@ -206,6 +227,18 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=", "--position=99")
     assert (code, out) == (2, "")
     assert "--position=99: there are" in err
+    code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=ab\tb a", "--position=99")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: --position=99: there are 3 output symbols")
+
+
+def test_a_study_of_word_vectors_that_needs_a_decoder_says_so_alone(capsys, tmp_path):
+    """Red if the gradient is said to be compiled before that is known, or the run is opened for it."""
+    config = config_lib.to_dict(vector_config(tmp_path / "a.txt"))
+    (tmp_path / "config.json").write_text(json.dumps({"format": 1, "config": config, "data_sha256": {}}))
+    code, out, err = run(capsys, "embeddings", "trace", f"--workdir={tmp_path}")
+    expected = f"error: --workdir={tmp_path}: expected a translator or a language model, this run is a skip_gram\n"
+    assert (code, out, err) == (2, "", expected)
 
 
 @pytest.mark.parametrize("verb", ["train", "sweep", "status", "compare", "translate"])

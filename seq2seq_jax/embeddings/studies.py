@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from seq2seq_jax.errors import UserError
+
 Options = Mapping[str, Any]  # values by the name of the flag
 
 
@@ -41,6 +43,13 @@ FORMAT = Option("format", "what is printed", "table", ("table", "json"))
 K = Option("k", "neighbours of a symbol", 10)
 FORMS = ("word2vec", "word2vec-binary", "projector", "npz")
 ESCAPED = r"; a blank or line end as it is or escaped: \n, \u0020"
+
+
+def check_figure(options: Options) -> None:
+    """Raises UserError where a picture is asked for by a name that is not one of SVG; before there is any."""
+    figure = options.get("figure")
+    if figure is not None and not figure.lower().endswith(".svg"):
+        raise UserError(f"--figure={figure}: expected a name that ends in .svg")
 
 
 def _neighbours(options: Options) -> None:

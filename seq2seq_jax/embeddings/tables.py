@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.data.spelling import reads_as, symbol_of, text_of
 from seq2seq_jax.data.vocabulary import SPECIALS
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import UserError, no_run
 from seq2seq_jax.show.symbols import visible
 
 SIDES = ("source", "target")
@@ -90,7 +90,7 @@ def read_tables(directory: pathlib.Path) -> list[Table]:
             arrays = {name: archive[name] for name in archive.files}
         return [_table(side, arrays) for side in SIDES if f"{side}_table" in arrays]
     except FileNotFoundError:
-        raise UserError(f"--workdir={directory}: there is no embedding.npz; expected the directory of a finished run") from None
+        raise no_run(directory, "embedding.npz", "there is no embedding.npz; expected the directory of a finished run") from None
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); expected the tables of a run") from None
 

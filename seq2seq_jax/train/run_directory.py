@@ -18,7 +18,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.vocabulary import Vocabulary
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import UserError, no_run
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
 
@@ -115,7 +115,7 @@ class RunDirectory:
         """Returns the recorded configuration. Raises UserError where there is no run."""
         record = self.record()
         if record is None:
-            raise UserError(f"--workdir={self.path}: there is no run here (no config.json); train one first")
+            raise no_run(self.path, "config.json", "there is no run here (no config.json); train one first")
         return config_lib.from_dict(record["config"])
 
     def check(self, config: Config, data_sha256: Mapping[str, str]) -> None:

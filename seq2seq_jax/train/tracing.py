@@ -16,6 +16,7 @@ from seq2seq_jax.embeddings.flow import print_flow, to_json
 from seq2seq_jax.embeddings.main import write_file
 from seq2seq_jax.embeddings.trace import Ids, trace
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.trained_run import TrainedRun
 
 MOST_UNITS = 40  # of a language model's dev line that nobody has chosen
@@ -26,13 +27,14 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
 
     Raises UserError where there is no trained translator or language model, no text, or no such position.
     """
-    print("trace: opening the run and compiling its gradient", file=sys.stderr)
+    kind = RunDirectory(pathlib.Path(workdir)).config().model.kind  # before the run is opened, which takes seconds
+    if kind not in ("translator", "language_model"):
+        raise UserError(f"--workdir={workdir}: expected a translator or a language model, this run is a {kind}")
     run = TrainedRun(workdir)
-    if run.config.model.kind not in ("translator", "language_model"):
-        raise UserError(f"--workdir={workdir}: expected a translator or a language model, this run is a {run.config.model.kind}")
     ids, targets = _example(run, text)
     if position > len(targets):
         raise UserError(f"--position={position}: there are {len(targets)} output symbols; expected at most that")
+    print("trace: compiling the gradient", file=sys.stderr)
     flow = trace(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position)
     if format == "json":
         print(json.dumps(to_json(flow, run.vocabularies), indent=2, ensure_ascii=False, allow_nan=False))

@@ -16,6 +16,8 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.arrays import Array, Lengths
 from seq2seq_jax.data.batches import PairBatch
+from seq2seq_jax.data.corpus import PairSplit, unknown_units
+from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.decode.beam import LENGTH_PENALTY, Hypotheses
@@ -66,6 +68,12 @@ def read_sources(stream: BinaryIO) -> list[str]:
         line = content.count(b"\n", 0, error.start) + 1
         raise UserError(f"standard input:{line}: not UTF-8; expected UTF-8 text, one source a line") from error
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def unknown_sources(run: TrainedRun, sources: Sequence[str]) -> list[str]:
+    """Returns the sentence that says how many sources have a unit that training has not seen, where there are any."""
+    read = [normalize(source, run.config.data.normalize_nfc) for source in sources]
+    return unknown_units("standard input", PairSplit(read, [[] for _ in read]), run.vocabularies)[1]
 
 
 def open_translators(workdirs: Sequence[str]) -> list[TrainedRun]:
