@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import split_words
-from seq2seq_jax.errors import TrainingFailed, UserError
+from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import inference
 from seq2seq_jax.train.devices import Devices
@@ -246,6 +247,13 @@ def test_training_stops_when_patience_is_lost(tmp_path):
     result = train(config, str(tmp_path / "run"))
     assert (result["best_step"], result["steps"], result["status"]) == (10, 30, "finished")
     assert train(config, str(tmp_path / "run")) == result
+
+
+def test_a_run_that_is_stopped_says_where_and_not_that(tmp_path, monkeypatch):
+    """Red if the command, which begins the line with "stopped: ", says it twice."""
+    monkeypatch.setattr(OneRun, "advance", lambda self, batches: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(Interrupted, match=r"^at step 1; the same command goes on from there$"):
+        train(text_config(write_text(tmp_path / "a.txt", 2000)), str(tmp_path / "run"))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):

@@ -150,7 +150,7 @@ class Loop:
             if stopping and self._going():
                 for run in self._going():
                     run.interrupt()
-                raise Interrupted(f"stopped at step {step + 1}; the same command goes on from there")
+                raise Interrupted(f"at step {step + 1}; the same command goes on from there")
 
     def _going(self) -> list[Run]:
         return [run for run in self._runs if not run.ended]
