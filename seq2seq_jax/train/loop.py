@@ -193,6 +193,9 @@ class Loop:
             self._engine.clear_windows([self._places[run] for run in going])
         improved = self._evaluate(going) if due.evaluates else ()
         for run in going:
+            if due.logs and not run.ended:
+                run.show()
+        for run in going:
             if not run.ended and (due.saves or run in improved):
                 with self._ending(run):
                     run.save(self._engine.state(self._places[run]))
