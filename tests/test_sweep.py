@@ -350,13 +350,41 @@ def test_a_process_takes_its_share(monkeypatch):
 
 
 def test_the_time_left_counts_what_this_process_has_made(monkeypatch):
-    """Red if updates of an earlier process are taken for those of this one: the rest would seem done in no time."""
+    """Red if updates of an earlier process are taken for those of this one, or if what comes before the first ones counts for all.
+
+    Red too if members at work together are counted as if one came after the other.
+    """
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    view = SweepView(3, ["a", "b", "c"], lambda name: None)
+    for name in "ab":
+        view.member(name).start(50, 100)
+    now[0] += 500  # compiling
+    for name in "ab":
+        view.member(name).update(55, 1.0, 1.0, "")
+    assert view.seconds_left() is None
+    now[0] += 10
+    view.member("a").update(75, 1.0, 1.0, "")
+    assert view.seconds_left() == pytest.approx((0.25 + 0.45 + 1) * 50 / 2)  # a fifth took 10 s
+
+
+def test_the_time_left_takes_whole_members_where_they_are_known(monkeypatch, capsys):
+    """Red if a member that is waiting is thought to take less than one that has finished, whose compiling and evaluations count."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     view = SweepView(2, ["a", "b"], lambda name: None)
-    view.member("a").start(50, 100)
-    now[0] += 10
-    assert view.advanced("a", 0.75) == pytest.approx(50)  # a quarter took 10 s, five quarters are left
+    view.member("a").start(0, 100)
+    now[0] += 30
+    view.member("a").finish(100, "best error 0.25")
+    view.ended("a", "finished", None)
+    view.member("b").start(0, 100)
+    now[0] += 20
+    view.member("b").update(10, 1.0, 1.0, "best error 0.75")
+    assert view.seconds_left() == pytest.approx(0.9 * 30)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:3] == ["sweep: 2 of 2 members to train", "sweep: compiling ...", "sweep: [1/2] a finished, best error 0.25"]
+    assert lines[3].endswith("best error 0.75  27 s left for the sweep")
+    assert len(lines) == 4
 
 
 def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):
@@ -378,6 +406,9 @@ def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):
         assert is_done(tmp_path / "parallel", member, retry_failed=False)
         one, other = (result_of(tmp_path / kind / member.name)["dev"]["loss_nats_per_token"] for kind in ("serial", "parallel"))
         assert one == pytest.approx(other, rel=1e-4)
+        found = result_of(tmp_path / "parallel" / member.name)
+        name = found["metric"]["name"]
+        assert f"{member.name} finished, best {name} {found['dev'][name]:.4f}\n" in stderr  # the result's, not an earlier one
     again = launch("sweep", *arguments)
     assert again.returncode == 0
     assert again.stdout == stdout

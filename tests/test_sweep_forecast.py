@@ -63,7 +63,7 @@ def test_finished_members_tell_the_time_of_the_others(tmp_path):
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps({"status": "finished", "train_seconds": 30.0, "steps": 10}))
     found, basis = forecast.forecast(members, tmp_path / "s")
-    assert basis.startswith("time: from 1 finished members")
+    assert basis.startswith("time: from 1 finished members of this sweep, without compiling and evaluations;")
     assert found[members[1].name].seconds == pytest.approx(4 * 3.0)
     assert found[members[2].name].seconds > 4 * 3.0
 

@@ -179,7 +179,7 @@ def test_a_stopped_sweep_goes_on_to_the_same_end(text, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(stacked.StackedRuns, "advance", advance_then_stop)
-    with pytest.raises(Interrupted, match="the same command completes it"):
+    with pytest.raises(Interrupted, match="the same command completes the sweep"):
         sweep(config, broken, SIZES | SEEDS, "vectorized")
     monkeypatch.undo()
     members = [member.name for member in plan(config, SIZES | SEEDS, str(broken))]

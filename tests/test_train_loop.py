@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
+import time
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import split_words
-from seq2seq_jax.errors import TrainingFailed, UserError
+from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import inference
 from seq2seq_jax.train.devices import Devices
@@ -25,6 +27,7 @@ from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.translation import open_translators, translations
+from seq2seq_jax.train.view import Reporter
 
 
 @pytest.mark.parametrize("task", ["copy", "reverse"])
@@ -263,6 +266,42 @@ def test_training_stops_when_patience_is_lost(tmp_path):
     result = train(config, str(tmp_path / "run"))
     assert (result["best_step"], result["steps"], result["status"]) == (10, 30, "finished")
     assert train(config, str(tmp_path / "run")) == result
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "values"), [(8, {"train__log_every": 4}), (8, {"train__log_every": 7, "train__patience": 1, "train__learning_rate": 5.0})]
+)
+def test_the_last_line_has_the_metric_of_the_result(tmp_path, capsys, ended_at, values):
+    """Red if it is the best before the last evaluation, or none where no line of the log falls on it; or if nothing is said at first."""
+    steps = 16 if "train__patience" in values else 8
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=steps, train__eval_every=4, **values)
+    result = train(config, str(tmp_path / "run"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "train: compiling ..."
+    best = f"best bits_per_character {result['dev']['bits_per_character']:.4f}"
+    assert lines[-1] == f"train: finished at step {ended_at}, {best}"
+    assert steps != ended_at or (lines[-2].startswith("train: step 8/8  ") and lines[-2].endswith(best))
+
+
+def test_the_time_left_begins_with_the_first_line(monkeypatch, capsys):
+    """Red if compiling, which comes before it, is taken for the pace of all updates."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    reporter = Reporter("train")
+    reporter.start(0, 100)
+    for seconds, step in ((50, 10), (6, 20)):
+        now[0] += seconds
+        reporter.update(step, 1.0, 1.0, "best error 0.5")
+    first, second = capsys.readouterr().err.splitlines()[1:]
+    assert first.endswith("best error 0.5")
+    assert second.endswith("best error 0.5  48 s left")
+
+
+def test_a_run_that_is_stopped_says_where_and_not_that(tmp_path, monkeypatch):
+    """Red if the command, which begins the line with "stopped: ", says it twice."""
+    monkeypatch.setattr(OneRun, "advance", lambda self, batches: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(Interrupted, match=r"^at step 1; the same command goes on from there$"):
+        train(text_config(write_text(tmp_path / "a.txt", 2000)), str(tmp_path / "run"))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):

@@ -70,7 +70,7 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
     for member in members:
         needed = update_bytes(program_key(member.config))
         found[member.name] = Forecast(count_parameters(member.config), needed, _seconds(member.config, measured), needed <= available)
-    return found, f"{basis}, without evaluations; memory: {available / 2**30:.1f} GiB are free"
+    return found, f"{basis}, without compiling and evaluations; memory: {available / 2**30:.1f} GiB are free"
 
 
 def available_bytes() -> int:

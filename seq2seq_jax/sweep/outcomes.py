@@ -17,7 +17,7 @@ from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run_directory import Locked, RunDirectory, write_json
 from seq2seq_jax.train.view import View
 
-STOPPED = "the sweep is stopped; the same command completes it"
+STOPPED = "the same command completes the sweep"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,6 +50,9 @@ class _PipeView:
     def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
         self._connection.send(("update", (step, loss, tokens_per_second, metric)))
 
+    def finish(self, step: int, metric: str) -> None:
+        self._connection.send(("finish", (step, metric)))
+
     def stop(self) -> None:
         """Sends nothing: the sweep's view ends a member's bar when its outcome comes."""
 

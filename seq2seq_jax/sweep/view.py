@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from seq2seq_jax.show.labels import error_label, seconds_label
+from seq2seq_jax.train.view import Pace
 
 SECONDS_BETWEEN_LINES = 5.0
 WIDE = 120  # columns of a terminal that has room for bars and all figures
@@ -28,8 +30,7 @@ class SweepView:
         self._notes: set[str] = set()
         self._members: dict[str, _Member] = {}
         self._live: Progress | None = None
-        self._started, self._share = time.monotonic(), dict.fromkeys(missing, 0.0)
-        self._before: dict[str, float] = {}  # shares that were done when this process began
+        self._share = dict.fromkeys(missing, 0.0)
         if missing:
             self.line(f"{len(missing)} of {total} members to train" + (f", {self._ended} are done" if self._ended else ""))
 
@@ -58,18 +59,20 @@ class SweepView:
             self._notes.add(text)
             self.line(text)
 
-    def began(self, name: str, share: float) -> None:
-        """Notes the share of a member that an earlier process has done."""
-        self._share[name] = self._before.setdefault(name, share)
-
-    def advanced(self, name: str, share: float) -> float:
-        """Notes the share of a member that is done and returns the seconds left for the whole sweep."""
+    def advanced(self, name: str, share: float) -> None:
+        """Notes the share of a member that is done."""
         self._share[name] = share
-        done = sum(self._share.values())
         if self._live is not None:
-            self._live.update(self._all, completed=done)
-        made = done - sum(self._before.values())
-        return (len(self._share) - done) * (time.monotonic() - self._started) / max(made, 1e-6)
+            self._live.update(self._all, completed=sum(self._share.values()))
+
+    def seconds_left(self) -> float | None:
+        """Returns the time until all have ended, as many at a time as are at work now; None where no member's pace is known yet."""
+        known = {name: member.seconds for name, member in self._members.items() if member.seconds is not None}
+        if not known:
+            return None
+        usual = statistics.median(known.values())
+        seconds = sum((1 - share) * known.get(name, usual) for name, share in self._share.items())
+        return seconds / max(1, sum(member.at_work for member in self._members.values()))
 
     def ended(self, name: str, status: str, error: str | None) -> None:
         """Prints how a member ended."""
@@ -106,7 +109,14 @@ class _Member:
         self._sweep, self._name, self._live = sweep, name, live
         self._task = None
         self._total, self._last_line = 1, time.monotonic()
-        self.last = ""
+        self._pace, self._began, self._whole = Pace(), time.monotonic(), None
+        self._resumed = False
+        self.last, self.at_work = "", False
+
+    @property
+    def seconds(self) -> float | None:
+        """What the member takes, measured once it has finished, else from its pace; None where that is not known yet."""
+        return self._pace.seconds if self._whole is None else self._whole
 
     def note(self, text: str) -> None:
         """Prints a line that stays; one that other members have to say too only once."""
@@ -114,25 +124,39 @@ class _Member:
 
     def start(self, done: int, total: int) -> None:
         """Begins to show a run of ``total`` updates, of which ``done`` are made."""
-        self._total = total
-        self._sweep.began(self._name, done / total)
+        self._total, self.at_work = total, True
+        self._pace, self._began = Pace(), time.monotonic()
+        self._resumed = done > 0
+        self._sweep.advanced(self._name, done / total)
         if self._live is not None:
             name = _fitting(self._name, self._live.console.width)
             self._task = self._live.add_task(f"  {name}", total=total, completed=done, figures="compiling", short="compiling")
+        else:
+            self._sweep.once("compiling ...")
 
     def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
         """Shows where the member stands: loss in nats a token, speed, and the best dev metric; and the sweep's time left."""
-        left = self._sweep.advanced(self._name, step / self._total)
+        self._sweep.advanced(self._name, step / self._total)
+        self._pace.report(step / self._total)
         figures = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {metric}"
         self.last = metric
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=step, figures=figures, short=metric.split()[-1] if metric else f"loss {loss:.3f}")
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}  {seconds_label(left)} left for the sweep")
+            left = self._sweep.seconds_left()
+            ending = f"  {seconds_label(left)} left for the sweep" if left is not None else ""
+            self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}{ending}")
+
+    def finish(self, step: int, metric: str) -> None:
+        """Keeps the best dev metric of its result, for the line that tells how it ended, and its time for the others' sake."""
+        self.last = metric
+        if not self._resumed:
+            self._whole = time.monotonic() - self._began
 
     def stop(self) -> None:
         """Ends its bar."""
+        self.at_work = False
         if self._live is not None and self._task is not None:
             self._live.remove_task(self._task)
             self._task = None

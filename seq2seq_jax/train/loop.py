@@ -147,7 +147,7 @@ class Loop:
             if stopping and self._going():
                 for run in self._going():
                     run.interrupt()
-                raise Interrupted(f"stopped at step {step + 1}; the same command goes on from there")
+                raise Interrupted(f"at step {step + 1}; the same command goes on from there")
 
     def _going(self) -> list[Run]:
         return [run for run in self._runs if not run.ended]
@@ -177,6 +177,9 @@ class Loop:
         if due.logs:
             self._engine.clear_windows([self._places[run] for run in going])
         improved = self._evaluate(going) if due.evaluates else ()
+        for run in going:
+            if due.logs and not run.ended:
+                run.show()
         for run in going:
             if not run.ended and (due.saves or run in improved):
                 with self._ending(run):

@@ -92,6 +92,7 @@ class Run:
         self._checkpoint_every = config.train.checkpoint_every or self._eval_every
         self._checkpoints = Checkpoints(directory.checkpoints)
         self._log: MetricsLog | None = None
+        self._logged = (math.nan, 0.0)  # loss and speed of the last line of the log
 
     @property
     def total(self) -> int:
@@ -212,8 +213,11 @@ class Run:
         speed = self.progress.tokens / self.progress.train_seconds
         values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
         self._write(self.step, "train", values)
-        best = self.progress.best_value
-        self.view.update(self.step, loss, speed, "" if best is None else f"best {self._metric.name} {best:.4f}")
+        self._logged = (loss, speed)
+
+    def show(self) -> None:
+        """Shows the last line of the log beside the best metric, which may be of the same step."""
+        self.view.update(self.step, *self._logged, self._best_label(self.progress.best_value))
 
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:
         """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best.
@@ -280,7 +284,8 @@ class Run:
         )
         write_json(self.directory.result_file, result)
         self.result = result
-        self.close()
+        self.close()  # before what may fail where nobody reads on: the result stays
+        self.view.finish(self.step, self._best_label(None if dev is None else dev.metrics[self._metric.name]))
 
     def fail(self, error: Exception) -> None:
         """Ends the run and writes why; what a finished run has left stays, where this one failed before it began."""
@@ -308,6 +313,9 @@ class Run:
             self._log.close()
             self._log = None
         self.view.stop()
+
+    def _best_label(self, value: float | None) -> str:
+        return "" if value is None else f"best {self._metric.name} {value:.4f}"
 
     def _best_step(self) -> list[int]:
         return [] if self.progress.best_step is None else [self.progress.best_step]

@@ -27,8 +27,31 @@ class View(Protocol):
     def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
         """Shows where the run stands: loss in nats a token, speed, and the best dev metric."""
 
+    def finish(self, step: int, metric: str) -> None:
+        """Shows that the run has finished after ``step`` updates, and the best dev metric of its result."""
+
     def stop(self) -> None:
         """Ends what is live."""
+
+
+class Pace:
+    """How fast something is done, from its first report on: what comes before is mostly compiling."""
+
+    def __init__(self) -> None:
+        """Begins without a report."""
+        self._first = self._last = (0.0, -1.0)
+
+    def report(self, share: float) -> None:
+        """Notes the share that is done."""
+        self._last = (time.monotonic(), share)
+        if self._first[1] < 0:
+            self._first = self._last
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that the whole takes; None before two reports."""
+        (began, before), (now, share) = self._first, self._last
+        return (now - began) / (share - before) if share > before else None
 
 
 class Reporter:
@@ -39,8 +62,8 @@ class Reporter:
         self._title = title
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
-        self._total = self._first = 0
-        self._started = self._last_line = 0.0
+        self._pace, self._total = Pace(), 0
+        self._last_line = 0.0
 
     def note(self, text: str) -> None:
         """Prints one line that stays."""
@@ -48,23 +71,31 @@ class Reporter:
 
     def start(self, done: int, total: int) -> None:
         """Begins to show a run of ``total`` updates, of which ``done`` are made."""
-        self._first, self._total = done, total
-        self._started = self._last_line = time.monotonic()
+        self._pace, self._total = Pace(), total
+        self._last_line = time.monotonic()
         if self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.completed}/{task.total} {task.fields[figures]}"))
             self._bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console, transient=True)
             self._bar.start()
             self._bar.add_task(self._title, total=total, completed=done, figures="compiling")
+        else:
+            self.note("compiling ...")
 
     def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
         """Shows where the run stands: loss in nats a token, speed, and the best dev metric."""
         figures = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {metric}"
+        self._pace.report(step / self._total)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=step, figures=figures)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == self._total:
             self._last_line = time.monotonic()
-            left = (self._total - step) * (self._last_line - self._started) / max(step - self._first, 1)
-            print(f"{self._title}: step {step}/{self._total}  {figures}  {seconds_label(left)} left", file=sys.stderr, flush=True)
+            left = (1 - step / self._total) * (self._pace.seconds or 0.0)
+            ending = f"  {seconds_label(left)} left" if left else ""
+            print(f"{self._title}: step {step}/{self._total}  {figures}{ending}", file=sys.stderr, flush=True)
+
+    def finish(self, step: int, metric: str) -> None:
+        """Prints that the run has finished after ``step`` updates, and the best dev metric of its result."""
+        self.note(f"finished at step {step}" + (f", {metric}" if metric else ""))
 
     def stop(self) -> None:
         """Ends the live bar."""
