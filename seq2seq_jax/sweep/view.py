@@ -109,8 +109,8 @@ class _Member:
         self._sweep, self._name, self._live = sweep, name, live
         self._task = None
         self._total, self._last_line = 1, time.monotonic()
-        self._pace, self._began, self._whole = Pace(), time.monotonic(), None
-        self._resumed = False
+        self._pace, self._began, self._resumed = Pace(), time.monotonic(), False
+        self._whole: float | None = None
         self.last, self.at_work = "", False
 
     @property
