@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -35,7 +37,7 @@ def epoch(source: WindowBatches, seed: int = 0, number: int = 0) -> list[WindowB
 
 def pairs_of(batch: WindowBatch, window: int) -> list[tuple[int, int]]:
     """Returns the (centre, context) pairs of a batch as the model sees them."""
-    rows, centres, offsets = np.nonzero(np.asarray(in_window(batch)))
+    rows, centres, offsets = np.nonzero(np.asarray(in_window(jax.tree.map(jnp.asarray, batch))))
     return list(zip(batch.units[rows, centres + window], batch.units[rows, centres + offsets], strict=True))
 
 
