@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import pathlib
-
 
 class UserError(Exception):
     """A mistake of the user's in flags, data or configuration: one line that says where and what was expected.
 
     ``launch.py`` prints it without a traceback and ends with exit code 2.
     """
-
-
-def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
-    """Returns what to raise where a run's file is ``missing``: names a member that has it where this is a sweep, else ``otherwise``."""
-    if not (directory / "sweep.json").exists():
-        return UserError(f"--workdir={directory}: {otherwise}")
-    member = min(directory.glob(f"*/{missing}"), default=None)
-    such_as = "" if member is None else f", such as {member.parent}"
-    return UserError(f"--workdir={directory}: this is the directory of a sweep; expected one of its members{such_as}")
 
 
 class Interrupted(Exception):

@@ -53,6 +53,15 @@ def read_grid(path: pathlib.Path, *needed: str) -> dict[str, Any]:
     return grid
 
 
+def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
+    """Returns what to raise where a run's file is ``missing``: names a member that has it where this is a sweep, else ``otherwise``."""
+    if not (directory / "sweep.json").exists():
+        return UserError(f"--workdir={directory}: {otherwise}")
+    member = min(directory.glob(f"*/{missing}"), default=None)
+    such_as = "" if member is None else f", such as {member.parent}"
+    return UserError(f"--workdir={directory}: this is the directory of a sweep; expected one of its members{such_as}")
+
+
 def _are_members(value: Any) -> bool:
     return _are_objects(value) and all(isinstance(entry.get("name"), str) and _is_object(entry.get("adapted", {})) for entry in value)
 

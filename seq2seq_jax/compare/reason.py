@@ -57,11 +57,11 @@ def _choice(grid: Grid, found: Recommendation) -> str:
     chosen, best = grid.sizes[found.chosen].label, grid.sizes[found.best].label
     take = f"Take embedding size {chosen}{'' if found.decided else ' for now'}: its mean {name} of {means[found.chosen]:.{decimals}f} is"
     if found.chosen == found.best:
-        ties = [size.label for size, mean in zip(grid.sizes, means, strict=True) if mean == means[found.best] and size.label != best]
-        if ties:
-            return f"{take} the best, as is that of size {', '.join(ties)}."
+        as_good = np.flatnonzero(grid.learned & (means == means[found.best]))
+        same = [grid.sizes[column].label for column in as_good if column != found.best]
+        others = f", as is that of size {', '.join(same)}" if same else ""
         smaller = "" if found.chosen == 0 else f", and no smaller size is within {found.tolerance:.3g} of it"
-        return f"{take} the best{smaller}."
+        return f"{take} the best{others}{smaller}."
     return f"{take} within {found.tolerance:.3g} of the best, {means[found.best]:.{decimals}f} at size {best}, and no smaller size is."
 
 
@@ -239,6 +239,7 @@ def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
 
 
 def _here(sweep: Sweep, word: str) -> str:
+    """Returns a word of the command with the sweep's place of now where it named another."""
     flag, _, typed = word.partition("=")
     moved = flag == "--workdir" and pathlib.Path(typed).resolve() != pathlib.Path(sweep.workdir).resolve()
     return f"--workdir={sweep.workdir}" if moved else word

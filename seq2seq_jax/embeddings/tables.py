@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.data.spelling import reads_as, symbol_of, text_of
 from seq2seq_jax.data.vocabulary import SPECIALS
-from seq2seq_jax.errors import UserError, no_run
+from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import no_run
 from seq2seq_jax.show.symbols import visible
 
 SIDES = ("source", "target")

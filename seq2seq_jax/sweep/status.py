@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import math
 import pathlib
-import statistics
 from typing import Any
 
 from seq2seq_jax import config as config_lib
@@ -15,6 +15,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import read_grid
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
+from seq2seq_jax.sweep.time_left import time_left
 from seq2seq_jax.train.run_directory import RunDirectory
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")
@@ -44,13 +45,19 @@ class Status:
     error: str | None = None
 
     @property
+    def share(self) -> float:
+        """Share of its updates that is made, 0 to 1; nothing is left of a failed one."""
+        return 1.0 if self.state in ("finished", "failed") else (self.step or 0) / (self.steps or math.inf)
+
+    @property
+    def whole(self) -> float | None:
+        """Seconds in updates that all of them take at its pace; None where that cannot be said."""
+        return self.seconds / self.step * self.steps if self.seconds and self.step and self.steps else None
+
+    @property
     def seconds_left(self) -> float | None:
-        """Time in updates that it still needs at its pace; None where that cannot be said."""
-        if self.state == "finished":
-            return 0.0
-        if not self.step or self.steps is None or self.seconds is None:
-            return None
-        return self.seconds / self.step * (self.steps - self.step)
+        """Time in updates that it still needs; None where that cannot be said."""
+        return None if self.whole is None else (1 - self.share) * self.whole
 
 
 def read_status(workdir: str) -> list[Status]:
@@ -75,7 +82,7 @@ def run(workdir: str) -> None:
     rows = [_row(member) for member in members]
     print_table(("member", "state", "metric", "step", "time", "left"), rows, left=3)
     counts = {state: sum(member.state == state for member in members) for state in STATES}
-    left = _seconds_left(members)
+    left = time_left([(member.share, member.whole) for member in members], counts["running"])
     print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)}{_left_label(left)}")
     for member in members:
         if member.error is not None:
@@ -138,16 +145,6 @@ def _row(member: Status) -> list[str]:
     step = MISSING if member.step is None else f"{member.step}/{member.steps or '?'}"
     left = member.seconds_left if member.state not in ("finished", "failed") else None
     return [member.name, member.state, member.metric, step, seconds_label(member.seconds), seconds_label(left)]
-
-
-def _seconds_left(members: list[Status]) -> float | None:
-    """Returns the time until the last member has ended, as many at a time as are running now; None where nothing is known yet."""
-    whole = [member.seconds / member.step * member.steps for member in members if member.seconds and member.step and member.steps]
-    to_do = [member for member in members if member.state not in ("finished", "failed")]
-    if to_do and not whole:
-        return None
-    seconds = [member.seconds_left if member.seconds_left is not None else statistics.median(whole) for member in to_do]
-    return sum(seconds) / max(1, sum(member.state == "running" for member in members))
 
 
 def _left_label(seconds: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from seq2seq_jax.show.labels import error_label, seconds_label
+from seq2seq_jax.sweep.time_left import time_left
 from seq2seq_jax.train.view import Pace
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -67,12 +67,8 @@ class SweepView:
 
     def seconds_left(self) -> float | None:
         """Returns the time until all have ended, as many at a time as are at work now; None where no member's pace is known yet."""
-        known = {name: member.seconds for name, member in self._members.items() if member.seconds is not None}
-        if not known:
-            return None
-        usual = statistics.median(known.values())
-        seconds = sum((1 - share) * known.get(name, usual) for name, share in self._share.items())
-        return seconds / max(1, sum(member.at_work for member in self._members.values()))
+        members = ((share, self._members[name].seconds if name in self._members else None) for name, share in self._share.items())
+        return time_left(members, sum(member.at_work for member in self._members.values()))
 
     def ended(self, name: str, status: str, error: str | None) -> None:
         """Prints how a member ended."""

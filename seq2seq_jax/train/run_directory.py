@@ -18,7 +18,8 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.vocabulary import Vocabulary
-from seq2seq_jax.errors import UserError, no_run
+from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import no_run
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
 
