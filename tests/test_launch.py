@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ import sys
 import time
 
 import pytest
-from training_fixture import ROOT, environment, flags_of, launch, pair_config, text_config, vector_config, write_pairs, write_text
+from training_fixture import ROOT, command, environment, flags_of, launch, pair_config, text_config, vector_config, write_pairs, write_text
 
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
@@ -134,6 +135,25 @@ def test_malformed_data_ends_with_2_and_names_the_line(capsys, tmp_path, content
     assert (code, out) == (2, "")
     assert f"{path}{message}" in err or (message in err and str(path) in err)
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["cuda", "nonsense"])
+def test_a_device_that_is_not_there_ends_with_2_and_one_line(tmp_path, name):
+    """Red if JAX's own traceback is shown, or if it counts as a failure of the run. (A machine with CUDA has the first.)"""
+    if name == "cuda" and importlib.util.find_spec("jax_plugins") is not None:
+        pytest.skip("this machine may have it")
+    arguments = flags_of(pair_config(write_pairs(tmp_path / "a.tsv", 40)))
+    done = subprocess.run(
+        command("train", f"--workdir={tmp_path / 'run'}", *arguments),
+        capture_output=True,
+        text=True,
+        env=environment() | {"JAX_PLATFORMS": name},
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"error: JAX_PLATFORMS={name}: no such device starts here")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "run/result.json").exists()
 
 
 def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatch, tmp_path):

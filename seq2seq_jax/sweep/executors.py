@@ -15,6 +15,7 @@ from seq2seq_jax.sweep.processes import Pool
 from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.vectorized import group, train_together
 from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train.devices import platform
 from seq2seq_jax.train.loop import stop_signals
 
 
@@ -24,17 +25,11 @@ def execute(
     """Trains members below ``folder``. Raises Interrupted when a signal came, after every running member has saved."""
     jobs = min(jobs or most_at_a_time(), len(members))
     if executor == "auto":
-        executor = "vectorized" if _accelerated() else "processes" if jobs > 1 else "serial"
+        executor = "vectorized" if platform() != "cpu" else "processes" if jobs > 1 else "serial"
     if executor == "processes":
         return Pool(folder, jobs, view).run(members, max_failures)
     groups = group(members) if executor == "vectorized" else [[member] for member in members]
     return _execute_in_turn(groups, folder, max_failures, view)
-
-
-def _accelerated() -> bool:
-    import jax
-
-    return jax.default_backend() != "cpu"
 
 
 def _execute_in_turn(groups: Sequence[Sequence[Member]], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:

@@ -59,16 +59,8 @@ def result_of(
         "pretrained": pretrained,
         "config_sha256": config_lib.config_sha256(config),
         "versions": versions(),
-        "device": _platform(),
+        "device": jax.devices()[0].platform,
     }
-
-
-def _platform() -> str | None:
-    """Returns what JAX computes on; None where that is why a run failed: no device starts."""
-    try:
-        return jax.devices()[0].platform
-    except (RuntimeError, AssertionError):
-        return None
 
 
 def write_embeddings(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,12 +23,29 @@ from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 AXIS = "data"
 
 
+def platform() -> str:
+    """Returns what JAX computes on, ``cpu`` or ``gpu`` or another. Raises UserError where no device of what was asked for starts."""
+    try:
+        return jax.default_backend()
+    except (RuntimeError, AssertionError) as error:  # the latter, without a word, for CUDA where there is none
+        why = f": {' '.join(str(error).split())}" if str(error) else ""
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        raise UserError(
+            f"JAX_PLATFORMS={asked}: no such device starts here{why}; expected one of this machine, or nothing"
+        ) from None
+
+
+def _available() -> int:
+    platform()
+    return jax.local_device_count()
+
+
 def choose_device_count(requested: int | None, batch_size: int) -> int:
     """Returns how many devices share a batch: as asked for, else the most that divide it.
 
     Raises UserError where there are fewer than asked for, or they do not divide the batch.
     """
-    available = jax.local_device_count()
+    available = _available()
     if requested is None:
         return max(count for count in range(1, available + 1) if batch_size % count == 0)
     if requested > available:
@@ -117,7 +135,7 @@ def choose_member_device_count(requested: int | None, members: int) -> int:
 
     Raises UserError where there are fewer than asked for.
     """
-    available = jax.local_device_count()
+    available = _available()
     if requested is not None and requested > available:
         raise UserError(f"train.devices={requested}: expected at most {available}, the devices of this machine")
     return min(requested or available, members)
