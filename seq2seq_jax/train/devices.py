@@ -30,9 +30,7 @@ def platform() -> str:
     except (RuntimeError, AssertionError) as error:  # the latter, without a word, for CUDA where there is none
         why = f": {' '.join(str(error).split())}" if str(error) else ""
         asked = os.environ.get("JAX_PLATFORMS", "")
-        raise UserError(
-            f"JAX_PLATFORMS={asked}: no such device starts here{why}; expected one of this machine, or nothing"
-        ) from None
+        raise UserError(f"JAX_PLATFORMS={asked}: no such device starts here{why}; expected one of this machine, or nothing") from None
 
 
 def _available() -> int:
