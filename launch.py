@@ -141,7 +141,7 @@ def _train(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.loop import train
     from seq2seq_jax.train.runtime import prepare
 
-    prepare()
+    prepare(config.model.kind)
     result = train(config, values.workdir)
     print(json.dumps(result, ensure_ascii=False, indent=2))
     return DONE

@@ -1,7 +1,9 @@
-"""The process's settings: pages of a step are used again by the next."""
+"""The process's settings: pages of a step are used again by the next, and word vectors compute in one thread."""
 
 from __future__ import annotations
 
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -20,8 +22,39 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+# The command train, with a compilation in the place of the training.
+SHARED_KERNELS = """
+import sys
+import jax, jax.numpy as jnp
+import launch
+from seq2seq_jax.train import loop
+
+def compile_only(config, workdir):
+    text = jax.jit(lambda x: jnp.tanh(x) + 1).lower(jnp.ones((32, 32, 100))).compile().as_text()
+    return {"shared": "outer_dimension_partitions" in text}
+
+loop.train = compile_only
+sys.exit(launch.main(["launch.py", "train", "--workdir=W", *sys.argv[1:]]))
+"""
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs glibc")
 def test_freed_memory_is_used_again_without_page_faults():
     # Red without the setting: each array faults in all of its pages. A process of its own, since the tests' own has it set.
     ran = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert int(ran.stdout) < 100
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.parametrize(
+    ("experiment", "threads", "shared"),
+    [("word2vec", None, "false"), ("word2vec", "2", "true"), ("pronunciation", None, "true")],  # what the user asks for has its way
+)
+def test_kernels_of_word_vectors_are_not_shared_among_cores(experiment, threads, shared):
+    # Red where train does not say what it trains, where the setting comes after JAX has started, and where it overrules the user.
+    root = pathlib.Path(__file__).parents[1]
+    environment = {name: value for name, value in os.environ.items() if name not in ("NPROC", "XLA_FLAGS")}
+    environment |= {"NPROC": threads} if threads else {}
+    command = [sys.executable, "-c", SHARED_KERNELS, f"--config=experiments/{experiment}.py"]
+    ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
+    assert f'"shared": {shared}' in ran.stdout

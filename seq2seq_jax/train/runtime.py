@@ -8,7 +8,7 @@ import sys
 
 import jax
 
-from seq2seq_jax.config import cache_folder
+from seq2seq_jax.config import Kind, cache_folder
 
 # Of glibc's mallopt(3), by name: what is set, and to how much.
 _KEEP_FREED_MEMORY = {
@@ -22,8 +22,13 @@ _KEEP_FREED_MEMORY = {
 _XLA_FLAGS = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 
 
-def prepare() -> None:
-    """Keeps compiled programs on disk, so that the second start of the same run compiles nothing, and makes steps fast on CPU."""
+def prepare(kind: Kind | None = None) -> None:
+    """Keeps compiled programs on disk, so that the second start of the same run compiles nothing, and makes steps fast on CPU.
+
+    Before JAX's first computation. ``kind`` is the model of the one run that this process trains, None where there is no such run.
+    """
+    if kind == "skip_gram":
+        use_one_thread()
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
@@ -38,6 +43,14 @@ def speed_up_cpu() -> None:
     # A program runs in the thread that calls it, so that its temporary arrays come from that thread's heap, which can hold large ones.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     keep_freed_memory()
+
+
+def use_one_thread() -> None:
+    """Has XLA share no kernel among cores, unless the user has said how many (``NPROC``, which its CPU client reads as it starts).
+
+    A step of word vectors is some thirty kernels of thirty microseconds. To wake a second thread for each costs more than it does.
+    """
+    os.environ.setdefault("NPROC", "1")
 
 
 def keep_freed_memory() -> None:
