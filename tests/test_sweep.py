@@ -340,6 +340,27 @@ def test_processes_share_cores_and_graphics_processors(monkeypatch, plugins, vis
     assert sweep_shares.most_at_a_time() == (len(visible.split(",")) if expected[0][0] else 3)
 
 
+@pytest.mark.parametrize(("jobs", "each"), [(1, 8), (3, 2), (4, 2), (5, 1), (9, 1)])
+def test_all_processes_have_equally_many_cores(monkeypatch, jobs, each):
+    """Red if one has more than another: so many threads round a member's sums differently."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    cores = [share.cores for share in sweep_shares.shares(jobs)]
+    assert {len(own) for own in cores} == {each}
+    assert len(frozenset.union(*cores)) == min(8, jobs * each)
+
+
+def test_the_last_missing_member_gets_no_more_cores_than_beside_the_others(tmp_path, monkeypatch):
+    """Red if what is missing, and not the sweep, settles how many processes share the cores."""
+    config, seen = small(tmp_path), []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(processes.Pool, "run", lambda pool, members, _: seen.append((len(members), len(pool._shares[0].cores))) or [])
+    for _ in range(2):
+        members = plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0,)}, str(tmp_path / "sweep"))
+        run_sweep(config, members, str(tmp_path / "sweep"), SweepOptions(), "launch.py sweep")
+        assert train_member(members[0], tmp_path / "sweep", Reporter("test")).status == "finished"
+    assert seen == [(2, 1), (1, 1)]
+
+
 def test_a_process_takes_its_share(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.1")

@@ -12,7 +12,6 @@ from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member
 from seq2seq_jax.sweep.processes import Pool
-from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.vectorized import group, train_together
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import platform
@@ -20,10 +19,9 @@ from seq2seq_jax.train.loop import stop_signals
 
 
 def execute(
-    members: Sequence[Member], folder: pathlib.Path, executor: str, jobs: int | None, max_failures: int | None, view: SweepView
+    members: Sequence[Member], folder: pathlib.Path, executor: str, jobs: int, max_failures: int | None, view: SweepView
 ) -> list[Outcome]:
-    """Trains members below ``folder``. Raises Interrupted when a signal came, after every running member has saved."""
-    jobs = min(jobs or most_at_a_time(), len(members))
+    """Trains members below ``folder``, ``jobs`` at a time in processes. Raises Interrupted when a signal came and all have saved."""
     if executor == "auto":
         executor = "vectorized" if platform() != "cpu" else "processes" if jobs > 1 else "serial"
     if executor == "processes":

@@ -101,7 +101,7 @@ class Pool:
         outcomes: list[Outcome] = []
         waiting = list(members)
         with stop_signals() as stop:
-            workers = [self._spawn(share) for share in self._shares]
+            workers = [self._spawn(share) for share in self._shares[: len(members)]]
             told = False
             while True:
                 if stop.requested and not told:

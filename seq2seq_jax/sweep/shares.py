@@ -41,12 +41,17 @@ def most_at_a_time() -> int:
 
 
 def shares(jobs: int) -> list[Share]:
-    """Deals out the machine to so many processes. What there is less of than processes several of them have together."""
+    """Deals out the machine to so many processes. What there is less of than processes several of them have together.
+
+    All have equally many cores, even if some are left: on so many threads do the last bits of a sum depend, and which process a member
+    meets is chance.
+    """
     cores, devices = sorted(os.sched_getaffinity(0)), gpus()
+    each = max(1, len(cores) // jobs)
     sharers = math.ceil(jobs / len(devices)) if devices else 1
     return [
         Share(
-            cores=frozenset(cores[i::jobs]) or frozenset({cores[i % len(cores)]}),
+            cores=frozenset(cores[(i * each + j) % len(cores)] for j in range(each)),
             gpu=devices[i % len(devices)] if devices else None,
             memory=_OF_A_DEVICE / sharers if sharers > 1 else None,
         )

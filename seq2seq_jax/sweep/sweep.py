@@ -21,6 +21,7 @@ from seq2seq_jax.sweep.grid import Axes, Member, check_sizes, make_baselines, ma
 from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.same_data import check_same_data
+from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import stop_signals
@@ -158,13 +159,15 @@ def _check_data(members: Sequence[Member]) -> None:
 def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOptions) -> list[Outcome]:
     """Trains the members that are not done and thins those that have finished, but for one whose table is still to be cut."""
     missing = [member for member in members if not is_done(folder, member, options.retry_failed)]
+    # By the whole sweep and not by what is missing: a process's share of the cores settles how its sums are rounded.
+    jobs = min(options.jobs or most_at_a_time(), len(members))
 
     def thin_finished(name: str) -> None:
         if name not in runs_to_cut(members, folder):
             thin(folder / name, options.keep)
 
     with SweepView(len(members), [member.name for member in missing], thin_finished) as view:
-        outcomes = execute(missing, folder, options.executor, options.jobs, options.max_failures, view)
+        outcomes = execute(missing, folder, options.executor, jobs, options.max_failures, view)
     left = len(missing) - len(outcomes)
     if left and enough(outcomes, options.max_failures):
         failed = sum(outcome.status == "failed" for outcome in outcomes)
