@@ -29,13 +29,13 @@ bench: $(BENCH_STAMP)
 clean:
 	rm -rf .venv .venv-*
 
-$(STAMP): requirements.txt requirements-dev.txt
+$(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv --clear $(ENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-$(BENCH_STAMP): requirements.txt benchmarks/requirements.txt
+$(BENCH_STAMP):
 	$(PYTHON) -m venv --clear $(BENCH_ENV)
 	$(BENCH_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
