@@ -1,8 +1,9 @@
-"""The map of a table: its rows on their two principal components, named."""
+"""The map of a table: its trained rows on their two principal components, named."""
 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from seq2seq_jax.embeddings.tables import Table
 from seq2seq_jax.show.picture import MUTED, Picture
@@ -13,12 +14,17 @@ LONGEST_LABEL = 16  # characters
 
 
 def symbol_map(table: Table) -> Picture:
-    """Draws the rows of a table on their two principal components, named; of a large vocabulary, the first symbols."""
+    """Draws the studied rows of a table on their two principal components, the most read ones named.
+
+    Rows that were never trained are where they were drawn: of bytes and subwords they are most, and would hide the others.
+    """
     picture = Picture(f"the {table.side} symbols on two principal components", height=4.2)
-    points, shares = principal_components(table)
-    count = min(len(points), MOST_POINTS)
-    picture.axes.plot(points[:count, 0], points[:count, 1], ".", color=MUTED, alpha=0.35, ms=4)
-    for row, (x, y) in enumerate(points[: min(count, MOST_LABELS)]):
+    rows = np.flatnonzero(table.studied)
+    if table.counts is not None:
+        rows = rows[np.argsort(-table.counts[rows], kind="stable")]
+    points, shares = principal_components(table.vectors[rows])
+    picture.axes.plot(points[:MOST_POINTS, 0], points[:MOST_POINTS, 1], ".", color=MUTED, alpha=0.35, ms=4)
+    for row, (x, y) in zip(rows[:MOST_LABELS].tolist(), points, strict=False):
         symbol, label = table.symbols[row], table.label(row)
         shown = picture.write(label[:LONGEST_LABEL], (x, y), ha="center", va="center")
         picture.name(shown, f"{label} ({', '.join(f'U+{ord(character):04X}' for character in symbol[:8])})")
@@ -28,12 +34,12 @@ def symbol_map(table: Table) -> Picture:
     return picture
 
 
-def principal_components(table: Table) -> tuple[np.ndarray, tuple[float, float]]:
+def principal_components(vectors: Float[np.ndarray, "V D"]) -> tuple[np.ndarray, tuple[float, float]]:
     """Returns the rows of a table on its first two principal components, and their shares of the variance.
 
     A table of one column has no second component: 0.
     """
-    centred = table.vectors - table.vectors.mean(0)
+    centred = vectors - vectors.mean(0)
     variances, directions = np.linalg.eigh(centred.T @ centred)
     points = np.zeros((len(centred), 2))
     kept = min(2, centred.shape[1])
