@@ -1,6 +1,7 @@
 """What stands beside the verdict: cost, equal time, resampled examples, rules of thumb, noise floor, pooled sweeps."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +150,16 @@ def test_rules_of_thumb_read_the_largest_table(tmp_path):
     assert found["source", "V^0.25"] == pytest.approx(len(SYMBOLS) ** 0.25)
     assert found["target", "1.6 V^0.56"] == pytest.approx(1.6 * len(SYMBOLS) ** 0.56)
     assert 20 < found["source", "directions with 95% of the largest table"] <= len(SYMBOLS)
+
+
+def test_directions_are_those_of_trained_rows(tmp_path):
+    workdir = sweep(tmp_path / "s")
+    path = tmp_path / "s" / member_name(max(VALUES), 0) / "embedding.npz"
+    arrays: Any = dict(np.load(path))
+    trained = (np.arange(len(SYMBOLS)) >= 4) & (np.arange(len(SYMBOLS)) < 10)
+    np.savez(path, **arrays, source_moved=np.where(trained, 1.0, 0.0))
+    found = {(row["table"], row["rule"]): row["embedding_dim"] for row in compare([workdir])["rules_of_thumb"]}
+    assert found["source", "directions with 95% of the largest table"] <= 6 < found["target", "directions with 95% of the largest table"]
 
 
 def test_principal_components_keep_distances_and_name_their_share():
