@@ -194,7 +194,7 @@ def test_the_map_shows_what_was_trained_the_most_read_first(tmp_path, capsys):
     folder = write_run(tmp_path / "run", [*SPECIALS, *(f"w{i}" for i in range(200))])
     assert run(capsys, "map", f"--workdir={folder}", f"--figure={tmp_path / 'map.svg'}")[0] == 0
     named = set(re.findall(r">(w\d+)<", (tmp_path / "map.svg").read_text()))
-    assert named == {f"w{i}" for i in range(50, 200)}
+    assert named == {f"w{i}" for i in range(163, 200)}  # as many as can be told apart
     (points,) = symbol_map(read_tables(folder)[0]).axes.lines
     assert len(np.atleast_1d(points.get_xdata())) == 199
     untrained = write_run(tmp_path / "untrained", [*SPECIALS, "a"])

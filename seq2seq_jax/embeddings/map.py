@@ -8,7 +8,7 @@ from jaxtyping import Float
 from seq2seq_jax.embeddings.tables import Table
 from seq2seq_jax.show.picture import MUTED, Picture
 
-MOST_LABELS = 150  # symbols that still can be told apart on a map
+MOST_CHARACTERS = 150  # of labels that still can be told apart on a map: so many letters, or fewer words
 MOST_POINTS = 2000
 LONGEST_LABEL = 16  # characters
 
@@ -24,8 +24,12 @@ def symbol_map(table: Table) -> Picture:
         rows = rows[np.argsort(-table.counts[rows], kind="stable")]
     points, shares = principal_components(table.vectors[rows])
     picture.axes.plot(points[:MOST_POINTS, 0], points[:MOST_POINTS, 1], ".", color=MUTED, alpha=0.35, ms=4)
-    for row, (x, y) in zip(rows[:MOST_LABELS].tolist(), points, strict=False):
+    written = 0
+    for row, (x, y) in zip(rows.tolist(), points, strict=True):
         symbol, label = table.symbols[row], table.label(row)
+        written += len(label[:LONGEST_LABEL])
+        if written > MOST_CHARACTERS:
+            break
         shown = picture.write(label[:LONGEST_LABEL], (x, y), ha="center", va="center")
         picture.name(shown, f"{label} ({', '.join(f'U+{ord(character):04X}' for character in symbol[:8])})")
     picture.axes.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
