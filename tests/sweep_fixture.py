@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq_jax.data.vocabulary import SPECIALS
+
 METRIC = {"name": "word_error_rate", "unit": "fraction", "lower_is_better": True, "tolerance": 0.01}
 
 
@@ -72,7 +74,7 @@ def write_sweep(
 
 
 EXAMPLES = 450
-SYMBOLS = ["<pad>", "<unk>", *"abcdefghijklmnopqrstuvwxyz'- ", "ß", "あ", "ξ", "$", "\n", "<script>alert(1)</script>"]
+SYMBOLS = [*SPECIALS, *"abcdefghijklmnopqrstuvwxyz'- ", "ß", "あ", "ξ", "$", "\n", "<script>alert(1)</script>"]
 
 
 def add_artifacts(root: pathlib.Path, symbols: Sequence[str] = SYMBOLS, evaluations: int = 12) -> None:

@@ -1,6 +1,7 @@
 """What stands beside the verdict: cost, equal time, resampled examples, rules of thumb, noise floor, pooled sweeps."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from seq2seq_jax.compare.report import _pictures
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
-from seq2seq_jax.embeddings.tables import Table
 from seq2seq_jax.errors import UserError
 from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, result, write_sweep
 
@@ -152,13 +152,23 @@ def test_rules_of_thumb_read_the_largest_table(tmp_path):
     assert 20 < found["source", "directions with 95% of the largest table"] <= len(SYMBOLS)
 
 
+def test_directions_are_those_of_trained_rows(tmp_path):
+    workdir = sweep(tmp_path / "s")
+    path = tmp_path / "s" / member_name(max(VALUES), 0) / "embedding.npz"
+    arrays: Any = dict(np.load(path))
+    trained = (np.arange(len(SYMBOLS)) >= 4) & (np.arange(len(SYMBOLS)) < 10)
+    np.savez(path, **arrays, source_moved=np.where(trained, 1.0, 0.0))
+    found = {(row["table"], row["rule"]): row["embedding_dim"] for row in compare([workdir])["rules_of_thumb"]}
+    assert found["source", "directions with 95% of the largest table"] <= 6 < found["target", "directions with 95% of the largest table"]
+
+
 def test_principal_components_keep_distances_and_name_their_share():
     rng = np.random.default_rng(3)
     flat = rng.normal(size=(30, 2)) @ np.linalg.qr(rng.normal(size=(8, 8)))[0][:2] + 5.0
-    points, shares = principal_components(Table("source", ["x"] * 30, flat))
+    points, shares = principal_components(flat)
     assert sum(shares) == pytest.approx(1.0)
     assert np.linalg.norm(points[3] - points[17]) == pytest.approx(np.linalg.norm(flat[3] - flat[17]))
-    single, shares = principal_components(Table("source", ["a", "b"], np.array([[1.0], [3.0]])))
+    single, shares = principal_components(np.array([[1.0], [3.0]]))
     assert np.abs(single[:, 0]).tolist() == [1.0, 1.0]
     assert shares == (1.0, 0.0)
 

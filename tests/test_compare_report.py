@@ -1,6 +1,7 @@
 """The report: one page that opens offline, escapes what the data says, and agrees with the JSON; looked at by a real browser."""
 
 import html
+import itertools
 import json
 import pathlib
 import re
@@ -11,8 +12,11 @@ import xml.etree.ElementTree as ET
 import pytest
 from matplotlib.image import imread
 
+from seq2seq_jax.compare import figures
 from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.main import run
+from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.show import picture
 from seq2seq_jax.show import symbols as text
@@ -85,7 +89,26 @@ def test_marks_have_names_on_hover(report):
     assert "within 0.01 of the best mean" in titles
     named = {element.text for element in ET.parse(report / "figures" / "map_source.svg").iter(f"{{{picture.SVG}}}title")}
     assert {"a (U+0061)", "あ (U+3042)", "⏎ (U+000A)", "␣ (U+0020)"} <= named
-    assert len(named) == len(SYMBOLS)
+    assert len(named) == len(SYMBOLS) - len(SPECIALS)
+
+
+def test_many_sizes_and_curves_can_be_read(tmp_path):
+    """Red if the names of near sizes run into each other, or the legend of many curves covers them."""
+    dims = (1, 2, 4, 8, 16, 32, 64, 100, 128, 200, 256, 300, 400, 512)
+    workdir = write_sweep(tmp_path / "s", {dim: [0.3 + 0.5 / dim] * 2 for dim in dims})
+    add_artifacts(tmp_path / "s")
+    part = compare([workdir])
+    for drawn in (figures.size_curve(part), figures.parameters(part)):
+        drawn.axes.get_tightbbox()  # places the names
+        names = [label for label in drawn.axes.get_xticklabels() if label.get_text()]
+        assert len(names) > 6
+        boxes = [label.get_window_extent() for label in names]
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    curves = figures.learning_curves(part, read_sweep(workdir).runs, by_seconds=False)
+    assert curves is not None
+    legend = curves.axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().x0 >= curves.axes.get_window_extent().x1
 
 
 def test_colours_follow_the_page(report):
@@ -100,13 +123,14 @@ def test_colours_follow_the_page(report):
 
 def test_characters_that_no_page_may_hold_are_spelled_out():
     assert text.visible("a b\n") == "a␣b⏎"
+    assert [text.visible(symbol) for symbol in ("\u200c", "\u200d", "👩\u200d👧")] == ["U+200C", "U+200D", "👩\u200d👧"]
     assert text.printable("\x00\x1b\ud800\uffffok\n") == "U+0000U+001BU+D800U+FFFFok\n"
 
 
 @pytest.mark.parametrize("symbols", [["\x00", "\ud800", "$a$", "]]>"], ["&", "'", '"', "مرحبا"]])
 def test_any_symbol_can_be_drawn(tmp_path, symbols):
     workdir = write_sweep(tmp_path / "s", {1: [0.3, 0.31], 2: [0.3, 0.29]})
-    add_artifacts(tmp_path / "s", symbols=symbols)
+    add_artifacts(tmp_path / "s", symbols=[*SPECIALS, *symbols])
     run([workdir], "csv", figures=str(tmp_path / "figures"))
     labels = "".join(ET.parse(tmp_path / "figures" / "map_source.svg").getroot().itertext())
     assert all(text.visible(symbol) in labels for symbol in symbols)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from training_fixture import ROOT, environment
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.embeddings.map import symbol_map
 from seq2seq_jax.embeddings.neighbours import analogy, neighbours
 from seq2seq_jax.embeddings.norms import bands
 from seq2seq_jax.embeddings.spectrum import effective_rank
@@ -184,7 +186,19 @@ def test_the_map_names_every_symbol(tmp_path, capsys):
     folder = write_run(tmp_path / "run", SUBWORDS, "bpe")
     assert run(capsys, "map", f"--workdir={folder}", f"--figure={tmp_path / 'map.svg'}")[:2] == (0, f"{tmp_path / 'map.svg'}\n")
     text = (tmp_path / "map.svg").read_text()
-    assert all(f">{label}<" in text for label in ("␣the", "the", "⏎", "␣", "é", "␣cat"))
+    assert all(f">{label}<" in text for label in ("the", "⏎", "␣", "é", "␣cat"))
+
+
+def test_the_map_shows_what_was_trained_the_most_read_first(tmp_path, capsys):
+    """Red if rows that have stayed where they were drawn are in it, or if the first symbols of a large vocabulary are named."""
+    folder = write_run(tmp_path / "run", [*SPECIALS, *(f"w{i}" for i in range(200))])
+    assert run(capsys, "map", f"--workdir={folder}", f"--figure={tmp_path / 'map.svg'}")[0] == 0
+    named = set(re.findall(r">(w\d+)<", (tmp_path / "map.svg").read_text()))
+    assert named == {f"w{i}" for i in range(163, 200)}  # as many as can be told apart
+    (points,) = symbol_map(read_tables(folder)[0]).axes.lines
+    assert len(np.atleast_1d(points.get_xdata())) == 199
+    untrained = write_run(tmp_path / "untrained", [*SPECIALS, "a"])
+    assert run(capsys, "map", f"--workdir={untrained}", "--figure=map.svg")[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from flax import nnx
 
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
-from seq2seq_jax.embeddings.flow import Flow, to_json
+from seq2seq_jax.embeddings.flow import Flow, Side, to_json
+from seq2seq_jax.embeddings.flow_picture import flow_svg
 from seq2seq_jax.embeddings.trace import trace
 from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding
 from tests.model_fixture import Small, normal
@@ -150,3 +151,13 @@ def test_looking_up_a_row_is_multiplying_by_a_one_hot_vector():
     assert np.flatnonzero(np.abs(by_lookup).sum(1)).tolist() == [0, 1, 2, 4, 7]
     identity = OneHotEmbedding(8)
     np.testing.assert_allclose(identity(ids) @ table.table[...] / identity.scale, table(ids), rtol=1e-5)
+
+
+def test_symbols_below_the_picture_do_not_run_into_each_other():
+    """They are turned where two neighbours are too long, also at few characters each, or wide ones."""
+    for text, turned in (("abcd efg <b> i", False), ("<unk> <unk> a", True), ("a abcdefg b", False), ("日本 日本語 a", True)):
+        words = text.split()
+        reads = Side("target", np.arange(4, 4 + len(words)), {"lookup": np.ones(len(words))})
+        flow = Flow(reads.ids, np.ones(len(words)), 0, [reads], [], False)
+        svg = flow_svg(flow, {"target": Vocabulary([*SPECIALS, *words], "word")})
+        assert ("rotate(-60" in svg) == turned, text

@@ -67,9 +67,9 @@ def dev_scores(directory: pathlib.Path) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def tables(directory: pathlib.Path) -> list[Table]:
-    """Returns the trained tables of ``embedding.npz``, source first."""
+    """Returns the tables of ``embedding.npz`` that have trained rows, source first."""
     try:
-        return [table for table in read_tables(directory) if np.isfinite(table.vectors).all()]
+        return [table for table in read_tables(directory) if np.isfinite(table.vectors).all() and table.studied.any()]
     except UserError:
         return []
 

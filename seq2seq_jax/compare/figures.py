@@ -17,6 +17,7 @@ from seq2seq_jax.compare.labels import count_label, decimals_of, runs_label, siz
 from seq2seq_jax.compare.results import Run
 from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
 
+NAME_WIDTH = 0.08  # of a size below a picture, as a share of its axis
 LINE_HEIGHT = 0.07  # of a name beside a picture, as a share of the picture
 ASIDE = 1.12  # runs stand beside their mean, not under it
 
@@ -80,9 +81,19 @@ def _size_axis(picture: Picture, dims: list[int]) -> None:
     """Sizes stand on a logarithmic axis, labelled where they were tried."""
     axis = picture.axes.xaxis
     picture.axes.set_xscale("log", base=2)
-    picture.axes.set_xticks(dims, [str(dim) for dim in dims])
+    picture.axes.set_xticks(dims, _size_names(dims, np.log2(dims)))
     axis.set_minor_locator(NullLocator())
     picture.axes.set_xlabel("embedding size (columns of the table)")
+
+
+def _size_names(dims: list[int], places: np.ndarray) -> list[str]:
+    """Returns the sizes as text, none for one that would run into the name before it."""
+    names, last = [], -np.inf
+    for dim, place in zip(dims, (places - places[0]) / max(np.ptp(places), 1e-9), strict=True):
+        named = place - last >= NAME_WIDTH
+        names.append(str(dim) if named else "")
+        last = place if named else last
+    return names
 
 
 def learning_curves(part: dict[str, Any], runs: list[Run], by_seconds: bool) -> Picture | None:
@@ -104,7 +115,7 @@ def learning_curves(part: dict[str, Any], runs: list[Run], by_seconds: bool) -> 
         return None
     picture.axes.set_xlabel(unit)
     picture.axes.set_ylabel(metric_label(part))
-    picture.legend(title="size")
+    picture.legend(title="size", loc="center left", bbox_to_anchor=(1.0, 0.5))  # beside the curves, which may be many
     return picture
 
 
@@ -148,7 +159,7 @@ def parameters(part: dict[str, Any]) -> Picture:
         picture.name(rest, f"size {row['embedding_dim']}: {total - table:,} parameters besides the tables")
         (top,) = picture.axes.bar([index], [table], bottom=[total - table], color=ACCENT, width=0.6, label="" if index else "tables")
         picture.name(top, f"size {row['embedding_dim']}: {table:,} parameters in the tables ({table / total:.1%})")
-    picture.axes.set_xticks(range(len(rows)), [str(row["embedding_dim"]) for row in rows])
+    picture.axes.set_xticks(range(len(rows)), _size_names([row["embedding_dim"] for row in rows], np.arange(len(rows))))
     picture.axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
     picture.axes.grid(False, axis="x")
     picture.legend()

@@ -18,7 +18,10 @@ from seq2seq_jax.embeddings.spectrum import CARRIED, directions
 
 
 def rules_of_thumb(grid: Grid) -> list[dict[str, Any]]:
-    """Returns for each table what the rules recommend; the singular values are those of the first run of the largest size."""
+    """Returns for each table what the rules recommend; the singular values are those of the first run of the largest size.
+
+    They are of the rows that ``embeddings spectrum`` looks at: what was never trained has the directions of its random draw.
+    """
     learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
     if not learned:
         return []
@@ -29,7 +32,7 @@ def rules_of_thumb(grid: Grid) -> list[dict[str, Any]]:
         for name, size in (("V^0.25", vocabulary**0.25), ("1.6 V^0.56", 1.6 * vocabulary**0.56)):
             rules.append({"table": table.side, "vocabulary": vocabulary, "rule": name, "embedding_dim": float(size)})
         carrying = {"table": table.side, "vocabulary": vocabulary, "rule": f"directions with {CARRIED:.0%} of the largest table"}
-        rules.append(carrying | {"embedding_dim": float(directions(table.vectors))})
+        rules.append(carrying | {"embedding_dim": float(directions(table.vectors[table.studied]))})
         estimate = artifacts.estimated_size(directory)
         if estimate is not None:
             rules.append({"table": table.side, "vocabulary": vocabulary, "rule": "least PIP loss", "embedding_dim": estimate})

@@ -180,7 +180,7 @@ class _Form:
             raise UserError(f"{where}: not UTF-8; expected text in UTF-8") from None
         name, *numbers = text.rsplit(" ", self.width)
         values = _floats(numbers)
-        if len(numbers) < self.width or not name or (" " in name and _floats([name.rsplit(" ")[-1]]) is not None):
+        if len(numbers) < self.width or not name or name.endswith(" ") or (" " in name and _floats([name.rsplit(" ")[-1]]) is not None):
             raise UserError(f"{where}: expected a name and {self.width} numbers, found {len(text.split(' ')) - 1} after the name")
         if values is None or not np.isfinite(values).all():
             broken = next(part for part in numbers if (value := _floats([part])) is None or not np.isfinite(value).all())

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from rich.cells import cell_len
 
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.embeddings.flow import Flow, Side, labels
 from seq2seq_jax.show.picture import MUTED, STYLE, svg_of
 
 INCHES_PER_STEP, INCHES_PER_LAYER = 0.42, 0.34
+WIDEST_PAIR = 8  # columns of a terminal: two symbols side by side that do not run into each other
 LEAST = 1e-6  # of the largest norm: what is less is drawn as this much
 
 
@@ -41,10 +45,11 @@ def flow_svg(flow: Flow, vocabularies: dict[str, Vocabulary]) -> str:
 def _draw(axes, side: Side, symbols, scale):
     """Draws one sequence; where no gradient arrives at all, nothing."""
     values = np.array(list(side.layers.values()))
-    shown = np.ma.masked_equal(np.where(values == 0, 0, np.maximum(values, scale.vmin)), 0)
-    image = axes.imshow(shown, cmap="Blues", norm=scale, aspect="auto", origin="lower")
-    axes.set_xticks(range(len(symbols)), [symbol[:12].replace("$", r"\$") for symbol in symbols], color="black")
-    if max(map(len, symbols)) > 5:
+    reached = np.ma.masked_equal(np.where(values == 0, 0, np.maximum(values, scale.vmin)), 0)
+    image = axes.imshow(reached, cmap="Blues", norm=scale, aspect="auto", origin="lower")
+    shown = [symbol[:12] for symbol in symbols]
+    axes.set_xticks(range(len(shown)), [symbol.replace("$", r"\$") for symbol in shown], color="black")
+    if any(cell_len(one) + cell_len(next_one) > WIDEST_PAIR for one, next_one in itertools.pairwise(shown)):
         axes.tick_params(axis="x", rotation=60)
     axes.set_yticks(range(len(side.layers)), list(side.layers))
     axes.set_xlabel(f"{side.name} symbols that are read")

@@ -38,6 +38,14 @@ def open_table(workdir: str, side: Side | None) -> Table:
     return choose(read_tables(pathlib.Path(workdir)), side, workdir)
 
 
+def open_trained(workdir: str, side: Side | None) -> Table:
+    """Returns a run's table of a side, as ``open_table``. Raises UserError also where it has no row to look at."""
+    table = open_table(workdir, side)
+    if not table.studied.any():
+        raise UserError(f"--workdir={workdir}: no row of the {table.side} table was trained; expected a table to look at")
+    return table
+
+
 def show_neighbours(workdir: str, symbol: str, k: int, side: Side | None, format: Format) -> None:
     """Prints the rows nearest to a symbol's."""
     table = open_table(workdir, side)
@@ -70,10 +78,8 @@ def _show_rows(table: Table, asked: dict[str, Any], found: Sequence[Neighbour], 
 
 def show_spectrum(workdir: str, side: Side | None, format: Format) -> None:
     """Prints the singular values of a table, and how many directions it uses beside a table drawn at random."""
-    table = open_table(workdir, side)
+    table = open_trained(workdir, side)
     rows = table.vectors[table.studied]
-    if not len(rows):
-        raise UserError(f"--workdir={workdir}: no row of the {table.side} table was trained; expected a table to look at")
     squares = squared_singular_values(rows)
     drawn = np.random.default_rng(0).normal(size=rows.shape)
     of = {"table": (effective_rank(rows), directions(rows)), "random": (effective_rank(drawn), directions(drawn))}
@@ -169,7 +175,7 @@ def _as_json(result: Stability) -> dict[str, Any]:
 
 def draw_map(workdir: str, side: Side | None, figure: str) -> None:
     """Writes the map of a table as SVG and prints where."""
-    table = open_table(workdir, side)
+    table = open_trained(workdir, side)
     from seq2seq_jax.embeddings.map import symbol_map  # Matplotlib is not needed for the other questions
 
     path = pathlib.Path(figure)

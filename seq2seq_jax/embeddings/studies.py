@@ -127,7 +127,7 @@ STUDIES = {
         ("a", "b", "c"),
     ),
     "map": Study(
-        "a picture of the rows on their two principal components",
+        "a picture of the trained rows on their two principal components",
         "map --workdir=runs/a --figure=map.svg",
         (Option("figure", "file to write, SVG", required=True), TABLE),
         _map,

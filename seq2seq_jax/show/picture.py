@@ -97,9 +97,9 @@ class Picture:
         """Writes ``text`` at a point of the data; ``placing`` goes to ``Axes.annotate``. A dollar sign is a dollar sign."""
         return self.axes.annotate(text, at, fontsize=10, color=colour, parse_math=False, **placing)
 
-    def legend(self, title: str | None = None) -> None:
-        """Adds a legend of what has a label."""
-        shown = self.axes.legend(title=title, fontsize=10, title_fontsize=10, labelcolor=INK, frameon=False)
+    def legend(self, title: str | None = None, **placing: Any) -> None:
+        """Adds a legend of what has a label, where there is most room; ``placing`` goes to ``Axes.legend``."""
+        shown = self.axes.legend(title=title, fontsize=10, title_fontsize=10, labelcolor=INK, frameon=False, **placing)
         shown.get_title().set_color(MUTED)
 
     def svg(self) -> str:

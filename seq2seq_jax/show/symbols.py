@@ -15,14 +15,14 @@ def printable(text: str) -> str:
 
 
 def visible(symbol: str) -> str:
-    """Returns a symbol such that blanks, line ends, lone combining marks and other invisible characters can be seen too."""
-    shown = "".join(_shown(character) for character in symbol)
+    """Returns a symbol such that blanks, line ends, lone combining marks and joiners and other invisible characters can be seen too."""
+    shown = "".join(_shown(character, alone=len(symbol) == 1) for character in symbol)
     return f"◌{shown}" if symbol and unicodedata.category(symbol[0]).startswith("M") else shown
 
 
-def _shown(character: str) -> str:
+def _shown(character: str, alone: bool) -> str:
     if character in _MARKS:
         return _MARKS[character]
     hidden = character.isspace() or unicodedata.category(character) in ("Cc", "Cs", "Cf", "Co", "Cn")
-    joins = character in "\u200c\u200d"  # part of how a word or an emoji is written
+    joins = character in "\u200c\u200d" and not alone  # part of how a word or an emoji is written
     return f"U+{ord(character):04X}" if hidden and not joins else character
