@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pathlib
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,13 @@ def _is_tuning(value: Any) -> bool:
     return all(_is_object(entry.get("varied")) and _is_object(entry.get("values")) for entry in value["chosen"])
 
 
+def _is_command(value: Any) -> bool:
+    try:
+        return value is None or (isinstance(value, str) and bool(shlex.split(value)))
+    except ValueError:  # a quotation mark that nothing closes
+        return False
+
+
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -91,5 +99,6 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "axes": (lambda value: _is_object(value) and all(isinstance(values, list) for values in value.values()), "lists of values by field"),
     "config": (lambda value: _is_object(value) and all(map(_is_object, value.values())), "fields by section"),
     "design": (_is_object, "an object"),
+    "command": (_is_command, "null, or a command line"),
     "tuning": (_is_tuning, "null, or an object with seed, runs, train_seconds and what is chosen for each size"),
 }

@@ -50,6 +50,17 @@ def test_a_short_budget_can_have_another_best_size(tmp_path):
     assert [size["mean"] for size in found[1]["sizes"]] == [0.55, 0.9]
 
 
+def test_no_size_is_the_best_of_those_that_happen_to_be_evaluated(tmp_path):
+    """Red if a size wins at equal time over one that is not evaluated yet, or a size with a failed run does."""
+    write_sweep(tmp_path / "s", {4: [0.5, 0.5], 16: [0.3, 0.3], 64: [0.1, None]})
+    for size, seed, seconds in ((4, 0, 11.0), (4, 1, 11.0), (16, 0, 9.0), (16, 1, 9.0), (64, 0, 9.0)):
+        lines = [(100, seconds, 0.6 if size == 4 else 0.4), (200, 20.0, 0.2)]
+        text = "".join(json.dumps({"step": s, "split": "dev", "word_error_rate": v, "elapsed_seconds": t}) + "\n" for s, t, v in lines)
+        (tmp_path / "s" / member_name(size, seed) / "metrics.jsonl").write_text(text)
+    found = compare([str(tmp_path / "s")])["at_equal_time"]
+    assert [(row["train_seconds"], row["best"]) for row in found] == [(5.0, None), (10.0, None), (20.0, 4)]
+
+
 def test_what_is_broken_beside_a_result_is_as_good_as_none(tmp_path):
     """Red if a null, a text, infinity or a number beyond floats in a side file ends the comparison, or a figure of it is drawn."""
     workdir = sweep(tmp_path / "s", tokens_per_second=float("inf"), decoded_examples_per_second="fast")

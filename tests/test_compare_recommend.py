@@ -199,6 +199,24 @@ def test_one_size_alone_is_undecided(tmp_path):
     assert "--embedding_dims=4,16,64" in answer["command"]
 
 
+def test_one_column_alone_has_no_smaller_size_to_go_on_with(tmp_path):
+    """Red if the command names size 1 twice, which a sweep refuses."""
+    assert "--embedding_dims=1,4 " in recommend(tmp_path, {1: [0.3, 0.31]})["recommendation"]["command"]
+
+
+def test_a_baseline_is_no_size_to_compare_the_only_one_with(tmp_path):
+    """Red if its seeds are said to be too few, or the command that goes on asks for nothing new."""
+    workdir = write_sweep(tmp_path / "s", {16: [0.3, 0.31]}, grid=False)
+    for seed in (0, 1):
+        varied = {"model.table": "frozen", "model.embedding_dim": 16, "train.seed": seed}
+        member = tmp_path / "s" / f"table=frozen,embedding_dim=16,seed={seed}"
+        member.mkdir()
+        (member / "result.json").write_text(json.dumps(result(16, seed, 0.5, varied=varied)))
+    answer = compare([workdir])["recommendation"]
+    assert "a single size was tried" in answer["reason"]
+    assert "--embedding_dims=4,16,64" in answer["command"]
+
+
 def test_equal_values_everywhere_are_decided_for_the_smallest(tmp_path):
     found = recommend(tmp_path, {4: [0.3] * 3, 16: [0.3] * 3, 64: [0.3] * 3})
     assert (found["recommendation"]["embedding_dim"], found["recommendation"]["verdict"]) == (4, "decided")

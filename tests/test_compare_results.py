@@ -61,6 +61,7 @@ def test_size_and_seed_may_stand_in_the_configuration_alone(tmp_path):
         (json.dumps(result(4, 0, 0.5, dev={"bleu": 3})), "word_error_rate"),
         (json.dumps(result(4, 0, 0.5, metric={"name": "x"} | {"lower_is_better": 1})), "metric"),
         (json.dumps(result(4, 0, 0.5, parameters=None)), "parameters"),
+        *[(json.dumps(result(4, 0, 0.5) | {key: 5}), f'"{key}" as train writes it, got 5') for key in ("varied", "test", "versions")],
         (json.dumps(result(4, 0, 0.5, dev={"word_error_rate": 10**400})), "word_error_rate"),
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
@@ -108,7 +109,10 @@ def test_runs_of_two_metrics_or_in_one_place_are_refused(tmp_path):
         compare([workdir])
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 1, "members": [{}]}'])
+MEMBERLESS = '{"format": 1, "members": [], "command": '
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 1, "members": [{}]}', MEMBERLESS + "5}", MEMBERLESS + """"'"}"""])
 def test_a_broken_grid_is_named(tmp_path, text):
     workdir = write_sweep(tmp_path / "s", VALUES)
     (tmp_path / "s" / "sweep.json").write_text(text)

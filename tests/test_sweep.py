@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+import sweep_fixture
 from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, to_dict
@@ -171,7 +172,8 @@ def begun(place: pathlib.Path, config: Config) -> None:
     place.mkdir(parents=True)
     record = {"format": 1, "config": to_dict(config), "steps": config.train.steps, "data_sha256": sha256_of(config)}
     (place / "config.json").write_text(json.dumps(record))
-    (place / "result.json").write_text(json.dumps({"status": "finished", "best_step": 1, "steps": config.train.steps, "dev": None}))
+    result = sweep_fixture.result(32, 0, None, status="finished", best_step=1, steps=config.train.steps)
+    (place / "result.json").write_text(json.dumps(result))
 
 
 def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sweep_fixture
 from training_fixture import pair_config, result_of, write_pairs
 
 from seq2seq_jax import config as config_lib
@@ -186,7 +187,7 @@ def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_pa
     members = plan(config, AXES, str(tmp_path))
     (member, *others) = tuning.tuning_members(members, WANTED.tune, 1, None)
     (tmp_path / "tuning" / member.name).mkdir(parents=True)
-    (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps({"status": "failed", "train_seconds": None}))
+    (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps(sweep_fixture.result(4, 1, None, train_seconds=None)))
     found = tuning.choose(tmp_path, [member], WANTED.tune, None)
     assert found == {"seed": 1, "runs": 1, "train_seconds": 0, "chosen": []}
     assert tuning.without_choice(members, found) == [one.name for one in members]

@@ -6,6 +6,7 @@ import json
 
 import jax
 import pytest
+import sweep_fixture
 from training_fixture import pair_config, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
@@ -61,7 +62,7 @@ def test_finished_members_tell_the_time_of_the_others(tmp_path):
     members = plan(config, AXES, str(tmp_path / "s"))
     folder = tmp_path / "s" / members[0].name
     folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps({"status": "finished", "train_seconds": 30.0, "steps": 10}))
+    (folder / "result.json").write_text(json.dumps(sweep_fixture.result(4, 0, 0.5, train_seconds=30.0, steps=10)))
     found, basis = forecast.forecast(members, tmp_path / "s")
     assert basis.startswith("time: from 1 finished members of this sweep, without compiling and evaluations;")
     assert found[members[1].name].seconds == pytest.approx(4 * 3.0)

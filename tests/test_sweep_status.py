@@ -34,8 +34,12 @@ def swept(tmp_path):
             {"step": 20, "split": "dev", "word_error_rate": 0.7, "elapsed_seconds": 4.0},
             {"step": 25, "split": "train", "loss_nats_per_token": 1.0, "elapsed_seconds": 5.0},
         ]
-        (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records) + '{"step": 3')
+        written = [json.dumps(record) for record in records]
+        unscored = '{"step": 24, "split": "dev", "word_error_rate": "x", "elapsed_seconds": 5}'
+        damaged = ["5", "{}", '{"step": "x", "elapsed_seconds": 5}', unscored]
+        (tmp_path / name / "metrics.jsonl").write_text("\n".join([*damaged, *written, '{"step": 3']))
     result = {"metric": metric, "steps": 100, "train_seconds": 30.0, "error": None, "dev": {"word_error_rate": 0.25}, "status": "finished"}
+    result["best_step"] = 90
     (tmp_path / "done/result.json").write_text(json.dumps(result))
     failed = {"status": "failed", "dev": None, "error": "loss is not finite at step 3", "steps": None, "train_seconds": None}
     (tmp_path / "broken/result.json").write_text(json.dumps(result | failed))
@@ -48,7 +52,7 @@ def swept(tmp_path):
 
 
 def test_every_state_is_told(swept, capsys):
-    """Red if a held lock is not seen, if the last metric is taken for the best, or if half a line ends it."""
+    """Red if a held lock is not seen, if the last metric is taken for the best, or if a damaged line ends it."""
     found = {member.name: member for member in status.read_status(str(swept))}
     states = ["finished", "failed", "interrupted", "running", "waiting"]
     assert [found[name].state for name in MEMBERS] == states
@@ -91,3 +95,23 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
         (swept / "sweep.json").write_text(text)
         with pytest.raises(UserError, match=r"sweep\.json: expected "):
             status.read_status(str(swept))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"error": 5},
+        {"metric": {}},
+        {"metric": None},
+        {"dev": {"word_error_rate": "x"}},
+        {"train_seconds": "x"},
+        {"steps": None},
+        {"status": None},
+    ],
+)
+def test_a_damaged_result_is_as_good_as_none(swept, change):
+    """Red if a figure of another kind, or none where a finished run has one, ends in a traceback."""
+    path = swept / "done/result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    status.run(str(swept))
+    assert {member.name: member.state for member in status.read_status(str(swept))}["done"] == "interrupted"

@@ -214,6 +214,18 @@ def test_a_finished_run_that_is_asked_for_more_has_no_result_from_then_on(finish
     assert RunDirectory(tmp_path / "run").result() is None
 
 
+@pytest.mark.parametrize("line", ["nonsense", "5", "{}", '{"step": "x"}', "\udcff"])
+def test_a_damaged_line_of_the_log_is_named(finished, tmp_path, line):
+    """Red if it ends in a traceback, or is taken for the end of the log, which would lose what follows."""
+    longer, part, _ = finished
+    log = shutil.copytree(part, tmp_path / "run") / "metrics.jsonl"
+    log.write_bytes(line.encode(errors="surrogateescape") + b"\n" + log.read_bytes())
+    before = log.read_bytes()
+    with pytest.raises(UserError, match=r"metrics\.jsonl: line 1: expected a JSON object with its step"):
+        train(longer, str(tmp_path / "run"))
+    assert log.read_bytes() == before
+
+
 def test_a_run_whose_best_checkpoint_is_damaged_is_made_again(finished, tmp_path, capsys):
     """Red if it goes on to an end that it cannot reach, or is thought to be finished."""
     longer, part, whole = finished

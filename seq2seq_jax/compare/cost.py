@@ -87,7 +87,8 @@ def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[dict[str
 def at_equal_time(grid: Grid) -> list[dict[str, Any]] | None:
     """Returns the mean over seeds of the best value reached within shares of the shortest run's training time.
 
-    Empty where a run has no history, None where members have shared the time. A size with a run that was not evaluated by then has no mean.
+    Empty where a run has no history, None where members have shared the time. A size with a run that was not evaluated by then has no mean,
+    and while a complete size has none, none is the best.
     """
     if trained_together(grid) > 1:
         return None
@@ -101,8 +102,8 @@ def at_equal_time(grid: Grid) -> list[dict[str, Any]] | None:
     for share in SHARES:
         seconds = share * min(ends)
         means = {label: np.mean([_best_within(history, seconds) for history in several]) for label, several in histories.items()}
-        finite = {size.embedding_dim: means[size.label] for size in sizes if size.table == "learned" and np.isfinite(means[size.label])}
-        best = min(finite, key=lambda dim: finite[dim]) if finite else None
+        complete = {size.embedding_dim: means[size.label] for size in sizes if size.table == "learned" and not size.failures}
+        best = min(complete, key=lambda dim: complete[dim]) if complete and np.isfinite(list(complete.values())).all() else None
         reached = [{"embedding_dim": size.embedding_dim, "table": size.table, "mean": sign * means[size.label]} for size in sizes]
         rows.append({"train_seconds": seconds, "share_of_shortest": share, "best": best, "sizes": reached})
     return rows

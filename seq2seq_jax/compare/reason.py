@@ -42,7 +42,7 @@ def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
         sentences.append(
             f"Undecided: it may be worse than the truly best size by up to {bound} (95 % confidence), more than the tolerance."
         )
-    elif len(grid.sizes) == 1:
+    elif grid.learned.sum() == 1:
         sentences.append("Undecided: a single size was tried, and there is nothing to compare it with.")
     else:
         sentences.append("Undecided: fewer than two seeds in common with another size, so chance cannot be told from effect.")
@@ -180,11 +180,12 @@ def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: flo
         number = found.seeds_needed or 2 * len(now)
     seeds = grown(now, max(number, len(now)), tuned_with)
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
-    if len(grid.sizes) == 1 and SIZE not in sweep.axes and found.chosen is not None:
+    alone = grid.learned.sum() == 1  # whatever baselines stand beside it
+    if alone and SIZE not in sweep.axes and found.chosen is not None:
         return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
-    if len(grid.sizes) == 1 and SIZE in sweep.axes:
-        size = grid.sizes[0].embedding_dim
-        flags["--embedding_dims"] = f"{max(1, size // 4)},{size},{4 * size}"
+    if alone and SIZE in sweep.axes:
+        size = grid.sizes[0].embedding_dim  # learned tables come first
+        flags["--embedding_dims"] = _typed(sorted({max(1, size // 4), size, 4 * size}))
     flags["--seeds"] = seeds_flag(seeds)
     if _has_failed(grid, tuning):
         flags["--retry_failed"] = None

@@ -190,8 +190,8 @@ def _check_status(path: pathlib.Path, result: dict[str, Any]) -> None:
         return
     if result.get("status") != "finished":
         raise UserError(f'{path}: expected "status": finished, failed or interrupted')
-    kinds = {"metric": dict, "dev": dict, "parameters": dict, "train_seconds": (int, float), "best_step": int, "steps": int}
-    for key, kind in kinds.items():
+    kinds = {"metric": dict, "dev": dict, "parameters": dict, "train_seconds": int | float, "best_step": int, "steps": int}
+    for key, kind in (kinds | dict.fromkeys(("varied", "test", "versions"), dict | None)).items():
         if not isinstance(result.get(key), kind):
             raise UserError(f'{path}: expected "{key}" as train writes it, got {json.dumps(result.get(key))}')
     metric = result["metric"]

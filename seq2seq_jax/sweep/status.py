@@ -125,14 +125,17 @@ def _begun(directory: pathlib.Path, name: str, state: str, record: dict[str, Any
 
 
 def _last_records(path: pathlib.Path, metric: Metric) -> tuple[dict[str, Any] | None, str]:
-    """Returns the last record and the best dev metric. The last line of a process at work may be half a line."""
+    """Returns the last record and the best dev metric. A damaged line, as half of one of a process at work, is passed over."""
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:
             continue
-    values = [record[metric.name] for record in records if metric.name in record and record["split"] == "dev"]
+        if isinstance(record, dict) and all(isinstance(record.get(key), int | float) for key in ("step", "elapsed_seconds")):
+            records.append(record)
+    dev = [record.get(metric.name) for record in records if record.get("split") == "dev"]
+    values = [value for value in dev if isinstance(value, int | float)]
     best = (min if metric.lower_is_better else max)(values, default=None)
     return (records[-1] if records else None), _metric(metric.name, best)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.train.run_directory import write_atomically
 
 
@@ -16,7 +17,10 @@ class MetricsLog:
     """Appends records to ``metrics.jsonl`` and the same numbers to ``tensorboard/``."""
 
     def __init__(self, folder: pathlib.Path, resumed_at: int):
-        """Opens the log of a run that goes on after step ``resumed_at``; records after it are removed."""
+        """Opens the log of a run that goes on after step ``resumed_at``; records after it are removed.
+
+        Raises UserError, naming the line, where one up to there is damaged.
+        """
         self._path = folder / "metrics.jsonl"
         self._cut_after(resumed_at)
         self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
@@ -26,10 +30,13 @@ class MetricsLog:
         if not self._path.exists():
             return
         kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if not line.endswith("\n") or json.loads(line)["step"] > step:
-                break  # the last line of a killed process may be half a line
-            kept.append(line)
+        for number, line in enumerate(self._path.read_bytes().splitlines(keepends=True), 1):
+            try:
+                if not line.endswith(b"\n") or json.loads(line)["step"] > step:
+                    break  # the last line of a killed process may be half a line
+            except (ValueError, LookupError, TypeError):
+                raise UserError(f"{self._path}: line {number}: expected a JSON object with its step; remove the line to go on") from None
+            kept.append(line.decode())
         write_atomically(self._path, "".join(kept))
 
     def write(self, step: int, split: str, values: dict[str, Any]) -> None:
