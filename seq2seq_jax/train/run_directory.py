@@ -175,10 +175,14 @@ class RunDirectory:
 
 
 def _is_result(value: Any) -> bool:
-    """Says whether it has what is read of a result.json, as train writes it; steps and seconds may be null where a run has not finished."""
+    """Says whether it has what is read of a result.json, as train writes it; only a finished run must have steps and seconds."""
     kinds = {"status": str, "error": str, "metric": dict, "dev": dict, "best_step": int, "steps": int, "train_seconds": int | float}
-    if not isinstance(value, dict) or not all(key in value and isinstance(value[key], kind | None) for key, kind in kinds.items()):
+    if (
+        not isinstance(value, dict)
+        or "status" not in value
+        or not all(isinstance(value.get(key), kind | None) for key, kind in kinds.items())
+    ):
         return False
-    name, better = ((value["metric"] or {}).get(key) for key in ("name", "lower_is_better"))
-    scored = isinstance(name, str) and isinstance(better, bool) and isinstance((value["dev"] or {}).get(name, 0), int | float)
-    return scored and (value["status"] != "finished" or (bool(value["steps"]) and value["train_seconds"] is not None))
+    name, better = ((value.get("metric") or {}).get(key) for key in ("name", "lower_is_better"))
+    scored = isinstance(name, str) and isinstance(better, bool) and isinstance((value.get("dev") or {}).get(name, 0), int | float)
+    return scored and (value["status"] != "finished" or (bool(value.get("steps")) and value.get("train_seconds") is not None))
