@@ -3,7 +3,8 @@
     python -m benchmarks.kills [--kills=20] [--seed=0] [--folder=DIR]
 
 Each kill is SIGKILL. The sweep's command is given again whenever the whole sweep was hit, until it ends by itself; every second
-kill hits one worker process alone. The comparison of both sweeps, timings apart, must be the same to the last digit.
+kill hits one worker process alone. The comparison of both sweeps, timings apart, must be the same to the last digit, and every learnt table
+to the bit.
 A corpus of its own and members of some seconds: minutes in all. Prints one line a kill and ends with 0 where nothing was lost; with 1
 also where the sweep ended before it was killed as often as asked.
 """
@@ -20,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 from typing import Any
+
+import numpy as np
 
 ROOT = pathlib.Path(__file__).parents[1]
 SETTINGS = {
@@ -50,7 +53,8 @@ def main() -> int:
     code = _with_kills(words, folder / "killed", arguments.kills, random.Random(arguments.seed))
     whole, killed = (_comparison(folder / name) for name in ("alone", "killed"))
     lost = [key for key in whole if whole[key] != killed.get(key)]
-    print(f"exit code {code}; " + (f"differs in {', '.join(lost)}, see {folder}" if lost else "the comparison is the same"))
+    lost += [name for name, table in _tables(folder / "alone").items() if table != _tables(folder / "killed").get(name)]
+    print(f"exit code {code}; " + (f"differs in {', '.join(lost)}, see {folder}" if lost else "the comparison and all tables are the same"))
     return int(bool(lost) or code != 0)
 
 
@@ -123,6 +127,15 @@ def _comparison(workdir: pathlib.Path) -> dict[str, Any]:
     command = [sys.executable, "launch.py", "compare", f"--workdir={workdir}", "--format=json"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     return _without_times(json.loads(printed.replace(str(workdir).encode(), b"WORKDIR")))
+
+
+def _tables(workdir: pathlib.Path) -> dict[str, dict[str, bytes]]:
+    """Returns the bytes of every member's tables."""
+    found = {}
+    for path in workdir.glob("*/embedding.npz"):
+        with np.load(path) as arrays:
+            found[path.parent.name] = {name: array.tobytes() for name, array in arrays.items()}
+    return found
 
 
 def _without_times(value: Any) -> Any:

@@ -48,7 +48,7 @@ def test_freed_memory_is_used_again_without_page_faults():
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 @pytest.mark.parametrize(
     ("experiment", "threads", "shared"),
-    [("word2vec", None, "false"), ("word2vec", "2", "true"), ("pronunciation", None, "true")],  # what the user asks for has its way
+    [("word2vec", None, "false"), ("word2vec", "2", "true"), ("pronunciation", None, "true")],  # NPROC of the user has its way
 )
 def test_kernels_of_word_vectors_are_not_shared_among_cores(experiment, threads, shared):
     # Red where train does not say what it trains, where the setting comes after JAX has started, and where it overrules the user.
