@@ -63,6 +63,11 @@ def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     return UserError(f"--workdir={directory}: this is the directory of a sweep; expected one of its members{such_as}")
 
 
+def is_metric(value: Any) -> bool:
+    """Says whether it is the ``metric`` of a result.json, as far as that is read."""
+    return _is_object(value) and isinstance(value.get("name"), str) and isinstance(value.get("lower_is_better"), bool)
+
+
 def _are_members(value: Any) -> bool:
     return _are_objects(value) and all(isinstance(entry.get("name"), str) and _is_object(entry.get("adapted", {})) for entry in value)
 
@@ -94,6 +99,8 @@ def _are_objects(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_object, value))
 
 
+# What is read of every finished run's result.json.
+RESULT_KINDS = {"metric": dict, "dev": dict, "train_seconds": int | float, "best_step": int, "steps": int}
 _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "members": (_are_members, "a list of objects with a name"),
     "axes": (lambda value: _is_object(value) and all(isinstance(values, list) for values in value.values()), "lists of values by field"),

@@ -16,7 +16,7 @@ from typing import Any
 from seq2seq_jax.compare.artifacts import configuration, is_number
 from seq2seq_jax.config import SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import TABLES, parsed, read_grid, read_record
+from seq2seq_jax.records import RESULT_KINDS, TABLES, is_metric, parsed, read_grid, read_record
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
@@ -156,7 +156,7 @@ def _read_member(root: pathlib.Path, entry: dict[str, Any], metric: dict[str, An
         return Failure(name, str(error).removeprefix(f"{directory}/"), _place(directory, entry), metric)
     member = _place(directory, {"varied": result.get("varied"), **entry})
     if result["status"] != "finished":
-        metric = result["metric"] if _is_metric(result.get("metric")) else metric
+        metric = result["metric"] if is_metric(result.get("metric")) else metric
         return Failure(name, printable(str(result.get("error") or result["status"])), member, metric)
     if member is None:
         return Failure(name, f'{path.name}: expected "varied" with whole numbers for {SIZE} and {SEED}, or a config.json beside it', None)
@@ -190,19 +190,14 @@ def _check_status(path: pathlib.Path, result: dict[str, Any]) -> None:
         return
     if result.get("status") != "finished":
         raise UserError(f'{path}: expected "status": finished, failed or interrupted')
-    kinds = {"metric": dict, "dev": dict, "parameters": dict, "train_seconds": int | float, "best_step": int, "steps": int}
-    for key, kind in (kinds | dict.fromkeys(("varied", "test", "versions"), dict | None)).items():
+    for key, kind in (RESULT_KINDS | {"parameters": dict} | dict.fromkeys(("varied", "test", "versions"), dict | None)).items():
         if not isinstance(result.get(key), kind):
             raise UserError(f'{path}: expected "{key}" as train writes it, got {json.dumps(result.get(key))}')
     metric = result["metric"]
-    if not _is_metric(metric):
+    if not is_metric(metric):
         raise UserError(f'{path}: expected "metric" with name, unit, lower_is_better and tolerance')
     if not is_number(result["dev"].get(metric["name"])):
         raise UserError(f'{path}: expected a finite number for {metric["name"]} in "dev"')
-
-
-def _is_metric(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("lower_is_better"), bool)
 
 
 def _check_same_metric(runs: list[Run]) -> None:

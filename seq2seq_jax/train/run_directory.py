@@ -19,7 +19,7 @@ from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import no_run
+from seq2seq_jax.records import RESULT_KINDS, is_metric, no_run
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
 
@@ -176,13 +176,8 @@ class RunDirectory:
 
 def _is_result(value: Any) -> bool:
     """Says whether it has what is read of a result.json, as train writes it; only a finished run must have steps and seconds."""
-    kinds = {"status": str, "error": str, "metric": dict, "dev": dict, "best_step": int, "steps": int, "train_seconds": int | float}
-    if (
-        not isinstance(value, dict)
-        or "status" not in value
-        or not all(isinstance(value.get(key), kind | None) for key, kind in kinds.items())
-    ):
+    kinds = RESULT_KINDS | {"status": str, "error": str}
+    if not isinstance(value, dict) or "status" not in value or not all(isinstance(value.get(key), kinds[key] | None) for key in kinds):
         return False
-    name, better = ((value.get("metric") or {}).get(key) for key in ("name", "lower_is_better"))
-    scored = isinstance(name, str) and isinstance(better, bool) and isinstance((value.get("dev") or {}).get(name, 0), int | float)
+    scored = is_metric(value.get("metric")) and isinstance((value.get("dev") or {}).get(value["metric"]["name"], 0), int | float)
     return scored and (value["status"] != "finished" or (bool(value.get("steps")) and value.get("train_seconds") is not None))
