@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from seq2seq_jax.train.runtime import prepare
+
 PROGRAM = """
 import resource
 import numpy as np
@@ -48,7 +50,7 @@ def test_freed_memory_is_used_again_without_page_faults():
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 @pytest.mark.parametrize(
     ("experiment", "threads", "shared"),
-    [("word2vec", None, "false"), ("word2vec", "2", "true"), ("pronunciation", None, "true")],  # NPROC of the user has its way
+    [("word2vec", None, "false"), ("word2vec", "2", "true")],  # NPROC of the user has its way
 )
 def test_kernels_of_word_vectors_are_not_shared_among_cores(experiment, threads, shared):
     # Red where train does not say what it trains, where the setting comes after JAX has started, and where it overrules the user.
@@ -58,3 +60,9 @@ def test_kernels_of_word_vectors_are_not_shared_among_cores(experiment, threads,
     command = [sys.executable, "-c", SHARED_KERNELS, f"--config=experiments/{experiment}.py"]
     ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
     assert f'"shared": {shared}' in ran.stdout
+
+
+def test_kernels_of_other_models_are_shared(monkeypatch):
+    monkeypatch.delenv("NPROC", raising=False)
+    prepare("translator")
+    assert "NPROC" not in os.environ
