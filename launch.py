@@ -151,9 +151,9 @@ def _sweep(values: flags.FlagValues) -> int:
     experiment, config = _experiment(values)
     from seq2seq_jax.sweep import design, grid
     from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
-    from seq2seq_jax.train.runtime import prepare
+    from seq2seq_jax.train.runtime import prepare, prepare_to_use
 
-    prepare()
+    (prepare_to_use if values.dry_run else prepare)()
     axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, values.embedding_dims, values.seeds))
     for path in axes:
         if values[f"config.{path}"].value is not None:
@@ -212,16 +212,16 @@ def _compare(values: flags.FlagValues) -> int:
 
 def _evaluate(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.inference import evaluate
-    from seq2seq_jax.train.runtime import prepare
+    from seq2seq_jax.train.runtime import prepare_to_use
 
-    prepare()
+    prepare_to_use()
     found = evaluate(values.workdir, values.split, values.data, values.beam_size, values.length_penalty)
     print(json.dumps(found, ensure_ascii=False))
     return DONE
 
 
 def _translate(values: flags.FlagValues) -> int:
-    from seq2seq_jax.train.runtime import prepare
+    from seq2seq_jax.train.runtime import prepare_to_use
     from seq2seq_jax.train.translation import (
         check_attention_file,
         open_translators,
@@ -233,7 +233,7 @@ def _translate(values: flags.FlagValues) -> int:
 
     if values.attention is not None:
         check_attention_file(pathlib.Path(values.attention))
-    prepare()
+    prepare_to_use()
     runs = open_translators(values.workdir)  # before waiting for input
     sources = read_sources(sys.stdin.buffer)
     found = translations(runs, sources, values.beam_size, values.n_best or 1, values.length_penalty, attention=values.attention is not None)
@@ -250,9 +250,9 @@ def _translate(values: flags.FlagValues) -> int:
 
 def _sample(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.inference import sample_texts
-    from seq2seq_jax.train.runtime import prepare
+    from seq2seq_jax.train.runtime import prepare_to_use
 
-    prepare()
+    prepare_to_use()
     how = (values.temperature, values.seed, values.top_k, values.top_p, values.num_samples)
     for number, pieces in enumerate(sample_texts(values.workdir, values.prompt, values.length, *how), 1):
         if values.num_samples > 1:
@@ -269,10 +269,10 @@ def _study(name: str, values: flags.FlagValues) -> int:
     if show is not None:
         show(options)
         return DONE
-    from seq2seq_jax.train.runtime import prepare
+    from seq2seq_jax.train.runtime import prepare_to_use
     from seq2seq_jax.train.tracing import trace_run
 
-    prepare()
+    prepare_to_use()
     trace_run(values.workdir, values.text, values.position, values.format, values.figure)
     return DONE
 

@@ -18,9 +18,13 @@ class TrainingFailed(Exception):
     """The loss or the gradient is no longer a finite number."""
 
 
+# What XLA says where memory ends: its own word, CUDA's, CUDA's libraries', and that of its matrix products on CPU.
+_OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLOC_FAILED", "YNNPACK operation failed")
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Returns whether host or device had too little memory."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)  # XLA's word for it
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def error_line(error: Exception) -> str:

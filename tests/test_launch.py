@@ -137,23 +137,26 @@ def test_malformed_data_ends_with_2_and_names_the_line(capsys, tmp_path, content
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["cuda", "nonsense"])
-def test_a_device_that_is_not_there_ends_with_2_and_one_line(tmp_path, name):
-    """Red if JAX's own traceback is shown, or if it counts as a failure of the run. (A machine with CUDA has the first.)"""
+@pytest.mark.parametrize(("verb", "name"), [("train", "cuda"), ("train", "nonsense"), ("sweep", "cuda")])
+def test_a_device_that_is_not_there_ends_with_2_and_one_line(tmp_path, verb, name):
+    """Red if JAX's own traceback is shown, or if it counts as a failure of the run or of a member. (A machine with CUDA has it.)"""
     if name == "cuda" and importlib.util.find_spec("jax_plugins") is not None:
         pytest.skip("this machine may have it")
     arguments = flags_of(pair_config(write_pairs(tmp_path / "a.tsv", 40)))
+    if verb == "sweep":
+        arguments = [*(flag for flag in arguments if "embedding_dim" not in flag), "--embedding_dims=2", "--seeds=0", "--executor=serial"]
     done = subprocess.run(
-        command("train", f"--workdir={tmp_path / 'run'}", *arguments),
+        command(verb, f"--workdir={tmp_path / 'run'}", *arguments),
         capture_output=True,
         text=True,
         env=environment() | {"JAX_PLATFORMS": name},
         check=False,
     )
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith(f"error: JAX_PLATFORMS={name}: no such device starts here")
-    assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "run/result.json").exists()
+    said = [line for line in done.stderr.splitlines() if not line.startswith("sweep: ")]
+    assert len(said) == 1
+    assert said[0].startswith(f"error: JAX_PLATFORMS={name}: no such device starts here")
+    assert not list(tmp_path.glob("run/**/result.json"))
 
 
 def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatch, tmp_path):

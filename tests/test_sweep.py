@@ -323,16 +323,18 @@ def children(pid: int) -> list[int]:
 @pytest.mark.parametrize(
     ("plugins", "visible", "platforms", "expected"),
     [
-        (True, "3,5", "", [("3", 0.45), ("5", 0.45), ("3", 0.45), ("5", 0.45)]),
-        (True, "7", "cuda", [("7", 0.225)] * 4),
+        (True, "3,5", "", [("3", 0.375), ("5", 0.375), ("3", 0.375), ("5", 0.375)]),
+        (True, "7", "cuda", [("7", 0.1875)] * 4),
         (True, "0,1,2,3", "", [("0", None), ("1", None), ("2", None), ("3", None)]),
         (True, "", "", [(None, None)] * 4),
         (True, "3,5", "cpu", [(None, None)] * 4),
         (False, "3,5", "", [(None, None)] * 4),
     ],
 )
-def test_processes_share_cores_and_graphics_processors(monkeypatch, plugins, visible, platforms, expected):
+def test_processes_share_cores_and_graphics_processors(tmp_path, monkeypatch, plugins, visible, platforms, expected):
     """Red if two processes get one processor while another is free, if one's memory is given away twice, or if JAX would not use it."""
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(sweep_shares, "_DEVICE_FILES", tmp_path)
     monkeypatch.setattr(sweep_shares.importlib.util, "find_spec", lambda name: plugins)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setenv("JAX_PLATFORMS", platforms)
@@ -366,11 +368,37 @@ def test_the_last_missing_member_gets_no_more_cores_than_beside_the_others(tmp_p
 
 def test_a_process_takes_its_share(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.1")
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.1")  # which JAX refuses beside its new name
+    monkeypatch.setenv("XLA_CLIENT_MEM_FRACTION", "0.1")
     taken = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: taken.append(cores))
     sweep_shares.Share(frozenset({1}), "1", 0.45).take()
-    assert (taken, os.environ["CUDA_VISIBLE_DEVICES"], os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"]) == ([{1}], "1", "0.450")
+    assert (taken, os.environ["CUDA_VISIBLE_DEVICES"], os.environ["XLA_CLIENT_MEM_FRACTION"]) == ([{1}], "1", "0.450")
+    assert "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("files", "visible", "expected"),
+    [
+        (["nvidia3"], None, ["0"]),
+        (["nvidia0", "nvidia1", "nvidiactl"], None, ["0", "1"]),
+        (["nvidia0", "nvidia1"], "1", ["1"]),
+        (["nvidia0"], "-1", []),
+        (["dxg"], None, ["0"]),
+        (["null"], "0", []),
+    ],
+)
+def test_graphics_processors_are_counted_as_cuda_counts_them(tmp_path, monkeypatch, files, visible, expected):
+    """Red if the number of a device's file is taken for its place: one of several in a container would not be found."""
+    for name in files:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sweep_shares, "_DEVICE_FILES", tmp_path)
+    monkeypatch.setattr(sweep_shares, "_CUDA_PLUGINS", ("jax",))
+    monkeypatch.delenv("JAX_PLATFORMS")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert sweep_shares.gpus() == expected
 
 
 def test_the_time_left_counts_what_this_process_has_made(monkeypatch):

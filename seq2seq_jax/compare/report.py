@@ -180,6 +180,6 @@ def _making(sweeps: list[Sweep], parts: list[dict[str, Any]]) -> dict[str, Any]:
         "settings": {path: value for path, value in settings.items() if path not in varied and value is not None},
         "varied": sorted(varied),
         "versions": versions,
-        "devices": sorted({str(run.result.get("device")) for run in runs}),
+        "devices": sorted({str(run.result["device"]) for run in runs if run.result.get("device")}),
         "failed": [failure for part in parts for failure in part["failed"]],
     }

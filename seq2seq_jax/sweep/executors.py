@@ -26,6 +26,7 @@ def execute(
         executor = "vectorized" if platform() != "cpu" else "processes" if jobs > 1 else "serial"
     if executor == "processes":
         return Pool(folder, jobs, view).run(members, max_failures)
+    platform()  # where no device starts, that is no failure of the members
     groups = group(members) if executor == "vectorized" else [[member] for member in members]
     return _execute_in_turn(groups, folder, max_failures, view)
 

@@ -9,7 +9,8 @@ import os
 import pathlib
 
 _CUDA_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
-_OF_A_DEVICE = 0.9  # of its memory, for JAX; the rest is for what the libraries keep there
+_DEVICE_FILES = pathlib.Path("/dev")
+_OF_A_DEVICE = 0.75  # of its memory, for JAX, as it takes by itself; the rest is for what each process keeps there beside it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Share:
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         if self.memory is not None:
-            os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{self.memory:.3f}"
+            os.environ.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # its former name, refused beside the one of now
+            os.environ["XLA_CLIENT_MEM_FRACTION"] = f"{self.memory:.3f}"
 
 
 def most_at_a_time() -> int:
@@ -60,11 +62,16 @@ def shares(jobs: int) -> list[Share]:
 
 
 def gpus() -> list[str]:
-    """Returns the graphics processors that JAX would use here. JAX is not asked, since it would take their memory."""
+    """Returns the graphics processors that JAX would use here, as CUDA counts them.
+
+    JAX is not asked, since it would take their memory. CUDA counts from 0 what there is, whatever the numbers of the files in /dev: a
+    container that was given the fourth has nvidia3 alone. Windows shows its graphics processors to Linux as one file.
+    """
     platforms = os.environ.get("JAX_PLATFORMS", "")
     if not any(map(importlib.util.find_spec, _CUDA_PLUGINS)) or (platforms and "cuda" not in platforms and "gpu" not in platforms):
         return []
+    there = len(list(_DEVICE_FILES.glob("nvidia[0-9]*"))) or len(list(_DEVICE_FILES.glob("dxg")))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
+    if there and visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
-    return sorted((path.name.removeprefix("nvidia") for path in pathlib.Path("/dev").glob("nvidia[0-9]*")), key=int)
+    return [str(i) for i in range(there)]

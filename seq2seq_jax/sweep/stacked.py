@@ -59,8 +59,12 @@ def member_programs(
 def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, devices: MemberDevices, output_limit: int) -> Programs:
     model = structure(config.model, dict(vocabulary_sizes))
 
+    @functools.cache
+    def compiled_start(rows: int) -> Callable[[Params], Any]:
+        return devices.compile(lambda own: start_carry(model, own, rows), (0,))
+
     def start(params: Params, rows: int) -> Any:
-        return devices.compile(lambda own: start_carry(model, own, rows), (0,))(params)
+        return compiled_start(rows)(params)
 
     return Programs(
         structure=model,

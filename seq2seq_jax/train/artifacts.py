@@ -59,7 +59,8 @@ def result_of(
         "pretrained": pretrained,
         "config_sha256": config_lib.config_sha256(config),
         "versions": versions(),
-        "device": jax.devices()[0].platform,
+        # Whoever writes down a failure may not be who trained: it would open devices for it, or find none.
+        "device": None if status == "failed" else jax.devices()[0].platform,
     }
 
 

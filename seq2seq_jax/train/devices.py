@@ -33,9 +33,11 @@ def platform() -> str:
         raise UserError(f"JAX_PLATFORMS={asked}: no such device starts here{why}; expected one of this machine, or nothing") from None
 
 
-def _available() -> int:
+def _devices() -> list[jax.Device]:
+    """Returns the devices of this machine that can work together: those of the first one's kind."""
     platform()
-    return jax.local_device_count()
+    first, *others = jax.local_devices()
+    return [first, *(device for device in others if device.device_kind == first.device_kind)]
 
 
 def choose_device_count(requested: int | None, batch_size: int) -> int:
@@ -43,7 +45,7 @@ def choose_device_count(requested: int | None, batch_size: int) -> int:
 
     Raises UserError where there are fewer than asked for, or they do not divide the batch.
     """
-    available = _available()
+    available = len(_devices())
     if requested is None:
         return max(count for count in range(1, available + 1) if batch_size % count == 0)
     if requested > available:
@@ -100,7 +102,7 @@ class Devices:
             AXIS,
             in_axes=(*in_axes, 0),
             out_axes=out_axes,
-            devices=jax.local_devices()[: self.count],
+            devices=_devices()[: self.count],
             donate_argnums=donated,
         )
         places = np.arange(self.count)
@@ -133,7 +135,7 @@ def choose_member_device_count(requested: int | None, members: int) -> int:
 
     Raises UserError where there are fewer than asked for.
     """
-    available = _available()
+    available = len(_devices())
     if requested is not None and requested > available:
         raise UserError(f"train.devices={requested}: expected at most {available}, the devices of this machine")
     return min(requested or available, members)
@@ -156,7 +158,7 @@ class MemberDevices:
         mapped = jax.vmap(function, in_axes)
         if self.count == 1:
             return jax.jit(mapped, donate_argnums=donated)
-        return jax.pmap(mapped, in_axes=in_axes, devices=jax.local_devices()[: self.count], donate_argnums=donated)
+        return jax.pmap(mapped, in_axes=in_axes, devices=_devices()[: self.count], donate_argnums=donated)
 
     def stack(self, members: Sequence[Any]) -> Any:
         """Stacks host pytrees, one for each member; the last is repeated until all devices have equally many."""

@@ -35,6 +35,12 @@ def prepare(kind: Kind | None = None) -> None:
     speed_up_cpu()
 
 
+def prepare_to_use() -> None:
+    """Prepares for a finished run or a forecast, which may stand beside a training on the same GPU: memory is taken as it is needed."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    prepare()
+
+
 def speed_up_cpu() -> None:
     """Sets how programs are compiled and run on CPU; before JAX's first computation. docs/performance.md has what each setting gives."""
     flags = os.environ.get("XLA_FLAGS", "")

@@ -32,7 +32,7 @@ class TrainedRun:
         self.record = record
         sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
         self.programs: Programs = programs(self.config, sizes, 1, Devices(choose_device_count(1, 1)), record["output_limit"])
-        self.params: Params = _best_params(self.directory, self.config, sizes, self.programs)
+        self.params: Params = jax.device_put(_best_params(self.directory, self.config, sizes, self.programs))  # once, not at every batch
         # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
         self.evaluator = Evaluator(
             self.config, self.programs, self.vocabularies, [tuple(shape) for shape in record.get("batch_shapes", [])]
