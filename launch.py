@@ -24,20 +24,21 @@ from seq2seq_jax.experiment import Experiment, load_experiment, override, withou
 from seq2seq_jax.validation import validate
 
 
-def _define_workdir(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("workdir", None, "directory of the run or sweep", flag_values=values)
+def _define_workdir(values: flags.FlagValues, help: str) -> None:
+    flags.DEFINE_string("workdir", None, help, flag_values=values)
 
 
-def _define_workdirs(values: flags.FlagValues) -> None:
-    flags.DEFINE_multi_string("workdir", [], "directory of a run or sweep; repeat it for several", flag_values=values)
+def _define_workdirs(values: flags.FlagValues, help: str) -> None:
+    flags.DEFINE_multi_string("workdir", [], help, flag_values=values)
 
 
 def _define_config(values: flags.FlagValues) -> None:
-    _define_workdir(values)
+    _define_workdir(values, "directory that all is written to; the same one goes on where it stopped")
     flags.DEFINE_string("config", None, "experiment file, such as experiments/pronunciation.py", flag_values=values)
     for path, field in config_lib.fields().items():
         define = flags.DEFINE_bool if field.type is bool else flags.DEFINE_string  # --config.data.lines alone is true
-        define(f"config.{path}", None, field.doc, flag_values=values)
+        choices = f" ({' | '.join(field.choices)})" if field.choices else ""
+        define(f"config.{path}", None, f"{field.doc}{choices}", flag_values=values)
 
 
 def _define_sweep(values: flags.FlagValues) -> None:
@@ -53,25 +54,27 @@ def _define_sweep(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("max_failures", None, "failures after which no further member is begun", lower_bound=1, flag_values=values)
     flags.DEFINE_bool("dry_run", False, "print the members with a forecast of memory and time, and train nothing", flag_values=values)
     _define_design(values)
-    flags.DEFINE_float("tolerance", None, "difference too small to matter, in the metric's unit", lower_bound=0, flag_values=values)
+    tolerance = "difference too small to matter, in the metric's unit; by default the metric's own, such as 0.01 for error rates"
+    flags.DEFINE_float("tolerance", None, tolerance, lower_bound=0, flag_values=values)
 
 
 def _define_design(values: flags.FlagValues) -> None:
     baselines = "shown beside the sizes, never recommended: onehot (no table), frozen (a random one of the largest size), or both"
     flags.DEFINE_string("baselines", None, baselines, flag_values=values)
-    budget = "what all sizes have alike: the hidden size, or, with a hidden size that shrinks as the table grows, the number of parameters"
+    budget = "what is equal across sizes: the hidden size, or the number of parameters, with a hidden size that shrinks as the table grows"
     flags.DEFINE_enum("budget", "hidden", ["hidden", "parameters"], budget, flag_values=values)
-    tune = "values of which each size gets the best on dev, with another seed, such as train.learning_rate=5e-4,1e-3; may be repeated"
+    tune = "values to try for each size, the best on dev with another seed being kept, such as train.learning_rate=5e-4,1e-3; repeatable"
     flags.DEFINE_multi_string("tune", [], tune, flag_values=values)
     keep = "checkpoint that a finished member keeps; by default its best and its last one"
     flags.DEFINE_enum("keep", None, ["best", "last", "none"], keep, flag_values=values)
 
 
 def _define_compare(values: flags.FlagValues) -> None:
-    _define_workdirs(values)
+    _define_workdirs(values, "directory of a sweep, or of several runs; repeat it to pool data sets")
     flags.DEFINE_enum("format", "table", ["table", "json", "csv"], "what is printed", flag_values=values)
     tolerance = (
-        "difference too small to matter, in the metric's unit; of pooled sweeps as a share of each one's mean, by default 5 % of the best"
+        "difference too small to matter, in the metric's unit, by default its own; "
+        "of pooled sweeps a share of each one's mean, by default 5 % of the best"
     )
     flags.DEFINE_float("tolerance", None, tolerance, lower_bound=0, flag_values=values)
     flags.DEFINE_bool("noise_floor", False, "also show the spread over seeds and what it hides", flag_values=values)
@@ -86,21 +89,21 @@ def _define_beam(values: flags.FlagValues) -> None:
 
 
 def _define_evaluate(values: flags.FlagValues) -> None:
-    _define_workdirs(values)
+    _define_workdirs(values, "directory of a run; repeat it for several, an ensemble")
     _define_beam(values)
     flags.DEFINE_enum("split", "dev", ["dev", "test"], "which split of the run's data is scored", flag_values=values)
     flags.DEFINE_string("data", None, "a file to score instead, in the form of the run's data", flag_values=values)
 
 
 def _define_translate(values: flags.FlagValues) -> None:
-    _define_workdirs(values)
+    _define_workdirs(values, "directory of a run; repeat it for several, an ensemble")
     _define_beam(values)
-    flags.DEFINE_integer("n_best", None, "print so many outputs a source: its number, score and text", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("n_best", None, "outputs to print for each source: its number, score and text", lower_bound=1, flag_values=values)
     flags.DEFINE_string("attention", None, "file to write attention weights to, with a picture of the first beside it", flag_values=values)
 
 
 def _define_sample(values: flags.FlagValues) -> None:
-    _define_workdir(values)
+    _define_workdir(values, "directory of a run")
     flags.DEFINE_string("prompt", "", "text to go on from", flag_values=values)
     flags.DEFINE_integer("length", 500, "units to draw", lower_bound=1, flag_values=values)
     flags.DEFINE_float(
@@ -114,8 +117,12 @@ def _define_sample(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("num_samples", 1, "texts to write, each below a line with its number", lower_bound=1, flag_values=values)
 
 
+def _define_status(values: flags.FlagValues) -> None:
+    _define_workdir(values, "directory of the sweep")
+
+
 def _define_study(study: Study, values: flags.FlagValues) -> None:
-    _define_workdir(values)
+    _define_workdir(values, "directory of a run; of a sweep for stability")
     for option in study.options:
         if option.choices:
             flags.DEFINE_enum(option.name, option.default, option.choices, option.help, flag_values=values)
@@ -299,7 +306,7 @@ VERBS = {
         _sweep,
         resumes=True,
     ),
-    "status": Verb("says how far a sweep is that runs elsewhere", "status --workdir=runs/s", _define_workdir, _status),
+    "status": Verb("shows the progress of a sweep that runs elsewhere", "status --workdir=runs/s", _define_status, _status),
     "compare": Verb("says which size to take, how sure that is and what it costs", "compare --workdir=runs/s", _define_compare, _compare),
     "evaluate": Verb(
         "scores a run's best checkpoint, or several together, as JSON",

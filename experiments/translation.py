@@ -2,7 +2,8 @@
 
     launch.py sweep --config=experiments/translation.py --workdir=runs/translation --config.data.train=pairs.tsv
 
-Two columns (source, tab, target), or two aligned files: --config.data.train=a.en,a.fr. English to French of Tatoeba (fra.txt):
+Two columns (source, tab, target), or two aligned files: --config.data.train=a.en,a.fr. Without either it downloads Multi30k, English to
+French. The sweep trains 12 runs: look at --dry_run first. English to French of Tatoeba (fra.txt):
 
     launch.py train --config=experiments/translation.py --workdir=runs/tatoeba --config.data.train=fra.txt \\
         --config.data.dev_fraction=0.05 --config.data.test_fraction=0.05

@@ -67,10 +67,10 @@ class DataConfig:
         low=1,
         kinds=_TEXT,
     )
-    window: int = _setting(5, "farthest context of a unit, units; each unit's own reach is drawn from 1 to it", low=1, kinds=_WORD_VECTORS)
+    window: int = _setting(5, "largest distance of a context, units; each unit draws its own from 1 to it", low=1, kinds=_WORD_VECTORS)
     subsample: float = _setting(
         1e-4,
-        "share of the text above which a unit is thinned out (Mikolov et al. 2013b, section 2.3); 0: none is",
+        "share of the text above which a unit is thinned out (Mikolov et al. 2013b, section 2.3); 0: no thinning",
         low=0,
         below=1,
         kinds=_WORD_VECTORS,
@@ -85,7 +85,7 @@ class DataConfig:
 class ModelConfig:
     """The network. Embedding and hidden size are independent everywhere."""
 
-    kind: Kind = _setting("translator", "what is trained")
+    kind: Kind = _setting("translator", "the model that is trained")
     embedding_dim: int = _setting(64, "columns of the embedding tables", low=1, high=_WIDEST)
     source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1, high=_WIDEST, kinds=_PAIRS)
     target_embedding_dim: int | None = _setting(None, "columns of the target table; null: embedding_dim", low=1, high=_WIDEST)
@@ -107,7 +107,7 @@ class ModelConfig:
     decoder_layers: int = _setting(1, "recurrent layers of the decoder, or of the language model", low=1, kinds=_LAYERED)
     bidirectional: bool = _setting(True, "the encoder reads in both directions (Schuster & Paliwal 1997)", kinds=_PAIRS)
     attention: Literal["none", "dot", "general", "additive"] = _setting(
-        "general", "how the decoder looks at the source: dot and general (Luong et al. 2015), additive (Bahdanau et al. 2015)", kinds=_PAIRS
+        "general", "how the decoder looks at the source: dot, general (Luong et al. 2015) or additive (Bahdanau et al. 2015)", kinds=_PAIRS
     )
     input_feeding: bool = _setting(
         False,
@@ -128,9 +128,9 @@ class ModelConfig:
         False, "the output reads the target table, through a projection of the hidden state (Press & Wolf 2017)", kinds=_LAYERED
     )
     cbow: bool = _setting(
-        False, "the mean of its contexts predicts a unit, and not the unit them (CBOW, Mikolov et al. 2013a)", kinds=_WORD_VECTORS
+        False, "predict a unit from the mean of its contexts, not these from it (CBOW, Mikolov et al. 2013a)", kinds=_WORD_VECTORS
     )
-    negatives: int = _setting(5, "drawn units that each pair is told from (Mikolov et al. 2013b, section 2.2)", low=1, kinds=_WORD_VECTORS)
+    negatives: int = _setting(5, "negative samples of each pair (Mikolov et al. 2013b, section 2.2)", low=1, kinds=_WORD_VECTORS)
     dropout: float = _setting(
         0.0,
         "share of units dropped from each layer's output, the same ones at every time step (Gal & Ghahramani 2016)",
@@ -160,7 +160,7 @@ class TrainConfig:
     clip_norm: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", low=0)
     average_decay: float | None = _setting(
         None,
-        "decay of a moving average of the parameters, which is what is evaluated and kept (Polyak & Juditsky 1992); null: none is",
+        "decay of a moving average of the parameters, which is what is evaluated and kept (Polyak & Juditsky 1992); null: no average",
         low=0,
         below=1,
         kinds=_LAYERED,
@@ -172,8 +172,12 @@ class TrainConfig:
     checkpoint_every: int | None = _setting(None, "updates between checkpoints; null: as eval_every", low=1)
     log_every: int = _setting(50, "updates between lines of metrics.jsonl; the last one has a line too", low=1)
     patience: int | None = _setting(None, "evaluations without improvement after which training stops; null: never", low=1)
-    metric: str | None = _setting(None, "dev metric that chooses checkpoints and sizes; null: the usual one of the model kind")
-    devices: int | None = _setting(None, "devices that share each batch; null: all there are", low=1)
+    metric: str | None = _setting(
+        None,
+        "dev metric that chooses checkpoints and sizes, such as bleu; null: word_error_rate for a translator, bits_per_character for a "
+        "language_model, loss_nats_per_token for a skip_gram",
+    )
+    devices: int | None = _setting(None, "devices that share each batch; null: as many as divide it", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,6 +266,11 @@ class Field:
     high: float | None
     below: float | None
     kinds: tuple[str, ...]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it may be, where there are only so many."""
+        return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
 
     def read_by(self, kind: str) -> bool:
         """Returns whether a kind of model reads it."""

@@ -8,7 +8,7 @@ import pathlib
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from seq2seq_jax.config import Config, field_of, fields, get, replace
 from seq2seq_jax.errors import UserError, error_line
@@ -66,12 +66,13 @@ def _axes(where: str, sweep: Any) -> dict[str, tuple[Any, ...]]:
 
 def _check_type(where: str, path: str, value: Any) -> None:
     """Raises UserError where a value written in Python is not of its field's type."""
-    kind, optional = _alternatives(fields()[path].type)
+    field = fields()[path]
+    kind, optional = _alternatives(field.type)
     if value is None and optional:
         return
-    if typing.get_origin(kind) is Literal:
-        if value not in typing.get_args(kind):
-            raise UserError(f"{where}: {path}={value!r}: expected one of {', '.join(typing.get_args(kind))}")
+    if field.choices:
+        if value not in field.choices:
+            raise UserError(f"{where}: {path}={value!r}: expected one of {', '.join(field.choices)}")
         return
     kinds = {float: (float, int)}.get(kind, (kind,))
     if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
@@ -96,9 +97,9 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
     where = typed or f"{path}={text}"
     if optional and text.lower() in ("null", "none"):
         return None
-    if typing.get_origin(kind) is Literal:
-        if text not in typing.get_args(kind):
-            raise UserError(f"{where}: expected one of {', '.join(typing.get_args(kind))}")
+    if field.choices:
+        if text not in field.choices:
+            raise UserError(f"{where}: expected one of {', '.join(field.choices)}")
         return text
     if kind is bool:
         if text.lower() not in ("true", "false", "1", "0"):
