@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.results import Failure, Run
+from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TABLES
 
@@ -39,18 +40,9 @@ class Size:
         return size_name(self.embedding_dim, self.table)
 
 
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """The compared figure: its name, unit and direction, and the tolerance that came with it."""
-
-    name: str
-    unit: str
-    lower_is_better: bool
-    tolerance: float | None
-
-    def decimals(self, tolerance: float) -> int:
-        """Returns how many decimals show a tenth of the tolerance."""
-        return 4 if tolerance <= 0 else int(min(6, max(0, 1 - np.floor(np.log10(tolerance)))))
+def decimals_for(tolerance: float) -> int:
+    """Returns how many decimals of a metric show a tenth of the tolerance."""
+    return 4 if tolerance <= 0 else int(min(6, max(0, 1 - np.floor(np.log10(tolerance)))))
 
 
 def spelled(metric_name: str, unit: str = "") -> str:

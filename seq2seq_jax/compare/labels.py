@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seq2seq_jax.compare.grid import Metric, size_name, spelled
+from seq2seq_jax.compare.grid import decimals_for, size_name, spelled
 from seq2seq_jax.show.labels import MISSING, count_label, seconds_label
 
 PARETO = {"parameters": "by parameters", "train_seconds": "by training time"}
@@ -20,7 +20,7 @@ def setting_label(setting: dict[str, Any]) -> str:
 
 def decimals_of(part: dict[str, Any]) -> int:
     """Returns how many decimals of the metric are worth showing at the tolerance of the comparison."""
-    return Metric(**part["metric"]).decimals(part["recommendation"]["tolerance"] or 0.0)
+    return decimals_for(part["recommendation"]["tolerance"] or 0.0)
 
 
 def with_interval(middle: float | None, interval: list[float] | None, decimals: int, sign: str = "") -> str:

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from seq2seq_jax.compare import reason, statistics
-from seq2seq_jax.compare.grid import RELATIVE, Grid, Metric, Size
+from seq2seq_jax.compare.grid import RELATIVE, Grid, Size
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.rows import Words
+from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 
 FEWEST = 3  # data sets that an interval over data sets needs

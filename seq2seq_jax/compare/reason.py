@@ -16,7 +16,7 @@ import numpy as np
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.artifacts import dev_scores
-from seq2seq_jax.compare.grid import Grid, spelled
+from seq2seq_jax.compare.grid import Grid, decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, Run, Sweep
 from seq2seq_jax.config import SEED, SIDES, SIZE
@@ -38,7 +38,7 @@ def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
     if found.decided:
         sentences.append(f"Decided: {_bound(grid, found)}.")
     elif found.excess_bound is not None:
-        bound = f"{found.excess_bound:.{grid.metric.decimals(found.tolerance)}f}"
+        bound = f"{found.excess_bound:.{decimals_for(found.tolerance)}f}"
         sentences.append(
             f"Undecided: it may be worse than the truly best size by up to {bound} (95 % confidence), more than the tolerance."
         )
@@ -53,7 +53,7 @@ def _choice(grid: Grid, found: Recommendation) -> str:
     assert found.best is not None
     assert found.chosen is not None
     name, means = spelled(grid.metric.name, grid.metric.unit), statistics.means(grid.values)
-    decimals = grid.metric.decimals(found.tolerance)
+    decimals = decimals_for(found.tolerance)
     chosen, best = grid.sizes[found.chosen].label, grid.sizes[found.best].label
     take = f"Take embedding size {chosen}{'' if found.decided else ' for now'}: its mean {name} of {means[found.chosen]:.{decimals}f} is"
     if found.chosen == found.best:
@@ -70,7 +70,7 @@ def _bound(grid: Grid, found: Recommendation) -> str:
         ahead = found.chosen == found.best and found.excess_bound != 0
         standing = "the best" if ahead else "no worse than any other"
         return f"it is {standing} of the sizes tried (95 % confidence)"
-    bound = f"{found.excess_bound:.{grid.metric.decimals(found.tolerance)}f}"
+    bound = f"{found.excess_bound:.{decimals_for(found.tolerance)}f}"
     return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
 
 
@@ -138,7 +138,7 @@ def dev_set_warning(grid: Grid, found: Recommendation) -> list[str]:
     if examples >= SMALL_DEV_SET:
         return [sentence + "."]
     error = _standard_error(grid, found, examples)
-    said = "not known" if error is None else f"{error:.{grid.metric.decimals(found.tolerance)}f}"
+    said = "not known" if error is None else f"{error:.{decimals_for(found.tolerance)}f}"
     return [f"{sentence}; one standard error of it is {said}."]
 
 
