@@ -53,7 +53,17 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     if not grid.eligible.any():
         tolerance = _tolerance(grid, tolerance, math.nan if would_best is None else abs(float(losses[would_best])))
         would_choose = None if would_best is None else int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
-        return Recommendation(None, None, tolerance, None, False, None, None, would_best, would_choose)
+        return Recommendation(
+            best=None,
+            chosen=None,
+            tolerance=tolerance,
+            excess_bound=None,
+            decided=False,
+            seeds_needed=None,
+            more_seeds_needed=None,
+            incomplete_best=would_best,
+            incomplete_chosen=would_choose,
+        )
     best = int(statistics.best_size(losses, grid.eligible))
     tolerance = _tolerance(grid, tolerance, abs(float(losses[best])))
     chosen = int(statistics.smallest_sufficient(losses, grid.eligible, np.array(tolerance)))
@@ -62,15 +72,15 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     needed = None if decided else needed
     would_choose = int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
     return Recommendation(
-        best,
-        chosen,
-        tolerance,
-        bound,
-        decided,
-        needed,
-        None if needed is None else needed - now,
-        None if would_best == best else would_best,
-        None if would_choose == chosen else would_choose,
+        best=best,
+        chosen=chosen,
+        tolerance=tolerance,
+        excess_bound=bound,
+        decided=decided,
+        seeds_needed=needed,
+        more_seeds_needed=None if needed is None else needed - now,
+        incomplete_best=None if would_best == best else would_best,
+        incomplete_chosen=None if would_choose == chosen else would_choose,
     )
 
 
