@@ -9,15 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from seq2seq_jax.compare.artifacts import samples
-from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.show.symbols import printable
 
 
 def recommended_run(sweep: Sweep, part: dict[str, Any]) -> Run | None:
     """Returns the run of the recommended size with the lowest seed, or None where nothing is recommended."""
-    dim, setting = part["recommendation"]["embedding_dim"], part["sizes"][0]["setting"] if part["sizes"] else {}
-    found = [run for run in sweep.runs if (run.member.size, run.member.table, run.member.setting) == (dim, "learned", setting)]
-    return min(found, key=lambda run: run.member.seed, default=None)
+    runs = [run for run in sweep.runs if run.member.setting == part["setting"]]
+    return min(runs_of(runs, part["recommendation"]["embedding_dim"]), key=lambda run: run.member.seed, default=None)
 
 
 def print_examples(sweep: Sweep, part: dict[str, Any], count: int, file: TextIO | None = None) -> None:

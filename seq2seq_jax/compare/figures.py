@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.labels import count_label, decimals_of, runs_label, size_label, with_interval
-from seq2seq_jax.compare.results import Run
+from seq2seq_jax.compare.results import Run, runs_of
 from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
 
 NAME_WIDTH = 0.08  # of a size below a picture, as a share of its axis
@@ -103,7 +103,7 @@ def learning_curves(part: dict[str, Any], runs: list[Run], by_seconds: bool) -> 
     rows = _learned(part)
     drawn = False
     for index, row in enumerate(rows):
-        same = [run for run in runs if (run.member.size, run.member.table) == (row["embedding_dim"], "learned")]
+        same = runs_of(runs, row["embedding_dim"])
         steps, seconds, values = _mean_history([dev_history(run.directory) for run in same], name)
         if not steps:
             continue

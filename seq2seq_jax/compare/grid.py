@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import is_number
-from seq2seq_jax.compare.results import Failure, Run
+from seq2seq_jax.compare.results import Failure, Run, runs_of
 from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TABLES
@@ -95,7 +95,7 @@ def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
     for rank, dim in keys:
         key = (TABLES[rank], dim)
         failed = [failure for failure in placed if failure.member is not None and (failure.member.table, failure.member.size) == key]
-        sizes.append(Size(dim, key[0], [run for run in runs if (run.member.table, run.member.size) == key], failed))
+        sizes.append(Size(dim, key[0], runs_of(runs, dim, key[0]), failed))
     seeds = sorted({run.member.seed for run in runs})
     values = np.full((len(seeds), len(sizes)), np.nan)
     for column, size in enumerate(sizes):

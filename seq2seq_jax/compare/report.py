@@ -15,7 +15,7 @@ import markupsafe
 
 from seq2seq_jax.compare import artifacts, figures, labels
 from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.embeddings.map import symbol_map
 from seq2seq_jax.show import picture, symbols
 from seq2seq_jax.show.labels import error_label
@@ -95,10 +95,8 @@ def _runs(sweeps: list[Sweep], part: dict[str, Any]) -> list[Run]:
 
 def _shown_run(part: dict[str, Any], runs: list[Run]) -> Run | None:
     """Returns the best run of the recommended size."""
-    dim = part["recommendation"]["embedding_dim"]
-    same = [run for run in runs if (run.member.size, run.member.table) == (dim, "learned")]
     sign = 1 if part["metric"]["lower_is_better"] else -1
-    return min(same, key=lambda run: sign * run.value, default=None)
+    return min(runs_of(runs, part["recommendation"]["embedding_dim"]), key=lambda run: sign * run.value, default=None)
 
 
 def _write_figures(folder: pathlib.Path, drawn: list[dict[str, Picture]]) -> None:
@@ -141,8 +139,8 @@ def _row_view(part: dict[str, Any], row: dict[str, Any], decimals: int) -> dict[
 
 def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]:
     """Yields sources with their references and the output of the first run of every size."""
-    firsts = [next((run for run in runs if _is_of(run, row)), None) for row in part["sizes"] if row["mean"] is not None]
-    answers = [{record["source"]: record for record in artifacts.samples(run.directory)} if run else {} for run in firsts]
+    by_size = [runs_of(runs, row["embedding_dim"], row["table"]) for row in part["sizes"] if row["mean"] is not None]
+    answers = [{record["source"]: record for record in artifacts.samples(same[0].directory)} for same in by_size]
     sources = [source for source in (answers[0] if answers else {}) if all(source in each for each in answers)]
     for source in sources[:SHOWN_EXAMPLES]:
         references = [str(reference) for reference in answers[0][source]["references"]]
@@ -152,10 +150,6 @@ def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]
             "references": [reference[:LONGEST_TEXT] for reference in references],
             "outputs": [{"text": output[:LONGEST_TEXT], "right": output in references} for output in outputs],
         }
-
-
-def _is_of(run: Run, row: dict[str, Any]) -> bool:
-    return (run.member.size, run.member.table) == (row["embedding_dim"], row["table"])
 
 
 def _shared(configurations: list[dict[str, Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from seq2seq_jax.compare.artifacts import configuration, is_number
@@ -54,6 +55,11 @@ class Run:
     def value(self) -> float:
         """The dev metric of the best checkpoint, in the metric's unit."""
         return float(self.result["dev"][self.result["metric"]["name"]])
+
+
+def runs_of(runs: Iterable[Run], embedding_dim: int | None, table: str = "learned") -> list[Run]:
+    """Returns the runs of one size, in their order."""
+    return [run for run in runs if (run.member.size, run.member.table) == (embedding_dim, table)]
 
 
 @dataclasses.dataclass(frozen=True)
