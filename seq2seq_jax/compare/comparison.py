@@ -74,13 +74,13 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     """Returns the comparison of runs that differ in size and seed only."""
     setting, runs, failures = part
     grid = make_grid(runs, failures)
-    found = recommend(grid, tolerance)
+    recommendation = recommend(grid, tolerance)
     tuning = tuning_of(sweep, setting)
-    command = reason.next_command(sweep, grid, found, tolerance, tuning)
-    cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, found), *reason.dev_set_warning(grid, found)]
-    going_on = reason.going_on(found, command, asked=len(reason.seeds_asked_for(grid)))
-    words = Words(reason.verdict_sentences(grid, found), cautions, going_on, command)
-    return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning}
+    command = reason.next_command(sweep, grid, recommendation, tolerance, tuning)
+    cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, recommendation), *reason.dev_set_warning(grid, recommendation)]
+    going_on = reason.going_on(recommendation, command, asked=len(reason.seeds_asked_for(grid)))
+    words = Words(reason.verdict_sentences(grid, recommendation), cautions, going_on, command)
+    return comparison_object(grid, recommendation, words, setting, failures) | {"tuning": tuning}
 
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:
@@ -95,12 +95,14 @@ def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[st
 def _compare_pooled(sweeps: list[Sweep], parts: list[Part], tolerance: float | None) -> dict[str, Any]:
     grids = [make_grid(runs, failures) for _, runs, failures in parts]
     pooled = pooling.pool([sweep.workdir for sweep in sweeps], grids)
-    found = recommend(pooled, tolerance)
+    recommendation = recommend(pooled, tolerance)
     failures = [
         dataclasses.replace(failure, name=str(pathlib.Path(sweep.workdir) / failure.name))
         for sweep, (_, _, several) in zip(sweeps, parts, strict=True)
         for failure in several
     ]
-    compared = comparison_object(pooled, found, pooling.words(pooled, grids, found), parts[0][0], failures, pooled=True) | {"tuning": None}
-    compared["recommendation"] |= pooling.counting_data_sets(pooled, found) | {"test": None}  # test figures are not relative
+    compared = comparison_object(
+        pooled, recommendation, pooling.words(pooled, grids, recommendation), parts[0][0], failures, pooled=True
+    ) | {"tuning": None}
+    compared["recommendation"] |= pooling.counting_data_sets(pooled, recommendation) | {"test": None}  # test figures are not relative
     return compared

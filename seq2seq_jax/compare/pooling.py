@@ -70,18 +70,23 @@ def _merged(key: tuple[str, int], grids: Sequence[Grid]) -> Size:
     return Size(key[1], key[0], [run for size in same for run in size.runs], [failure for size in same for failure in size.failures])
 
 
-def words(pooled: Grid, grids: Sequence[Grid], found: Recommendation) -> Words:
+def words(pooled: Grid, grids: Sequence[Grid], recommendation: Recommendation) -> Words:
     """Returns the sentences of a pooled answer."""
-    cautions = reason.warnings(pooled, found)
+    cautions = reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:
         sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))
         cautions.append(f"Left out, since not every data set has results of it: size {sizes}.")
     cautions.append("Figures and tolerance are shares of each data set's mean over sizes.")
     cautions.append(f"All of this is conditional on these {len(grids)} data sets.")
-    return Words(reason.verdict_sentences(pooled, found), cautions, reason.going_on(found, None, len(pooled.seeds), "data set"), None)
+    return Words(
+        reason.verdict_sentences(pooled, recommendation),
+        cautions,
+        reason.going_on(recommendation, None, len(pooled.seeds), "data set"),
+        None,
+    )
 
 
-def counting_data_sets(pooled: Grid, found: Recommendation) -> dict[str, int | None]:
+def counting_data_sets(pooled: Grid, recommendation: Recommendation) -> dict[str, int | None]:
     """Returns what the recommendation says of further data sets, which is not to be mistaken for seeds."""
-    return {"data_sets": len(pooled.seeds), "more_data_sets_needed": found.more_seeds_needed, "more_seeds_needed": None}
+    return {"data_sets": len(pooled.seeds), "more_data_sets_needed": recommendation.more_seeds_needed, "more_seeds_needed": None}

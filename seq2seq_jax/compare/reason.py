@@ -28,17 +28,17 @@ AXIS_FLAGS = {"--embedding_dims": SIZE, "--seeds": SEED}  # --axis names the sam
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
-def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
+def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Says which size was chosen and how sure that is, and which size would have been if its runs had not failed."""
     if not any(size.runs for size in grid.sizes):
         return ["No size can be recommended: no member has a result yet."]
-    if found.best is None or found.chosen is None:
-        return ["No size can be recommended: each has a failed or missing run.", *_had_it_not_failed(grid, found)]
-    sentences = [_choice(grid, found)]
-    if found.decided:
-        sentences.append(f"Decided: {_bound(grid, found)}.")
-    elif found.excess_bound is not None:
-        bound = f"{found.excess_bound:.{decimals_for(found.tolerance)}f}"
+    if recommendation.best is None or recommendation.chosen is None:
+        return ["No size can be recommended: each has a failed or missing run.", *_had_it_not_failed(grid, recommendation)]
+    sentences = [_choice(grid, recommendation)]
+    if recommendation.decided:
+        sentences.append(f"Decided: {_bound(grid, recommendation)}.")
+    elif recommendation.excess_bound is not None:
+        bound = f"{recommendation.excess_bound:.{decimals_for(recommendation.tolerance)}f}"
         sentences.append(
             f"Undecided: it may be worse than the truly best size by up to {bound} (95 % confidence), more than the tolerance."
         )
@@ -46,65 +46,67 @@ def verdict_sentences(grid: Grid, found: Recommendation) -> list[str]:
         sentences.append("Undecided: a single size was tried, and there is nothing to compare it with.")
     else:
         sentences.append("Undecided: fewer than two seeds in common with another size, so chance cannot be told from effect.")
-    return sentences + _had_it_not_failed(grid, found)
+    return sentences + _had_it_not_failed(grid, recommendation)
 
 
-def _choice(grid: Grid, found: Recommendation) -> str:
-    assert found.best is not None
-    assert found.chosen is not None
-    name, means = spelled(grid.metric.name, grid.metric.unit), statistics.means(grid.values)
-    decimals = decimals_for(found.tolerance)
-    chosen, best = grid.sizes[found.chosen].label, grid.sizes[found.best].label
-    take = f"Take embedding size {chosen}{'' if found.decided else ' for now'}: its mean {name} of {means[found.chosen]:.{decimals}f} is"
-    if found.chosen == found.best:
-        as_good = np.flatnonzero(grid.learned & (means == means[found.best]))
-        same = [grid.sizes[column].label for column in as_good if column != found.best]
-        others = f", as is that of size {', '.join(same)}" if same else ""
-        smaller = "" if found.chosen == 0 else f", and no smaller size is within {found.tolerance:.3g} of it"
+def _choice(grid: Grid, recommendation: Recommendation) -> str:
+    chosen, best, tolerance = recommendation.chosen, recommendation.best, recommendation.tolerance
+    assert chosen is not None
+    assert best is not None
+    name, means, decimals = spelled(grid.metric.name, grid.metric.unit), statistics.means(grid.values), decimals_for(tolerance)
+    for_now = "" if recommendation.decided else " for now"
+    take = f"Take embedding size {grid.sizes[chosen].label}{for_now}: its mean {name} of {means[chosen]:.{decimals}f} is"
+    if chosen == best:
+        as_good = [grid.sizes[column].label for column in np.flatnonzero(grid.learned & (means == means[best])) if column != best]
+        others = f", as is that of size {', '.join(as_good)}" if as_good else ""
+        smaller = "" if chosen == 0 else f", and no smaller size is within {tolerance:.3g} of it"
         return f"{take} the best{others}{smaller}."
-    return f"{take} within {found.tolerance:.3g} of the best, {means[found.best]:.{decimals}f} at size {best}, and no smaller size is."
+    within = f"within {tolerance:.3g} of the best, {means[best]:.{decimals}f} at size {grid.sizes[best].label}"
+    return f"{take} {within}, and no smaller size is."
 
 
-def _bound(grid: Grid, found: Recommendation) -> str:
-    if found.excess_bound is None or found.excess_bound <= 0:
-        ahead = found.chosen == found.best and found.excess_bound != 0
+def _bound(grid: Grid, recommendation: Recommendation) -> str:
+    if recommendation.excess_bound is None or recommendation.excess_bound <= 0:
+        ahead = recommendation.chosen == recommendation.best and recommendation.excess_bound != 0
         standing = "the best" if ahead else "no worse than any other"
         return f"it is {standing} of the sizes tried (95 % confidence)"
-    bound = f"{found.excess_bound:.{decimals_for(found.tolerance)}f}"
+    bound = f"{recommendation.excess_bound:.{decimals_for(recommendation.tolerance)}f}"
     return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
 
 
-def _had_it_not_failed(grid: Grid, found: Recommendation) -> list[str]:
+def _had_it_not_failed(grid: Grid, recommendation: Recommendation) -> list[str]:
     sentences = []
     had = "had none of its runs failed or been missing."
-    if found.incomplete_chosen is not None:
-        sentences.append(f"Size {grid.sizes[found.incomplete_chosen].label} would have been recommended, {had}")
-    if found.incomplete_best is not None and found.incomplete_best != found.incomplete_chosen:
-        sentences.append(f"Size {grid.sizes[found.incomplete_best].label} would have been the best, {had}")
+    if recommendation.incomplete_chosen is not None:
+        sentences.append(f"Size {grid.sizes[recommendation.incomplete_chosen].label} would have been recommended, {had}")
+    if recommendation.incomplete_best is not None and recommendation.incomplete_best != recommendation.incomplete_chosen:
+        sentences.append(f"Size {grid.sizes[recommendation.incomplete_best].label} would have been the best, {had}")
     unknown = [size.label for size in grid.sizes if size.table == "learned" and not size.runs]
     if unknown:
         sentences.append(f"Nothing is known of size {', '.join(unknown)}: no run of it finished.")
     return sentences
 
 
-def warnings(grid: Grid, found: Recommendation) -> list[str]:
+def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Says what the answer depends on: the edges of the grid, the training budget, the baselines and the dev set."""
-    if found.best is None or found.chosen is None:
+    if recommendation.best is None or recommendation.chosen is None:
         return []
     learned = np.flatnonzero(grid.learned)
     said = []
     if len(learned) > 1 and np.nanmin(grid.values) == np.nanmax(grid.values):
         said.append("All runs have the same value: this metric tells no size from another. Train longer, or use another metric.")
-    if len(learned) > 1 and found.best == learned[-1]:
+    if len(learned) > 1 and recommendation.best == learned[-1]:
         said.append("The best size is the largest that was tried: larger sizes were not tried.")
-    if len(learned) > 1 and found.chosen == learned[0]:
+    if len(learned) > 1 and recommendation.chosen == learned[0]:
         said.append("The recommended size is the smallest that was tried: smaller sizes were not tried.")
     runs = [run for size in grid.sizes for run in size.runs]
     improving = sum(still_improving(run) for run in runs)
     if improving > len(runs) / 2:
         said.append(f"{improving} of {len(runs)} runs were still improving at the end: the answer holds for this training budget.")
     means = statistics.means(grid.losses)
-    better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and means[column] <= means[found.best]]
+    better = [
+        size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and means[column] <= means[recommendation.best]
+    ]
     if better:
         subject = f"baselines {' and '.join(better)} are" if len(better) > 1 else f"baseline {better[0]} is"
         said.append(f"The {subject} at least as good as every learned table.")
@@ -126,7 +128,7 @@ def still_improving(run: Run) -> bool:
     return run.result["best_step"] >= END * run.result["steps"]
 
 
-def dev_set_warning(grid: Grid, found: Recommendation) -> list[str]:
+def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small."""
     runs = [run for size in grid.sizes for run in size.runs]
     if not runs:
@@ -137,51 +139,53 @@ def dev_set_warning(grid: Grid, found: Recommendation) -> list[str]:
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
     if examples >= SMALL_DEV_SET:
         return [sentence + "."]
-    error = _standard_error(grid, found, examples)
-    said = "not known" if error is None else f"{error:.{decimals_for(found.tolerance)}f}"
+    error = _standard_error(grid, recommendation, examples)
+    said = "not known" if error is None else f"{error:.{decimals_for(recommendation.tolerance)}f}"
     return [f"{sentence}; one standard error of it is {said}."]
 
 
-def _standard_error(grid: Grid, found: Recommendation, examples: int) -> float | None:
+def _standard_error(grid: Grid, recommendation: Recommendation, examples: int) -> float | None:
     """Returns the standard error of the recommended size's metric over examples: of a quotient of sums, or of a share.
 
     None where it is not known, as where all examples are wrong.
 
     References: Cochran 1977, Sampling Techniques, section 6.4 (the ratio estimator).
     """
-    if found.chosen is None:
+    if recommendation.chosen is None:
         return None
-    scores = dev_scores(grid.sizes[found.chosen].runs[0].directory)
+    scores = dev_scores(grid.sizes[recommendation.chosen].runs[0].directory)
     if scores is not None and len(scores[0]) > 1:
         amounts, sizes = scores
         residuals = amounts - amounts.sum() / sizes.sum() * sizes
         return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum()) or None  # no scatter says nothing of it
     if grid.metric.name in SHARES:
-        share = min(1.0, max(0.0, float(statistics.means(grid.values)[found.chosen])))
+        share = min(1.0, max(0.0, float(statistics.means(grid.values)[recommendation.chosen])))
         return math.sqrt(share * (1 - share) / examples) or None
     return None
 
 
-def next_command(sweep: Sweep, grid: Grid, found: Recommendation, tolerance: float | None, tuning: dict[str, Any] | None) -> str | None:
+def next_command(
+    sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: dict[str, Any] | None
+) -> str | None:
     """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided, or nothing can.
 
     It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones, and
     of tolerances the one that was typed now, if any: with another it would answer another question. ``tuning`` says for which of the
     setting's sizes something was chosen (``cost.tuning_of``).
     """
-    if found.decided:
+    if recommendation.decided:
         return None
     now = seeds_asked_for(grid)
     tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
-    if found.excess_bound is None:
+    if recommendation.excess_bound is None:
         completes = len(now) > 1 and any(size.failures for size in grid.sizes)
         number = len(now) if completes else FIRST_SEEDS  # seeds to compare over
     else:
-        number = found.seeds_needed or 2 * len(now)
+        number = recommendation.seeds_needed or 2 * len(now)
     seeds = grown(now, max(number, len(now)), tuned_with)
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
     alone = grid.learned.sum() == 1  # whatever baselines stand beside it
-    if alone and SIZE not in sweep.axes and found.chosen is not None:
+    if alone and SIZE not in sweep.axes and recommendation.chosen is not None:
         return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
     if alone and SIZE in sweep.axes:
         size = grid.sizes[0].embedding_dim  # learned tables come first
@@ -264,17 +268,17 @@ def seeds_flag(seeds: list[int]) -> str:
     return ",".join(map(str, seeds))
 
 
-def going_on(found: Recommendation, command: str | None, asked: int, thing: str = "seed") -> list[str]:
+def going_on(recommendation: Recommendation, command: str | None, asked: int, thing: str = "seed") -> list[str]:
     """Says what would decide the answer beside the seeds that were ``asked`` for, ending with the command."""
-    if found.decided:
+    if recommendation.decided:
         return []
     end = f": {command}" if command else "."
-    if found.seeds_needed is not None and found.more_seeds_needed is not None:
-        more = max(0, found.seeds_needed - asked)
+    if recommendation.seeds_needed is not None and recommendation.more_seeds_needed is not None:
+        more = max(0, recommendation.seeds_needed - asked)
         further = [f"{more} more {thing}{'' if more == 1 else 's'}"] if more else []
-        missing = ["the missing runs"] if more < found.more_seeds_needed else []  # some size has fewer seeds than were asked for
+        missing = ["the missing runs"] if more < recommendation.more_seeds_needed else []  # some size has fewer seeds than were asked for
         decide = "decides" if further and more == 1 and not missing else "decide"
         return [f"If differences and spread stay as they are, {' and '.join(missing + further)} {decide} it{end}"]
-    if found.excess_bound is not None:
+    if recommendation.excess_bound is not None:
         return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]
     return [f"To go on{end}"] if command else []

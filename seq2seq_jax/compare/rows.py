@@ -33,7 +33,7 @@ class Words:
 
 
 def comparison_object(
-    grid: Grid, found: Recommendation, words: Words, setting: dict[str, Any], failures: list[Failure], pooled: bool = False
+    grid: Grid, recommendation: Recommendation, words: Words, setting: dict[str, Any], failures: list[Failure], pooled: bool = False
 ) -> dict[str, Any]:
     """Returns the whole object. NaN stands where a figure is not known (``without_nan`` makes it null).
 
@@ -45,9 +45,9 @@ def comparison_object(
         "split": "dev",
         "setting": setting,
         "seed_correlation": float(statistics.seed_correlation(grid.values)),
-        "sizes": _size_rows(grid, found, setting, costs, pooled),
-        "best": {"embedding_dim": _dim(grid, found.best)},
-        "recommendation": _recommendation(grid, found, words),
+        "sizes": _size_rows(grid, recommendation, setting, costs, pooled),
+        "best": {"embedding_dim": _dim(grid, recommendation.best)},
+        "recommendation": _recommendation(grid, recommendation, words),
         "failed": [{"member": failure.name, "error": failure.error} for failure in failures],
         "noise_floor": noise_floor(grid),
         "trained_together": cost.trained_together(grid),
@@ -63,13 +63,13 @@ def _dim(grid: Grid, position: int | None) -> int | None:
 
 
 def _size_rows(
-    grid: Grid, found: Recommendation, setting: dict[str, Any], costs: list[dict[str, Any]], pooled: bool
+    grid: Grid, recommendation: Recommendation, setting: dict[str, Any], costs: list[dict[str, Any]], pooled: bool
 ) -> list[dict[str, Any]]:
     means, half = statistics.means(grid.values), statistics.half_widths(grid.values)
     deviations = statistics.standard_deviations(grid.values)
-    difference, difference_half, p_values = _against_best(grid, found)
+    difference, difference_half, p_values = _against_best(grid, recommendation)
     nothing = [None] * len(grid.sizes)
-    resampled, resampled_difference = (nothing, nothing) if pooled else bootstrap.intervals(grid, found.best)
+    resampled, resampled_difference = (nothing, nothing) if pooled else bootstrap.intervals(grid, recommendation.best)
     return [
         {
             "embedding_dim": size.embedding_dim,
@@ -97,30 +97,30 @@ def _by_seed(grid: Grid, column: int) -> dict[str, Any]:
     return {"seeds": [grid.seeds[row] for row in known], "values": list(grid.values[known, column])}
 
 
-def _against_best(grid: Grid, found: Recommendation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _against_best(grid: Grid, recommendation: Recommendation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns each size's mean paired difference to the best, half the width of its interval, and its p value (Holm)."""
-    if found.best is None:
+    if recommendation.best is None:
         unknown = np.full(len(grid.sizes), np.nan)
         return unknown, unknown, unknown
     pairs = statistics.paired_differences(grid.values)
-    half, p_values = pairs.half_widths()[:, found.best], pairs.p_values()[:, found.best]
-    itself = np.arange(len(grid.sizes)) == found.best
-    return pairs.mean[:, found.best], np.where(itself, np.nan, half), statistics.holm(np.where(itself, np.nan, p_values))
+    half, p_values = pairs.half_widths()[:, recommendation.best], pairs.p_values()[:, recommendation.best]
+    itself = np.arange(len(grid.sizes)) == recommendation.best
+    return pairs.mean[:, recommendation.best], np.where(itself, np.nan, half), statistics.holm(np.where(itself, np.nan, p_values))
 
 
 def _interval(middle: float, half: float) -> list[float] | None:
     return [middle - half, middle + half] if np.isfinite(half) else None
 
 
-def _recommendation(grid: Grid, found: Recommendation, words: Words) -> dict[str, Any]:
+def _recommendation(grid: Grid, recommendation: Recommendation, words: Words) -> dict[str, Any]:
     return {
-        "embedding_dim": _dim(grid, found.chosen),
-        "verdict": "decided" if found.decided else "undecided",
-        "tolerance": found.tolerance,
-        "excess_bound": found.excess_bound,
-        "more_seeds_needed": found.more_seeds_needed,
+        "embedding_dim": _dim(grid, recommendation.chosen),
+        "verdict": "decided" if recommendation.decided else "undecided",
+        "tolerance": recommendation.tolerance,
+        "excess_bound": recommendation.excess_bound,
+        "more_seeds_needed": recommendation.more_seeds_needed,
         "reason": " ".join([*words.answer, *words.warnings, *words.going_on]),
-        "test": None if found.chosen is None else _test_figures(grid, found.chosen),
+        "test": None if recommendation.chosen is None else _test_figures(grid, recommendation.chosen),
         "answer": words.answer,
         "warnings": words.warnings,
         "going_on": words.going_on,
