@@ -16,6 +16,7 @@ import numpy as np
 from seq2seq_jax.compare import pooling, reason
 from seq2seq_jax.compare.cost import tuning_of
 from seq2seq_jax.compare.grid import make_grid
+from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
 from seq2seq_jax.compare.recommend import recommend
 from seq2seq_jax.compare.results import Failure, Run, Sweep, read_sweep
 from seq2seq_jax.compare.rows import Words, comparison_object, without_nan
@@ -76,9 +77,9 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     grid = make_grid(runs, failures)
     recommendation = recommend(grid, tolerance)
     tuning = tuning_of(sweep, setting)
-    command = reason.next_command(sweep, grid, recommendation, tolerance, tuning)
+    command = next_command(sweep, grid, recommendation, tolerance, tuning)
     cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, recommendation), *reason.dev_set_warning(grid, recommendation)]
-    going_on = reason.going_on(recommendation, command, asked=len(reason.seeds_asked_for(grid)))
+    going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
     words = Words(reason.verdict_sentences(grid, recommendation), cautions, going_on, command)
     return comparison_object(grid, recommendation, words, setting, failures) | {"tuning": tuning}
 

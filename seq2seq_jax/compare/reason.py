@@ -1,31 +1,24 @@
-"""The sentences that carry a recommendation: what was chosen and why, what to beware of, and the command that goes on.
+"""The sentences that carry a recommendation: what was chosen and why, what to beware of, and how to go on.
 
-Knows the words and the commands, and none of the statistics.
-Read next: ``comparison.py``.
+Knows the words; the figures in them come from the neighbouring files.
+Read next: ``next_command.py`` for the command that goes on.
 """
 
 from __future__ import annotations
 
-import math
-import pathlib
-import shlex
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from seq2seq_jax.compare import statistics
-from seq2seq_jax.compare.artifacts import dev_scores
+from seq2seq_jax.compare.bootstrap import standard_error
 from seq2seq_jax.compare.grid import Grid, decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, Run, Sweep
-from seq2seq_jax.config import SEED, SIDES, SIZE
+from seq2seq_jax.compare.results import Run
+from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
-SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
-AXIS_FLAGS = {"--embedding_dims": SIZE, "--seeds": SEED}  # --axis names the same fields
-FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
 def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:
@@ -139,133 +132,9 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
     if examples >= SMALL_DEV_SET:
         return [sentence + "."]
-    error = _standard_error(grid, recommendation, examples)
+    error = None if recommendation.chosen is None else standard_error(grid, recommendation.chosen, examples)
     said = "not known" if error is None else f"{error:.{decimals_for(recommendation.tolerance)}f}"
     return [f"{sentence}; one standard error of it is {said}."]
-
-
-def _standard_error(grid: Grid, recommendation: Recommendation, examples: int) -> float | None:
-    """Returns the standard error of the recommended size's metric over examples: of a quotient of sums, or of a share.
-
-    None where it is not known, as where all examples are wrong.
-
-    References: Cochran 1977, Sampling Techniques, section 6.4 (the ratio estimator).
-    """
-    if recommendation.chosen is None:
-        return None
-    scores = dev_scores(grid.sizes[recommendation.chosen].runs[0].directory)
-    if scores is not None and len(scores[0]) > 1:
-        amounts, sizes = scores
-        residuals = amounts - amounts.sum() / sizes.sum() * sizes
-        return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum()) or None  # no scatter says nothing of it
-    if grid.metric.name in SHARES:
-        share = min(1.0, max(0.0, float(statistics.means(grid.values)[recommendation.chosen])))
-        return math.sqrt(share * (1 - share) / examples) or None
-    return None
-
-
-def next_command(
-    sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: dict[str, Any] | None
-) -> str | None:
-    """Returns the command that makes an undecided answer surer: the whole sweep with more seeds. None where it is decided, or nothing can.
-
-    It names every size and other value that the sweep has, since its last call may have added some to those of earlier ones, and
-    of tolerances the one that was typed now, if any: with another it would answer another question. ``tuning`` says for which of the
-    setting's sizes something was chosen (``cost.tuning_of``).
-    """
-    if recommendation.decided:
-        return None
-    now = seeds_asked_for(grid)
-    tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
-    if recommendation.excess_bound is None:
-        completes = len(now) > 1 and any(size.failures for size in grid.sizes)
-        number = len(now) if completes else FIRST_SEEDS  # seeds to compare over
-    else:
-        number = recommendation.seeds_needed or 2 * len(now)
-    seeds = grown(now, max(number, len(now)), tuned_with)
-    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
-    alone = grid.learned.sum() == 1  # whatever baselines stand beside it
-    if alone and SIZE not in sweep.axes and recommendation.chosen is not None:
-        return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
-    if alone and SIZE in sweep.axes:
-        size = grid.sizes[0].embedding_dim  # learned tables come first
-        flags["--embedding_dims"] = _typed(sorted({max(1, size // 4), size, 4 * size}))
-    flags["--seeds"] = seeds_flag(seeds)
-    if _has_failed(grid, tuning):
-        flags["--retry_failed"] = None
-    if tolerance is not None:
-        flags["--tolerance"] = str(tolerance)
-    return sweep_command(sweep, flags)
-
-
-def _has_failed(grid: Grid, tuning: dict[str, Any] | None) -> bool:
-    """Says whether a member has failed, or has not begun since the tuning of its size has: the sweep tries neither again unasked."""
-    if any(failure.error not in (NOT_RUN, INTERRUPTED) for size in grid.sizes for failure in size.failures):
-        return True
-    chosen = None if tuning is None else [(row["embedding_dim"], row["table"]) for row in tuning["chosen"]]
-    return chosen is not None and any(not size.runs and (size.embedding_dim, size.table) not in chosen for size in grid.sizes)
-
-
-def seeds_asked_for(grid: Grid) -> list[int]:
-    """Returns the seeds of the members, finished or not."""
-    unfinished = {failure.member.seed for size in grid.sizes for failure in size.failures if failure.member is not None}
-    return sorted({int(seed) for seed in grid.seeds} | unfinished)
-
-
-def _axis_flag(path: str) -> str:
-    return next((flag for flag, own in AXIS_FLAGS.items() if own == path), f"--axis={path}")
-
-
-def _typed(values: Sequence[Any]) -> str:
-    """Returns values of a field as a flag takes them."""
-    return ",".join("null" if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in values)
-
-
-def grown(seeds: list[int], number: int, without: Sequence[int] = ()) -> list[int]:
-    """Returns ``seeds`` with as many of the smallest unused ones as make ``number``; none ``without`` which the answer is fairer."""
-    unused = (seed for seed in range(number + len(seeds) + len(without)) if seed not in (*seeds, *without))
-    return sorted(seeds + [next(unused) for _ in range(number - len(seeds))])
-
-
-def sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
-    """Returns the command that launched the sweep, with these flags in place of what it said of them; a None is a flag without a value.
-
-    Its tolerance goes even where there is none in place of it: that of the metric was used. A sweep that was moved is named by its
-    place now.
-    """
-    if sweep.command:
-        words = [_here(sweep, word) for word in _joined(shlex.split(sweep.command))]
-    else:
-        words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
-    axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
-    replaced = tuple([f"{name}=" for name in ("--tolerance", *flags)] + [f"--axis={path}=" for path in axes])
-    kept = [word for word in words if not (word in flags or word.startswith(replaced))]
-    return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
-
-
-def _here(sweep: Sweep, word: str) -> str:
-    """Returns a word of the command with the sweep's place of now where it named another."""
-    flag, _, typed = word.partition("=")
-    moved = flag == "--workdir" and pathlib.Path(typed).resolve() != pathlib.Path(sweep.workdir).resolve()
-    return f"--workdir={sweep.workdir}" if moved else word
-
-
-def _joined(words: Sequence[str]) -> list[str]:
-    """Writes what may be replaced and was given in two words, flag and value, as one with ``=``."""
-    found: list[str] = []
-    for word in words:
-        if found and found[-1] in ("--axis", "--tolerance", "--workdir", *AXIS_FLAGS):
-            found[-1] += f"={word}"
-        else:
-            found.append(word)
-    return found
-
-
-def seeds_flag(seeds: list[int]) -> str:
-    """Returns seeds as the flag takes them: ``0..4``, which includes 4, or a list."""
-    if seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1:
-        return f"{seeds[0]}..{seeds[-1]}"
-    return ",".join(map(str, seeds))
 
 
 def going_on(recommendation: Recommendation, command: str | None, asked: int, thing: str = "seed") -> list[str]:
