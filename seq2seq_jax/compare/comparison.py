@@ -1,6 +1,6 @@
 """The comparison of one sweep, setting by setting, or of several pooled, as one JSON object.
 
-Read next: ``rows.py`` for what is in it, ``table.py`` and ``report.py``, which show it.
+Read next: ``answer.py`` for what is in it, ``table.py`` and ``report.py``, which show it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax.compare import pooling, reason
+from seq2seq_jax.compare.answer import answer_object, without_nan
 from seq2seq_jax.compare.cost import tuning_of
 from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
+from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import recommend
 from seq2seq_jax.compare.results import Failure, Run, Sweep, read_sweep
-from seq2seq_jax.compare.rows import Words, comparison_object, without_nan
 from seq2seq_jax.errors import UserError
 
 Part = tuple[dict[str, Any], list[Run], list[Failure]]  # a setting, its runs, its failures
@@ -81,7 +82,7 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, recommendation), *reason.dev_set_warning(grid, recommendation)]
     going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
     words = Words(reason.verdict_sentences(grid, recommendation), cautions, going_on, command)
-    return comparison_object(grid, recommendation, words, setting, failures) | {"tuning": tuning}
+    return answer_object(grid, recommendation, words, setting, failures, tuning)
 
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:
@@ -102,8 +103,5 @@ def _compare_pooled(sweeps: list[Sweep], parts: list[Part], tolerance: float | N
         for sweep, (_, _, several) in zip(sweeps, parts, strict=True)
         for failure in several
     ]
-    compared = comparison_object(
-        pooled, recommendation, pooling.words(pooled, grids, recommendation), parts[0][0], failures, pooled=True
-    ) | {"tuning": None}
-    compared["recommendation"] |= pooling.counting_data_sets(pooled, recommendation) | {"test": None}  # test figures are not relative
-    return compared
+    words = pooling.words(pooled, grids, recommendation)
+    return answer_object(pooled, recommendation, words, parts[0][0], failures, tuning=None)

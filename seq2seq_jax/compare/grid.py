@@ -59,12 +59,14 @@ class Grid:
       seeds: names of the rows: seeds, or data sets where several sweeps are pooled.
       sizes: the columns: learned tables by size, then the baselines.
       values: the metric of each run, NaN where there is none.
+      pooled: whether several sweeps are pooled, so that data sets stand in place of seeds and values are relative.
     """
 
     metric: Metric
     seeds: list[int | str]
     sizes: list[Size]
     values: Float[np.ndarray, "seeds sizes"]
+    pooled: bool = False
 
     @property
     def losses(self) -> Float[np.ndarray, "seeds sizes"]:

@@ -14,8 +14,8 @@ import numpy as np
 
 from seq2seq_jax.compare import reason, statistics
 from seq2seq_jax.compare.grid import RELATIVE, Grid, Size
+from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.rows import Words
 from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 
@@ -41,7 +41,7 @@ def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
             raise UserError(f"--workdir={name}: its mean over sizes is {mean:.3g}; expected one above 0, to divide by")
         rows.append(row / mean)
     metric = Metric(grids[0].metric.name, RELATIVE, grids[0].metric.lower_is_better, None)
-    return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows))
+    return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows), pooled=True)
 
 
 def _check(names: Sequence[str], grids: Sequence[Grid]) -> None:
@@ -85,8 +85,3 @@ def words(pooled: Grid, grids: Sequence[Grid], recommendation: Recommendation) -
         reason.going_on(recommendation, None, len(pooled.seeds), "data set"),
         None,
     )
-
-
-def counting_data_sets(pooled: Grid, recommendation: Recommendation) -> dict[str, int | None]:
-    """Returns what the recommendation says of further data sets, which is not to be mistaken for seeds."""
-    return {"data_sets": len(pooled.seeds), "more_data_sets_needed": recommendation.more_seeds_needed, "more_seeds_needed": None}

@@ -6,6 +6,7 @@ Read next: ``next_command.py`` for the command that goes on.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,23 @@ from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """The sentences of an answer.
+
+    Attributes:
+      answer: what to take and how sure that is.
+      warnings: what to beware of.
+      going_on: how to make it surer, ending with the command.
+      command: that command by itself; None where there is none.
+    """
+
+    answer: list[str]
+    warnings: list[str]
+    going_on: list[str]
+    command: str | None
 
 
 def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:
