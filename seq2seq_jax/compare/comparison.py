@@ -20,26 +20,21 @@ from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import recommend
-from seq2seq_jax.compare.results import Failure, Run, Sweep, read_sweep
+from seq2seq_jax.compare.results import Failure, Run, Sweep
 from seq2seq_jax.errors import UserError
 
 Part = tuple[dict[str, Any], list[Run], list[Failure]]  # a setting, its runs, its failures
 
 
-def compare(workdirs: list[str], tolerance: float | None = None) -> dict[str, Any]:
-    """Reads the sweeps and returns their comparison, ready for JSON.
+def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[str, Any]:
+    """Returns the comparison of sweeps, ready for JSON: one object, or one for each setting of the further fields that they vary.
 
     Args:
-      workdirs: directory of one sweep, or of at least three to be pooled.
+      sweeps: one, or at least three to be pooled.
       tolerance: difference too small to matter, in the metric's unit (pooled: relative); None: the metric's own.
 
-    Raises UserError where a directory holds no results or a broken file, or the tolerance is no amount.
+    Raises UserError where the tolerance is no amount, two runs are in one place, or the sweeps cannot be pooled.
     """
-    return compare_sweeps([read_sweep(workdir) for workdir in workdirs], tolerance)
-
-
-def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[str, Any]:
-    """Returns the comparison of sweeps that are already read: one object, or one for each setting of the further fields that they vary."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         raise UserError(f"--tolerance={tolerance}: expected a number of at least 0, in the metric's unit")
     with np.errstate(over="ignore", invalid="ignore"):  # the square of a huge figure: what rests on it is not known
