@@ -78,7 +78,7 @@ def _draw_size(picture: Picture, part: dict[str, Any], row: dict[str, Any]) -> N
 
 
 def _size_axis(picture: Picture, dims: list[int]) -> None:
-    """Sizes stand on a logarithmic axis, labelled where they were tried."""
+    """Puts sizes on a logarithmic axis that is labelled where they were tried."""
     axis = picture.axes.xaxis
     picture.axes.set_xscale("log", base=2)
     picture.axes.set_xticks(dims, _size_names(dims, np.log2(dims)))
@@ -87,7 +87,7 @@ def _size_axis(picture: Picture, dims: list[int]) -> None:
 
 
 def _size_names(dims: list[int], places: np.ndarray) -> list[str]:
-    """Returns the sizes as text, none for one that would run into the name before it."""
+    """Returns the sizes as text, an empty one where a name would run into the one before it."""
     names, last = [], -np.inf
     for dim, place in zip(dims, (places - places[0]) / max(np.ptp(places), 1e-9), strict=True):
         named = place - last >= NAME_WIDTH

@@ -17,17 +17,17 @@ from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TABLES
 
-RELATIVE = "relative to the data set"  # unit of what is pooled
+RELATIVE = "relative to the data set"  # unit of pooled figures
 
 
 def size_name(embedding_dim: int, table: str) -> str:
-    """Returns how a size is called before people: with the kind of its table where that is not learned."""
+    """Returns a size as readers see it: ``16``, or with the kind of a table that is not learned, ``frozen 16``."""
     return str(embedding_dim) if table == "learned" else f"{table} {embedding_dim}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """One column of the grid: an embedding size, the kind of its table, its finished runs and the names of its failed members."""
+    """One column of the grid: an embedding size, the kind of its table, its finished runs and its failed members."""
 
     embedding_dim: int
     table: str
@@ -36,7 +36,7 @@ class Size:
 
     @property
     def label(self) -> str:
-        """How the size is called before people."""
+        """The size as readers see it."""
         return size_name(self.embedding_dim, self.table)
 
 
@@ -46,7 +46,7 @@ def decimals_for(tolerance: float) -> int:
 
 
 def spelled(metric_name: str, unit: str = "") -> str:
-    """Returns the name of a metric as people write it; in the unit of pooled figures, that they are relative."""
+    """Returns the name of a metric in words, ``relative`` before it where its unit is that of pooled figures."""
     return f"{'relative ' if unit == RELATIVE else ''}{metric_name.replace('_', ' ')}"
 
 
@@ -75,7 +75,7 @@ class Grid:
 
     @property
     def learned(self) -> Bool[np.ndarray, " sizes"]:
-        """Which sizes are no baselines."""
+        """Which sizes have a learned table; the others are baselines."""
         return np.array([size.table == "learned" for size in self.sizes], dtype=bool)
 
     @property
@@ -85,7 +85,7 @@ class Grid:
 
 
 def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
-    """Arranges the runs of one setting by seed and size. Of failures, only those count whose place is known.
+    """Arranges the runs of one setting by seed and size. Failures whose place is not known are left out.
 
     Raises UserError, naming both directories, for two runs in one place.
     """

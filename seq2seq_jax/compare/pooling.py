@@ -1,7 +1,7 @@
 """Several sweeps as one: which size serves languages or data sets like these, each of which counts the same.
 
-Within a data set a size's figure is its mean over seeds, divided by that data set's mean over sizes, to which no baseline
-belongs. What seeds are to one sweep, data sets are to the pool: the same intervals, excess bound and verdict, over data sets.
+Within a data set a size's figure is its mean over seeds, divided by that data set's mean over the learned sizes. Data sets then
+stand in place of seeds: the same intervals, excess bound and verdict, over data sets.
 Read next: ``comparison.py``.
 """
 
@@ -25,7 +25,7 @@ FEWEST = 3  # data sets that an interval over data sets needs
 def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
     """Returns the grid ``[data sets, sizes]`` of relative figures, over the sizes that every data set has.
 
-    Raises UserError where there are fewer than three, their metrics differ, or nothing is there to compare.
+    Raises UserError where there are fewer than three, their metrics differ, they have no size in common, or a mean is not above 0.
     """
     _check(names, grids)
     keys = [_key(size) for size in grids[0].sizes if all(_key(size) in _with_results(grid) for grid in grids)]

@@ -125,7 +125,7 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
 
 
 def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
-    """Says what a lone size is where tables of one side were swept in its place, each in a comparison of its own."""
+    """Warns where only the tables of one side were swept: their sizes stand in comparisons of their own and are not judged here."""
     swept = " and ".join(f"{path}={setting[path]}" for path in SIDES if setting.get(path) is not None)
     dims = [size.embedding_dim for size in grid.sizes if size.table == "learned"]
     if not swept or len(dims) != 1:
@@ -156,7 +156,14 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
 
 
 def going_on(recommendation: Recommendation, command: str | None, asked: int, thing: str = "seed") -> list[str]:
-    """Says what would decide the answer beside the seeds that were ``asked`` for, ending with the command."""
+    """Says what would decide the answer, ending with the command.
+
+    Args:
+      recommendation: the answer so far.
+      command: what to type; None where no command decides it.
+      asked: how many seeds were asked for, finished or not.
+      thing: what a row of the grid is, ``seed`` or ``data set``.
+    """
     if recommendation.decided:
         return []
     end = f": {command}" if command else "."

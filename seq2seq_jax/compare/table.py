@@ -23,11 +23,11 @@ from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.labels import cost_lines, noise_lines, over, role, setting_label, test_sentence, tuning_lines
 from seq2seq_jax.show.labels import error_label
 
-WIDEST = 1000  # columns: a table is cut nowhere, not even in a terminal that is too narrow for it
+WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
 
 
 def print_table(comparison: dict[str, Any], noise_floor: bool = False) -> None:
-    """Prints the comparison: sizes, what to take and why, what it costs, what failed; with ``noise_floor`` what seeds alone scatter."""
+    """Prints the comparison: sizes, what to take and why, what it costs, what failed; with ``noise_floor`` the scatter over seeds alone."""
     console = rich.console.Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     parts = comparison.get("comparisons", [comparison])
     for part in parts:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-WIDEST = 1000  # columns: a table is cut nowhere, not even where the terminal is too narrow for it
+WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int, last_left: bool = False) -> None:
-    """Prints rows below their columns, of which the first ``left``, and with ``last_left`` the last, are text and the others figures."""
+    """Prints rows below their headings; the first ``left`` columns, and with ``last_left`` the last, are text, the others figures."""
     table = rich.table.Table(box=None, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place < left or (last_left and place == len(columns) - 1) else "right", no_wrap=True)
