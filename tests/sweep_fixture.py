@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq_jax.compare.comparison import compare_sweeps
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.data.vocabulary import SPECIALS
 
 METRIC = {"name": "word_error_rate", "unit": "fraction", "lower_is_better": True, "tolerance": 0.01}
@@ -38,6 +40,11 @@ def result(size: int, seed: int, value: float | None, metric: Mapping[str, Any] 
     if value is None:
         found |= {"status": "failed", "error": "out of memory at step 3", "dev": None}
     return found | changes
+
+
+def compare(workdirs: Sequence[str], tolerance: float | None = None) -> dict[str, Any]:
+    """Returns what ``compare --format=json`` prints of these sweeps."""
+    return compare_sweeps([read_sweep(workdir) for workdir in workdirs], tolerance)
 
 
 def member_name(size: int, seed: int) -> str:

@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 
 from seq2seq_jax.compare import bootstrap, cost, statistics
-from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.labels import cost_lines
-from seq2seq_jax.compare.report import _pictures
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.main import run
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
 from seq2seq_jax.errors import UserError
-from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, result, write_sweep
+from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, compare, member_name, result, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}
 NAN = float("nan")
@@ -92,9 +90,10 @@ def test_equal_shares_of_a_time_say_nothing_of_quality_by_time(tmp_path):
     lines = " ".join(cost_lines(found))
     assert "Up to 9 members were trained together: their times are equal shares" in lines
     assert "by training time 4" not in lines
-    drawn = _pictures([read_sweep(workdir)], found, full=True)
-    assert "learning_curves" in drawn
-    assert "learning_curves_by_time" not in drawn
+    run([workdir], "csv")
+    page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    assert '<figure class="learning_curves">' in page
+    assert '<figure class="learning_curves_by_time">' not in page
 
 
 def test_bootstrap_knows_seeds_and_examples():

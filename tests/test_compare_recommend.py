@@ -6,9 +6,8 @@ import shlex
 
 import pytest
 
-from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.errors import UserError
-from tests.sweep_fixture import METRIC, result, write_sweep
+from tests.sweep_fixture import METRIC, compare, result, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
 BLEU = {"name": "bleu", "unit": "points", "lower_is_better": False, "tolerance": 0.5}

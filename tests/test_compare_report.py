@@ -13,14 +13,13 @@ import pytest
 from matplotlib.image import imread
 
 from seq2seq_jax.compare import figures
-from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.main import run
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.show import picture
 from seq2seq_jax.show import symbols as text
-from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, member_name, write_sweep
+from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, compare, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -5,10 +5,9 @@ import shutil
 
 import pytest
 
-from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.errors import UserError
-from tests.sweep_fixture import METRIC, member_name, result, write_sweep
+from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
 
 VALUES = {4: [0.5, 0.4], 16: [0.3, 0.35]}
 

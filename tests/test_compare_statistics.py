@@ -34,6 +34,23 @@ def test_holm_by_hand():
     assert statistics.holm(np.array([0.6, 0.7])) == pytest.approx([1.0, 1.0])
 
 
+def test_differences_to_one_size_are_corrected_for_the_others_alone():
+    """Red if the size itself counts as a test, which would make every p value larger."""
+    mean, half, p_values = statistics.differences_to(VALUES, 1)
+    tests = [scipy.stats.ttest_rel(VALUES[:, column], VALUES[:, 1]) for column in (0, 2)]
+    assert mean == pytest.approx(VALUES.mean(0) - VALUES[:, 1].mean())
+    assert mean + half == pytest.approx([tests[0].confidence_interval().high, NAN, tests[1].confidence_interval().high], nan_ok=True)
+    first, second = (test.pvalue for test in tests)
+    assert p_values[[0, 2]] == pytest.approx(statistics.holm(np.array([first, second])), rel=1e-9)
+    assert min(p_values[[0, 2]]) == pytest.approx(2 * min(first, second), rel=1e-9)
+    assert np.isnan(p_values[1])
+
+
+def test_several_deviations_are_pooled_as_variances():
+    assert statistics.pooled_deviation(np.array([1.0, 7.0, NAN])) == pytest.approx(5.0)
+    assert np.isnan(statistics.pooled_deviation(np.array([NAN])))
+
+
 def test_excess_bound_by_hand():
     # differences first - second: .1, .2, .3: mean .2, s = .1, t(0.95; 2) = 2.919986, bound .2 + .1 t / sqrt(3)
     values = np.array([[1.1, 1.0], [1.2, 1.0], [1.3, 1.0]])

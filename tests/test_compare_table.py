@@ -9,12 +9,11 @@ import sys
 import pytest
 
 from seq2seq_jax.compare import labels
-from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.examples import print_examples
 from seq2seq_jax.compare.main import print_answer, run
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.compare.table import print_table, to_csv
-from tests.sweep_fixture import add_artifacts, member_name, write_sweep
+from tests.sweep_fixture import add_artifacts, compare, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
 
@@ -230,9 +229,10 @@ def test_labels(label, expected):
 
 WAITING = """
 import sys, time
-from seq2seq_jax.compare.comparison import compare
+from seq2seq_jax.compare.comparison import compare_sweeps
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.compare.table import print_table
-print_table(compare([sys.argv[1]]))
+print_table(compare_sweeps([read_sweep(sys.argv[1])]))
 heavy = {"jax", "flax", "matplotlib", "scipy.stats", "jinja2"} & set(sys.modules)
 assert not heavy, heavy
 print(time.process_time(), file=sys.stderr)

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sweep_fixture
+from sweep_fixture import compare
 from training_fixture import pair_config, result_of, write_pairs
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.labels import tuning_lines
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.errors import UserError

@@ -1,6 +1,6 @@
 """Reads what lies beside ``result.json`` in a run directory: history, per-example scores, tables, examples, configuration.
 
-None of it is needed for the answer: a file, line or figure that is missing, unreadable or not finite is as good as none.
+None of it is needed for the answer: a file, line or figure that is unreadable or not finite counts as missing.
 Read next: ``cost.py``, ``bootstrap.py`` and ``rules.py``, which use it.
 """
 
@@ -19,7 +19,7 @@ from seq2seq_jax.records import parsed
 
 
 def is_number(value: Any) -> bool:
-    """Says whether what ``parsed`` has returned is a figure."""
+    """Says whether a value that ``parsed`` returned is a number."""
     return isinstance(value, int | float)
 
 
@@ -55,7 +55,7 @@ def _json_lines(path: pathlib.Path, containing: str = "") -> list[dict[str, Any]
 
 
 def dev_scores(directory: pathlib.Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns amounts and sizes of every dev example, whose sums' quotient is the metric (``dev_scores.npz``)."""
+    """Returns amounts and sizes of the dev examples, each ``[B]`` (``dev_scores.npz``): the metric is the quotient of their sums."""
     arrays = _arrays(directory / "dev_scores.npz")
     if not {"amounts", "sizes"} <= set(arrays):
         return None

@@ -1,10 +1,11 @@
-"""Intervals of a bootstrap over seeds *and* examples, since a dev set of a few hundred words is itself a sample.
+"""What chance in the dev set's examples adds: a dev set of a few hundred words is itself a sample.
 
-Set beside the t intervals, which know seeds only. With few seeds the bootstrap understates their share of the spread
-(it resamples from those at hand), so the wider of the two intervals is the one to believe.
-Read next: ``comparison.py``.
+The intervals of a bootstrap over seeds *and* examples stand beside the t intervals, which know seeds only. With few seeds the
+bootstrap understates their share of the spread (it resamples from those at hand), so the wider of the two intervals is the one to believe.
+Read next: ``answer.py``.
 
 References:
+  Cochran 1977, Sampling Techniques, section 6.4 (the ratio estimator, for the standard error).
   Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals).
   Koehn 2004, Statistical significance tests for machine translation evaluation (resampling a test set, paired).
 """
@@ -16,24 +17,26 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
+from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.artifacts import dev_scores
 from seq2seq_jax.compare.grid import Grid
 
 DRAWS = 1000
 MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does not keep anyone waiting: it needs fewer draws too
 LEVEL = (2.5, 97.5)  # percentiles
+SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 
 Scores = tuple[Float[np.ndarray, "sizes seeds B"], Float[np.ndarray, "sizes seeds B"]]
 
 
-def resampled_means(scores: Scores, draws: int, seed: int = 0) -> Float[np.ndarray, "draws sizes"]:
+def resampled_means(scores: Scores, draws: int) -> Float[np.ndarray, "draws sizes"]:
     """Returns every size's mean metric in ``draws`` resamples of seeds and of examples, both with replacement.
 
     All sizes meet the same seeds and examples, so that differences are paired. ``scores`` are amounts and sizes of each
     example; a run's metric is the sum of its amounts over the sum of its sizes.
     """
     sizes, seeds, examples = scores[0].shape
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)  # the same figures whenever they are asked for
     times_drawn = _multiplicities(rng.integers(0, examples, (draws, examples)))
     values = [(part.reshape(-1, examples) @ times_drawn.T).reshape(sizes, seeds, draws) for part in scores]
     rows = rng.integers(0, seeds, (seeds, draws))
@@ -88,3 +91,19 @@ def _scores_of(grid: Grid, column: int) -> tuple[np.ndarray, np.ndarray] | None:
 def _percentiles(values: Float[np.ndarray, " draws"]) -> list[float]:
     low, high = np.percentile(values, LEVEL)
     return [float(low), float(high)]
+
+
+def standard_error(grid: Grid, column: int, examples: int) -> float | None:
+    """Returns the standard error of one size's metric over dev examples: of a quotient of sums, or of a share (Cochran 1977).
+
+    None where it is not known, as where all examples are wrong.
+    """
+    scores = dev_scores(grid.sizes[column].runs[0].directory)
+    if scores is not None and len(scores[0]) > 1:
+        amounts, sizes = scores
+        residuals = amounts - amounts.sum() / sizes.sum() * sizes
+        return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum()) or None  # no scatter says nothing of it
+    if grid.metric.name in SHARES:
+        share = min(1.0, max(0.0, float(statistics.means(grid.values)[column])))
+        return math.sqrt(share * (1 - share) / examples) or None
+    return None

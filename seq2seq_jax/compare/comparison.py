@@ -1,6 +1,6 @@
 """The comparison of one sweep, setting by setting, or of several pooled, as one JSON object.
 
-Read next: ``rows.py`` for what is in it, ``table.py`` and ``report.py``, which show it.
+Read next: ``answer.py`` for what is in it, ``table.py`` and ``report.py``, which show it.
 """
 
 from __future__ import annotations
@@ -14,30 +14,27 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax.compare import pooling, reason
+from seq2seq_jax.compare.answer import answer_object, without_nan
 from seq2seq_jax.compare.cost import tuning_of
 from seq2seq_jax.compare.grid import make_grid
+from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
+from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import recommend
-from seq2seq_jax.compare.results import Failure, Run, Sweep, read_sweep
-from seq2seq_jax.compare.rows import Words, comparison_object, without_nan
+from seq2seq_jax.compare.results import Failure, Run, Sweep
 from seq2seq_jax.errors import UserError
 
 Part = tuple[dict[str, Any], list[Run], list[Failure]]  # a setting, its runs, its failures
 
 
-def compare(workdirs: list[str], tolerance: float | None = None) -> dict[str, Any]:
-    """Reads the sweeps and returns their comparison, ready for JSON.
+def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[str, Any]:
+    """Returns the comparison of sweeps, ready for JSON: one object, or one for each setting of the further fields that they vary.
 
     Args:
-      workdirs: directory of one sweep, or of at least three to be pooled.
+      sweeps: one, or at least three to be pooled.
       tolerance: difference too small to matter, in the metric's unit (pooled: relative); None: the metric's own.
 
-    Raises UserError where a directory holds no results or a broken file, or the tolerance is no amount.
+    Raises UserError where the tolerance is no amount, two runs are in one place, or the sweeps cannot be pooled.
     """
-    return compare_sweeps([read_sweep(workdir) for workdir in workdirs], tolerance)
-
-
-def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[str, Any]:
-    """Returns the comparison of sweeps that are already read: one object, or one for each setting of the further fields that they vary."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         raise UserError(f"--tolerance={tolerance}: expected a number of at least 0, in the metric's unit")
     with np.errstate(over="ignore", invalid="ignore"):  # the square of a huge figure: what rests on it is not known
@@ -74,13 +71,13 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     """Returns the comparison of runs that differ in size and seed only."""
     setting, runs, failures = part
     grid = make_grid(runs, failures)
-    found = recommend(grid, tolerance)
+    recommendation = recommend(grid, tolerance)
     tuning = tuning_of(sweep, setting)
-    command = reason.next_command(sweep, grid, found, tolerance, tuning)
-    cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, found), *reason.dev_set_warning(grid, found)]
-    going_on = reason.going_on(found, command, asked=len(reason.seeds_asked_for(grid)))
-    words = Words(reason.verdict_sentences(grid, found), cautions, going_on, command)
-    return comparison_object(grid, found, words, setting, failures) | {"tuning": tuning}
+    command = next_command(sweep, grid, recommendation, tolerance, tuning)
+    cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, recommendation), *reason.dev_set_warning(grid, recommendation)]
+    going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
+    words = Words(reason.verdict_sentences(grid, recommendation), cautions, going_on, command)
+    return answer_object(grid, recommendation, words, setting, failures, tuning)
 
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:
@@ -95,12 +92,11 @@ def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[st
 def _compare_pooled(sweeps: list[Sweep], parts: list[Part], tolerance: float | None) -> dict[str, Any]:
     grids = [make_grid(runs, failures) for _, runs, failures in parts]
     pooled = pooling.pool([sweep.workdir for sweep in sweeps], grids)
-    found = recommend(pooled, tolerance)
+    recommendation = recommend(pooled, tolerance)
     failures = [
         dataclasses.replace(failure, name=str(pathlib.Path(sweep.workdir) / failure.name))
         for sweep, (_, _, several) in zip(sweeps, parts, strict=True)
         for failure in several
     ]
-    compared = comparison_object(pooled, found, pooling.words(pooled, grids, found), parts[0][0], failures, pooled=True) | {"tuning": None}
-    compared["recommendation"] |= pooling.counting_data_sets(pooled, found) | {"test": None}  # test figures are not relative
-    return compared
+    words = pooling.words(pooled, grids, recommendation)
+    return answer_object(pooled, recommendation, words, parts[0][0], failures, tuning=None)

@@ -1,7 +1,7 @@
 """What quality costs: parameters, training time, time to the best step, decoding speed, and quality at equal training time.
 
 Small tables may win early and lose late, so a budget shorter than the whole training can have another best size.
-Read next: ``comparison.py``.
+Read next: ``answer.py``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _seconds_to_best(run: Run) -> float | None:
 
 
 def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns what was chosen for each size of a setting before the comparison, and what all tuning of the sweep has cost; None without."""
+    """Returns what tuning chose for each size of a setting, and what all tuning of the sweep cost; None in a sweep without tuning."""
     if sweep.tuning is None:
         return None
     chosen = []
@@ -68,13 +68,13 @@ def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, "
 
 
 def trained_together(grid: Grid) -> int:
-    """Returns how many members at most have shared their training time. Of more than 1 each has an equal part, which says nothing of it."""
+    """Returns how many members, at most, were trained together. Above 1, times are equal shares and must not be compared."""
     shared = [run.result.get("trained_together") for size in grid.sizes for run in size.runs]
     return max((number for number in shared if isinstance(number, int)), default=1)
 
 
 def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[dict[str, Any]]) -> dict[str, list[int] | None]:
-    """Returns the learned sizes on the Pareto front of quality against parameters, and against time; None where members shared that."""
+    """Returns the learned sizes on the Pareto fronts of quality against parameters and against time, this None where times are shares."""
     parameters = [cost["parameters"]["total"] if cost["parameters"] else None for cost in costs]
     found: dict[str, list[int] | None] = {}
     for name, values in (("parameters", parameters), ("train_seconds", [cost["train_seconds_median"] for cost in costs])):
@@ -87,8 +87,8 @@ def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[dict[str
 def at_equal_time(grid: Grid) -> list[dict[str, Any]] | None:
     """Returns the mean over seeds of the best value reached within shares of the shortest run's training time.
 
-    Empty where a run has no history, None where members have shared the time. A size with a run that was not evaluated by then has no mean,
-    and while a complete size has none, none is the best.
+    Empty where a run has no history, None where members were trained together. A size has a mean once all of its runs have been
+    evaluated, and there is a best one once every complete size has a mean.
     """
     if trained_together(grid) > 1:
         return None

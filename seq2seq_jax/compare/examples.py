@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from seq2seq_jax.compare.artifacts import samples
-from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.show.symbols import printable
 
 
 def recommended_run(sweep: Sweep, part: dict[str, Any]) -> Run | None:
     """Returns the run of the recommended size with the lowest seed, or None where nothing is recommended."""
-    dim, setting = part["recommendation"]["embedding_dim"], part["sizes"][0]["setting"] if part["sizes"] else {}
-    found = [run for run in sweep.runs if (run.member.size, run.member.table, run.member.setting) == (dim, "learned", setting)]
-    return min(found, key=lambda run: run.member.seed, default=None)
+    runs = [run for run in sweep.runs if run.member.setting == part["setting"]]
+    return min(runs_of(runs, part["recommendation"]["embedding_dim"]), key=lambda run: run.member.seed, default=None)
 
 
-def print_examples(sweep: Sweep, part: dict[str, Any], count: int, file: TextIO | None = None) -> None:
+def print_examples(sweep: Sweep, part: dict[str, Any], count: int) -> None:
     """Prints ``count`` held-out sources with output and right answers, spread over what the run has kept."""
     run = recommended_run(sweep, part)
     rows = samples(run.directory) if run else []
@@ -29,6 +28,6 @@ def print_examples(sweep: Sweep, part: dict[str, Any], count: int, file: TextIO 
     table = Table("held-out source", "output", "right answers", title=f"What {run.directory.name} answers", title_justify="left", box=None)
     for row in rows[:: max(1, len(rows) // count)][:count]:
         table.add_row(*map(printable, (row["source"], row["output"], " | ".join(map(str, row["references"])))))
-    console = Console(file=file or sys.stdout, markup=False, emoji=False, highlight=False)
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
     console.print()
     console.print(table)

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.labels import count_label, decimals_of, runs_label, size_label, with_interval
-from seq2seq_jax.compare.results import Run
+from seq2seq_jax.compare.results import Run, runs_of
 from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
 
 NAME_WIDTH = 0.08  # of a size below a picture, as a share of its axis
@@ -78,7 +78,7 @@ def _draw_size(picture: Picture, part: dict[str, Any], row: dict[str, Any]) -> N
 
 
 def _size_axis(picture: Picture, dims: list[int]) -> None:
-    """Sizes stand on a logarithmic axis, labelled where they were tried."""
+    """Puts sizes on a logarithmic axis that is labelled where they were tried."""
     axis = picture.axes.xaxis
     picture.axes.set_xscale("log", base=2)
     picture.axes.set_xticks(dims, _size_names(dims, np.log2(dims)))
@@ -87,7 +87,7 @@ def _size_axis(picture: Picture, dims: list[int]) -> None:
 
 
 def _size_names(dims: list[int], places: np.ndarray) -> list[str]:
-    """Returns the sizes as text, none for one that would run into the name before it."""
+    """Returns the sizes as text, an empty one where a name would run into the one before it."""
     names, last = [], -np.inf
     for dim, place in zip(dims, (places - places[0]) / max(np.ptp(places), 1e-9), strict=True):
         named = place - last >= NAME_WIDTH
@@ -103,7 +103,7 @@ def learning_curves(part: dict[str, Any], runs: list[Run], by_seconds: bool) -> 
     rows = _learned(part)
     drawn = False
     for index, row in enumerate(rows):
-        same = [run for run in runs if (run.member.size, run.member.table) == (row["embedding_dim"], "learned")]
+        same = runs_of(runs, row["embedding_dim"])
         steps, seconds, values = _mean_history([dev_history(run.directory) for run in same], name)
         if not steps:
             continue

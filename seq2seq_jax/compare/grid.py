@@ -12,21 +12,22 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import is_number
-from seq2seq_jax.compare.results import Failure, Run
+from seq2seq_jax.compare.results import Failure, Run, runs_of
+from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TABLES
 
-RELATIVE = "relative to the data set"  # unit of what is pooled
+RELATIVE = "relative to the data set"  # unit of pooled figures
 
 
 def size_name(embedding_dim: int, table: str) -> str:
-    """Returns how a size is called before people: with the kind of its table where that is not learned."""
+    """Returns a size as readers see it: ``16``, or with the kind of a table that is not learned, ``frozen 16``."""
     return str(embedding_dim) if table == "learned" else f"{table} {embedding_dim}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """One column of the grid: an embedding size, the kind of its table, its finished runs and the names of its failed members."""
+    """One column of the grid: an embedding size, the kind of its table, its finished runs and its failed members."""
 
     embedding_dim: int
     table: str
@@ -35,26 +36,17 @@ class Size:
 
     @property
     def label(self) -> str:
-        """How the size is called before people."""
+        """The size as readers see it."""
         return size_name(self.embedding_dim, self.table)
 
 
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """The compared figure: its name, unit and direction, and the tolerance that came with it."""
-
-    name: str
-    unit: str
-    lower_is_better: bool
-    tolerance: float | None
-
-    def decimals(self, tolerance: float) -> int:
-        """Returns how many decimals show a tenth of the tolerance."""
-        return 4 if tolerance <= 0 else int(min(6, max(0, 1 - np.floor(np.log10(tolerance)))))
+def decimals_for(tolerance: float) -> int:
+    """Returns how many decimals of a metric show a tenth of the tolerance."""
+    return 4 if tolerance <= 0 else int(min(6, max(0, 1 - np.floor(np.log10(tolerance)))))
 
 
 def spelled(metric_name: str, unit: str = "") -> str:
-    """Returns the name of a metric as people write it; in the unit of pooled figures, that they are relative."""
+    """Returns the name of a metric in words, ``relative`` before it where its unit is that of pooled figures."""
     return f"{'relative ' if unit == RELATIVE else ''}{metric_name.replace('_', ' ')}"
 
 
@@ -67,12 +59,14 @@ class Grid:
       seeds: names of the rows: seeds, or data sets where several sweeps are pooled.
       sizes: the columns: learned tables by size, then the baselines.
       values: the metric of each run, NaN where there is none.
+      pooled: whether several sweeps are pooled, so that data sets stand in place of seeds and values are relative.
     """
 
     metric: Metric
     seeds: list[int | str]
     sizes: list[Size]
     values: Float[np.ndarray, "seeds sizes"]
+    pooled: bool = False
 
     @property
     def losses(self) -> Float[np.ndarray, "seeds sizes"]:
@@ -81,7 +75,7 @@ class Grid:
 
     @property
     def learned(self) -> Bool[np.ndarray, " sizes"]:
-        """Which sizes are no baselines."""
+        """Which sizes have a learned table; the others are baselines."""
         return np.array([size.table == "learned" for size in self.sizes], dtype=bool)
 
     @property
@@ -91,7 +85,7 @@ class Grid:
 
 
 def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
-    """Arranges the runs of one setting by seed and size. Of failures, only those count whose place is known.
+    """Arranges the runs of one setting by seed and size. Failures whose place is not known are left out.
 
     Raises UserError, naming both directories, for two runs in one place.
     """
@@ -103,7 +97,7 @@ def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
     for rank, dim in keys:
         key = (TABLES[rank], dim)
         failed = [failure for failure in placed if failure.member is not None and (failure.member.table, failure.member.size) == key]
-        sizes.append(Size(dim, key[0], [run for run in runs if (run.member.table, run.member.size) == key], failed))
+        sizes.append(Size(dim, key[0], runs_of(runs, dim, key[0]), failed))
     seeds = sorted({run.member.seed for run in runs})
     values = np.full((len(seeds), len(sizes)), np.nan)
     for column, size in enumerate(sizes):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seq2seq_jax.compare.grid import Metric, size_name, spelled
+from seq2seq_jax.compare.grid import decimals_for, size_name, spelled
 from seq2seq_jax.show.labels import MISSING, count_label, seconds_label
 
 PARETO = {"parameters": "by parameters", "train_seconds": "by training time"}
@@ -20,11 +20,11 @@ def setting_label(setting: dict[str, Any]) -> str:
 
 def decimals_of(part: dict[str, Any]) -> int:
     """Returns how many decimals of the metric are worth showing at the tolerance of the comparison."""
-    return Metric(**part["metric"]).decimals(part["recommendation"]["tolerance"] or 0.0)
+    return decimals_for(part["recommendation"]["tolerance"] or 0.0)
 
 
 def with_interval(middle: float | None, interval: list[float] | None, decimals: int, sign: str = "") -> str:
-    """Returns ``0.310 ± 0.012``; the second half is missing where there is no interval."""
+    """Returns ``0.310 ± 0.012``, or ``0.310`` where there is no interval."""
     if middle is None:
         return MISSING
     text = f"{round(middle, decimals) + 0.0:{sign}.{decimals}f}"  # never -0.000
@@ -32,12 +32,12 @@ def with_interval(middle: float | None, interval: list[float] | None, decimals: 
 
 
 def half_width(interval: list[float] | None, decimals: int) -> str:
-    """Returns ``± 0.012`` for an interval of that half width."""
+    """Returns half the width of an interval: ``± 0.012``."""
     return MISSING if interval is None else f"± {(interval[1] - interval[0]) / 2:.{decimals}f}"
 
 
 def p_label(p_value: float | None) -> str:
-    """Returns a p value to two digits."""
+    """Returns a p value to three decimals: ``.050``, ``<.001``."""
     if p_value is None:
         return MISSING
     return "<.001" if p_value < 0.001 else f"{p_value:.3f}"[1:] if p_value < 0.9995 else "1"
@@ -49,7 +49,7 @@ def size_label(row: dict[str, Any]) -> str:
 
 
 def role(part: dict[str, Any], row: dict[str, Any]) -> str:
-    """Returns what the size is in the answer: ``take``, which goes before ``best``, or nothing."""
+    """Returns what the size is in the answer: ``take`` where it is recommended, else ``best`` where it is that, else nothing."""
     roles = {part["best"]["embedding_dim"]: "best", part["recommendation"]["embedding_dim"]: "take"}
     return roles.get(row["embedding_dim"], "") if row["table"] == "learned" else ""
 
@@ -119,7 +119,7 @@ def tuning_lines(part: dict[str, Any]) -> list[str]:
 
 
 def noise_lines(part: dict[str, Any]) -> list[str]:
-    """Says how far seeds alone scatter, and which differences that hides."""
+    """Says how far runs scatter over seeds alone, and which differences that hides."""
     floor, decimals = part["noise_floor"], decimals_of(part) + 1
     if floor["detectable_difference"] is None or floor["standard_deviation"] is None:
         return [f"Noise floor: not known, since no two sizes have two {over(part)} in common."]

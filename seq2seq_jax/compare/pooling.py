@@ -1,7 +1,7 @@
 """Several sweeps as one: which size serves languages or data sets like these, each of which counts the same.
 
-Within a data set a size's figure is its mean over seeds, divided by that data set's mean over sizes, to which no baseline
-belongs. What seeds are to one sweep, data sets are to the pool: the same intervals, excess bound and verdict, over data sets.
+Within a data set a size's figure is its mean over seeds, divided by that data set's mean over the learned sizes. Data sets then
+stand in place of seeds: the same intervals, excess bound and verdict, over data sets.
 Read next: ``comparison.py``.
 """
 
@@ -13,9 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from seq2seq_jax.compare import reason, statistics
-from seq2seq_jax.compare.grid import RELATIVE, Grid, Metric, Size
+from seq2seq_jax.compare.grid import RELATIVE, Grid, Size
+from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.rows import Words
+from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 
 FEWEST = 3  # data sets that an interval over data sets needs
@@ -24,7 +25,7 @@ FEWEST = 3  # data sets that an interval over data sets needs
 def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
     """Returns the grid ``[data sets, sizes]`` of relative figures, over the sizes that every data set has.
 
-    Raises UserError where there are fewer than three, their metrics differ, or nothing is there to compare.
+    Raises UserError where there are fewer than three, their metrics differ, they have no size in common, or a mean is not above 0.
     """
     _check(names, grids)
     keys = [_key(size) for size in grids[0].sizes if all(_key(size) in _with_results(grid) for grid in grids)]
@@ -40,7 +41,7 @@ def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
             raise UserError(f"--workdir={name}: its mean over sizes is {mean:.3g}; expected one above 0, to divide by")
         rows.append(row / mean)
     metric = Metric(grids[0].metric.name, RELATIVE, grids[0].metric.lower_is_better, None)
-    return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows))
+    return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows), pooled=True)
 
 
 def _check(names: Sequence[str], grids: Sequence[Grid]) -> None:
@@ -69,18 +70,18 @@ def _merged(key: tuple[str, int], grids: Sequence[Grid]) -> Size:
     return Size(key[1], key[0], [run for size in same for run in size.runs], [failure for size in same for failure in size.failures])
 
 
-def words(pooled: Grid, grids: Sequence[Grid], found: Recommendation) -> Words:
+def words(pooled: Grid, grids: Sequence[Grid], recommendation: Recommendation) -> Words:
     """Returns the sentences of a pooled answer."""
-    cautions = reason.warnings(pooled, found)
+    cautions = reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:
         sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))
         cautions.append(f"Left out, since not every data set has results of it: size {sizes}.")
     cautions.append("Figures and tolerance are shares of each data set's mean over sizes.")
     cautions.append(f"All of this is conditional on these {len(grids)} data sets.")
-    return Words(reason.verdict_sentences(pooled, found), cautions, reason.going_on(found, None, len(pooled.seeds), "data set"), None)
-
-
-def counting_data_sets(pooled: Grid, found: Recommendation) -> dict[str, int | None]:
-    """Returns what the recommendation says of further data sets, which is not to be mistaken for seeds."""
-    return {"data_sets": len(pooled.seeds), "more_data_sets_needed": found.more_seeds_needed, "more_seeds_needed": None}
+    return Words(
+        reason.verdict_sentences(pooled, recommendation),
+        cautions,
+        reason.going_on(recommendation, None, len(pooled.seeds), "data set"),
+        None,
+    )

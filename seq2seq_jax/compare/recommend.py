@@ -1,4 +1,4 @@
-"""From a grid of runs to one size with its verdict, and the sentences that say why.
+"""From a grid of runs to one size with its verdict.
 
 The rule stands in ``docs/architecture.md``, "The comparison": the smallest size whose mean is within the tolerance of the
 best mean; *decided* where its excess bound is within the tolerance too. Knows nothing of files and layouts.
@@ -25,11 +25,11 @@ class Recommendation:
     Attributes:
       best: the complete size with the best mean; None where no size is complete.
       chosen: the recommended size; None likewise.
-      tolerance: difference too small to matter, in the metric's unit; NaN where it is a share of a mean that nothing is known of.
+      tolerance: difference too small to matter, in the metric's unit; NaN where it is a share of the best mean and no mean is known.
       excess_bound: the chosen size is worse than the truly best by at most this (95 %); None where it cannot be said.
       decided: whether that is within the tolerance.
       seeds_needed: seeds in all that would decide it, as things look today; None where no number up to 100 would.
-      more_seeds_needed: how many they are beyond those that the chosen size shares with every other today.
+      more_seeds_needed: how many of them are missing today, beyond those that the chosen size shares with every other.
       incomplete_best: size with a failed run that would have been the best, if there is one.
       incomplete_chosen: size with a failed run that would have been recommended, if there is one.
     """
@@ -46,14 +46,24 @@ class Recommendation:
 
 
 def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
-    """Chooses a size and says whether that is decided. ``tolerance``, in the metric's unit, goes before the metric's own."""
+    """Chooses a size and says whether that is decided. ``tolerance``, in the metric's unit, replaces the metric's own."""
     losses = statistics.means(grid.losses)
     with_results = grid.learned & ~np.isnan(losses)
     would_best = int(statistics.best_size(losses, with_results)) if with_results.any() else None
     if not grid.eligible.any():
         tolerance = _tolerance(grid, tolerance, math.nan if would_best is None else abs(float(losses[would_best])))
         would_choose = None if would_best is None else int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
-        return Recommendation(None, None, tolerance, None, False, None, None, would_best, would_choose)
+        return Recommendation(
+            best=None,
+            chosen=None,
+            tolerance=tolerance,
+            excess_bound=None,
+            decided=False,
+            seeds_needed=None,
+            more_seeds_needed=None,
+            incomplete_best=would_best,
+            incomplete_chosen=would_choose,
+        )
     best = int(statistics.best_size(losses, grid.eligible))
     tolerance = _tolerance(grid, tolerance, abs(float(losses[best])))
     chosen = int(statistics.smallest_sufficient(losses, grid.eligible, np.array(tolerance)))
@@ -62,15 +72,15 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     needed = None if decided else needed
     would_choose = int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
     return Recommendation(
-        best,
-        chosen,
-        tolerance,
-        bound,
-        decided,
-        needed,
-        None if needed is None else needed - now,
-        None if would_best == best else would_best,
-        None if would_choose == chosen else would_choose,
+        best=best,
+        chosen=chosen,
+        tolerance=tolerance,
+        excess_bound=bound,
+        decided=decided,
+        seeds_needed=needed,
+        more_seeds_needed=None if needed is None else needed - now,
+        incomplete_best=None if would_best == best else would_best,
+        incomplete_chosen=None if would_choose == chosen else would_choose,
     )
 
 
@@ -83,8 +93,7 @@ def _tolerance(grid: Grid, typed: float | None, best_mean: float) -> float:
 def _bound(grid: Grid, chosen: int, tolerance: float) -> tuple[float | None, int | None, int]:
     """Returns the excess bound of the chosen size, the number of seeds that would decide it, and the fewest that it shares with another.
 
-    There is no bound where a size has fewer than two seeds in common with it, so none where a size has no results; baselines are no
-    candidates.
+    Baselines are left out. There is no bound where another size shares fewer than two seeds with it, as one without results does.
     """
     columns = np.flatnonzero(grid.learned)
     pairs = statistics.paired_differences(grid.losses[:, columns])

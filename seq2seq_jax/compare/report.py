@@ -13,9 +13,9 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from seq2seq_jax.compare import artifacts, figures, labels
+from seq2seq_jax.compare import artifacts, columns, figures, labels
 from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.embeddings.map import symbol_map
 from seq2seq_jax.show import picture, symbols
 from seq2seq_jax.show.labels import error_label
@@ -43,6 +43,8 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
             title=f"{spelled(parts[0]['metric']['name'])} and embedding size: {names}",
             parts=[_part_view(sweeps, part, pictures, index) for index, (part, pictures) in enumerate(zip(parts, drawn, strict=True))],
             by_setting="comparisons" in comparison,
+            columns=columns.REPORT,
+            role=labels.role,
             making=_making(sweeps, parts),
             light=picture.css_variables(dark=False),
             dark=picture.css_variables(dark=True),
@@ -61,13 +63,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
 def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "count": labels.count_label,
-        "seconds": labels.seconds_label,
-        "p": labels.p_label,
-        "error": error_label,
-        "visible": symbols.visible,
-    }
+    environment.filters |= {"error": error_label, "visible": symbols.visible}
     return environment
 
 
@@ -95,10 +91,8 @@ def _runs(sweeps: list[Sweep], part: dict[str, Any]) -> list[Run]:
 
 def _shown_run(part: dict[str, Any], runs: list[Run]) -> Run | None:
     """Returns the best run of the recommended size."""
-    dim = part["recommendation"]["embedding_dim"]
-    same = [run for run in runs if (run.member.size, run.member.table) == (dim, "learned")]
     sign = 1 if part["metric"]["lower_is_better"] else -1
-    return min(same, key=lambda run: sign * run.value, default=None)
+    return min(runs_of(runs, part["recommendation"]["embedding_dim"]), key=lambda run: sign * run.value, default=None)
 
 
 def _write_figures(folder: pathlib.Path, drawn: list[dict[str, Picture]]) -> None:
@@ -110,7 +104,7 @@ def _write_figures(folder: pathlib.Path, drawn: list[dict[str, Picture]]) -> Non
 
 def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Picture], index: int) -> dict[str, Any]:
     """Returns what the page shows of one setting."""
-    decimals, runs = labels.decimals_of(part), _runs(sweeps, part)
+    runs = _runs(sweeps, part)
     inline = {
         name: {"title": shown.title, "svg": markupsafe.Markup(picture.for_page(shown.svg(), f"p{index}-{name}", shown.title))}
         for name, shown in pictures.items()
@@ -120,7 +114,6 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
         "label": labels.setting_label(part["setting"]),
         "over": labels.over(part),
         "dots": "runs" if labels.over(part) == "seeds" else "data sets",
-        "rows": [_row_view(part, row, decimals) for row in part["sizes"]],
         "test": labels.test_sentence(part),
         "lines": [*labels.cost_lines(part), *labels.tuning_lines(part), *labels.noise_lines(part)],
         "pictures": inline,
@@ -129,20 +122,10 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
     }
 
 
-def _row_view(part: dict[str, Any], row: dict[str, Any], decimals: int) -> dict[str, Any]:
-    return row | {
-        "label": labels.size_label(row),
-        "role": labels.role(part, row),
-        "mean_text": labels.with_interval(row["mean"], row["ci95"], decimals),
-        "bootstrap_text": labels.half_width(row["bootstrap_ci95"], decimals),
-        "difference_text": labels.with_interval(row["difference_to_best"], row["difference_ci95"], decimals, "+"),
-    }
-
-
 def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]:
     """Yields sources with their references and the output of the first run of every size."""
-    firsts = [next((run for run in runs if _is_of(run, row)), None) for row in part["sizes"] if row["mean"] is not None]
-    answers = [{record["source"]: record for record in artifacts.samples(run.directory)} if run else {} for run in firsts]
+    by_size = [runs_of(runs, row["embedding_dim"], row["table"]) for row in part["sizes"] if row["mean"] is not None]
+    answers = [{record["source"]: record for record in artifacts.samples(same[0].directory)} for same in by_size]
     sources = [source for source in (answers[0] if answers else {}) if all(source in each for each in answers)]
     for source in sources[:SHOWN_EXAMPLES]:
         references = [str(reference) for reference in answers[0][source]["references"]]
@@ -152,10 +135,6 @@ def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]
             "references": [reference[:LONGEST_TEXT] for reference in references],
             "outputs": [{"text": output[:LONGEST_TEXT], "right": output in references} for output in outputs],
         }
-
-
-def _is_of(run: Run, row: dict[str, Any]) -> bool:
-    return (run.member.size, run.member.table) == (row["embedding_dim"], row["table"])
 
 
 def _shared(configurations: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Reads a sweep back: which members were asked for, what each of them reached, and which have no result.
 
 Needs ``result.json`` of each member and nothing else; ``sweep.json`` adds the members that never ran. A member whose result is
-broken, or was written by something else, is listed with the failed ones; where the sweep itself is, ``UserError`` names the file.
+broken or foreign is listed with the failed ones; a broken ``sweep.json`` raises ``UserError``.
 Read next: ``comparison.py``; the files themselves are described in ``docs/architecture.md``.
 """
 
@@ -11,6 +11,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from seq2seq_jax.compare.artifacts import configuration, is_number
@@ -20,7 +21,7 @@ from seq2seq_jax.records import RESULT_KINDS, TABLES, is_metric, parsed, read_gr
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
-INTERRUPTED = "interrupted"  # and of one that was stopped, which the sweep's command goes on with
+INTERRUPTED = "interrupted"  # error, and status, of one that was stopped: the sweep's command goes on with it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +57,16 @@ class Run:
         return float(self.result["dev"][self.result["metric"]["name"]])
 
 
+def runs_of(runs: Iterable[Run], embedding_dim: int | None, table: str = "learned") -> list[Run]:
+    """Returns the runs of one size, in their order."""
+    return [run for run in runs if (run.member.size, run.member.table) == (embedding_dim, table)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Failure:
     """A member without a result to compare.
 
-    ``member`` is None where not even its place is known, ``metric`` where neither its file nor the sweep says it.
+    ``member`` is None where its size and seed are not known, ``metric`` where neither its file nor the sweep names one.
     """
 
     name: str
@@ -93,8 +99,8 @@ class Sweep:
 def read_sweep(workdir: str) -> Sweep:
     """Reads the sweep in ``workdir``.
 
-    With ``sweep.json`` its members count and no other directory; without it every directory that has a run's result does.
-    Raises UserError where there is neither a result nor a sweep.json, that one is not what it should be, or the metrics differ.
+    With a ``sweep.json`` only the members in it count; without one, every directory with the result of a run.
+    Raises UserError where there is neither a result nor a sweep.json, the sweep.json is broken, or the metrics differ.
     """
     root = pathlib.Path(workdir)
     grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
@@ -112,7 +118,7 @@ def read_sweep(workdir: str) -> Sweep:
 
 
 def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
-    """Returns the values that the members have; of no baselines, which stand beside the sizes."""
+    """Returns the values that the members have, by field. Baselines are left out: they stand beside the sizes."""
     members = [item.member for item in (*runs, *failures) if item.member is not None and item.member.table == "learned"]
     axes: dict[str, list[Any]] = {}
     for member in members:
@@ -124,7 +130,7 @@ def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
 
 
 def _is_of_a_run(path: pathlib.Path) -> bool:
-    """Says of a result.json that no sweep.json names whether a run may have written it; tells on stderr where one is passed over."""
+    """Says whether a run may have written this result.json, which no sweep.json names; where not, a line on stderr says so."""
     try:
         found = parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -144,7 +150,7 @@ def _metric_asked_for(grid: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _read_member(root: pathlib.Path, entry: dict[str, Any], metric: dict[str, Any] | None) -> Run | Failure:
-    """Returns a member's run, or why there is none: one file that is broken says nothing against all others."""
+    """Returns a member's run, or why there is none: a broken file is a failure of its member alone."""
     name, directory = entry["name"], root / entry["name"]
     path = directory / "result.json"
     if not path.is_file():

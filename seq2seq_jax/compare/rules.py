@@ -1,6 +1,6 @@
 """Rules of thumb for the size of a table, set beside the measured answer: what people do who do not sweep.
 
-Read next: ``comparison.py``.
+Read next: ``answer.py``.
 
 References:
   V^0.25: Google Developers 2017, Introducing TensorFlow feature columns.
@@ -20,7 +20,7 @@ from seq2seq_jax.embeddings.spectrum import CARRIED, directions
 def rules_of_thumb(grid: Grid) -> list[dict[str, Any]]:
     """Returns for each table what the rules recommend; the singular values are those of the first run of the largest size.
 
-    They are of the rows that ``embeddings spectrum`` looks at: what was never trained has the directions of its random draw.
+    Only trained rows count, as in ``embeddings spectrum``: the others still have the directions of their random draw.
     """
     learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
     if not learned:

@@ -107,6 +107,18 @@ def holm(p_values: PerSize) -> PerSize:
     return corrected
 
 
+def differences_to(values: Values, size: int) -> tuple[PerSize, PerSize, PerSize]:
+    """Compares every size with the one at position ``size``.
+
+    Returns the mean paired difference, half the width of its t interval, and its p value, corrected for their number (Holm 1979).
+    Of the size itself the difference is 0 and the other two are NaN.
+    """
+    pairs = paired_differences(values)
+    itself = np.arange(values.shape[-1]) == size
+    half, p_values = (np.where(itself, np.nan, figures[..., size]) for figures in (pairs.half_widths(), pairs.p_values()))
+    return pairs.mean[..., size], half, holm(p_values)
+
+
 def excess_bounds(pairs: Pairs) -> PerSize:
     """Returns by how much each size can be worse than the truly best one, with 95 % confidence.
 
@@ -163,6 +175,12 @@ def seed_correlation(values: Values) -> PerSweep:
     upper = np.triu(np.ones(covariance.shape[-2:], dtype=bool), 1) & ~np.isnan(covariance)
     scale = np.where(upper, np.sqrt(variance * mirrored), 0.0).sum((-2, -1))
     return np.asarray(np.where(upper, covariance, 0.0).sum((-2, -1)) / np.where(scale > 0, scale, np.nan))
+
+
+def pooled_deviation(deviations: Float[np.ndarray, " n"]) -> float:
+    """Returns several standard deviations as one, the root of their mean variance, leaving out NaN; NaN where none is known."""
+    known = deviations[~np.isnan(deviations)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else float("nan")
 
 
 def detectable_difference(deviation: float, count: int) -> float:

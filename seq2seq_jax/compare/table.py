@@ -9,38 +9,26 @@ import csv
 import io
 import json
 import sys
-from typing import Any, TextIO
+from collections.abc import Sequence
+from typing import Any
 
 import rich.box
 import rich.console
 import rich.table
 import rich.text
 
+from seq2seq_jax.compare import columns
+from seq2seq_jax.compare.columns import Column
 from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.labels import (
-    cost_lines,
-    count_label,
-    decimals_of,
-    half_width,
-    noise_lines,
-    over,
-    p_label,
-    role,
-    seconds_label,
-    setting_label,
-    size_label,
-    test_sentence,
-    tuning_lines,
-    with_interval,
-)
+from seq2seq_jax.compare.labels import cost_lines, noise_lines, over, role, setting_label, test_sentence, tuning_lines
 from seq2seq_jax.show.labels import error_label
 
-WIDEST = 1000  # columns: a table is cut nowhere, not even in a terminal that is too narrow for it
+WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
 
 
-def print_table(comparison: dict[str, Any], file: TextIO | None = None, noise_floor: bool = False) -> None:
-    """Prints the comparison to ``file`` (standard output by default): sizes, what to take and why, what it costs, what failed."""
-    console = rich.console.Console(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
+def print_table(comparison: dict[str, Any], noise_floor: bool = False) -> None:
+    """Prints the comparison: sizes, what to take and why, what it costs, what failed; with ``noise_floor`` the scatter over seeds alone."""
+    console = rich.console.Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     parts = comparison.get("comparisons", [comparison])
     for part in parts:
         if part is not comparison:  # one of several settings
@@ -55,18 +43,17 @@ def print_table(comparison: dict[str, Any], file: TextIO | None = None, noise_fl
 
 def _print_sizes(console: rich.console.Console, part: dict[str, Any]) -> None:
     """Prints the table; the intervals over examples too where there are some and the terminal is wide enough."""
-    resampled = any(row["bootstrap_ci95"] for row in part["sizes"])
-    table = _sizes(part, resampled)
     widest = console.options.update(max_width=WIDEST)
-    if resampled and console.measure(table, options=widest).maximum > console.width:
-        table = _sizes(part, resampled=False)
+    table = _sizes(part, columns.TERMINAL)
+    if not any(row["bootstrap_ci95"] for row in part["sizes"]) or console.measure(table, options=widest).maximum > console.width:
+        table = _sizes(part, [column for column in columns.TERMINAL if column is not columns.RESAMPLED])
     narrow, console.width = console.width, max(console.width, console.measure(table, options=widest).maximum)
     console.print(table)
     console.width = narrow
 
 
-def _sizes(part: dict[str, Any], resampled: bool) -> rich.table.Table:
-    metric, decimals = part["metric"], decimals_of(part)
+def _sizes(part: dict[str, Any], shown: Sequence[Column]) -> rich.table.Table:
+    metric = part["metric"]
     better = "lower" if metric["lower_is_better"] else "higher"
     table = rich.table.Table(
         title=f"{spelled(metric['name'])} on {part['split']} ({metric['unit']}, {better} is better), ± 95 % interval",
@@ -75,22 +62,11 @@ def _sizes(part: dict[str, Any], resampled: bool) -> rich.table.Table:
         box=rich.box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for name in ("size", "runs", "mean", *(["± with examples"] if resampled else []), "minus best", "p", "table / all", "time", ""):
-        table.add_column(name, justify="right", no_wrap=True)
+    for column in shown:
+        table.add_column(column.heading, justify="right", no_wrap=True)
     for row in part["sizes"]:
-        parameters = row["parameters"] or {}
-        cells = [
-            size_label(row),
-            f"{row['runs']}/{row['runs'] + row['failed']}" if row["failed"] else str(row["runs"]),
-            with_interval(row["mean"], row["ci95"], decimals),
-            *([half_width(row["bootstrap_ci95"], decimals)] if resampled else []),
-            with_interval(row["difference_to_best"], row["difference_ci95"], decimals, "+"),
-            p_label(row["p_value_holm"]),
-            f"{count_label(parameters.get('embedding'))} / {count_label(parameters.get('total'))}",
-            seconds_label(row["train_seconds_median"]),
-            role(part, row),
-        ]
-        table.add_row(*map(rich.text.Text, cells), style="bold" if role(part, row) == "take" else "")
+        cells = [rich.text.Text(column.text(part, row)) for column in shown]
+        table.add_row(*cells, style="bold" if role(part, row) == "take" else "")
     return table
 
 

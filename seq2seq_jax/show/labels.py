@@ -28,7 +28,7 @@ def seconds_label(seconds: float | None) -> str:
 
 
 def error_label(error: str) -> str:
-    """Returns an error without the configuration that it may end with: among many members that hides the errors, and config.json has it."""
+    """Returns an error without the configuration that it may end with: config.json has that, and it would hide the errors of others."""
     return error.partition("; configuration:")[0]
 
 

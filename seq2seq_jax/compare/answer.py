@@ -1,7 +1,7 @@
-"""The comparison of one setting as a JSON object: a row for each size, the answer, and what it rests on.
+"""The answer for one setting as a JSON object: a row for each size, what to take, and what it rests on.
 
-Puts together what the neighbouring files compute, and computes nothing itself. The keys are promised to scripts in
-``docs/architecture.md``, "A run directory".
+Puts what the neighbouring files compute under the keys of ``compare --format=json``, which ``docs/architecture.md``, "A run directory",
+promises to scripts; ``cost.py`` and ``rules.py`` name those inside what they return.
 Read next: ``comparison.py``, which calls this for every setting.
 """
 
@@ -16,28 +16,33 @@ import numpy as np
 from seq2seq_jax.compare import bootstrap, cost, rules, statistics
 from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.grid import Grid
+from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Failure
 
 SEEDS_SHOWN = (3, 5, 10, 20)  # for which the noise floor says what they would detect
 
 
-@dataclasses.dataclass(frozen=True)
-class Words:
-    """The sentences of an answer: what to take and how sure that is, what to beware of, how to go on and with which command."""
-
-    answer: list[str]
-    warnings: list[str]
-    going_on: list[str]
-    command: str | None
-
-
-def comparison_object(
-    grid: Grid, found: Recommendation, words: Words, setting: dict[str, Any], failures: list[Failure], pooled: bool = False
+def answer_object(
+    grid: Grid,
+    recommendation: Recommendation,
+    words: Words,
+    setting: dict[str, Any],
+    failures: list[Failure],
+    tuning: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Returns the whole object. NaN stands where a figure is not known (``without_nan`` makes it null).
 
-    Several sweeps ``pooled`` have figures that are relative, to which histories, scores and tables of single runs say nothing.
+    Figures of a pooled grid are relative to their data sets: histories, scores, tables and test figures of single runs say nothing
+    of them and are left out.
+
+    Args:
+      grid: the runs of one setting, or of several sweeps pooled.
+      recommendation: what follows from them.
+      words: the same in sentences.
+      setting: values of the further swept fields.
+      failures: members without a result.
+      tuning: what was chosen for each size before the comparison; None without.
     """
     costs = [cost.cost_of(size) for size in grid.sizes]
     return {
@@ -45,16 +50,17 @@ def comparison_object(
         "split": "dev",
         "setting": setting,
         "seed_correlation": float(statistics.seed_correlation(grid.values)),
-        "sizes": _size_rows(grid, found, setting, costs, pooled),
-        "best": {"embedding_dim": _dim(grid, found.best)},
-        "recommendation": _recommendation(grid, found, words),
+        "sizes": _size_rows(grid, recommendation.best, setting, costs),
+        "best": {"embedding_dim": _dim(grid, recommendation.best)},
+        "recommendation": _recommendation(grid, recommendation, words),
         "failed": [{"member": failure.name, "error": failure.error} for failure in failures],
-        "noise_floor": noise_floor(grid),
+        "noise_floor": _noise_floor(grid),
         "trained_together": cost.trained_together(grid),
         "pareto": cost.fronts(grid, statistics.means(grid.losses), costs),
-        "at_equal_time": [] if pooled else cost.at_equal_time(grid),
-        "rules_of_thumb": [] if pooled else rules.rules_of_thumb(grid),
-        "truncated_table": [] if pooled else rules.truncated_table(grid),
+        "at_equal_time": [] if grid.pooled else cost.at_equal_time(grid),
+        "rules_of_thumb": [] if grid.pooled else rules.rules_of_thumb(grid),
+        "truncated_table": [] if grid.pooled else rules.truncated_table(grid),
+        "tuning": tuning,
     }
 
 
@@ -62,14 +68,13 @@ def _dim(grid: Grid, position: int | None) -> int | None:
     return None if position is None else grid.sizes[position].embedding_dim
 
 
-def _size_rows(
-    grid: Grid, found: Recommendation, setting: dict[str, Any], costs: list[dict[str, Any]], pooled: bool
-) -> list[dict[str, Any]]:
+def _size_rows(grid: Grid, best: int | None, setting: dict[str, Any], costs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     means, half = statistics.means(grid.values), statistics.half_widths(grid.values)
     deviations = statistics.standard_deviations(grid.values)
-    difference, difference_half, p_values = _against_best(grid, found)
+    unknown = np.full(len(grid.sizes), np.nan)
+    difference, difference_half, p_values = (unknown,) * 3 if best is None else statistics.differences_to(grid.values, best)
     nothing = [None] * len(grid.sizes)
-    resampled, resampled_difference = (nothing, nothing) if pooled else bootstrap.intervals(grid, found.best)
+    resampled, resampled_difference = (nothing, nothing) if grid.pooled else bootstrap.intervals(grid, best)
     return [
         {
             "embedding_dim": size.embedding_dim,
@@ -97,35 +102,26 @@ def _by_seed(grid: Grid, column: int) -> dict[str, Any]:
     return {"seeds": [grid.seeds[row] for row in known], "values": list(grid.values[known, column])}
 
 
-def _against_best(grid: Grid, found: Recommendation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns each size's mean paired difference to the best, half the width of its interval, and its p value (Holm)."""
-    if found.best is None:
-        unknown = np.full(len(grid.sizes), np.nan)
-        return unknown, unknown, unknown
-    pairs = statistics.paired_differences(grid.values)
-    half, p_values = pairs.half_widths()[:, found.best], pairs.p_values()[:, found.best]
-    itself = np.arange(len(grid.sizes)) == found.best
-    return pairs.mean[:, found.best], np.where(itself, np.nan, half), statistics.holm(np.where(itself, np.nan, p_values))
-
-
 def _interval(middle: float, half: float) -> list[float] | None:
     return [middle - half, middle + half] if np.isfinite(half) else None
 
 
-def _recommendation(grid: Grid, found: Recommendation, words: Words) -> dict[str, Any]:
-    return {
-        "embedding_dim": _dim(grid, found.chosen),
-        "verdict": "decided" if found.decided else "undecided",
-        "tolerance": found.tolerance,
-        "excess_bound": found.excess_bound,
-        "more_seeds_needed": found.more_seeds_needed,
+def _recommendation(grid: Grid, recommendation: Recommendation, words: Words) -> dict[str, Any]:
+    more = recommendation.more_seeds_needed
+    found = {
+        "embedding_dim": _dim(grid, recommendation.chosen),
+        "verdict": "decided" if recommendation.decided else "undecided",
+        "tolerance": recommendation.tolerance,
+        "excess_bound": recommendation.excess_bound,
+        "more_seeds_needed": None if grid.pooled else more,
         "reason": " ".join([*words.answer, *words.warnings, *words.going_on]),
-        "test": None if found.chosen is None else _test_figures(grid, found.chosen),
+        "test": None if recommendation.chosen is None or grid.pooled else _test_figures(grid, recommendation.chosen),
         "answer": words.answer,
         "warnings": words.warnings,
         "going_on": words.going_on,
         "command": words.command,
     }
+    return found | ({"data_sets": len(grid.seeds), "more_data_sets_needed": more} if grid.pooled else {})
 
 
 def _test_figures(grid: Grid, column: int) -> dict[str, Any] | None:
@@ -140,31 +136,26 @@ def _test_figures(grid: Grid, column: int) -> dict[str, Any] | None:
     return {"mean": mean, "ci95": _interval(mean, half), "runs": len(values), "examples": examples}
 
 
-def noise_floor(grid: Grid) -> dict[str, Any]:
+def _noise_floor(grid: Grid) -> dict[str, Any]:
     """Returns the spread over seeds alone, and the smallest difference between two sizes that so many seeds detect (power 0.8).
 
-    Spreads are pooled over the learned sizes, as roots of mean variances, in the metric's unit.
+    Spreads are pooled over the learned sizes, in the metric's unit.
     """
     values = grid.values[:, grid.learned]
     pairs = statistics.paired_differences(values)
-    upper = np.triu(np.ones(pairs.deviation.shape, dtype=bool), 1)
-    of_differences = _pooled(pairs.deviation[upper])
+    upper = np.triu(np.ones(pairs.deviation.shape, dtype=bool), 1)  # each pair once
+    pair_deviation = statistics.pooled_deviation(pairs.deviation[upper])
     counts = pairs.count[upper]
     now = int(counts.max()) if counts.size else 0
     return {
-        "standard_deviation": _pooled(statistics.standard_deviations(values)),
-        "standard_deviation_of_differences": of_differences,
+        "standard_deviation": statistics.pooled_deviation(statistics.standard_deviations(values)),
+        "standard_deviation_of_differences": pair_deviation,
         "seeds": now,
-        "detectable_difference": statistics.detectable_difference(of_differences, now),
+        "detectable_difference": statistics.detectable_difference(pair_deviation, now),
         "by_seeds": [
-            {"seeds": seeds, "detectable_difference": statistics.detectable_difference(of_differences, seeds)} for seeds in SEEDS_SHOWN
+            {"seeds": seeds, "detectable_difference": statistics.detectable_difference(pair_deviation, seeds)} for seeds in SEEDS_SHOWN
         ],
     }
-
-
-def _pooled(deviations: np.ndarray) -> float:
-    known = deviations[~np.isnan(deviations)]
-    return float(np.sqrt(np.mean(known**2))) if known.size else math.nan
 
 
 def without_nan(value: Any) -> Any:

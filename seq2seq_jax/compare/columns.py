@@ -1,0 +1,69 @@
+"""The columns of the sizes' table: heading and text of each, those of the terminal and those of the report.
+
+Knows the comparison's JSON and no layout. CSV has figures and no text, so it has columns of its own (``table.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from seq2seq_jax.compare.labels import count_label, decimals_of, half_width, p_label, role, seconds_label, size_label, with_interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column: its heading, and the text of a cell, made from the comparison of a setting and the row of a size in it."""
+
+    heading: str
+    text: Callable[[dict[str, Any], dict[str, Any]], str]
+
+
+def _runs(part: dict[str, Any], row: dict[str, Any]) -> str:
+    return f"{row['runs']}/{row['runs'] + row['failed']}" if row["failed"] else str(row["runs"])
+
+
+def _difference(part: dict[str, Any], row: dict[str, Any]) -> str:
+    return with_interval(row["difference_to_best"], row["difference_ci95"], decimals_of(part), "+")
+
+
+def _parameters(row: dict[str, Any], which: str) -> str:
+    return count_label((row["parameters"] or {}).get(which))
+
+
+def _role_in_words(part: dict[str, Any], row: dict[str, Any]) -> str:
+    return "recommended" if role(part, row) == "take" else role(part, row)
+
+
+SIZE = Column("size", lambda part, row: size_label(row))
+RUNS = Column("runs", _runs)
+MEAN = Column("mean", lambda part, row: with_interval(row["mean"], row["ci95"], decimals_of(part)))
+RESAMPLED = Column("± with examples", lambda part, row: half_width(row["bootstrap_ci95"], decimals_of(part)))
+DIFFERENCE = Column("minus best", _difference)
+
+TERMINAL = (
+    SIZE,
+    RUNS,
+    MEAN,
+    RESAMPLED,  # where there is room
+    DIFFERENCE,
+    Column("p", lambda part, row: p_label(row["p_value_holm"])),
+    Column("table / all", lambda part, row: f"{_parameters(row, 'embedding')} / {_parameters(row, 'total')}"),
+    Column("time", lambda part, row: seconds_label(row["train_seconds_median"])),
+    Column("", role),
+)
+REPORT = (
+    SIZE,
+    Column("", _role_in_words),
+    RUNS,
+    MEAN,
+    RESAMPLED,
+    DIFFERENCE,
+    Column("p (Holm)", lambda part, row: p_label(row["p_value_holm"])),
+    Column("table", lambda part, row: _parameters(row, "embedding")),
+    Column("all parameters", lambda part, row: _parameters(row, "total")),
+    Column("training", lambda part, row: seconds_label(row["train_seconds_median"])),
+    Column("to best step", lambda part, row: seconds_label(row["best_step_seconds_median"])),
+    Column("decoded a second", lambda part, row: count_label(row["decoded_examples_per_second_median"])),
+)

@@ -1,0 +1,131 @@
+"""The command that makes an undecided answer surer: that of the whole sweep, with more seeds.
+
+Knows the flags of ``launch.py sweep`` and how a command line is written.
+Read next: ``comparison.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from seq2seq_jax.compare.grid import Grid
+from seq2seq_jax.compare.recommend import Recommendation
+from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, Sweep
+from seq2seq_jax.config import SEED, SIZE
+
+AXIS_FLAGS = {"--embedding_dims": SIZE, "--seeds": SEED}  # --axis names the same fields
+FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
+
+
+def next_command(
+    sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: dict[str, Any] | None
+) -> str | None:
+    """Returns the command that makes an undecided answer surer; None where the answer is decided, or no such command exists.
+
+    It names every value of every axis, since the last call of the sweep may have given only those that it added. Of tolerances it
+    has the one that ``compare`` was given, or none: with another it would answer another question.
+
+    Args:
+      sweep: what was compared, with the command that launched it.
+      grid: the runs of one setting.
+      recommendation: the answer so far.
+      tolerance: as typed for this comparison; None: the metric's own.
+      tuning: which sizes of the setting were tuned (``cost.tuning_of``); None in a sweep without tuning.
+    """
+    if recommendation.decided:
+        return None
+    now = seeds_asked_for(grid)
+    tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
+    if recommendation.excess_bound is None:
+        completes = len(now) > 1 and any(size.failures for size in grid.sizes)
+        number = len(now) if completes else FIRST_SEEDS  # seeds to compare over
+    else:
+        number = recommendation.seeds_needed or 2 * len(now)
+    seeds = _grown(now, max(number, len(now)), tuned_with)
+    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
+    alone = grid.learned.sum() == 1  # whatever baselines stand beside it
+    if alone and SIZE not in sweep.axes and recommendation.chosen is not None:
+        return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
+    if alone and SIZE in sweep.axes:
+        size = grid.sizes[0].embedding_dim  # learned tables come first
+        flags["--embedding_dims"] = _typed(sorted({max(1, size // 4), size, 4 * size}))
+    flags["--seeds"] = _seeds_flag(seeds)
+    if _needs_retry(grid, tuning):
+        flags["--retry_failed"] = None
+    if tolerance is not None:
+        flags["--tolerance"] = str(tolerance)
+    return _sweep_command(sweep, flags)
+
+
+def _needs_retry(grid: Grid, tuning: dict[str, Any] | None) -> bool:
+    """Says whether a member has failed, or never began because the tuning of its size failed: the sweep retries neither unasked."""
+    if any(failure.error not in (NOT_RUN, INTERRUPTED) for size in grid.sizes for failure in size.failures):
+        return True
+    chosen = None if tuning is None else [(row["embedding_dim"], row["table"]) for row in tuning["chosen"]]
+    return chosen is not None and any(not size.runs and (size.embedding_dim, size.table) not in chosen for size in grid.sizes)
+
+
+def seeds_asked_for(grid: Grid) -> list[int]:
+    """Returns the seeds of all members, finished or not."""
+    unfinished = {failure.member.seed for size in grid.sizes for failure in size.failures if failure.member is not None}
+    return sorted({int(seed) for seed in grid.seeds} | unfinished)
+
+
+def _axis_flag(path: str) -> str:
+    return next((flag for flag, own in AXIS_FLAGS.items() if own == path), f"--axis={path}")
+
+
+def _typed(values: Sequence[Any]) -> str:
+    """Returns the values of a field as a flag takes them: ``4,16,64``, ``true``, ``null``."""
+    return ",".join(value if isinstance(value, str) else json.dumps(value) for value in values)
+
+
+def _grown(seeds: list[int], number: int, without: Sequence[int]) -> list[int]:
+    """Adds the smallest unused seeds until there are ``number``. Seeds in ``without``, such as the one that tuned, are not used."""
+    unused = (seed for seed in range(number + len(seeds) + len(without)) if seed not in (*seeds, *without))
+    return sorted(seeds + [next(unused) for _ in range(number - len(seeds))])
+
+
+def _sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
+    """Returns the command that launched the sweep with ``flags`` in place of its own; a value of None is a flag without a value.
+
+    A recorded --tolerance is always removed: where ``flags`` has none, the comparison used the metric's. A sweep that was moved is
+    named by where it is now.
+    """
+    if sweep.command:
+        words = [_here(sweep, word) for word in _joined(shlex.split(sweep.command))]
+    else:
+        words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
+    axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
+    replaced = tuple([f"{name}=" for name in ("--tolerance", *flags)] + [f"--axis={path}=" for path in axes])
+    kept = [word for word in words if not (word in flags or word.startswith(replaced))]
+    return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
+
+
+def _here(sweep: Sweep, word: str) -> str:
+    """Returns a word of the command; in place of a workdir that the sweep was moved away from, where it is now."""
+    flag, _, recorded = word.partition("=")
+    moved = flag == "--workdir" and pathlib.Path(recorded).resolve() != pathlib.Path(sweep.workdir).resolve()
+    return f"--workdir={sweep.workdir}" if moved else word
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Joins a flag that may be replaced with its value where they were typed as two words: ``--seeds 0,1`` to ``--seeds=0,1``."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in ("--axis", "--tolerance", "--workdir", *AXIS_FLAGS):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _seeds_flag(seeds: list[int]) -> str:
+    """Returns seeds as the flag takes them: ``0..4``, which includes 4, or ``0,2,3``."""
+    if seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1:
+        return f"{seeds[0]}..{seeds[-1]}"
+    return ",".join(map(str, seeds))
