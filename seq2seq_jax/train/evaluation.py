@@ -23,7 +23,7 @@ from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.data.windows import EVALUATION_SEED
-from seq2seq_jax.evaluate.metrics import CHEAP, example_scores, metric_names, text_metrics, translation_metrics
+from seq2seq_jax.evaluate.metrics import PER_EXAMPLE, example_scores, metric_names, text_metrics, translation_metrics
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
@@ -141,7 +141,7 @@ class Evaluator:
         metrics = translation_metrics(outputs, split.targets, unit, metric_names(name))
         nats, units = _by_batch(losses)
         metrics["loss_nats_per_token"] = float(nats.sum() / units.sum())
-        if name in CHEAP:
+        if name in PER_EXAMPLE:
             return Evaluation(metrics, outputs, tuple(example_scores(outputs, split.targets, name, unit)))
         return Evaluation(metrics, outputs, _several(nats, units) if name == "loss_nats_per_token" else None)
 
