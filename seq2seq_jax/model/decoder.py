@@ -16,8 +16,9 @@ from jaxtyping import Array, Float, Key
 from seq2seq_jax.arrays import Hidden
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.attention import Attention, Memory
-from seq2seq_jax.model.embedding import product, reader_kernel
-from seq2seq_jax.model.keys import Dropout, dropped, named
+from seq2seq_jax.model.dropout import Dropout, dropped
+from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.linear import product, reader_kernel
 from seq2seq_jax.model.recurrent import Inputs, LSTMState, materialised
 from seq2seq_jax.model.stack import LSTMStack, States
 

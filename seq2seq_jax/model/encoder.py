@@ -8,8 +8,9 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Lengths
 from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.embedding import Embedding
-from seq2seq_jax.model.keys import Dropout, dropped, named
+from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, zero_state
 
 

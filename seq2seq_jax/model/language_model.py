@@ -9,8 +9,9 @@ from jaxtyping import Array, Int, Key
 from seq2seq_jax.arrays import Ids, Logits, StepLogits
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import TextBatch
+from seq2seq_jax.model.dropout import Dropout
 from seq2seq_jax.model.embedding import make_embedding, table_width
-from seq2seq_jax.model.keys import Dropout, named
+from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss, cross_entropy
 from seq2seq_jax.model.output import Output
 from seq2seq_jax.model.recurrent import LSTMState

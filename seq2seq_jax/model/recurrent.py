@@ -38,8 +38,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Hidden
-from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding, product, reader_kernel
+from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding
 from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.linear import product, reader_kernel
 
 
 class LSTMState(NamedTuple):

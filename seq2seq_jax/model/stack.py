@@ -6,7 +6,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from seq2seq_jax.arrays import Hidden
-from seq2seq_jax.model.keys import Dropout, dropped, named
+from seq2seq_jax.model.dropout import Dropout, dropped
+from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, Inputs, LSTMState, zero_state
 
 States = tuple[LSTMState, ...]
