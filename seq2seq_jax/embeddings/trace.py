@@ -38,10 +38,10 @@ class TracedEmbedding(Embedding):
         """Returns the rows ``ids`` with what is added to them."""
         return jnp.take(self.lookup[...], ids, axis=0, mode="clip") + self.added[...]
 
-    @property
-    def vocabulary_size(self) -> int:
-        """More rows than are ever read, so that rows are looked up and then projected, one for each time step."""
-        return 2**31
+    def is_projected_first(self, reads: int) -> bool:
+        """Returns false: there has to be a row for each time step, which is looked up and then projected."""
+        del reads
+        return False
 
 
 class TracedLSTM(LSTM):

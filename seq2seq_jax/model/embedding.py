@@ -48,15 +48,9 @@ class Embedding(nnx.Module):
         """Returns the product of the whole table with a kernel."""
         return self.table[...] @ kernel
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Rows of the table."""
-        return self.table.shape[0]
-
-    @property
-    def embedding_dim(self) -> int:
-        """Columns of the table."""
-        return self.table.shape[1]
+    def is_projected_first(self, reads: int) -> bool:
+        """Returns whether reading ``reads`` symbols begins with the product of the whole table: where it has no more rows than that."""
+        return self.table.shape[0] <= reads
 
 
 class FrozenTable(nnx.Variable):
@@ -104,15 +98,10 @@ class OneHotEmbedding(Embedding):
         """Returns the kernel, scaled: the product with an identity."""
         return self.scale * kernel
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Rows of the table."""
-        return self.size
-
-    @property
-    def embedding_dim(self) -> int:
-        """Columns of the table, as many as rows."""
-        return self.size
+    def is_projected_first(self, reads: int) -> bool:
+        """Returns true: the product costs nothing."""
+        del reads
+        return True
 
 
 def table_width(config: ModelConfig, side: str, vocabulary_size: int) -> int:

@@ -38,7 +38,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Hidden
-from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding
+from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.linear import product, reader_kernel
 
@@ -219,10 +219,10 @@ class LSTM(nnx.Module):
         A lookup and then a projection is a lookup: (E W)[ids] = E[ids] W. Where the table has fewer rows than there
         are symbols to read, it is projected once, and the layer then costs the same whatever the embedding size is.
         """
-        if embedding.vocabulary_size > reads and not isinstance(embedding, OneHotEmbedding):
-            return lambda ids: self.preactivations(embedding(ids))
-        table = embedding.project(self.input_kernel[...]) + self.bias[...]
-        return lambda ids: Lookup(table, ids)
+        if embedding.is_projected_first(reads):
+            table = embedding.project(self.input_kernel[...]) + self.bias[...]
+            return lambda ids: Lookup(table, ids)
+        return lambda ids: self.preactivations(embedding(ids))
 
     def lookup(self, embedding: Embedding, ids: Int[Array, "T B"]) -> Inputs:
         """Returns what the symbols ``ids``, all that are read, contribute to the gates."""
