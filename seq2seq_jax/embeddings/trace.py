@@ -88,7 +88,7 @@ def _parts(model: Traced, ids: Ids) -> dict[str, Any]:
     tables = {side: _embedding(model, side).table[...] for side in ids}
     steps = {side: jnp.zeros((len(of_side), 1, tables[side].shape[1])) for side, of_side in ids.items()}
     layers = {
-        side: {name: jnp.zeros((len(ids[side]), 1, 4 * layers[place].hidden_dim)) for name, layers, place in _recurrent(model, side)}
+        side: {name: jnp.zeros((len(ids[side]), 1, layers[place].gate_dim)) for name, layers, place in _recurrent(model, side)}
         for side in ids
     }
     logits = jnp.zeros((len(ids["target"]), len(model.output.bias[...])))
