@@ -133,7 +133,7 @@ def load_split(
     return _split(raw.content[split], vocabularies, split, _origin(raw, split))
 
 
-def reads(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
+def lookup_counts(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
     """Returns by side how often an epoch of training looks up each row of its table; of a table for both sides, by either."""
     train = corpus.train
     if isinstance(train, TextSplit):
