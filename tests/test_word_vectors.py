@@ -21,7 +21,7 @@ from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_tests import WordTests, load, read_analogies, read_similarity
 from seq2seq_jax.embeddings import vector_size
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate
-from seq2seq_jax.embeddings.vector_size import as_json, show_estimate
+from seq2seq_jax.embeddings.vector_size import as_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.model.loss import Loss
@@ -215,18 +215,18 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
     for run in (".", "embedding_dim=2"):
         capsys.readouterr()
-        show_estimate(str(tmp_path / run), "json")
+        vector_size.run({"workdir": tmp_path / run, "format": "json"})
         shown = json.loads(capsys.readouterr().out)
         assert shown["symbols"] == 17
         assert shown["embedding_dim"] == found["least PIP loss"]
         assert 1 <= shown["embedding_dim"] <= 3  # two kinds of words
-    show_estimate(str(tmp_path), "table")
+    vector_size.run({"workdir": tmp_path, "format": "table"})
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no run or sweep here"):
-        show_estimate(str(tmp_path / "nothing"), "table")
+        vector_size.run({"workdir": tmp_path / "nothing", "format": "table"})
     nothing = SizeEstimate(None, np.array([3.0]), np.array([]), 0.1, 17)
     monkeypatch.setattr(vector_size, "estimated_size", lambda config, corpus: nothing)
-    show_estimate(str(tmp_path), "table")
+    vector_size.run({"workdir": tmp_path, "format": "table"})
     assert capsys.readouterr().out.startswith("There is no estimate: no singular value")
     largest = tmp_path / "embedding_dim=3/pip_loss.json"
     assert largest.exists()
