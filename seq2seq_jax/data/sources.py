@@ -50,7 +50,7 @@ def read_splits(config: Config, wanted: Iterable[str]) -> Sources:
     paths = {split: place for split, place in files.items() if split in wanted}
     paths = _located(config, paths)
     notes: list[str] = []
-    read_pairs = named.read_cmudict if config.data.name == "cmudict" else readers.read_pairs
+    read_pairs = readers.read_pairs if config.data.name is None else named.data_set(config.data.name).read_pairs
     content: dict = {split: read_file(config, path, notes, read_pairs) for split, path in paths.items()}
     if cut and "train" in content:
         content |= _cut(config, content["train"], cut)
@@ -100,8 +100,8 @@ def _form(config: Config) -> str:
 
 def _check_form(config: Config) -> None:
     name = config.data.name
-    if name is not None and (named.named(name).form == "text") != (_form(config) == "text"):
-        holds, needs = ("one text", "pairs") if named.named(name).form == "text" else ("pairs", "one text")
+    if name is not None and (form := named.data_set(name).form) != _form(config):
+        holds, needs = ("one text", "pairs") if form == "text" else ("pairs", "one text")
         raise UserError(f"data.name={name}: holds {holds}; expected {needs} for model.kind={config.model.kind}")
 
 
@@ -112,7 +112,7 @@ def _files_of(config: Config) -> dict[str, str]:
     if config.data.name is not None:
         if given:
             raise UserError(f"data.{min(given)}: the data set data.name={config.data.name} brings its own files; expected one of the two")
-        return dict.fromkeys(named.named(config.data.name).files or ["train"], "")
+        return dict.fromkeys(named.data_set(config.data.name).files, "")
     if "train" not in given:
         raise UserError("data.train: expected a training file, or a data set in data.name")
     return given
