@@ -14,7 +14,7 @@ from seq2seq_jax.data import named, readers, splits
 from seq2seq_jax.errors import UserError
 
 SPLITS = ("train", "dev", "test")
-TESTS = ("analogies", "similarity")  # further files, of what word vectors are asked
+WORD_QUESTIONS = ("analogies", "similarity")  # settings of further files, of what word vectors are asked
 Pairs = list[tuple[str, str]]
 
 
@@ -62,8 +62,8 @@ def sha256_of(config: Config) -> dict[str, str]:
 
     Takes no more than reading them. Raises UserError where one cannot be read.
     """
-    tests = {name: path for name in TESTS if (path := getattr(config.data, name)) is not None}
-    return {name: readers.sha256_of(path) for name, path in {**_located(config, _files_of(config)), **tests}.items()}
+    questions = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
+    return {name: readers.sha256_of(path) for name, path in {**_located(config, _files_of(config)), **questions}.items()}
 
 
 def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[[str], Pairs] = readers.read_pairs) -> Pairs | str:
@@ -107,7 +107,7 @@ def _check_form(config: Config) -> None:
 
 def _files_of(config: Config) -> dict[str, str]:
     """Returns the absolute settings of the splits that have a file of their own, train first; empty ones where named."""
-    given = {split: getattr(config.data, split) for split in SPLITS}
+    given = {split: get(config, f"data.{split}") for split in SPLITS}
     given = {split: absolute(config, spec) for split, spec in given.items() if spec is not None}
     if config.data.name is not None:
         if given:
@@ -139,7 +139,7 @@ def _distinct_lines(text: str, path: str, notes: list[str]) -> str:
 
 def _cut(config: Config, train: Pairs | str, sides: list[str]) -> Mapping[str, Pairs | str]:
     """Cuts the sides that a share above 0 asks for from the training content; returns it and them."""
-    dev, test = (getattr(config.data, f"{side}_fraction") if side in sides else 0.0 for side in ("dev", "test"))
+    dev, test = (get(config, f"data.{side}_fraction") if side in sides else 0.0 for side in ("dev", "test"))
     if not isinstance(train, str):
         found: dict = splits.split_pairs(train, dev, test)
     elif config.data.lines:

@@ -25,7 +25,6 @@ from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import UserError
 
 _NUMBER_CHARACTERS = b"0123456789.eE+- "
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _EVERY_DIGIT_0 = bytes.maketrans(b"123456789", b"000000000")
 _NO_NUMBER = (b"  ", b"- ", b" . ", b"-. ", b"0" * 39)  # no digits; or more than a 32-bit float holds
@@ -124,7 +123,7 @@ class _Form:
 
     def __init__(self, path: pathlib.Path, content: mmap.mmap):
         self._path, self._content = path, content
-        start = len(_BYTE_ORDER_MARK) if content[:3] == _BYTE_ORDER_MARK else 0
+        start = len(codecs.BOM_UTF8) if content[:3] == codecs.BOM_UTF8 else 0
         content.seek(start)
         first = content.readline()
         self._begin = content.tell()

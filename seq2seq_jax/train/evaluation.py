@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data import word_tests
+from seq2seq_jax.data import word_questions
 from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs, window_batches
@@ -178,26 +178,26 @@ class Evaluator:
         by_batch = _several(nats, units) if self._metric.name == "loss_nats_per_token" else None
         if split.is_test:
             return Evaluation(metrics, [], by_batch)
-        tests, hits = self._word_tests, {}
-        if len(tests.questions):
-            right = analogy_hits(table, tests.questions).astype(np.float64)
-            groups = {"": np.ones(len(right), bool), "semantic_": ~tests.syntactic, "syntactic_": tests.syntactic}
+        asked, hits = self._word_questions, {}
+        if len(asked.analogies):
+            right = analogy_hits(table, asked.analogies).astype(np.float64)
+            groups = {"": np.ones(len(right), bool), "semantic_": ~asked.syntactic, "syntactic_": asked.syntactic}
             hits = {f"{name}analogy_accuracy": right[group] for name, group in groups.items() if group.any()}
             metrics |= {name: float(of_group.mean()) for name, of_group in hits.items()}
             metrics["analogy_questions"] = len(right)
-        if len(tests.pairs):
-            metrics["word_similarity"] = similarity_correlation(table, tests.pairs, tests.similarity)
-            metrics["word_similarity_pairs"] = len(tests.pairs)
+        if len(asked.pairs):
+            metrics["word_similarity"] = similarity_correlation(table, asked.pairs, asked.similarity)
+            metrics["word_similarity_pairs"] = len(asked.pairs)
         if self._metric.name == "word_similarity":
-            return Evaluation({**metrics, "examples": len(tests.pairs)}, [], None)
+            return Evaluation({**metrics, "examples": len(asked.pairs)}, [], None)
         chosen_by = hits.get(self._metric.name)
         if chosen_by is None:
             return Evaluation(metrics, [], by_batch)
         return Evaluation({**metrics, "examples": len(chosen_by)}, [], (chosen_by, np.ones(len(chosen_by))))
 
     @functools.cached_property
-    def _word_tests(self) -> word_tests.WordTests:
-        return word_tests.load(self._config, self._vocabularies["target"])
+    def _word_questions(self) -> word_questions.WordQuestions:
+        return word_questions.load(self._config, self._vocabularies["target"])
 
 
 def _by_batch(losses: Sequence[Loss]) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
