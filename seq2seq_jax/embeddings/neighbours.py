@@ -63,7 +63,7 @@ def nearest(cosines: Float[np.ndarray, " V"], candidates: Bool[np.ndarray, " V"]
     return [Neighbour(int(row), float(cosines[row])) for row in order]
 
 
-def neighbour_sets(vectors: Float[np.ndarray, "V D"], queries: Int[np.ndarray, " Q"], k: int) -> Int[np.ndarray, "Q K"]:
+def neighbour_sets(vectors: Float[np.ndarray, "V D"], queries: Int[np.ndarray, " queries"], k: int) -> Int[np.ndarray, "queries _"]:
     """Returns the k rows nearest to each of the rows ``queries``, itself left out, in no order."""
     units = unit_rows(vectors).astype(np.float32)
     found = []

@@ -48,7 +48,7 @@ def run(options: Mapping[str, Any]) -> None:
     )
 
 
-def squared_singular_values(table: Float[np.ndarray, "V D"]) -> Float[np.ndarray, " K"]:
+def squared_singular_values(table: Float[np.ndarray, "V D"]) -> Float[np.ndarray, " _"]:
     """Returns the squares of a table's singular values, the largest first, as many as its smaller side."""
     smaller = table.T @ table if len(table) > table.shape[1] else table @ table.T  # either has the squares as eigenvalues
     return np.linalg.eigvalsh(smaller)[::-1].clip(0)

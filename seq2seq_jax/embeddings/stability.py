@@ -128,7 +128,7 @@ def _compare(group: Sequence[tuple[dict[str, Any], list[Table]]], k: int, side: 
     return found
 
 
-def _overlaps(tables: Sequence[Table], k: int) -> tuple[Float[np.ndarray, " P"], int, int, int]:
+def _overlaps(tables: Sequence[Table], k: int) -> tuple[Float[np.ndarray, " _"], int, int, int]:
     """Returns the share of common neighbours of each pair of tables, the neighbours and rows taken, and the rows that were candidates.
 
     Only rows that all seeds have trained count. Of few rows, half of the others are taken at most: all would be all.

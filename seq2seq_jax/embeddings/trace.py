@@ -25,7 +25,7 @@ from seq2seq_jax.model.translator import Translator
 
 Ids = dict[str, Int[np.ndarray, " _"]]  # what each side reads
 Traced = Translator | LanguageModel
-Norms = Float[np.ndarray, " N"]
+Norms = Float[np.ndarray, " _"]
 
 
 class TracedEmbedding(Embedding):
@@ -155,5 +155,5 @@ def _is_learned(model: Traced, side: str) -> bool:
     return type(_embedding(model, side)) is Embedding
 
 
-def _norms(gradient: Float[np.ndarray, "N D"]) -> Norms:
+def _norms(gradient: Float[np.ndarray, "_ D"]) -> Norms:
     return np.linalg.norm(np.asarray(gradient, np.float64), axis=-1)
