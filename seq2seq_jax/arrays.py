@@ -12,7 +12,7 @@
 | M | memory: width of the encoder's outputs |
 | L | layers |
 | K | hypotheses of a beam |
-| N | negatives: units drawn for a block of text to be told from |
+| N | negatives: units drawn for a block of text |
 | W | window: units around one |
 | I, O | inputs and outputs of a linear map |
 

@@ -35,8 +35,8 @@ class Sources:
     notes: list[str]
 
 
-def read_splits(config: Config, wanted: Iterable[str]) -> Sources:
-    """Reads the wanted splits; touches no file that they do not need.
+def read_splits(config: Config, asked: Iterable[str]) -> Sources:
+    """Reads the splits that are asked for; touches no file that they do not need.
 
     With only data.train given, dev and test are cut from it; with data.test too, dev is; with data.dev, nothing is.
     A share of 0 cuts nothing. Raises UserError for every mistake in the data.
@@ -44,10 +44,10 @@ def read_splits(config: Config, wanted: Iterable[str]) -> Sources:
     _check_form(config)
     files = _files_of(config)
     cut = [split for split in SPLITS[1:] if split not in files and "dev" not in files]
-    wanted = set(wanted)
-    if wanted & set(cut):
-        wanted.add("train")
-    paths = {split: place for split, place in files.items() if split in wanted}
+    needed = set(asked)
+    if needed & set(cut):
+        needed.add("train")
+    paths = {split: place for split, place in files.items() if split in needed}
     paths = _located(config, paths)
     notes: list[str] = []
     read_pairs = readers.read_pairs if config.data.name is None else named.data_set(config.data.name).read_pairs

@@ -1,4 +1,4 @@
-"""What a step of word vectors gets: units of a text with their neighbours and with drawn units that they are told from.
+"""What a step of word vectors gets: units of a text with their neighbours, and drawn units, the negatives, to tell these from.
 
 Frequent units are thinned out first, so a window may reach over what was left out, as in word2vec. A window does not cross
 the end of a line, and what has no row of its own is left out. The text is then cut into blocks of neighbouring units: a block's units

@@ -24,9 +24,9 @@ def run(options: Mapping[str, Any]) -> None:
     rows = table.vectors[table.studied]
     squares = squared_singular_values(rows)
     drawn = np.random.default_rng(0).normal(size=rows.shape)
-    of = {"table": (effective_rank(rows), directions(rows)), "random": (effective_rank(drawn), directions(drawn))}
+    uses = {"table": (effective_rank(rows), directions(rows)), "random": (effective_rank(drawn), directions(drawn))}
     if options["format"] == "json":
-        figures = {name: {"effective_rank": rank, "directions": count} for name, (rank, count) in of.items()}
+        figures = {name: {"effective_rank": rank, "directions": count} for name, (rank, count) in uses.items()}
         shape = {"table": table.side, "rows": len(rows), "columns": rows.shape[1], "carried": CARRIED}
         values = np.sqrt(squares).tolist()
         print_json({**shape, "singular_values": values, "learned": figures["table"], "random": figures["random"]})
@@ -41,7 +41,7 @@ def run(options: Mapping[str, Any]) -> None:
     print_rows(("direction", "value", "share", "together", ""), shown[:MOST_VALUES], left=0, last_left=True)
     if len(shown) > MOST_VALUES:
         print(f"and {len(shown) - MOST_VALUES} smaller ones")
-    (rank, count), (rank_drawn, count_drawn) = of["table"], of["random"]
+    (rank, count), (rank_drawn, count_drawn) = uses["table"], uses["random"]
     print_sentence(
         f"{count} of {len(shown)} directions carry {CARRIED:.0%} of the sum of squares; effective rank {rank:.1f}. "
         f"A table of this shape drawn at random: {count_drawn} directions, effective rank {rank_drawn:.1f}."

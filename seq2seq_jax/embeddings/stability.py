@@ -131,7 +131,8 @@ def _compare(group: Sequence[tuple[dict[str, Any], list[Table]]], k: int, side: 
 def _overlaps(tables: Sequence[Table], k: int) -> tuple[Float[np.ndarray, " _"], int, int, int]:
     """Returns the share of common neighbours of each pair of tables, the neighbours and rows taken, and the rows that were candidates.
 
-    Only rows that all seeds have trained count. Of few rows, half of the others are taken at most: all would be all.
+    Only rows that all seeds have trained count. At most half of the other rows are taken as neighbours: all of them would always be the
+    same ones.
     """
     rows = np.flatnonzero(np.logical_and.reduce([table.studied for table in tables]))
     if len(rows) < 3:

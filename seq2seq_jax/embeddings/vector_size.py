@@ -36,11 +36,11 @@ def estimated_size(config: Config, corpus: Corpus) -> SizeEstimate:
     return estimate_size(rank[split.ids[kept]], lines[kept], config.data.window, config.model.negatives)
 
 
-def as_json(found: SizeEstimate) -> dict[str, Any]:
+def as_json(estimate: SizeEstimate) -> dict[str, Any]:
     """Returns what a file or a program is told of an estimate; ``reason`` says why there is none."""
-    losses = [{"embedding_dim": size, "pip_loss": float(loss)} for size, loss in enumerate(found.losses)]
-    reason = NO_ESTIMATE if found.size is None else None
-    return {"embedding_dim": found.size, "reason": reason, "symbols": found.units, "noise": found.noise, "losses": losses}
+    losses = [{"embedding_dim": size, "pip_loss": float(loss)} for size, loss in enumerate(estimate.losses)]
+    reason = NO_ESTIMATE if estimate.size is None else None
+    return {"embedding_dim": estimate.size, "reason": reason, "symbols": estimate.units, "noise": estimate.noise, "losses": losses}
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -53,16 +53,16 @@ def run(options: Mapping[str, Any]) -> None:
     if recorded is not None:
         check_recorded(recorded, corpus.sha256, corpus.paths)
     print("embeddings: counting neighbours and taking singular values", file=sys.stderr)
-    found = estimated_size(config, corpus)
+    estimate = estimated_size(config, corpus)
     if options["format"] == "json":
-        print_json(as_json(found))
+        print_json(as_json(estimate))
         return
-    if found.size is None:
+    if estimate.size is None:
         print(f"There is no estimate: {NO_ESTIMATE}.")
         return
-    shown = sorted({size for power in range(20) if (size := 2**power) < len(found.losses)} | {found.size, len(found.losses) - 1})
-    print_rows(("size", "expected PIP loss"), [[f"{size:,}", f"{found.losses[size]:.1f}"] for size in shown], 0)
-    print(f"Least at {found.size}, judged by the {found.units:,} most frequent symbols.")
+    shown = sorted({size for power in range(20) if (size := 2**power) < len(estimate.losses)} | {estimate.size, len(estimate.losses) - 1})
+    print_rows(("size", "expected PIP loss"), [[f"{size:,}", f"{estimate.losses[size]:.1f}"] for size in shown], 0)
+    print(f"Least at {estimate.size}, judged by the {estimate.units:,} most frequent symbols.")
 
 
 def _recorded(directory: pathlib.Path) -> tuple[Config, dict[str, str] | None]:

@@ -1,7 +1,7 @@
-"""The decoder: recurrent layers over target symbols, their look at the source, and the vector that the output is read from.
+"""The decoder: recurrent layers over target symbols, their attention to the source, and the vector that the output is read from.
 
 Two paths give the same numbers. Where a step needs nothing of the attention of the step before, the layers run over all
-steps first and the attention looks for all of them at once. With input feeding everything runs step by step.
+steps first, and attention is computed for all of them at once. With input feeding everything runs step by step.
 """
 
 from __future__ import annotations

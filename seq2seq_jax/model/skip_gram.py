@@ -9,12 +9,12 @@ Skip-gram minimises, summed over every unit t, its contexts s and ``model.negati
 and CBOW the same once for each t with the mean of the vectors of its contexts against c_t. The negatives of a block are shared by its
 pairs and weighted, which leaves the expected gradient as it is.
 
-Each pair moves its rows at the full learning rate, as in word2vec; there is no mean over the batch. Of a row that many pairs of one
-batch move, the sum would overshoot, though. So with its gradient, a sum of (1 - p) c over pairs with probability p of being right, comes
-its ``curvature``, the sum of p (1 - p) |c|^2: the trace of the row's own block of the Hessian. The row moves by rate / max(1, rate *
-curvature), so by a step of Newton's method at most. (Where p is below 1/2, that step would be boundless; 1/2 stands for it there,
-and no score is then asked to move by more than 2.) On ordinary text and at word2vec's rate little is held back; it makes large
-batches, small vocabularies and many times the rate as stable as pair after pair.
+Each pair moves its rows at the full learning rate, as in word2vec; there is no mean over the batch. Where many pairs of one batch move
+the same row, their sum would overshoot. So a row's gradient, a sum of (1 - p) c over pairs that the model gives the probability p,
+comes with its ``curvature``, the sum of p (1 - p) |c|^2: the trace of the row's own block of the Hessian. The row moves by
+rate / max(1, rate * curvature) times its gradient, which is at most a step of Newton's method. (As p goes to 0 that step grows without
+bound, so the factor p counts as at least 1/2, and no score is asked to move by more than 2.) On ordinary text and at word2vec's rate
+this changes little; it makes large batches, small vocabularies and much higher rates as stable as one pair after the other.
 """
 
 from __future__ import annotations
@@ -134,10 +134,13 @@ def _negative_sampling_loss(read, predicted, negatives, pairs, per_pair):
         jnp.sum(jnp.square(rows), axis=-1, keepdims=True) for rows in (read, predicted, negatives)
     )
     read_curvature = window_sums(positive_curvature, predicted_squares) + negative_curvature @ negative_squares
-    predicted_curvature = window_spread(positive_curvature, read_squares)
-    drawn_curvature = jnp.einsum("btn,bti->bn", negative_curvature, read_squares)
     loss = Loss(nats, nats, jnp.sum(weights > 0).astype(nats.dtype))
-    return loss, read_curvature[..., 0], predicted_curvature[..., 0], drawn_curvature
+    curvatures = (
+        read_curvature[..., 0],
+        window_spread(positive_curvature, read_squares)[..., 0],
+        jnp.einsum("btn,bti->bn", negative_curvature, read_squares),
+    )
+    return loss, *curvatures
 
 
 def _log_sigmoid(x):
