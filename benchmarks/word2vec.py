@@ -21,7 +21,7 @@ from benchmarks.run import CORES
 from benchmarks.timing import Figure, alone, quartiles
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data import word_tests
+from seq2seq_jax.data import word_questions
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.experiment import load_experiment
@@ -97,6 +97,6 @@ def _gensim(config: Config) -> tuple[float, np.ndarray, Vocabulary]:
 
 
 def _scores(config: Config, table: np.ndarray, vocabulary: Vocabulary) -> list[float]:
-    tests = word_tests.load(config, vocabulary)
-    scores = [float(analogy_hits(table, tests.questions).mean())]
-    return [*scores, similarity_correlation(table, tests.pairs, tests.similarity)] if len(tests.pairs) else scores
+    questions = word_questions.load(config, vocabulary)
+    scores = [float(analogy_hits(table, questions.analogies).mean())]
+    return [*scores, similarity_correlation(table, questions.pairs, questions.similarity)] if len(questions.pairs) else scores

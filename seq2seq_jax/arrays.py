@@ -12,7 +12,9 @@
 | M | memory: width of the encoder's outputs |
 | L | layers |
 | K | hypotheses of a beam |
-| N | negatives: units drawn for a block of text to be told from |
+| N | negatives: units drawn for a block of text |
+| W | window: units around one |
+| I, O | inputs and outputs of a linear map |
 
 Types are checked in the tests only (``tests/conftest.py`` turns ``jaxtyping`` and ``beartype`` on); in training they cost nothing.
 """

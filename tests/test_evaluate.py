@@ -53,7 +53,7 @@ def test_edits_agree_with_the_recurrence():
     assert spaced.amounts.tolist() == scores.amounts.tolist()
 
 
-@pytest.mark.parametrize("name", metrics.CHEAP)
+@pytest.mark.parametrize("name", metrics.PER_EXAMPLE)
 def test_a_metric_is_the_ratio_of_its_example_scores(name):
     outputs, references = ["a b", "c", "d e f"], [["a b"], ["b", "c c"], ["d", "e f"]]
     scores = metrics.example_scores(outputs, references, name, "word")
@@ -68,7 +68,7 @@ def test_blanks_between_units_do_not_count_but_blanks_in_text_do():
 def test_empty_references_and_empty_sets_give_finite_numbers():
     assert metrics.translation_metrics(["", "ab"], [[""], [""]], "char")["character_error_rate"] == 2
     assert metrics.translation_metrics([""], [[""]], "word")["phone_error_rate"] == 0
-    empty = metrics.translation_metrics([], [], "word", [*metrics.CHEAP, "bleu", "chrf"])
+    empty = metrics.translation_metrics([], [], "word", [*metrics.PER_EXAMPLE, "bleu", "chrf"])
     assert all(value in (0, "") for value in empty.values())
 
 
@@ -117,15 +117,19 @@ def test_the_loss_of_a_text_in_its_units():
 
 
 def test_every_metric_of_the_configuration_is_computed_here():
-    offered = {*metrics.CHEAP, *metrics.CORPUS, *metrics.text_metrics(1.0, 1, 1)}
+    offered = {*metrics.PER_EXAMPLE, *metrics.PER_CORPUS, *metrics.text_metrics(1.0, 1, 1)}
     assert {name for kind in KINDS.values() for name in kind.metrics} == set(METRICS)
     of_vectors = {f"{kind}analogy_accuracy" for kind in ("", "semantic_", "syntactic_")} | {"word_similarity"}  # tests/test_word_vectors.py
     assert set(METRICS) == of_vectors | (set(METRICS) & offered)
 
 
-def test_a_metric_of_the_corpus_has_no_example_scores():
-    with pytest.raises(ValueError, match="bleu: expected one of word_error_rate"):
-        metrics.example_scores(["a"], [["a"]], "bleu", "word")
+def test_a_metric_that_is_not_computed_is_refused():
+    """Red if a name that nothing computes is quietly another metric, or if one of the corpus has scores by example."""
+    for name in ("bleu", "unknown"):
+        with pytest.raises(KeyError, match=name):
+            metrics.example_scores(["a"], [["a"]], name, "word")
+    with pytest.raises(KeyError, match="unknown"):
+        metrics.translation_metrics(["a"], [["a"]], "word", ["unknown"])
 
 
 def test_example_scores_are_float_arrays_of_equal_length():

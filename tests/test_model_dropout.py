@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seq2seq_jax.data.batches import PairBatch
-from seq2seq_jax.model.keys import draw_dropout, dropped
+from seq2seq_jax.model.dropout import draw_dropout, dropped
 from tests.model_fixture import Small, ids
 
 KEY = jax.random.key(3)

@@ -8,7 +8,7 @@ from jax import lax
 
 from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.model.attention import Attention
-from seq2seq_jax.model.keys import draw_dropout
+from seq2seq_jax.model.dropout import draw_dropout
 from tests import oracles
 from tests.model_fixture import SIZES, Small, ids, normal
 

@@ -12,7 +12,7 @@ from training_fixture import checkpoint_arrays, pair_config, result_of, text_con
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, TextBatch
-from seq2seq_jax.data.corpus import load_corpus, reads, training_batches
+from seq2seq_jax.data.corpus import load_corpus, lookup_counts, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.data.vectors import write_word2vec
 from seq2seq_jax.embeddings.tables import read_tables
@@ -195,7 +195,7 @@ def test_reads_are_those_of_the_batches_of_an_epoch(tmp_path, shared):
         for row in np.flatnonzero(batch.target_lengths):
             np.add.at(counts["source"], batch.source[row, : batch.source_lengths[row]], 1)
             np.add.at(counts["target"], [1, *batch.target[row, : batch.target_lengths[row] - 1]], 1)
-    found = reads(corpus)
+    found = lookup_counts(corpus)
     for side, expected in counts.items():
         np.testing.assert_array_equal(found[side], counts["source"] + counts["target"] if shared else expected)
     text = text_config(write_text(tmp_path / "a.txt", 300), data__dev_fraction=0.0)
@@ -206,4 +206,4 @@ def test_reads_are_those_of_the_batches_of_an_epoch(tmp_path, shared):
         batch = batches.batch_at(0, step)
         assert isinstance(batch, TextBatch)
         np.add.at(seen, batch.inputs[batch.weights > 0], 1)
-    np.testing.assert_array_equal(reads(corpus)["target"], seen)
+    np.testing.assert_array_equal(lookup_counts(corpus)["target"], seen)

@@ -18,10 +18,10 @@ from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.data.corpus import TextSplit, load_corpus
 from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
-from seq2seq_jax.data.word_tests import WordTests, load, read_analogies, read_similarity
+from seq2seq_jax.data.word_questions import WordQuestions, load, read_analogies, read_similarity
 from seq2seq_jax.embeddings import vector_size
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate
-from seq2seq_jax.embeddings.vector_size import as_json, show_estimate
+from seq2seq_jax.embeddings.vector_size import as_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.model.loss import Loss
@@ -73,9 +73,9 @@ def test_similarity_is_the_correlation_of_ranks():
 )
 def test_examples_are_what_the_metric_rests_on(metric, examples):
     """Red if units of text stand for the questions or pairs that chose, from which the comparison says how small the dev set is."""
-    questions = np.array([[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]])
-    tests = WordTests(questions, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, [])
-    asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric), _word_tests=tests)
+    analogies = np.array([[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]])
+    questions = WordQuestions(analogies, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, [])
+    asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric), _word_questions=questions)
     losses = [Loss(*map(jnp.asarray, sums)) for sums in ((1000, 1000, 400), (1100, 1100, 500))]
     table = np.random.default_rng(0).normal(size=(9, 3))
     found = Evaluator._score_vectors(asked, TextSplit("", np.zeros(0, int)), losses, table)
@@ -91,13 +91,13 @@ def test_only_known_words_are_asked(tmp_path):
     config = config_lib.replace(
         config, {"data.similarity": write(tmp_path / "s.tsv", "# scores\nking\tqueen\t8.5\nman  tsar 1\nman woman 7 x\n")}
     )
-    tests = load(config, vocabulary)
+    questions = load(config, vocabulary)
     write(tmp_path / "a.txt", "man woman")
-    assert {name: digest for name, digest in sha256_of(config).items() if name != "train"} == tests.sha256
-    assert tests.questions.tolist() == [[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]]
-    assert tests.syntactic.tolist() == [False, False, True]
-    assert (tests.pairs.tolist(), tests.similarity.tolist()) == ([[6, 7], [4, 5]], [8.5, 7.0])
-    assert [note.rsplit(": ", 1)[1] for note in tests.notes] == [
+    assert {name: digest for name, digest in sha256_of(config).items() if name != "train"} == questions.sha256
+    assert questions.analogies.tolist() == [[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]]
+    assert questions.syntactic.tolist() == [False, False, True]
+    assert (questions.pairs.tolist(), questions.similarity.tolist()) == ([[6, 7], [4, 5]], [8.5, 7.0])
+    assert [note.rsplit(": ", 1)[1] for note in questions.notes] == [
         "all words are known of 3 of 4 lines.",
         "all words are known of 2 of 3 lines.",
     ]
@@ -215,18 +215,18 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
     for run in (".", "embedding_dim=2"):
         capsys.readouterr()
-        show_estimate(str(tmp_path / run), "json")
+        vector_size.run({"workdir": tmp_path / run, "format": "json"})
         shown = json.loads(capsys.readouterr().out)
         assert shown["symbols"] == 17
         assert shown["embedding_dim"] == found["least PIP loss"]
         assert 1 <= shown["embedding_dim"] <= 3  # two kinds of words
-    show_estimate(str(tmp_path), "table")
+    vector_size.run({"workdir": tmp_path, "format": "table"})
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no run or sweep here"):
-        show_estimate(str(tmp_path / "nothing"), "table")
+        vector_size.run({"workdir": tmp_path / "nothing", "format": "table"})
     nothing = SizeEstimate(None, np.array([3.0]), np.array([]), 0.1, 17)
     monkeypatch.setattr(vector_size, "estimated_size", lambda config, corpus: nothing)
-    show_estimate(str(tmp_path), "table")
+    vector_size.run({"workdir": tmp_path, "format": "table"})
     assert capsys.readouterr().out.startswith("There is no estimate: no singular value")
     largest = tmp_path / "embedding_dim=3/pip_loss.json"
     assert largest.exists()

@@ -18,8 +18,8 @@ class ReadAhead:
 
     def __call__(self, seed: int, step: int) -> Any:
         """Returns the batch of a step; the runs of one seed may be at different steps."""
-        of_step, batch = self._ahead.pop(seed, (None, None))
-        if batch is None or of_step != step:
+        step_ahead, batch = self._ahead.pop(seed, (None, None))
+        if batch is None or step_ahead != step:
             batch = self._read(seed, step)
         if step + 1 < self._steps:
             self._ahead[seed] = (step + 1, self._read(seed, step + 1))

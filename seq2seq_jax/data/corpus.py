@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from seq2seq_jax.config import Config, ModelConfig
-from seq2seq_jax.data import sources, word_tests
+from seq2seq_jax.config import Config, ModelConfig, get
+from seq2seq_jax.data import sources, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.sources import Pairs
@@ -97,10 +97,10 @@ def load_corpus(config: Config) -> Corpus:
         notes += _remarks(name, split, raw.content["train"], vocabularies)
     digests, paths = dict(raw.sha256), dict(raw.paths)
     if config.model.kind == "skip_gram":
-        tests = word_tests.load(config, vocabularies["target"])
-        notes += tests.notes
-        digests |= tests.sha256
-        paths |= {name: getattr(config.data, name) for name in tests.sha256}
+        asked = word_questions.load(config, vocabularies["target"])
+        notes += asked.notes
+        digests |= asked.sha256
+        paths |= {name: get(config, f"data.{name}") for name in asked.sha256}
     return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, digests, paths)
 
 
@@ -133,7 +133,7 @@ def load_split(
     return _split(raw.content[split], vocabularies, split, _origin(raw, split))
 
 
-def reads(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
+def lookup_counts(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
     """Returns by side how often an epoch of training looks up each row of its table; of a table for both sides, by either."""
     train = corpus.train
     if isinstance(train, TextSplit):

@@ -16,7 +16,12 @@ def permutation(count: int, seed: int, epoch: int, part: int) -> Int[np.ndarray,
 
 def uniform(count: int, *key: int) -> Float[np.ndarray, " B"]:
     """Returns draws from [0, 1)."""
-    return (random_bits(count, *key) >> np.uint64(11)) * 2.0**-53
+    return as_uniform(random_bits(count, *key))
+
+
+def as_uniform(bits: UInt64[np.ndarray, "*B"]) -> Float[np.ndarray, "*B"]:
+    """Returns random 64-bit integers as numbers of [0, 1): their first 53 bits, as many as such a number has."""
+    return (bits >> np.uint64(11)) * 2.0**-53
 
 
 def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " B"]:

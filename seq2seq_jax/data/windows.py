@@ -1,4 +1,4 @@
-"""What a step of word vectors gets: units of a text with their neighbours and with drawn units that they are told from.
+"""What a step of word vectors gets: units of a text with their neighbours, and drawn units, the negatives, to tell these from.
 
 Frequent units are thinned out first, so a window may reach over what was left out, as in word2vec. A window does not cross
 the end of a line, and what has no row of its own is left out. The text is then cut into blocks of neighbouring units: a block's units
@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from seq2seq_jax.data.buckets import Shape
-from seq2seq_jax.data.draws import Recent, permutation, random_bits, uniform
+from seq2seq_jax.data.draws import Recent, as_uniform, permutation, random_bits, uniform
 from seq2seq_jax.data.vocabulary import PAD, SPECIALS
 from seq2seq_jax.errors import UserError
 
-NEGATIVES = 16  # drawn for each block; weighted so that they count as model.negatives for each pair
+NEGATIVES_PER_BLOCK = 16  # weighted so that they count as model.negatives for each pair
 NOISE_POWER = 0.75  # of the counts, the distribution that negatives are drawn from
 EVALUATION_SEED = 2**31  # stands where a seed does, above every seed
 _KEPT, _DRAWN = 1, 2  # streams of random numbers below a seed and an epoch; the order of blocks is stream 0
@@ -103,9 +103,9 @@ class WindowBatches:
         places, order = self._epochs(seed, epoch)
         blocks = order[position * self._rows : (position + 1) * self._rows]
         inside = places[blocks[:, None] * self._length + np.arange(self._length + 2 * self._window)]
-        bits = random_bits(self._rows * (self._length + NEGATIVES), seed, epoch, position, _DRAWN).reshape(self._rows, -1)
-        reach = bits[:, NEGATIVES:] % np.uint64(self._window) + np.uint64(1)
-        drawn = np.searchsorted(self._noise, (bits[:, :NEGATIVES] >> np.uint64(11)) * 2.0**-53, side="right")
+        bits = random_bits(self._rows * (self._length + NEGATIVES_PER_BLOCK), seed, epoch, position, _DRAWN).reshape(self._rows, -1)
+        reach = bits[:, NEGATIVES_PER_BLOCK:] % np.uint64(self._window) + np.uint64(1)
+        drawn = np.searchsorted(self._noise, as_uniform(bits[:, :NEGATIVES_PER_BLOCK]), side="right")
         negatives = np.minimum(drawn, len(self._noise) - 1)  # the sums may end a rounding error below 1
         return WindowBatch(self._ids[inside], self._lines[inside], reach.astype(np.int32), negatives.astype(np.int32))
 

@@ -18,7 +18,7 @@ def ensemble_step(steps: Sequence[Step]) -> Step:
 
     def step(states: tuple[Any, ...], ids: Int[Array, " B"]) -> tuple[tuple[Any, ...], StepLogits]:
         advanced, logits = zip(*(step(state, ids) for step, state in zip(steps, states, strict=True)), strict=True)
-        logs = jnp.stack([jax.nn.log_softmax(of_one, axis=-1) for of_one in logits])
+        logs = jnp.stack([jax.nn.log_softmax(member, axis=-1) for member in logits])
         return tuple(advanced), jax.nn.logsumexp(logs, axis=0) - jnp.log(len(steps))
 
     return step

@@ -6,7 +6,6 @@ Read next: ``flow_picture.py``, which draws it.
 from __future__ import annotations
 
 import dataclasses
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,10 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.embeddings.printing import print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import label
-from seq2seq_jax.show.terminal import print_table
 
 MOST_ROWS = 20  # rows of a table that are printed; JSON has all
-WIDTH = 80  # of sentences, columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +120,7 @@ def _parts(rows: Rows) -> dict[str, Float[np.ndarray, " V"]]:
 def print_flow(flow: Flow, vocabularies: dict[str, Vocabulary]) -> None:
     """Prints the flow, sequence by sequence and table by table."""
     followed = f"the loss of output symbol {flow.position}" if flow.position else f"the mean loss of the {len(flow.targets)} output symbols"
-    _say(
+    print_sentence(
         f"Norms of the gradient of {followed}, {_followed_loss(flow):.3f} nats, at each time step: by the row looked up, "
         "by the pre-activations of each recurrent layer, by the logits."
     )
@@ -131,10 +129,12 @@ def print_flow(flow: Flow, vocabularies: dict[str, Vocabulary]) -> None:
         _print_side(flow, side, vocabularies[side.name])
     for rows in flow.rows:
         print()
-        _print_rows(rows, flow, vocabularies[rows.sides[0]])
+        _print_gradients(rows, flow, vocabularies[rows.sides[0]])
     print()
     count = sum(len(side.ids) for side in flow.sides)
-    _say(f"The {count} integer ids carry {'a gradient' if flow.ids_have_gradient else 'no gradient'}: an id is the address of a row.")
+    print_sentence(
+        f"The {count} integer ids carry {'a gradient' if flow.ids_have_gradient else 'no gradient'}: an id is the address of a row."
+    )
 
 
 def _followed_loss(flow: Flow) -> float:
@@ -151,19 +151,19 @@ def _print_side(flow: Flow, side: Side, vocabulary: Vocabulary) -> None:
         columns.append(name)
         for cells, norm in zip(rows, norms, strict=True):
             cells.append(number(norm))
-    print_table(columns, rows, left=3 if side.name == "target" else 2)
+    print_rows(columns, rows, left=3 if side.name == "target" else 2)
 
 
-def _print_rows(rows: Rows, flow: Flow, vocabulary: Vocabulary) -> None:
+def _print_gradients(rows: Rows, flow: Flow, vocabulary: Vocabulary) -> None:
     table = f"the {' and '.join(rows.sides)} table"
     if not rows.learned:
-        _say(f"T{table[1:]} is not learnt: the gradient ends before it, and none of its {len(vocabulary)} rows has any.")
+        print_sentence(f"T{table[1:]} is not learnt: the gradient ends before it, and none of its {len(vocabulary)} rows has any.")
         return
     parts = _parts(rows)
     for name, norms in parts.items():
         reached = int((norms > 0).sum())
         way = f" through the {name}" if len(parts) > 1 else ""
-        _say(f"{reached} of the {len(norms)} rows of {table} carry gradient{way}; {len(norms) - reached} carry exactly none.")
+        print_sentence(f"{reached} of the {len(norms)} rows of {table} carry gradient{way}; {len(norms) - reached} carry exactly none.")
     total = np.sum(list(parts.values()), axis=0)
     reached = sorted(np.flatnonzero(total).tolist(), key=lambda row: -total[row])
     reads = np.bincount(np.concatenate([side.ids for side in flow.sides if side.name in rows.sides]), minlength=len(vocabulary))
@@ -171,7 +171,7 @@ def _print_rows(rows: Rows, flow: Flow, vocabulary: Vocabulary) -> None:
         [label(vocabulary.symbols, vocabulary.unit, row), str(row), str(reads[row]), *(number(norms[row]) for norms in parts.values())]
         for row in reached
     ]
-    print_table(["row of", "id", "reads", *parts], cells[:MOST_ROWS], left=1)
+    print_rows(["row of", "id", "reads", *parts], cells[:MOST_ROWS], left=1)
     if len(cells) > MOST_ROWS:
         print(f"and {len(cells) - MOST_ROWS} rows with less")
 
@@ -179,7 +179,3 @@ def _print_rows(rows: Rows, flow: Flow, vocabulary: Vocabulary) -> None:
 def number(norm: float) -> str:
     """Returns a norm to three digits; 0 is exactly nothing."""
     return "0" if norm == 0 else f"{norm:.2e}"
-
-
-def _say(text: str) -> None:
-    print(textwrap.fill(text, WIDTH))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 
-from seq2seq_jax.embeddings.tables import Table
+from seq2seq_jax.embeddings.printing import write_file
+from seq2seq_jax.embeddings.tables import Table, open_trained
 from seq2seq_jax.show.picture import MUTED, Picture
 
 MOST_CHARACTERS = 150  # of labels that still can be told apart on a map: so many letters, or fewer words
 MOST_POINTS = 2000
 LONGEST_LABEL = 16  # characters
+
+
+def run(options: Mapping[str, Any]) -> None:
+    """Writes the map of a table as SVG and prints where."""
+    table, figure = open_trained(options), options["figure"]
+    write_file(lambda: pathlib.Path(figure).write_text(symbol_map(table).svg(), encoding="utf-8"), "--figure", figure)
+    print(figure)
 
 
 def symbol_map(table: Table) -> Picture:

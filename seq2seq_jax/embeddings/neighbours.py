@@ -1,17 +1,18 @@
 """Which rows of a table lie near each other, by the cosine of the angle between them.
 
-References: Mikolov, Yih & Zweig 2013, "Linguistic regularities in continuous space word representations", section 4 (the vector offset).
+Read next: ``analogy.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.embeddings.tables import Table
+from seq2seq_jax.embeddings.printing import print_json, print_rows
+from seq2seq_jax.embeddings.tables import Table, open_table
 from seq2seq_jax.evaluate.word_vectors import unit_rows
 
 ROWS_AT_A_TIME = 512  # queries whose cosines with every row are held in memory together
@@ -24,27 +25,45 @@ class Neighbour(NamedTuple):
     cosine: float
 
 
+def run(options: Mapping[str, Any]) -> None:
+    """Prints the rows nearest to a symbol's."""
+    table = open_table(options)
+    row = table.row_of(options["symbol"], "--symbol")
+    found = neighbours(table, row, options["k"])
+    print_neighbours(table, {"symbol": table.symbols[row]}, found, f"Nearest to {table.label(row)}", options["format"])
+
+
+def print_neighbours(table: Table, asked: Mapping[str, str], found: Sequence[Neighbour], title: str, format: str) -> None:
+    """Prints the rows found under a title, or as JSON after what was ``asked``."""
+    counts = table.counts
+    read = [None if counts is None else int(counts[near.row]) for near in found]
+    if format == "json":
+        rows = [{"symbol": table.symbols[near.row], "cosine": near.cosine, "count": count} for near, count in zip(found, read, strict=True)]
+        print_json({"table": table.side, **asked, "neighbours": rows})
+        return
+    rows = [
+        [table.label(near.row), f"{near.cosine:.3f}", "-" if count is None else f"{count:,}"]
+        for near, count in zip(found, read, strict=True)
+    ]
+    print(f"{title} ({table.title}):")
+    print_rows(("symbol", "cosine", "reads an epoch"), rows, left=1)
+
+
 def neighbours(table: Table, row: int, k: int) -> list[Neighbour]:
     """Returns the k rows nearest to a row, itself left out, nearest first; rows that were never trained are no candidates."""
     units = unit_rows(table.vectors)
-    return _nearest(units @ units[row], table.studied, {row}, k)
+    return nearest(units @ units[row], table.studied, {row}, k)
 
 
-def analogy(table: Table, a: int, b: int, c: int, k: int) -> list[Neighbour]:
-    """Returns the k rows nearest to b - a + c (rows at length 1), the three left out: a is to b as c is to the first of them."""
-    units = unit_rows(table.vectors)
-    wanted = units[b] - units[a] + units[c]
-    return _nearest(units @ unit_rows(wanted[None])[0], table.studied, {a, b, c}, k)
-
-
-def _nearest(cosines: Float[np.ndarray, " V"], candidates: Bool[np.ndarray, " V"], without: Collection[int], k: int) -> list[Neighbour]:
+def nearest(cosines: Float[np.ndarray, " V"], candidates: Bool[np.ndarray, " V"], without: Collection[int], k: int) -> list[Neighbour]:
+    """Returns the k candidates of the largest cosines, nearest first, but for the rows ``without``."""
     rows = np.flatnonzero(candidates)
     rows = rows[~np.isin(rows, list(without))]
     order = rows[np.argsort(-cosines[rows], kind="stable")[:k]]
     return [Neighbour(int(row), float(cosines[row])) for row in order]
 
 
-def neighbour_sets(vectors: Float[np.ndarray, "V D"], queries: Int[np.ndarray, " Q"], k: int) -> Int[np.ndarray, "Q K"]:
+def neighbour_sets(vectors: Float[np.ndarray, "V D"], queries: Int[np.ndarray, " queries"], k: int) -> Int[np.ndarray, "queries _"]:
     """Returns the k rows nearest to each of the rows ``queries``, itself left out, in no order."""
     units = unit_rows(vectors).astype(np.float32)
     found = []

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from seq2seq_jax.embeddings.tables import Table
+from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
+from seq2seq_jax.embeddings.tables import Table, open_table
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.evaluate.word_vectors import rank_correlation
+
+EXAMPLES = 8  # symbols named beside a band
 
 
 class Band(NamedTuple):
@@ -29,6 +34,44 @@ class Band(NamedTuple):
     norm: float
     norm_deviation: float
     moved: float
+
+
+def run(options: Mapping[str, Any]) -> None:
+    """Prints how long rows are and how far they moved against how often they are read, and which never moved."""
+    table = open_table(options)
+    counts, moved = known_counts(table)
+    norms = np.linalg.norm(table.vectors, axis=1)
+    read = counts > 0
+    correlations = {name: rank_correlation(counts[read], values[read]) for name, values in (("norm", norms), ("moved", moved))}
+    still = np.flatnonzero(moved == 0).tolist()
+    if options["format"] == "json":
+        rows = [
+            {"symbol": symbol, "count": int(count), "norm": float(norm), "moved": float(distance)}
+            for symbol, count, norm, distance in zip(table.symbols, counts, norms, moved, strict=True)
+        ]
+        never = [table.symbols[row] for row in still]
+        print_json({"table": table.side, "rank_correlation": correlations, "never_updated": never, "rows": rows})
+        return
+    shown = [
+        [
+            "never" if band.high == 0 else f"{band.low:,} to {band.high:,}",
+            f"{len(band.rows):,}",
+            f"{band.norm:.2f} ± {band.norm_deviation:.2f}",
+            f"{band.moved:.2f}",
+            " ".join(map(table.label, band.rows[:EXAMPLES])) + (" …" if len(band.rows) > EXAMPLES else ""),
+        ]
+        for band in bands(table)
+    ]
+    print(f"Rows of the {table.title} by how often an epoch reads them:")
+    print_rows(("reads", "rows", "norm", "moved", "symbols"), shown, left=0, last_left=True)
+    written = {name: "not defined" if value is None else f"{value:+.2f}" for name, value in correlations.items()}
+    print_sentence(
+        f"Rank correlation of reads with the norm {written['norm']}, with the distance moved {written['moved']} (rows that are read)."
+    )
+    named = ", ".join(map(table.label, still[:EXAMPLES])) + (" …" if len(still) > EXAMPLES else "")
+    print_sentence(
+        f"{len(still)} of {len(norms)} rows were never updated: {named}." if still else f"Every one of the {len(norms)} rows was updated."
+    )
 
 
 def bands(table: Table) -> list[Band]:

@@ -40,26 +40,21 @@ class SizeEstimate(NamedTuple):
     """
 
     size: int | None
-    losses: Float[np.ndarray, " K"]
-    signal: Float[np.ndarray, " L"]
+    losses: Float[np.ndarray, " _"]
+    signal: Float[np.ndarray, " _"]
     noise: float
     units: int
 
 
-def pip_loss(one: Float[np.ndarray, "V D"], other: Float[np.ndarray, "V E"]) -> float:
-    """Returns ||E E' - F F'|| (Frobenius) of two tables, of any widths (Yin & Shen 2018, definition 1); makes no V by V matrix."""
-    squares = [np.square(left.T @ right).sum() for left, right in ((one, one), (other, other), (one, other))]
-    return float(np.sqrt(max(0.0, squares[0] + squares[1] - 2 * squares[2])))
+def expected_losses(signal: Float[np.ndarray, " _"], noise: float, units: int) -> Float[np.ndarray, " _"]:
+    """Returns the expected PIP loss of tables factorised from a square matrix with noise, against that of the whole signal.
 
-
-def expected_losses(signal: Float[np.ndarray, " L"], noise: float, units: int, power: float = POWER) -> Float[np.ndarray, " K"]:
-    """Returns the expected PIP loss of tables with 0 to L columns, factorised from a square matrix with noise, against the L of the signal.
+    The first is of a table without columns, the last of one with as many as the signal has singular values.
 
     Args:
       signal: singular values without noise, the largest first.
       noise: standard deviation of every entry.
       units: rows and columns of the matrix.
-      power: of the singular values in a table.
 
     A singular value s of the signal is seen as s + b^2 / s, and its direction with a cosine of squared 1 - b^2 / s^2, where
     b = noise sqrt(units); below b neither rises above the noise.
@@ -67,12 +62,12 @@ def expected_losses(signal: Float[np.ndarray, " L"], noise: float, units: int, p
     edge = noise * np.sqrt(units)
     seen = np.where(signal > edge, signal + edge**2 / signal, 2 * edge)
     cosine = np.clip(1 - edge**2 / signal**2, 0, 1)  # squared; both sides of a product have it, and E E' has one side twice
-    whole = np.sum(signal ** (4 * power))
-    steps = seen ** (4 * power) - 2 * (signal * seen) ** (2 * power) * cosine
+    whole = np.sum(signal ** (4 * POWER))
+    steps = seen ** (4 * POWER) - 2 * (signal * seen) ** (2 * POWER) * cosine
     return np.sqrt(np.maximum(0.0, whole + np.concatenate([[0.0], np.cumsum(steps)])))
 
 
-def without_noise(seen: Float[np.ndarray, " K"], noise: float, units: int) -> Float[np.ndarray, " L"]:
+def without_noise(seen: Float[np.ndarray, " _"], noise: float, units: int) -> Float[np.ndarray, " _"]:
     """Returns the singular values of the signal, given those of the matrix with noise: of those above the noise's own, 2 b."""
     edge = noise * np.sqrt(units)
     above = seen[seen > 2 * edge]

@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from seq2seq_jax.config import SEED
 from seq2seq_jax.embeddings.neighbours import neighbour_sets
+from seq2seq_jax.embeddings.printing import print_json, print_rows
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
 
@@ -46,6 +47,40 @@ class Stability:
     overlap: float
     deviation: float | None
     chance: float
+
+
+def run(options: Mapping[str, Any]) -> None:
+    """Prints for each size of a sweep the share of nearest neighbours that two seeds have in common."""
+    found = stability(options["workdir"], options["k"], options["table"])
+    if options["format"] == "json":
+        print_json({"groups": [_as_json(result) for result in found]})
+        return
+    rows = [
+        [
+            ", ".join(f"{name.split('.')[-1]}={value}" for name, value in result.setting.items()) or "-",
+            result.side,
+            str(len(result.seeds)),
+            str(result.k),
+            f"{result.overlap:.3f}" + ("" if result.deviation is None else f" ± {result.deviation:.3f}"),
+            f"{result.chance:.3f}",
+        ]
+        for result in found
+    ]
+    print("Share of nearest neighbours that two seeds have in common, mean over pairs:")
+    print_rows(("setting", "table", "seeds", "nearest", "in common", "by chance"), rows, left=2)
+
+
+def _as_json(result: Stability) -> dict[str, Any]:
+    return {
+        "setting": result.setting,
+        "table": result.side,
+        "seeds": result.seeds,
+        "k": result.k,
+        "rows": result.rows,
+        "overlap": result.overlap,
+        "deviation": result.deviation,
+        "chance": result.chance,
+    }
 
 
 def stability(workdir: str, k: int, side: str | None = None) -> list[Stability]:
@@ -93,10 +128,11 @@ def _compare(group: Sequence[tuple[dict[str, Any], list[Table]]], k: int, side: 
     return found
 
 
-def _overlaps(tables: Sequence[Table], k: int) -> tuple[Float[np.ndarray, " P"], int, int, int]:
+def _overlaps(tables: Sequence[Table], k: int) -> tuple[Float[np.ndarray, " _"], int, int, int]:
     """Returns the share of common neighbours of each pair of tables, the neighbours and rows taken, and the rows that were candidates.
 
-    Only rows that all seeds have trained count. Of few rows, half of the others are taken at most: all would be all.
+    Only rows that all seeds have trained count. At most half of the other rows are taken as neighbours: all of them would always be the
+    same ones.
     """
     rows = np.flatnonzero(np.logical_and.reduce([table.studied for table in tables]))
     if len(rows) < 3:

@@ -1,7 +1,12 @@
-"""The studies of ``launch.py embeddings``: what each answers, an example, and the flags it takes. Imports what it needs when it runs."""
+"""The studies of ``launch.py embeddings``: what each answers, an example, and the flags it takes.
+
+Each stands in a file of its own, whose ``run(options)`` is imported when it is asked for.
+"""
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -52,53 +57,22 @@ def check_figure(options: Options) -> None:
         raise UserError(f"--figure={figure}: expected a name that ends in .svg")
 
 
-def _neighbours(options: Options) -> None:
-    from seq2seq_jax.embeddings.main import show_neighbours
-
-    show_neighbours(options["workdir"], options["symbol"], options["k"], options["table"], options["format"])
-
-
-def _analogy(options: Options) -> None:
-    from seq2seq_jax.embeddings.main import show_analogy
-
-    a, b, c = (options[name] for name in ("a", "b", "c"))
-    show_analogy(options["workdir"], a, b, c, options["k"], options["table"], options["format"])
+def _study(file: str) -> Callable[[Options], None]:
+    """Returns what calls ``run(options)`` of a file of this room, imported only then."""
+    return lambda options: importlib.import_module(f"seq2seq_jax.embeddings.{file}").run(options)
 
 
-def _map(options: Options) -> None:
-    from seq2seq_jax.embeddings.main import draw_map
+def _table_study(file: str) -> Callable[[Options], None]:
+    """Returns the same for a study of a trained table, which keeps NumPy to one thread.
 
-    draw_map(options["workdir"], options["table"], options["figure"])
+    The matrices are small, and on a busy machine OpenBLAS's threads wait for each other for seconds.
+    """
 
+    def run(options: Options) -> None:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported
+        _study(file)(options)
 
-def _spectrum(options: Options) -> None:
-    from seq2seq_jax.embeddings.main import show_spectrum
-
-    show_spectrum(options["workdir"], options["table"], options["format"])
-
-
-def _norms(options: Options) -> None:
-    from seq2seq_jax.embeddings.main import show_norms
-
-    show_norms(options["workdir"], options["table"], options["format"])
-
-
-def _stability(options: Options) -> None:
-    from seq2seq_jax.embeddings.main import show_stability
-
-    show_stability(options["workdir"], options["k"], options["table"], options["format"])
-
-
-def _export(options: Options) -> None:
-    from seq2seq_jax.embeddings.main import export
-
-    export(options["workdir"], options["table"], options["format"], options["output"])
-
-
-def _pip_loss(options: Options) -> None:
-    from seq2seq_jax.embeddings.vector_size import show_estimate
-
-    show_estimate(options["workdir"], options["format"])
+    return run
 
 
 STUDIES = {
@@ -117,28 +91,39 @@ STUDIES = {
         "the symbols nearest to one",
         "neighbours --workdir=runs/a --symbol=a",
         (Option("symbol", f"the symbol{ESCAPED}", required=True), K, TABLE, FORMAT),
-        _neighbours,
+        _table_study("neighbours"),
     ),
     "analogy": Study(
         "a is to b as c is to what",
         "analogy --workdir=runs/a b p d",
         (*(Option(name, f"symbol, also given by its place{ESCAPED}", required=True) for name in "abc"), K, TABLE, FORMAT),
-        _analogy,
+        _table_study("analogy"),
         ("a", "b", "c"),
     ),
     "map": Study(
         "a picture of the trained rows on their two principal components",
         "map --workdir=runs/a --figure=map.svg",
         (Option("figure", "file to write, SVG", required=True), TABLE),
-        _map,
+        _table_study("map"),
     ),
-    "spectrum": Study("singular values, effective rank, directions that are used", "spectrum --workdir=runs/a", (TABLE, FORMAT), _spectrum),
-    "norms": Study("length and movement of rows against their frequency", "norms --workdir=runs/a", (TABLE, FORMAT), _norms),
+    "spectrum": Study(
+        "singular values, effective rank, directions that are used",
+        "spectrum --workdir=runs/a",
+        (TABLE, FORMAT),
+        _table_study("spectrum"),
+    ),
+    "norms": Study("length and movement of rows against their frequency", "norms --workdir=runs/a", (TABLE, FORMAT), _table_study("norms")),
     "stability": Study(
-        "nearest neighbours that the seeds of a sweep have in common", "stability --workdir=runs/s", (K, TABLE, FORMAT), _stability
+        "nearest neighbours that the seeds of a sweep have in common",
+        "stability --workdir=runs/s",
+        (K, TABLE, FORMAT),
+        _table_study("stability"),
     ),
     "pip_loss": Study(
-        "the size of word vectors estimated from their text, without a sweep", "pip_loss --workdir=runs/a", (FORMAT,), _pip_loss
+        "the size of word vectors estimated from their text, without a sweep",
+        "pip_loss --workdir=runs/a",
+        (FORMAT,),
+        _study("vector_size"),
     ),
     "export": Study(
         "writes the whole table for other tools, also specials and rows never trained; symbols escaped where a file cannot hold them",
@@ -153,6 +138,6 @@ STUDIES = {
             Option("output", "file to write, or folder", required=True),
             TABLE,
         ),
-        _export,
+        _table_study("export"),
     ),
 }

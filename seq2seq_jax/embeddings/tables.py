@@ -1,6 +1,6 @@
 """A trained table as a run leaves it in ``embedding.npz``: read with NumPy alone, from a run directory to rows with names.
 
-Read next: ``main.py``, which answers questions about one.
+Read next: ``studies.py`` for the questions that are asked about one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,8 +20,6 @@ from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import no_run
 from seq2seq_jax.show.symbols import visible
-
-SIDES = ("source", "target")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +55,11 @@ class Table:
             return known
         return known & ((self.moved > 0) | (False if self.given is None else self.given))
 
+    @property
+    def title(self) -> str:
+        """Which table it is, and how large."""
+        return f"{self.side} table of {len(self.symbols):,} rows and {self.vectors.shape[1]} columns"
+
     def label(self, row: int) -> str:
         """Returns a row's symbol to be read by people."""
         return label(self.symbols, self.unit, row)
@@ -89,7 +93,7 @@ def read_tables(directory: pathlib.Path) -> list[Table]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        return [_table(side, arrays) for side in SIDES if f"{side}_table" in arrays]
+        return [_table(side, arrays) for side in ("source", "target") if f"{side}_table" in arrays]
     except FileNotFoundError:
         raise no_run(directory, "embedding.npz", "there is no embedding.npz; expected the directory of a finished run") from None
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
@@ -105,11 +109,24 @@ def _table(side: str, arrays: Mapping[str, np.ndarray]) -> Table:
     return Table(side, symbols, vectors.astype(float), None if unit is None else str(unit), **named)
 
 
-def choose(tables: Sequence[Table], side: str | None, workdir: str) -> Table:
-    """Returns the table of a side, or the first where none is asked for. Raises UserError where there is no such table."""
+def open_table(options: Mapping[str, Any]) -> Table:
+    """Returns the table that the flags ``workdir`` and ``table`` of a study ask for, by default the source's or the only one.
+
+    Raises UserError where there is no such table.
+    """
+    workdir, side = options["workdir"], options["table"]
+    tables = read_tables(pathlib.Path(workdir))
     if not tables:
         raise UserError(f"--workdir={workdir}: the run has no table (model.table=onehot); expected a run with a learnt one")
     for table in tables:
         if side in (None, table.side):
             return table
     raise UserError(f"--table={side}: the run has no such table; expected {tables[0].side}")
+
+
+def open_trained(options: Mapping[str, Any]) -> Table:
+    """Returns a table as ``open_table`` does. Raises UserError also where it has no row to look at."""
+    table = open_table(options)
+    if not table.studied.any():
+        raise UserError(f"--workdir={options['workdir']}: no row of the {table.side} table was trained; expected a table to look at")
+    return table

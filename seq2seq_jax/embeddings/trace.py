@@ -1,8 +1,8 @@
 """Where the gradient of a loss goes: through layers and time steps, into rows of the table, and not into the ids.
 
-Zeros are added to what each time step looks up, to the pre-activations of each recurrent layer and to the logits: the gradient by
-such a zero is the gradient by the value that it was added to, with all ways that lead through later steps. The table is given to
-the model twice, to look symbols up and for a tied output, so that what comes through either is seen apart. The one study that needs JAX.
+Zeros are added to what each time step looks up, to the pre-activations of each recurrent layer and to the logits: the gradient with
+respect to such a zero is that with respect to the value it is added to, and takes in all paths through later steps. The table is given
+to the model twice, to look symbols up and for a tied output, so that both paths are seen apart. The one study that needs JAX.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from seq2seq_jax.model.translator import Translator
 
 Ids = dict[str, Int[np.ndarray, " _"]]  # what each side reads
 Traced = Translator | LanguageModel
-Norms = Float[np.ndarray, " N"]
+Norms = Float[np.ndarray, " _"]
 
 
 class TracedEmbedding(Embedding):
@@ -38,10 +38,10 @@ class TracedEmbedding(Embedding):
         """Returns the rows ``ids`` with what is added to them."""
         return jnp.take(self.lookup[...], ids, axis=0, mode="clip") + self.added[...]
 
-    @property
-    def vocabulary_size(self) -> int:
-        """More rows than are ever read, so that rows are looked up and then projected, one for each time step."""
-        return 2**31
+    def is_projected_first(self, reads: int) -> bool:
+        """Returns false: there has to be a row for each time step, which is looked up and then projected."""
+        del reads
+        return False
 
 
 class TracedLSTM(LSTM):
@@ -75,20 +75,20 @@ def trace(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], 
         return jnp.sum(losses * weights), losses
 
     model = make()
-    device_ids = {side: jnp.asarray(of_side) for side, of_side in ids.items()}
+    device_ids = {side: jnp.asarray(symbols) for side, symbols in ids.items()}
     follow = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True, allow_int=True))
-    (gradients, of_ids), losses = jax.device_get(follow(_parts(model, ids), device_ids))
-    reached = any(leaf.dtype != jax.dtypes.float0 for leaf in jax.tree.leaves(of_ids))
-    sides = [Side(side, of_side, _layer_norms(model, side, gradients)) for side, of_side in ids.items()]
+    (gradients, id_gradients), losses = jax.device_get(follow(_parts(model, ids), device_ids))
+    reached = any(leaf.dtype != jax.dtypes.float0 for leaf in jax.tree.leaves(id_gradients))
+    sides = [Side(side, symbols, _layer_norms(model, side, gradients)) for side, symbols in ids.items()]
     return Flow(targets, losses, position, sides, _rows(model, gradients), reached)
 
 
 def _parts(model: Traced, ids: Ids) -> dict[str, Any]:
     """Returns what the gradient is taken by: the tables, once for each use, and the zeros."""
     tables = {side: _embedding(model, side).table[...] for side in ids}
-    steps = {side: jnp.zeros((len(of_side), 1, tables[side].shape[1])) for side, of_side in ids.items()}
+    steps = {side: jnp.zeros((len(symbols), 1, tables[side].shape[1])) for side, symbols in ids.items()}
     layers = {
-        side: {name: jnp.zeros((len(ids[side]), 1, 4 * layers[place].hidden_dim)) for name, layers, place in _recurrent(model, side)}
+        side: {name: jnp.zeros((len(ids[side]), 1, layers[place].gate_dim)) for name, layers, place in _recurrent(model, side)}
         for side in ids
     }
     logits = jnp.zeros((len(ids["target"]), len(model.output.bias[...])))
@@ -135,9 +135,9 @@ def _logits(model: Any, ids: dict[str, Array]) -> Float[Array, "T V"]:
 
 def _layer_norms(model: Traced, side: str, gradients: dict[str, Any]) -> dict[str, Norms]:
     """Returns the norms at each time step, from the lookup upward."""
-    found = {"lookup": _norms(gradients["steps"][side][:, 0])}
-    found |= {name: _norms(gradients["layers"][side][name][:, 0]) for name, _, _ in _recurrent(model, side)}
-    return found | {"logits": _norms(gradients["logits"])} if side == "target" else found
+    norms = {"lookup": _norms(gradients["steps"][side][:, 0])}
+    norms |= {name: _norms(gradients["layers"][side][name][:, 0]) for name, _, _ in _recurrent(model, side)}
+    return norms | {"logits": _norms(gradients["logits"])} if side == "target" else norms
 
 
 def _rows(model: Traced, gradients: dict[str, Any]) -> list[Rows]:
@@ -155,5 +155,5 @@ def _is_learned(model: Traced, side: str) -> bool:
     return type(_embedding(model, side)) is Embedding
 
 
-def _norms(gradient: Float[np.ndarray, "N D"]) -> Norms:
+def _norms(gradient: Float[np.ndarray, "_ D"]) -> Norms:
     return np.linalg.norm(np.asarray(gradient, np.float64), axis=-1)

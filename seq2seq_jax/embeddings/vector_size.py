@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Corpus, TextSplit, check_recorded, load_corpus
 from seq2seq_jax.data.windows import unit_counts
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
+from seq2seq_jax.embeddings.printing import print_json, print_rows
 from seq2seq_jax.errors import UserError
 
 NO_ESTIMATE = "no singular value of the co-occurrences rises above the noise; a longer text has less of it"
@@ -34,15 +36,16 @@ def estimated_size(config: Config, corpus: Corpus) -> SizeEstimate:
     return estimate_size(rank[split.ids[kept]], lines[kept], config.data.window, config.model.negatives)
 
 
-def as_json(found: SizeEstimate) -> dict[str, Any]:
+def as_json(estimate: SizeEstimate) -> dict[str, Any]:
     """Returns what a file or a program is told of an estimate; ``reason`` says why there is none."""
-    losses = [{"embedding_dim": size, "pip_loss": float(loss)} for size, loss in enumerate(found.losses)]
-    reason = NO_ESTIMATE if found.size is None else None
-    return {"embedding_dim": found.size, "reason": reason, "symbols": found.units, "noise": found.noise, "losses": losses}
+    losses = [{"embedding_dim": size, "pip_loss": float(loss)} for size, loss in enumerate(estimate.losses)]
+    reason = NO_ESTIMATE if estimate.size is None else None
+    return {"embedding_dim": estimate.size, "reason": reason, "symbols": estimate.units, "noise": estimate.noise, "losses": losses}
 
 
-def show_estimate(workdir: str, format: str) -> None:
+def run(options: Mapping[str, Any]) -> None:
     """Prints the size of least expected PIP loss for the text of a run or sweep of word vectors. Raises UserError for another one."""
+    workdir = options["workdir"]
     config, recorded = _recorded(pathlib.Path(workdir))
     if config.model.kind != "skip_gram":
         raise UserError(f"--workdir={workdir}: expected a run of word vectors (model.kind=skip_gram), this is a {config.model.kind}")
@@ -50,18 +53,16 @@ def show_estimate(workdir: str, format: str) -> None:
     if recorded is not None:
         check_recorded(recorded, corpus.sha256, corpus.paths)
     print("embeddings: counting neighbours and taking singular values", file=sys.stderr)
-    found = estimated_size(config, corpus)
-    if format == "json":
-        print(json.dumps(as_json(found), indent=2, allow_nan=False))
+    estimate = estimated_size(config, corpus)
+    if options["format"] == "json":
+        print_json(as_json(estimate))
         return
-    if found.size is None:
+    if estimate.size is None:
         print(f"There is no estimate: {NO_ESTIMATE}.")
         return
-    from seq2seq_jax.show.terminal import print_table
-
-    shown = sorted({size for power in range(20) if (size := 2**power) < len(found.losses)} | {found.size, len(found.losses) - 1})
-    print_table(("size", "expected PIP loss"), [[f"{size:,}", f"{found.losses[size]:.1f}"] for size in shown], 0)
-    print(f"Least at {found.size}, judged by the {found.units:,} most frequent symbols.")
+    shown = sorted({size for power in range(20) if (size := 2**power) < len(estimate.losses)} | {estimate.size, len(estimate.losses) - 1})
+    print_rows(("size", "expected PIP loss"), [[f"{size:,}", f"{estimate.losses[size]:.1f}"] for size in shown], 0)
+    print(f"Least at {estimate.size}, judged by the {estimate.units:,} most frequent symbols.")
 
 
 def _recorded(directory: pathlib.Path) -> tuple[Config, dict[str, str] | None]:

@@ -8,21 +8,59 @@ substitutions, Levenshtein 1966; the first of equals).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-CHEAP = ("word_error_rate", "exact_match", "phone_error_rate", "token_error_rate", "character_error_rate")
-CORPUS = ("bleu", "chrf")  # of the whole corpus, no sum over examples; points, 0 to 100
-
 References = Sequence[Sequence[str]]
 
 
+def _is_right(output: str, answers: Sequence[str], unit: str) -> bool:
+    """Returns whether an output is one of the answers; where blanks only separate units, their number does not count."""
+    return any(output == answer or (unit == "word" and output.split() == answer.split()) for answer in answers)
+
+
+def _edits(output: str, answers: Sequence[str], words: bool) -> tuple[int, int]:
+    """Returns the edits to the nearest answer and that answer's length, in words or characters."""
+    from rapidfuzz.distance import Levenshtein
+
+    units = output.split() if words else output
+    found = []
+    for answer in answers:
+        expected = answer.split() if words else answer
+        found.append((Levenshtein.distance(units, expected), len(expected)))
+    return min(found, key=lambda pair: pair[0])
+
+
+def _bleu() -> Any:
+    import sacrebleu
+
+    return sacrebleu.BLEU(force=True)  # only silences a warning, at every evaluation, about texts whose words and punctuation stand apart
+
+
+def _chrf() -> Any:
+    import sacrebleu
+
+    return sacrebleu.CHRF()
+
+
+# Of an output, its right answers and the unit of the target: an amount and the size that it is counted over.
+PER_EXAMPLE: dict[str, Callable[[str, Sequence[str], str], tuple[float, float]]] = {
+    "word_error_rate": lambda output, answers, unit: (not _is_right(output, answers, unit), 1),
+    "exact_match": lambda output, answers, unit: (_is_right(output, answers, unit), 1),
+    "phone_error_rate": lambda output, answers, unit: _edits(output, answers, words=unit == "word"),
+    "token_error_rate": lambda output, answers, unit: _edits(output, answers, words=True),
+    "character_error_rate": lambda output, answers, unit: _edits(output, answers, words=False),
+}
+# Of the whole corpus, no sum over examples: sacrebleu's metric, in points, 0 to 100.
+PER_CORPUS: dict[str, Callable[[], Any]] = {"bleu": _bleu, "chrf": _chrf}
+
+
 def metric_names(chosen: str) -> tuple[str, ...]:
-    """Returns the metrics of outputs that are computed where ``chosen`` is the one that decides: those that cost much only with it."""
-    return (*CHEAP, *CORPUS) if chosen in CORPUS else CHEAP
+    """Returns the metrics of outputs that are computed where ``chosen`` decides: those of the corpus, which take a second, only with it."""
+    return (*PER_EXAMPLE, *PER_CORPUS) if chosen in PER_CORPUS else tuple(PER_EXAMPLE)
 
 
 class ExampleScores(NamedTuple):
@@ -38,7 +76,7 @@ class ExampleScores(NamedTuple):
 
 
 def translation_metrics(
-    hypotheses: Sequence[str], references: References, target_unit: str, names: Sequence[str] = CHEAP
+    hypotheses: Sequence[str], references: References, target_unit: str, names: Iterable[str] = tuple(PER_EXAMPLE)
 ) -> dict[str, Any]:
     """Computes metrics of outputs, one of each source.
 
@@ -57,7 +95,7 @@ def translation_metrics(
     """
     results: dict[str, Any] = {"examples": len(hypotheses)}
     for name in names:
-        if name in CORPUS:
+        if name in PER_CORPUS:
             results |= _corpus_metric(hypotheses, references, name)
         else:
             scores = example_scores(hypotheses, references, name, target_unit)
@@ -66,20 +104,10 @@ def translation_metrics(
 
 
 def example_scores(hypotheses: Sequence[str], references: References, metric_name: str, unit: str) -> ExampleScores:
-    """Computes a metric of ``CHEAP`` for each example, for intervals by resampling. Arguments as in ``translation_metrics``.
-
-    Raises ValueError for a metric that is no sum over examples.
-    """
-    if metric_name not in CHEAP:
-        raise ValueError(f"{metric_name}: expected one of {', '.join(CHEAP)}")
-    pairs = list(zip(hypotheses, references, strict=True))
-    if metric_name in ("word_error_rate", "exact_match"):
-        right = np.array([any(_same(hypothesis, answer, unit) for answer in answers) for hypothesis, answers in pairs], bool)
-        amounts = right if metric_name == "exact_match" else ~right
-        return ExampleScores(amounts.astype(np.float64), np.ones(len(pairs)))
-    words = metric_name == "token_error_rate" or (metric_name == "phone_error_rate" and unit == "word")
-    nearest = [_nearest(hypothesis, answers, words) for hypothesis, answers in pairs]
-    amounts, sizes = np.array(nearest, np.float64).reshape(-1, 2).T
+    """Computes a metric of ``PER_EXAMPLE`` for each example, for intervals by resampling. Arguments as in ``translation_metrics``."""
+    score = PER_EXAMPLE[metric_name]
+    scored = [score(hypothesis, answers, unit) for hypothesis, answers in zip(hypotheses, references, strict=True)]
+    amounts, sizes = np.array(scored, np.float64).reshape(-1, 2).T
     return ExampleScores(amounts, sizes)
 
 
@@ -105,28 +133,8 @@ def text_metrics(loss_sum_nats: float, units: int, characters: int) -> dict[str,
     }
 
 
-def _same(hypothesis: str, answer: str, unit: str) -> bool:
-    """Where blanks only separate units, their number does not count."""
-    return hypothesis == answer or (unit == "word" and hypothesis.split() == answer.split())
-
-
-def _nearest(hypothesis: str, answers: Sequence[str], words: bool) -> tuple[int, int]:
-    """Returns the edits to the nearest answer and that answer's length."""
-    from rapidfuzz.distance import Levenshtein
-
-    output = hypothesis.split() if words else hypothesis
-    found = []
-    for answer in answers:
-        units = answer.split() if words else answer
-        found.append((Levenshtein.distance(output, units), len(units)))
-    return min(found, key=lambda pair: pair[0])
-
-
 def _corpus_metric(hypotheses: Sequence[str], references: References, name: str) -> dict[str, Any]:
-    import sacrebleu
-
-    # force only silences a warning, at every evaluation, about texts whose words and punctuation stand apart
-    metric = sacrebleu.BLEU(force=True) if name == "bleu" else sacrebleu.CHRF()
+    metric = PER_CORPUS[name]()
     most = max(map(len, references), default=0)
     streams: list[list[Any]]  # sacrebleu takes None where a source has fewer references than others
     streams = [[answers[place] if place < len(answers) else None for answers in references] for place in range(most)]

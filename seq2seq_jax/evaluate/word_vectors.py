@@ -32,7 +32,7 @@ def similarity_correlation(table: Float[np.ndarray, "V D"], pairs: Int[np.ndarra
     return rank_correlation(cosines, similarity) or 0.0
 
 
-def rank_correlation(first: Real[np.ndarray, " N"], second: Real[np.ndarray, " N"]) -> float | None:
+def rank_correlation(first: Real[np.ndarray, " values"], second: Real[np.ndarray, " values"]) -> float | None:
     """Returns Spearman's rank correlation; None where one side does not vary."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None

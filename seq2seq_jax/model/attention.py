@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Key
 
-from seq2seq_jax.model.embedding import product, reader_kernel
 from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.linear import product, reader_kernel
 
 MASKED = -1e30  # finite, so that a row without any source position gives uniform weights and no NaN
 

@@ -1,7 +1,7 @@
-"""The decoder: recurrent layers over target symbols, their look at the source, and the vector that the output is read from.
+"""The decoder: recurrent layers over target symbols, their attention to the source, and the vector that the output is read from.
 
 Two paths give the same numbers. Where a step needs nothing of the attention of the step before, the layers run over all
-steps first and the attention looks for all of them at once. With input feeding everything runs step by step.
+steps first, and attention is computed for all of them at once. With input feeding everything runs step by step.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from jaxtyping import Array, Float, Key
 from seq2seq_jax.arrays import Hidden
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.attention import Attention, Memory
-from seq2seq_jax.model.embedding import product, reader_kernel
-from seq2seq_jax.model.keys import Dropout, dropped, named
-from seq2seq_jax.model.recurrent import Inputs, LSTMState, materialised
+from seq2seq_jax.model.dropout import Dropout, dropped
+from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.linear import product, reader_kernel
+from seq2seq_jax.model.recurrent import Inputs, materialised
 from seq2seq_jax.model.stack import LSTMStack, States
 
 Vectors = Float[Array, "B T H"]
@@ -44,8 +45,8 @@ class Decoder(nnx.Module):
         """Builds ``config.decoder_layers`` layers, the first reading ``input_dim`` features, over memories of width ``memory_dim``."""
         self.hidden_dim = hidden_dim = config.hidden_dim
         self.stack = LSTMStack(input_dim, hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
-        bridges = [named(key, f"bridge{i}") for i in range(config.decoder_layers)]
-        self.bridges = nnx.List([nnx.Param(reader_kernel(bridge, memory_dim, 2 * hidden_dim)) for bridge in bridges])
+        bridges = [reader_kernel(named(key, f"bridge{i}"), memory_dim, layer.state_dim) for i, layer in enumerate(self.stack.layers)]
+        self.bridges = nnx.List([nnx.Param(bridge) for bridge in bridges])
         if config.attention == "none":
             self.attention = None
         else:
@@ -53,7 +54,7 @@ class Decoder(nnx.Module):
             self.combine_kernel = nnx.Param(reader_kernel(named(key, "combine_kernel"), memory_dim + hidden_dim, hidden_dim))
         self.input_feeding = config.input_feeding
         if config.input_feeding:
-            self.feed_kernel = nnx.Param(reader_kernel(named(key, "feed_kernel"), hidden_dim, 4 * hidden_dim))
+            self.feed_kernel = nnx.Param(reader_kernel(named(key, "feed_kernel"), hidden_dim, self.stack.first.gate_dim))
 
     @property
     def dropout_units(self) -> dict[str, int]:
@@ -62,11 +63,8 @@ class Decoder(nnx.Module):
 
     def start(self, last: Float[Array, "B M"]) -> DecoderState:
         """Returns the state before the first symbol: of each layer a projection of the encoder's last state."""
-        layers = []
-        for bridge in self.bridges:
-            hidden, cell = jnp.split(last @ bridge[...], 2, axis=-1)
-            layers.append(LSTMState(jnp.tanh(hidden), cell))
-        return DecoderState(tuple(layers), jnp.zeros_like(layers[0].hidden) if self.input_feeding else None)
+        layers = tuple(layer.state_from(last @ bridge[...]) for layer, bridge in zip(self.stack.layers, self.bridges, strict=True))
+        return DecoderState(layers, jnp.zeros_like(layers[0].hidden) if self.input_feeding else None)
 
     def __call__(
         self, inputs: Inputs, state: DecoderState, memory: Memory | None, dropout: Dropout | None = None

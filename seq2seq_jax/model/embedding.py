@@ -48,15 +48,9 @@ class Embedding(nnx.Module):
         """Returns the product of the whole table with a kernel."""
         return self.table[...] @ kernel
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Rows of the table."""
-        return self.table.shape[0]
-
-    @property
-    def embedding_dim(self) -> int:
-        """Columns of the table."""
-        return self.table.shape[1]
+    def is_projected_first(self, reads: int) -> bool:
+        """Returns whether reading ``reads`` symbols begins with the product of the whole table: where it has no more rows than that."""
+        return self.table.shape[0] <= reads
 
 
 class FrozenTable(nnx.Variable):
@@ -104,15 +98,10 @@ class OneHotEmbedding(Embedding):
         """Returns the kernel, scaled: the product with an identity."""
         return self.scale * kernel
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Rows of the table."""
-        return self.size
-
-    @property
-    def embedding_dim(self) -> int:
-        """Columns of the table, as many as rows."""
-        return self.size
+    def is_projected_first(self, reads: int) -> bool:
+        """Returns true: the product costs nothing."""
+        del reads
+        return True
 
 
 def table_width(config: ModelConfig, side: str, vocabulary_size: int) -> int:
@@ -128,22 +117,3 @@ def make_embedding(config: ModelConfig, side: str, vocabulary_size: int, key: Ke
         return OneHotEmbedding(vocabulary_size)
     kind = FrozenEmbedding if config.table == "frozen" else Embedding
     return kind(vocabulary_size, table_width(config, side, vocabulary_size), key)
-
-
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def reader_kernel(key: Key[Array, ""], inputs: int, outputs: int) -> Float[Array, "I O"]:
-    """Draws the kernel of a layer that reads unit-variance inputs: N(0, 1 / inputs), LeCun et al. 1998, section 4.6."""
-    return jax.random.normal(key, (inputs, outputs)) / jnp.sqrt(inputs)
-
-
-def product(values: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Array, "*B O"]:
-    """Returns ``values @ kernel`` as one product of two matrices.
-
-    A product over more axes has a gradient that sums over several; on CPU that is a product too, but of copies in another order.
-    """
-    return (values.reshape(-1, values.shape[-1]) @ kernel).reshape(*values.shape[:-1], kernel.shape[1])
-
-
-def output_logits(features: Float[Array, "*B D"], table: Table) -> Float[Array, "*B V"]:
-    """Scores every symbol by the product of ``features`` with its row, scaled so that features of variance 1 give logits of variance 1."""
-    return product(features, table.T) / (INITIAL_STD * jnp.sqrt(table.shape[1]))

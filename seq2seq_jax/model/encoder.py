@@ -8,9 +8,10 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Lengths
 from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.embedding import Embedding
-from seq2seq_jax.model.keys import Dropout, dropped, named
-from seq2seq_jax.model.recurrent import LSTM, zero_state
+from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.recurrent import LSTM
 
 
 def length_mask(lengths: Lengths, size: int) -> Bool[Array, "B S"]:
@@ -58,7 +59,7 @@ class Encoder(nnx.Module):
     def _run(self, layer, inputs, mask, dropout):
         """Runs one layer in its directions, one beside the other, over the inputs of each."""
         layers = self.layers[layer]
-        initial = zero_state(mask.shape[1], layers[0].hidden_dim)
+        initial = layers[0].zero_state(mask.shape[1])
         runs = [lstm(read, initial, mask, reverse=place == 1) for place, (lstm, read) in enumerate(zip(layers, inputs, strict=True))]
         outputs = jnp.concatenate([outputs for outputs, _ in runs], axis=-1)
         return dropped(dropout, f"encoder/layer{layer}", outputs), jnp.concatenate([final.hidden for _, final in runs], axis=-1)

@@ -5,39 +5,12 @@ So adding a module moves no other module's initial values, and parameters of run
 
 from __future__ import annotations
 
-import itertools
 import zlib
-from collections.abc import Mapping
 
 import jax
-from jaxtyping import Array, Float, Key
-
-Dropout = dict[str, Float[Array, "B _"]]  # by the name of a place in the model, what its units are multiplied by
+from jaxtyping import Array, Key
 
 
 def named(key: Key[Array, ""], name: str) -> Key[Array, ""]:
     """Returns the key of the stream ``name`` below ``key``."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
-
-
-def draw_dropout(rate: float, key: Key[Array, ""], rows: int, units: Mapping[str, int]) -> Dropout:
-    """Draws which units are dropped, the same ones at every time step (Gal & Ghahramani 2016, section 4).
-
-    Args:
-      rate: share of units dropped; the rest is scaled by 1 / (1 - rate).
-      key: of the update.
-      rows: of the whole batch, so that the number of devices that share it changes nothing.
-      units: at each place of the model.
-
-    Returns:
-      For each place 0 or 1 / (1 - rate) by row and unit. It is one draw for all places: each by itself would cost as much time, to
-      compile and to run, as all together. So a further place changes what is dropped at the others.
-    """
-    scales = jax.random.bernoulli(key, 1.0 - rate, (rows, sum(units.values()))) / (1.0 - rate)
-    ends = itertools.accumulate(units.values())
-    return {name: scales[:, end - width : end] for (name, width), end in zip(units.items(), ends, strict=True)}
-
-
-def dropped(dropout: Dropout | None, name: str, values: Float[Array, "*T B H"]) -> Float[Array, "*T B H"]:
-    """Drops units of ``values``, whose last two axes are row and unit; ``dropout`` is None outside training and at a rate of 0."""
-    return values if dropout is None else values * dropout[name].astype(values.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Int, Key
@@ -9,11 +10,11 @@ from jaxtyping import Array, Int, Key
 from seq2seq_jax.arrays import Ids, Logits, StepLogits
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import TextBatch
+from seq2seq_jax.model.dropout import Dropout
 from seq2seq_jax.model.embedding import make_embedding, table_width
-from seq2seq_jax.model.keys import Dropout, named
+from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss, cross_entropy
 from seq2seq_jax.model.output import Output
-from seq2seq_jax.model.recurrent import LSTMState
 from seq2seq_jax.model.stack import LSTMStack, States
 
 
@@ -49,6 +50,6 @@ class LanguageModel(nnx.Module):
     def loss(self, batch: TextBatch, carry: States, dropout: Dropout | None, label_smoothing: float) -> tuple[Loss, States]:
         """Returns the loss sums of a segment and the state to start the next one from."""
         kept = jnp.where(batch.fresh, 0.0, 1.0)[:, None]
-        carry = tuple(LSTMState(state.hidden * kept, state.cell * kept) for state in carry)
+        carry = jax.tree.map(lambda values: values * kept, carry)
         carry, logits = self.decode(carry, batch.inputs, dropout)
         return cross_entropy(logits, batch.targets, batch.weights, label_smoothing), carry

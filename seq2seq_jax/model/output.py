@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from seq2seq_jax.model.embedding import Embedding, output_logits, product, reader_kernel
+from seq2seq_jax.model.embedding import INITIAL_STD, Embedding
 from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.linear import product, reader_kernel
 
 
 class Output(nnx.Module):
@@ -27,5 +28,6 @@ class Output(nnx.Module):
         """Returns the logits; ``embedding`` is read only where the output is tied to it."""
         features = product(hidden, self.kernel[...])
         if self.tied:
-            features = output_logits(features, embedding.table[...])
+            table = embedding.table[...]
+            features = product(features, table.T) / (INITIAL_STD * jnp.sqrt(table.shape[1]))  # features of variance 1 give such logits
         return features + self.bias[...]

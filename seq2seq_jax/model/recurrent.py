@@ -38,8 +38,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Hidden
-from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding, product, reader_kernel
+from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.linear import product, reader_kernel
 
 
 class LSTMState(NamedTuple):
@@ -58,11 +59,6 @@ class Lookup(NamedTuple):
 
 Inputs = Float[Array, "T B G"] | Lookup
 Reader = Callable[[Int[Array, "T B"]], Inputs]
-
-
-def zero_state(batch: int, hidden_dim: int, dtype: jnp.dtype | type = jnp.float32) -> LSTMState:
-    """Returns the state before the first step."""
-    return LSTMState(jnp.zeros((batch, hidden_dim), dtype), jnp.zeros((batch, hidden_dim), dtype))
 
 
 def _sigmoid(x: Array) -> Array:
@@ -195,7 +191,10 @@ def _recurrent_kernel(key: Key[Array, ""], hidden_dim: int) -> Float[Array, "H G
 
 
 class LSTM(nnx.Module):
-    """One recurrent layer: kernels of the input and of the state, and a bias whose forget part starts at 1 (Jozefowicz et al. 2015)."""
+    """One recurrent layer: kernels of the input and of the state, and a bias whose forget part starts at 1 (Jozefowicz et al. 2015).
+
+    Other files know no gates and look at a state's ``hidden`` alone, so that another kind of layer needs the members of this class.
+    """
 
     def __init__(self, input_dim: int, hidden_dim: int, key: Key[Array, ""]):
         """Draws an input kernel that keeps the variance of its inputs, and for each gate an orthogonal kernel (Saxe et al. 2014)."""
@@ -208,6 +207,25 @@ class LSTM(nnx.Module):
         """Units of the layer."""
         return self.recurrent_kernel.shape[0]
 
+    @property
+    def gate_dim(self) -> int:
+        """Pre-activations of all gates together."""
+        return self.recurrent_kernel.shape[1]
+
+    @property
+    def state_dim(self) -> int:
+        """Numbers from which ``state_from`` makes a state."""
+        return 2 * self.hidden_dim
+
+    def zero_state(self, rows: int) -> LSTMState:
+        """Returns the state before the first step where nothing comes before."""
+        return LSTMState(jnp.zeros((rows, self.hidden_dim)), jnp.zeros((rows, self.hidden_dim)))
+
+    def state_from(self, numbers: Float[Array, "B _"]) -> LSTMState:
+        """Returns the state that any ``state_dim`` numbers a row stand for: the hidden half is brought between -1 and 1."""
+        hidden, cell = jnp.split(numbers, 2, axis=-1)
+        return LSTMState(jnp.tanh(hidden), cell)
+
     def preactivations(self, inputs: Float[Array, "*T I"]) -> Float[Array, "*T G"]:
         """Returns what the inputs contribute to the gates."""
         return product(inputs, self.input_kernel[...]) + self.bias[...]
@@ -218,10 +236,10 @@ class LSTM(nnx.Module):
         A lookup and then a projection is a lookup: (E W)[ids] = E[ids] W. Where the table has fewer rows than there
         are symbols to read, it is projected once, and the layer then costs the same whatever the embedding size is.
         """
-        if embedding.vocabulary_size > reads and not isinstance(embedding, OneHotEmbedding):
-            return lambda ids: self.preactivations(embedding(ids))
-        table = embedding.project(self.input_kernel[...]) + self.bias[...]
-        return lambda ids: Lookup(table, ids)
+        if embedding.is_projected_first(reads):
+            table = embedding.project(self.input_kernel[...]) + self.bias[...]
+            return lambda ids: Lookup(table, ids)
+        return lambda ids: self.preactivations(embedding(ids))
 
     def lookup(self, embedding: Embedding, ids: Int[Array, "T B"]) -> Inputs:
         """Returns what the symbols ``ids``, all that are read, contribute to the gates."""

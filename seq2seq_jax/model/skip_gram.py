@@ -9,12 +9,12 @@ Skip-gram minimises, summed over every unit t, its contexts s and ``model.negati
 and CBOW the same once for each t with the mean of the vectors of its contexts against c_t. The negatives of a block are shared by its
 pairs and weighted, which leaves the expected gradient as it is.
 
-Each pair moves its rows at the full learning rate, as in word2vec; there is no mean over the batch. Of a row that many pairs of one
-batch move, the sum would overshoot, though. So with its gradient, a sum of (1 - p) c over pairs with probability p of being right, comes
-its ``curvature``, the sum of p (1 - p) |c|^2: the trace of the row's own block of the Hessian. The row moves by rate / max(1, rate *
-curvature), so by a step of Newton's method at most. (Where p is below 1/2, that step would be boundless; 1/2 stands for it there,
-and no score is then asked to move by more than 2.) On ordinary text and at word2vec's rate little is held back; it makes large
-batches, small vocabularies and many times the rate as stable as pair after pair.
+Each pair moves its rows at the full learning rate, as in word2vec; there is no mean over the batch. Where many pairs of one batch move
+the same row, their sum would overshoot. So a row's gradient, a sum of (1 - p) c over pairs that the model gives the probability p,
+comes with its ``curvature``, the sum of p (1 - p) |c|^2: the trace of the row's own block of the Hessian. The row moves by
+rate / max(1, rate * curvature) times its gradient, which is at most a step of Newton's method. (As p goes to 0 that step grows without
+bound, so the factor p counts as at least 1/2, and no score is asked to move by more than 2.) On ordinary text and at word2vec's rate
+this changes little; it makes large batches, small vocabularies and much higher rates as stable as one pair after the other.
 """
 
 from __future__ import annotations
@@ -94,12 +94,12 @@ class SkipGram(nnx.Module):
         if self.cbow:
             contexts = near.sum(axis=-1, keepdims=True)
             shares = near / jnp.maximum(contexts, 1.0)
-            means, told_once = window_sums(shares, rows[VECTORS]), (contexts > 0).astype(near.dtype)
-            loss, of_means, told, noise = _told_apart(means, predicted, negatives, told_once, self.negatives)
-            of_read = window_spread(shares**2, of_means[..., None])[..., 0]
+            means, pairs = window_sums(shares, rows[VECTORS]), (contexts > 0).astype(near.dtype)
+            loss, mean_curvature, *curvatures = _negative_sampling_loss(means, predicted, negatives, pairs, self.negatives)
+            read_curvature = window_spread(shares**2, mean_curvature[..., None])[..., 0]
         else:
-            loss, of_read, told, noise = _told_apart(rows[VECTORS], predicted, negatives, near, self.negatives)
-        return RowLoss(loss, {VECTORS: of_read, CONTEXTS: jnp.concatenate([told, noise], axis=1)})
+            loss, read_curvature, *curvatures = _negative_sampling_loss(rows[VECTORS], predicted, negatives, near, self.negatives)
+        return RowLoss(loss, {VECTORS: read_curvature, CONTEXTS: jnp.concatenate(curvatures, axis=1)})
 
     def loss(self, batch: WindowBatch, carry: tuple[()], dropout: None, label_smoothing: float) -> tuple[Loss, tuple[()]]:
         """Returns the loss sums of a batch; there is nothing to carry, to drop or to smooth."""
@@ -120,20 +120,27 @@ def _margin(batch: WindowBatch) -> int:
     return (batch.units.shape[1] - batch.reach.shape[1]) // 2
 
 
-def _told_apart(read, predicted, negatives, pairs, per_pair):
+def _negative_sampling_loss(read, predicted, negatives, pairs, per_pair):
     """Scores ``read`` [B, T, D] against the rows of their windows, ``pairs`` [B, T, W] of them, and negatives, ``per_pair`` of them each.
 
     Returns the loss, and the curvatures of the rows read, predicted and drawn.
     """
     weights = (per_pair / negatives.shape[1]) * pairs.sum(axis=-1, keepdims=True)
-    right, error = _log_sigmoid(window_products(read, predicted))
-    wrong, error_against = _log_sigmoid(-jnp.einsum("btd,bnd->btn", read, negatives))
-    nats = -jnp.sum(pairs * right) - jnp.sum(weights * wrong)
-    bend, bend_against = pairs * _bend(error), weights * _bend(error_against)
-    reads, predicts, draws = (jnp.sum(jnp.square(rows), axis=-1, keepdims=True) for rows in (read, predicted, negatives))
-    of_read = window_sums(bend, predicts) + bend_against @ draws
+    positive_logs, positive_errors = _log_sigmoid(window_products(read, predicted))
+    negative_logs, negative_errors = _log_sigmoid(-jnp.einsum("btd,bnd->btn", read, negatives))
+    nats = -jnp.sum(pairs * positive_logs) - jnp.sum(weights * negative_logs)
+    positive_curvature, negative_curvature = pairs * _curvature(positive_errors), weights * _curvature(negative_errors)
+    read_squares, predicted_squares, negative_squares = (
+        jnp.sum(jnp.square(rows), axis=-1, keepdims=True) for rows in (read, predicted, negatives)
+    )
+    read_curvature = window_sums(positive_curvature, predicted_squares) + negative_curvature @ negative_squares
     loss = Loss(nats, nats, jnp.sum(weights > 0).astype(nats.dtype))
-    return loss, of_read[..., 0], window_spread(bend, reads)[..., 0], jnp.einsum("btn,bti->bn", bend_against, reads)
+    curvatures = (
+        read_curvature[..., 0],
+        window_spread(positive_curvature, read_squares)[..., 0],
+        jnp.einsum("btn,bti->bn", negative_curvature, read_squares),
+    )
+    return loss, *curvatures
 
 
 def _log_sigmoid(x):
@@ -143,6 +150,6 @@ def _log_sigmoid(x):
     return jnp.where(positive, 0, x) - jnp.log(1 + small), jnp.where(positive, small, 1) / (1 + small)
 
 
-def _bend(error):
+def _curvature(error):
     """Returns the second derivative p (1 - p) of a loss at the error 1 - p, but half the error where that is above 1/2."""
     return error * jnp.maximum(1 - error, 0.5)

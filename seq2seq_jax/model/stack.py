@@ -6,8 +6,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from seq2seq_jax.arrays import Hidden
-from seq2seq_jax.model.keys import Dropout, dropped, named
-from seq2seq_jax.model.recurrent import LSTM, Inputs, LSTMState, zero_state
+from seq2seq_jax.model.dropout import Dropout, dropped
+from seq2seq_jax.model.keys import named
+from seq2seq_jax.model.recurrent import LSTM, Inputs, LSTMState
 
 States = tuple[LSTMState, ...]
 
@@ -37,7 +38,7 @@ class LSTMStack(nnx.Module):
 
     def start(self, rows: int) -> States:
         """Returns the states before the first step."""
-        return tuple(zero_state(rows, layer.hidden_dim) for layer in self.layers)
+        return tuple(layer.zero_state(rows) for layer in self.layers)
 
     def __call__(self, inputs: Inputs, initial: States, dropout: Dropout | None) -> tuple[Float[Array, "T B H"], States]:
         """Runs all layers over the first one's pre-activations; returns the last one's outputs and the final states."""

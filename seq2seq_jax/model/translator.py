@@ -17,9 +17,10 @@ from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.data.vocabulary import BOS
 from seq2seq_jax.model.attention import Memory
 from seq2seq_jax.model.decoder import Decoder, DecoderState
+from seq2seq_jax.model.dropout import Dropout
 from seq2seq_jax.model.embedding import Embedding, make_embedding, table_width
 from seq2seq_jax.model.encoder import Encoder, length_mask
-from seq2seq_jax.model.keys import Dropout, named
+from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss, cross_entropy
 from seq2seq_jax.model.output import Output
 

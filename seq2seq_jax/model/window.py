@@ -64,9 +64,9 @@ def _is_narrow(length: int, width: int) -> bool:
 
 window_sums.defvjp(
     lambda weights, rows: (window_sums(weights, rows), (weights, rows)),
-    lambda kept, slope: (window_products(slope, kept[1]), window_spread(kept[0], slope)),
+    lambda residuals, cotangent: (window_products(cotangent, residuals[1]), window_spread(residuals[0], cotangent)),
 )
 window_products.defvjp(
     lambda units, rows: (window_products(units, rows), (units, rows)),
-    lambda kept, slope: (window_sums(slope, kept[1]), window_spread(slope, kept[0])),
+    lambda residuals, cotangent: (window_sums(cotangent, residuals[1]), window_spread(cotangent, residuals[0])),
 )

@@ -24,7 +24,7 @@ from flax import nnx
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import training_batches
 from seq2seq_jax.model.build import initial_params, structure
-from seq2seq_jax.model.keys import draw_dropout
+from seq2seq_jax.model.dropout import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import corpus_of

@@ -56,7 +56,7 @@ def _cut(path: Any, leaf: np.ndarray, shape: Shape) -> np.ndarray:
 def output_scale(own: Params, wide: Params) -> float:
     """Returns what the output's kernel must be multiplied by after padding; 1 where there is none, or it is not tied to a table.
 
-    A tied kernel projects to the table's columns, and logits are scaled by 1 / sqrt(columns) (``embedding.output_logits``),
+    A tied kernel projects to the table's columns, and logits are scaled by 1 / sqrt(columns) (``model/output.py``),
     which must stay the member's own number.
     """
     if "output" not in own:

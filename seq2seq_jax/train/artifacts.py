@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
-from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, reads
+from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, lookup_counts
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.train.evaluation import Evaluation
 from seq2seq_jax.train.pretrained import Pretrained
@@ -77,7 +77,7 @@ def write_embeddings(
       pretrained: the vectors that a table began with.
     """
     arrays: dict[str, Any] = {}
-    counts = reads(corpus)
+    counts = lookup_counts(corpus)
     for side, table in embedding_tables(params).items():
         vocabulary = corpus.vocabularies[side]
         arrays[f"{side}_table"] = np.asarray(table)

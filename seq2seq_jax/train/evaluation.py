@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data import word_tests
+from seq2seq_jax.data import word_questions
 from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs, window_batches
@@ -23,7 +23,7 @@ from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.data.windows import EVALUATION_SEED
-from seq2seq_jax.evaluate.metrics import CHEAP, example_scores, metric_names, text_metrics, translation_metrics
+from seq2seq_jax.evaluate.metrics import PER_EXAMPLE, example_scores, metric_names, text_metrics, translation_metrics
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
@@ -141,7 +141,7 @@ class Evaluator:
         metrics = translation_metrics(outputs, split.targets, unit, metric_names(name))
         nats, units = _by_batch(losses)
         metrics["loss_nats_per_token"] = float(nats.sum() / units.sum())
-        if name in CHEAP:
+        if name in PER_EXAMPLE:
             return Evaluation(metrics, outputs, tuple(example_scores(outputs, split.targets, name, unit)))
         return Evaluation(metrics, outputs, _several(nats, units) if name == "loss_nats_per_token" else None)
 
@@ -178,26 +178,26 @@ class Evaluator:
         by_batch = _several(nats, units) if self._metric.name == "loss_nats_per_token" else None
         if split.is_test:
             return Evaluation(metrics, [], by_batch)
-        tests, hits = self._word_tests, {}
-        if len(tests.questions):
-            right = analogy_hits(table, tests.questions).astype(np.float64)
-            groups = {"": np.ones(len(right), bool), "semantic_": ~tests.syntactic, "syntactic_": tests.syntactic}
+        asked, hits = self._word_questions, {}
+        if len(asked.analogies):
+            right = analogy_hits(table, asked.analogies).astype(np.float64)
+            groups = {"": np.ones(len(right), bool), "semantic_": ~asked.syntactic, "syntactic_": asked.syntactic}
             hits = {f"{name}analogy_accuracy": right[group] for name, group in groups.items() if group.any()}
             metrics |= {name: float(of_group.mean()) for name, of_group in hits.items()}
             metrics["analogy_questions"] = len(right)
-        if len(tests.pairs):
-            metrics["word_similarity"] = similarity_correlation(table, tests.pairs, tests.similarity)
-            metrics["word_similarity_pairs"] = len(tests.pairs)
+        if len(asked.pairs):
+            metrics["word_similarity"] = similarity_correlation(table, asked.pairs, asked.similarity)
+            metrics["word_similarity_pairs"] = len(asked.pairs)
         if self._metric.name == "word_similarity":
-            return Evaluation({**metrics, "examples": len(tests.pairs)}, [], None)
+            return Evaluation({**metrics, "examples": len(asked.pairs)}, [], None)
         chosen_by = hits.get(self._metric.name)
         if chosen_by is None:
             return Evaluation(metrics, [], by_batch)
         return Evaluation({**metrics, "examples": len(chosen_by)}, [], (chosen_by, np.ones(len(chosen_by))))
 
     @functools.cached_property
-    def _word_tests(self) -> word_tests.WordTests:
-        return word_tests.load(self._config, self._vocabularies["target"])
+    def _word_questions(self) -> word_questions.WordQuestions:
+        return word_questions.load(self._config, self._vocabularies["target"])
 
 
 def _by_batch(losses: Sequence[Loss]) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:

@@ -17,7 +17,7 @@ from seq2seq_jax.data.vocabulary import BOS
 from seq2seq_jax.decode.beam import LENGTH_PENALTY
 from seq2seq_jax.decode.sampling import sample
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.evaluate.metrics import CORPUS, translation_metrics
+from seq2seq_jax.evaluate.metrics import PER_CORPUS, translation_metrics
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.train.state import root_key
@@ -59,7 +59,7 @@ def evaluate(
         found = run.evaluator.evaluate(run.params, data)
         outputs, metrics = found.outputs, found.metrics
     if isinstance(data, PairSplit):  # of a corpus, which training computes only where one of them chooses: they take a second
-        metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, CORPUS)
+        metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, PER_CORPUS)
     if file is not None:
         metrics["unknown_units"], remarks = unknown_units(file, data, run.vocabularies)
         for remark in remarks:

@@ -18,7 +18,7 @@ from flax import nnx
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.corpus import Batches, Corpus, reads
+from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
 from seq2seq_jax.errors import TrainingFailed, UserError, error_line
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
@@ -144,7 +144,7 @@ class Run:
         for note in self.corpus.notes:
             self.view.note(note)
         if self._pretrained is not None:
-            counts = reads(self.corpus)[self._pretrained.sides[0]]
+            counts = lookup_counts(self.corpus)[self._pretrained.sides[0]]
             self.view.note(self._pretrained.sentence(str(self.config.model.pretrained), counts))
         self._log = MetricsLog(self.directory.path, self.step)
         self.view.start(self.step, self._total)

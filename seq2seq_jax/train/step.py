@@ -21,7 +21,8 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model.build import Params
-from seq2seq_jax.model.keys import Dropout, draw_dropout, named
+from seq2seq_jax.model.dropout import Dropout, draw_dropout
+from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import ByTable, RowLoss
 from seq2seq_jax.train.pretrained import hold

@@ -14,9 +14,9 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import Config, get
 from seq2seq_jax.data import readers
-from seq2seq_jax.data.sources import TESTS
+from seq2seq_jax.data.sources import WORD_QUESTIONS
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 
@@ -24,19 +24,19 @@ SYNTACTIC = "gram"  # how the name of a syntactic section begins
 
 
 @dataclasses.dataclass(frozen=True)
-class WordTests:
+class WordQuestions:
     """What the words of a vocabulary can be asked; nothing of what is not asked for.
 
     Attributes:
-      questions: rows of the four words of each analogy.
-      syntactic: whether it stands in a syntactic section.
+      analogies: rows of the four words of each.
+      syntactic: whether an analogy stands in a syntactic section.
       pairs: rows of the two words of each similarity.
       similarity: what people say of them.
       sha256: hash of the content of each file, by its setting.
       notes: how much of it the vocabulary knows.
     """
 
-    questions: Int[np.ndarray, "_ 4"]
+    analogies: Int[np.ndarray, "_ 4"]
     syntactic: Bool[np.ndarray, " _"]
     pairs: Int[np.ndarray, "_ 2"]
     similarity: Float[np.ndarray, " _"]
@@ -44,9 +44,9 @@ class WordTests:
     notes: list[str]
 
 
-def load(config: Config, vocabulary: Vocabulary) -> WordTests:
+def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
     """Reads the files that the configuration names. Raises UserError for a broken line, and where a file asks for no known word."""
-    asked = {name: path for name in TESTS if (path := getattr(config.data, name)) is not None}
+    asked = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
     analogies = read_analogies(asked["analogies"]) if "analogies" in asked else []
     similarity = read_similarity(asked["similarity"]) if "similarity" in asked else []
     questions = [(rows, section.startswith(SYNTACTIC)) for section, words in analogies if (rows := _rows(words, vocabulary))]
@@ -57,7 +57,7 @@ def load(config: Config, vocabulary: Vocabulary) -> WordTests:
             notes.append(f"{asked[name]}: all words are known of {known} of {total} lines.")
             if known < (1 if name == "analogies" else 2):
                 raise UserError(f"data.{name}={asked[name]}: the training text has the words of {known} lines; expected more")
-    return WordTests(
+    return WordQuestions(
         np.array([rows for rows, _ in questions], np.int64).reshape(-1, 4),
         np.array([syntactic for _, syntactic in questions], bool),
         np.array([rows for rows, _ in pairs], np.int64).reshape(-1, 2),

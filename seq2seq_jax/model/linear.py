@@ -1,0 +1,25 @@
+"""Linear maps: how their kernels are drawn, and their product with values of any leading axes."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, Key
+
+from seq2seq_jax.arrays import Array  # kernels read from a checkpoint are NumPy's
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def reader_kernel(key: Key[Array, ""], inputs: int, outputs: int) -> Float[Array, "I O"]:
+    """Draws the kernel of a layer that reads unit-variance inputs: N(0, 1 / inputs), LeCun et al. 1998, section 4.6."""
+    return jax.random.normal(key, (inputs, outputs)) / jnp.sqrt(inputs)
+
+
+def product(values: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Array, "*B O"]:
+    """Returns ``values @ kernel`` as one product of two matrices.
+
+    A product over more axes has a gradient that sums over several; on CPU that is a product too, but of copies in another order.
+    """
+    return (values.reshape(-1, values.shape[-1]) @ kernel).reshape(*values.shape[:-1], kernel.shape[1])
