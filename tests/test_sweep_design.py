@@ -25,9 +25,10 @@ from seq2seq_jax.model.recurrent import LSTM, materialised
 from seq2seq_jax.sweep import design, tuning
 from seq2seq_jax.sweep.budget import vocabulary_sizes
 from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep, tuning_runs
-from seq2seq_jax.sweep.truncation import decomposed, truncated
+from seq2seq_jax.sweep.truncation import decomposed, runs_to_cut, truncated
 from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
@@ -207,6 +208,31 @@ def test_the_largest_table_is_cut_and_scored(swept):
     params = {"source_embedding": {"table": table}, "output": {}}
     cut = truncated(params, decomposed(params), 1)["source_embedding"]["table"]
     assert cut == pytest.approx(np.outer([3, 0, 0], [1, 0]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("axes", "cut"),
+    [
+        ({"model.embedding_dim": (2, 4)}, ["embedding_dim=4"]),
+        ({"model.source_embedding_dim": (2, 4)}, ["source_embedding_dim=2", "source_embedding_dim=4"]),
+        ({"model.embedding_dim": (2, 4), "model.hidden_dim": (5, 6)}, ["embedding_dim=4,hidden_dim=5", "embedding_dim=4,hidden_dim=6"]),
+    ],
+)
+def test_a_table_is_cut_for_every_comparison(tmp_path, axes, cut):
+    """Red if members are told apart by other fields than compare does, which then finds no cut table for some of its comparisons."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 50))
+    members = make_members(config, {**axes, "train.seed": (0, 1)})
+    for member in members:
+        (tmp_path / member.name).mkdir()
+        found = sweep_fixture.result(2, 0, 0.5, varied=member.varied)
+        (tmp_path / member.name / "result.json").write_text(json.dumps(found))
+        (tmp_path / member.name / "config.json").write_text(json.dumps({"config": config_lib.to_dict(member.config)}))
+    chosen = runs_to_cut(members, tmp_path)
+    assert chosen == [f"{name},seed=0" for name in cut]
+    for name in chosen:
+        (tmp_path / name / "truncated.json").write_text(json.dumps({"points": [{"directions": 1, "value": 0.5}]}))
+    compared = compare([str(tmp_path)])
+    assert all(part["truncated_table"] for part in compared.get("comparisons", [compared]))
 
 
 def test_checkpoints_are_kept_as_asked(swept, tmp_path):

@@ -45,9 +45,14 @@ class Member:
         return self.varied.get(TABLE, "learned")
 
     @property
-    def group(self) -> dict[str, Any]:
-        """What it varies beside the seed."""
+    def without_seed(self) -> dict[str, Any]:
+        """What it varies but for the seed: a size, or a baseline, under one setting."""
         return {path: value for path, value in self.varied.items() if path != SEED}
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """Its values of the further fields: members that share them are compared with each other (``compare/results.py``)."""
+        return {path: value for path, value in self.varied.items() if path not in (SIZE, SEED, TABLE)}
 
     def adapt(self, values: Mapping[str, Any]) -> Member:
         """Returns the member with further values of its configuration. Raises UserError where they make no sense."""

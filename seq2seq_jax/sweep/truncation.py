@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from seq2seq_jax.config import SIDES, SIZE, metric_of
+from seq2seq_jax.config import metric_of
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
@@ -30,13 +30,12 @@ Decomposed = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 def runs_to_cut(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
     """Returns, for each value of the further axes, the finished run that compare looks at: the first seed of the largest learnt size."""
-    groups: dict[str, list[Member]] = {}
+    by_setting: dict[str, list[Member]] = {}
     for member in members:
         result = RunDirectory(folder / member.name).result()
         if member.table == "learned" and result is not None and result["status"] == "finished":
-            setting = {path: value for path, value in member.group.items() if path not in (SIZE, *SIDES)}
-            groups.setdefault(str(sorted(setting.items())), []).append(member)
-    largest = [min(group, key=lambda member: (-(member.varied.get(SIZE) or 0), member.config.train.seed)) for group in groups.values()]
+            by_setting.setdefault(str(member.setting), []).append(member)
+    largest = [min(some, key=lambda member: (-member.config.model.embedding_dim, member.config.train.seed)) for some in by_setting.values()]
     return [member.name for member in largest]
 
 

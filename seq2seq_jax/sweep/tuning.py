@@ -30,13 +30,13 @@ def tuning_seed(members: Sequence[Member], recorded: dict[str, Any] | None) -> i
 
 def tuning_members(members: Sequence[Member], tune: Axes, seed: int, recorded: dict[str, Any] | None) -> list[Member]:
     """Returns the tuning runs of every size for which nothing is chosen in ``recorded``: one for each setting."""
-    first = {_key(member.group): member for member in reversed(members)}
+    first = {_key(member.without_seed): member for member in reversed(members)}
     found = []
     for member in members:
-        if first[_key(member.group)] is member and _chosen(member, recorded) is None:
+        if first[_key(member.without_seed)] is member and _chosen(member, recorded) is None:
             for values in itertools.product(*tune.values()):
                 setting = dict(zip(tune, values, strict=True))
-                varied = {**member.group, **setting, SEED: seed}
+                varied = {**member.without_seed, **setting, SEED: seed}
                 config = config_lib.replace(member.config, {**setting, SEED: seed})
                 validate(config)
                 adapted = {path: value for path, value in member.adapted.items() if path not in tune}
@@ -90,13 +90,13 @@ def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict
 
 
 def _size_of(member: Member, tune: Axes) -> dict[str, Any]:
-    return {path: value for path, value in member.group.items() if path not in tune}
+    return {path: value for path, value in member.without_seed.items() if path not in tune}
 
 
 def _chosen(member: Member, recorded: dict[str, Any] | None) -> dict[str, Any] | None:
     """Returns the values chosen for a member's size; None where nothing is chosen yet."""
     for entry in (recorded or {"chosen": []})["chosen"]:
-        if entry["varied"] == member.group:
+        if entry["varied"] == member.without_seed:
             return entry["values"]
     return None
 
