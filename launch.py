@@ -149,8 +149,10 @@ def _train(values: flags.FlagValues) -> int:
 
 def _sweep(values: flags.FlagValues) -> int:
     experiment, config = _experiment(values)
-    from seq2seq_jax.sweep import design, grid
-    from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
+    from seq2seq_jax.sweep import grid
+    from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
+    from seq2seq_jax.sweep.plan import make_plan
+    from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
     from seq2seq_jax.train.runtime import prepare
 
     prepare()
@@ -159,15 +161,15 @@ def _sweep(values: flags.FlagValues) -> int:
         if values[f"config.{path}"].value is not None:
             raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or --embedding_dims, --seeds")
     config = _without_opposites(config, axes, values)
-    wanted = design.Design(design.parse_baselines(values.baselines), values.budget, design.parse_tune(values.tune))
-    members = plan(config, axes, values.workdir, wanted)
+    design = Design(parse_baselines(values.baselines), values.budget, parse_tune(values.tune))
+    plan = make_plan(config, axes, values.workdir, design)
     if values.dry_run:
         from seq2seq_jax.sweep.dry_run import print_dry_run
 
-        print_dry_run(members, wanted, values.workdir, values.retry_failed)
+        print_dry_run(plan, values.retry_failed)
         return DONE
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
-    outcomes = run_sweep(config, members, values.workdir, options, _command_line(), wanted)
+    outcomes = run_sweep(plan, options, _command_line())
     from seq2seq_jax.compare.main import print_answer  # only now: it limits the threads of NumPy
 
     shown = print_answer(values.workdir, values.tolerance)
@@ -175,7 +177,7 @@ def _sweep(values: flags.FlagValues) -> int:
     if failed:
         earlier = ", ".join(run.member.name for run in shown.runs if run.member.name in failed)
         remark = f"; the table shows the earlier result of {earlier}" if earlier else ""
-        print(f"failed: {len(failed)} of {len(members)} members{remark}", file=sys.stderr)
+        print(f"failed: {len(failed)} of {len(plan.members)} members{remark}", file=sys.stderr)
     return ERROR if shown.failures or failed else DONE
 
 
