@@ -15,7 +15,7 @@ from seq2seq_jax.sweep.processes import Pool
 from seq2seq_jax.sweep.vectorized import group, train_together
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import platform
-from seq2seq_jax.train.loop import stop_signals
+from seq2seq_jax.train.signals import stop_signals
 
 
 def execute(

@@ -25,10 +25,10 @@ from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, w
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.checkpoints import Checkpoints
-from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import prepare
+from seq2seq_jax.train.signals import stop_signals
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _FROM_OUTSIDE = (0, -signal.SIGTERM, -signal.SIGKILL)  # exit codes of what did not crash: a person killed it, or a kernel short of memory

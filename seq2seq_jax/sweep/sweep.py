@@ -20,8 +20,8 @@ from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.signals import stop_signals
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,8 +19,8 @@ from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, corpus_of
-from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.signals import stop_signals
 from seq2seq_jax.train.trained_run import TrainedRun
 
 FILE = "truncated.json"

@@ -23,10 +23,11 @@ from seq2seq_jax.sweep.stacked import StackedRuns, member_programs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
 from seq2seq_jax.train.evaluation import Evaluator, output_limit
-from seq2seq_jax.train.loop import Loop, Stop, stop_signals
+from seq2seq_jax.train.loop import Loop
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.signals import Stop, stop_signals
 from seq2seq_jax.train.state import TrainState, total_steps
 
 # What members of one program may differ in beside seed and learning rate: the rest decides shapes, batches or the program itself.

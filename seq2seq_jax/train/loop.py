@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -27,6 +26,7 @@ from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.signals import Stop, stop_signals
 from seq2seq_jax.train.view import Reporter, View
 
 
@@ -81,35 +81,6 @@ def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
     if not run.ended:
         evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
         Loop([run], OneRun(compiled, devices, evaluator, state), batches, stop).run()
-
-
-class Stop:
-    """Whether a signal has asked the loop to stop."""
-
-    requested = False
-
-    def __call__(self, signum: int, frame: Any) -> None:
-        """Takes the signal."""
-        self.requested = True
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """Turns SIGTERM and SIGINT into a request that the loop meets at the next step.
-
-    Inside another one it is the other's, so that what comes during the last step of a run still stops the sweep around it.
-    """
-    outer = signal.getsignal(signal.SIGTERM)
-    if isinstance(outer, Stop):
-        yield outer
-        return
-    stop = Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Loop:
