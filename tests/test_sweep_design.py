@@ -26,10 +26,10 @@ from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.budget import vocabulary_sizes
 from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
 from seq2seq_jax.sweep.grid import make_members
+from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
-from seq2seq_jax.sweep.truncation import decomposed, runs_to_cut, truncated
 from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
@@ -226,7 +226,7 @@ def test_a_table_is_cut_for_every_comparison(tmp_path, axes, cut):
         found = sweep_fixture.result(2, 0, 0.5, varied=member.varied)
         (tmp_path / member.name / "result.json").write_text(json.dumps(found))
         (tmp_path / member.name / "config.json").write_text(json.dumps({"config": config_lib.to_dict(member.config)}))
-    chosen = runs_to_cut(members, tmp_path)
+    chosen = largest_runs(members, tmp_path)
     assert chosen == [f"{name},seed=0" for name in cut]
     for name in chosen:
         (tmp_path / name / "truncated.json").write_text(json.dumps({"points": [{"directions": 1, "value": 0.5}]}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import math
 import pathlib
@@ -87,33 +86,21 @@ def run(workdir: str) -> None:
     for member in members:
         if member.error is not None:
             print(f"{member.name}: {error_label(member.error)}")
-    if not locked(pathlib.Path(workdir)) and counts["finished"] + counts["failed"] < len(members):
+    if not RunDirectory(pathlib.Path(workdir)).is_locked() and counts["finished"] + counts["failed"] < len(members):
         print("no process is working on this sweep; the command that launched it completes it")
 
 
-def locked(directory: pathlib.Path) -> bool:
-    """Returns whether a process holds the lock of a run or sweep. The test lasts an instant and is shared, so that it stops nobody."""
-    try:
-        with open(directory / ".lock") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def _member(root: pathlib.Path, name: str) -> Status:
-    directory = root / name
-    working = locked(directory)  # asked first, so that what ends meanwhile has its result below
-    result, record = RunDirectory(directory).result(), RunDirectory(directory).record()
+    run = RunDirectory(root / name)
+    working = run.is_locked()  # asked first, so that what ends meanwhile has its result below
+    result, record = run.result(), run.record()
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:
         return Status(name, state)
-    return _begun(directory, name, state, record)
+    return _begun(run.path, name, state, record)
 
 
 def _begun(directory: pathlib.Path, name: str, state: str, record: dict[str, Any]) -> Status:

@@ -14,11 +14,11 @@ from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.largest import cut_tables, estimate_sizes, largest_runs
 from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shares import most_at_a_time
-from seq2seq_jax.sweep.truncation import cut_tables, leave_estimate, runs_to_cut
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import stop_signals
@@ -74,7 +74,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
             print(f"sweep: not trained, since tuning failed for their size (--retry_failed tries again): {names}", file=sys.stderr)
         outcomes = _train([member for member in plan.members if member.name not in left_out], plan.folder, options)
         cut_tables(plan.members, plan.folder)
-        leave_estimate(plan.members, plan.folder)
+        estimate_sizes(plan.members, plan.folder)
         for member in plan.members:
             thin(plan.folder / member.name, options.keep)
         return outcomes
@@ -93,7 +93,7 @@ def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOption
     jobs = min(options.jobs or most_at_a_time(), len(members))
 
     def thin_finished(name: str) -> None:
-        if name not in runs_to_cut(members, folder):
+        if name not in largest_runs(members, folder):
             thin(folder / name, options.keep)
 
     with SweepView(len(members), [member.name for member in missing], thin_finished) as view:

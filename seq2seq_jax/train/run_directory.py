@@ -99,6 +99,17 @@ class RunDirectory:
                 raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
             yield
 
+    def is_locked(self) -> bool:
+        """Returns whether a process holds the lock. The test lasts an instant and is shared, so that it stops nobody."""
+        try:
+            with open(self.path / ".lock") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def record(self) -> dict[str, Any] | None:
         """Returns the content of config.json, or None where the run has not begun. Raises UserError where it is no such file."""
         path = self.path / "config.json"

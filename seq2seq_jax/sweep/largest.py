@@ -1,13 +1,17 @@
-"""The largest trained table cut to its first directions: how much of it the network needs, without training another.
+"""What a sweep leaves in the run of its largest size: what a smaller size would do, without training one.
+
+``truncated.json``: dev scored with the trained table cut to its first directions. ``pip_loss.json``: the size of word vectors that
+their text alone suggests.
 
 References: Eckart & Young 1936: the first k singular directions are the nearest table of rank k.
 """
 
 from __future__ import annotations
 
+import json
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -23,13 +27,12 @@ from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.signals import stop_signals
 from seq2seq_jax.train.trained_run import TrainedRun
 
-FILE = "truncated.json"
-ESTIMATE = "pip_loss.json"
+TRUNCATED, ESTIMATE = "truncated.json", "pip_loss.json"
 Decomposed = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
-def runs_to_cut(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
-    """Returns, for each value of the further axes, the finished run that compare looks at: the first seed of the largest learnt size."""
+def largest_runs(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
+    """Returns, for each setting, the finished run in which compare looks for these files: the first seed of the largest learnt size."""
     by_setting: dict[str, list[Member]] = {}
     for member in members:
         result = RunDirectory(folder / member.name).result()
@@ -40,23 +43,23 @@ def runs_to_cut(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
 
 
 def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
-    """Leaves ``truncated.json`` in the runs of the largest size that have none, where their best checkpoint is still there.
+    """Writes ``truncated.json`` into the largest runs that have none, where their best checkpoint is still there.
 
     Raises Interrupted when a signal came.
     """
-    for name in runs_to_cut(members, folder):
+    for name in largest_runs(members, folder):
         run = RunDirectory(folder / name)
         result = run.result()
-        assert result is not None  # runs_to_cut() has seen it
+        assert result is not None  # largest_runs() has seen it
         kept = (run.checkpoints / str(result["best_step"])).is_dir() and (run.checkpoints / str(result["steps"])).is_dir()
         if result["dev"] is not None and kept and not _is_current(run, result["best_step"]):
             with stop_signals() as stop:
                 _cut(run, result["best_step"], lambda: stop.requested)
 
 
-def leave_estimate(members: Sequence[Member], folder: pathlib.Path) -> None:
-    """Leaves ``pip_loss.json``, the size of word vectors that their text alone suggests, in the runs of the largest size that have none."""
-    for name in runs_to_cut(members, folder):
+def estimate_sizes(members: Sequence[Member], folder: pathlib.Path) -> None:
+    """Writes ``pip_loss.json`` into the largest runs of word vectors that have none."""
+    for name in largest_runs(members, folder):
         path = folder / name / ESTIMATE
         config = next(member.config for member in members if member.name == name)
         if config.model.kind == "skip_gram" and not path.exists():
@@ -65,11 +68,14 @@ def leave_estimate(members: Sequence[Member], folder: pathlib.Path) -> None:
 
 
 def _is_current(run: RunDirectory, best_step: int) -> bool:
-    path = run.path / FILE
-    return path.exists() and f'"best_step": {best_step},' in path.read_text(encoding="utf-8")
+    """Returns whether the tables of this step are the ones that have been cut; a damaged file is as good as none."""
+    try:
+        return json.loads((run.path / TRUNCATED).read_text(encoding="utf-8"))["best_step"] == best_step
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
-def _cut(run: RunDirectory, best_step: int, stopped) -> None:
+def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None:
     """Scores dev with the tables of a run's best checkpoint cut to 1, 2, 4, ... directions, and whole."""
     trained = TrainedRun(str(run.path))
     dev = load_split(trained.config, "dev", vocabularies=trained.vocabularies, recorded=trained.record["data_sha256"])
@@ -81,7 +87,7 @@ def _cut(run: RunDirectory, best_step: int, stopped) -> None:
             raise Interrupted(STOPPED)
         value = trained.evaluator.evaluate(jax.device_put(truncated(trained.params, parts, count)), dev).metrics[name]
         points.append({"directions": count, "value": value})
-    write_json(run.path / FILE, {"metric": name, "best_step": best_step, "points": points})
+    write_json(run.path / TRUNCATED, {"metric": name, "best_step": best_step, "points": points})
 
 
 def decomposed(params: Params) -> Decomposed:
