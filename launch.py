@@ -17,7 +17,7 @@ from absl import flags
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.command import DONE, ERROR, Verb, run
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import AXIS_FLAGS, Config
 from seq2seq_jax.embeddings.studies import STUDIES, Study, check_figure
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
@@ -156,10 +156,11 @@ def _sweep(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare
 
     prepare()
-    axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, values.embedding_dims, values.seeds))
+    axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, {flag: values[flag].value for flag in AXIS_FLAGS}))
     for path in axes:
         if values[f"config.{path}"].value is not None:
-            raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or --embedding_dims, --seeds")
+            short = ", ".join(f"--{flag}" for flag in AXIS_FLAGS)
+            raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or {short}")
     config = _without_opposites(config, axes, values)
     design = Design(parse_baselines(values.baselines), values.budget, parse_tune(values.tune))
     plan = make_plan(config, axes, values.workdir, design)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import KINDS, SEED, SIDES, SIZE, TABLE, Config
+from seq2seq_jax.config import AXIS_FLAGS, KINDS, SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import parse
 from seq2seq_jax.model.embedding import table_width
@@ -79,12 +79,12 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
     return values
 
 
-def parse_axes(texts: Sequence[str], embedding_dims: str | None, seeds: str | None) -> list[tuple[str, tuple[Any, ...]]]:
-    """Turns what ``--axis``, ``--embedding_dims`` and ``--seeds`` say into paths and their values. Raises UserError."""
-    short = [("embedding_dims", SIZE, embedding_dims), ("seeds", SEED, seeds)]
-    return [parse_field("axis", text) for text in texts] + [
-        (path, parse_values(f"--{flag}={text}", path, text)) for flag, path, text in short if text is not None
+def parse_axes(texts: Sequence[str], short: Mapping[str, str | None]) -> list[tuple[str, tuple[Any, ...]]]:
+    """Turns what ``--axis`` and, by their names, the flags of ``AXIS_FLAGS`` say into paths and their values. Raises UserError."""
+    named = [
+        (AXIS_FLAGS[flag], parse_values(f"--{flag}={text}", AXIS_FLAGS[flag], text)) for flag, text in short.items() if text is not None
     ]
+    return [parse_field("axis", text) for text in texts] + named
 
 
 def parse_field(flag: str, text: str) -> tuple[str, tuple[Any, ...]]:
