@@ -18,7 +18,7 @@ from seq2seq_jax.compare.comparison import compare
 from seq2seq_jax.compare.labels import tuning_lines
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.model.build import embedding_tables, initial_params
+from seq2seq_jax.model.build import embedding_tables, initial_params, structure
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, materialised
@@ -32,7 +32,8 @@ from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
-from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+from seq2seq_jax.train.programs import initial_state
+from seq2seq_jax.train.state import root_key
 
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0,)}
 DESIGN = Design(("onehot", "frozen"), "hidden", {"train.learning_rate": (1e-3, 2e-2)})
@@ -74,8 +75,8 @@ def test_what_is_not_learned_is_not_counted_and_has_no_moments(swept):
     tables = {name: result_of(folder / name)["parameters"]["embedding"] for name in NAMES}
     assert [tables[name] for name in NAMES] == [2 * 20, 6 * 20, 0, 0]  # ten symbols on each side
     assert total[NAMES[3]] == total[NAMES[1]] - 6 * 20
-    params = initial_params(config_lib.replace(config, {"model.table": "frozen"}).model, vocabulary_sizes(config), root_key(0))
-    state = TrainState.initial(config.train, params, make_optimizer(config), ())
+    frozen, sizes = config_lib.replace(config, {"model.table": "frozen"}), vocabulary_sizes(config)
+    state = initial_state(frozen, structure(frozen.model, sizes), initial_params(frozen.model, sizes, root_key(0)))
     moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
     assert moments == 2 * total[NAMES[3]] + 1
 

@@ -16,8 +16,7 @@ from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_forecasts
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.programs import programs, start_carry
-from seq2seq_jax.train.state import TrainState, make_optimizer
+from seq2seq_jax.train.programs import initial_state, programs
 
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0, 1)}
 
@@ -26,9 +25,7 @@ def test_memory_is_near_what_the_compiler_needs(tmp_path):
     """Red if moments, gradients or what the backward pass needs are left out: what the batch leaves is nine tenths of the whole here."""
     config = text_config(write_text(tmp_path / "a.txt", 20_000), model__hidden_dim=64, train__batch_size=32)
     compiled, params = programs(config, vocabulary_sizes(config), 1, Devices(1), 1), forecast._params(config)
-    state = jax.eval_shape(
-        lambda p: TrainState.initial(config.train, p, make_optimizer(config), start_carry(compiled.structure, p, 32)), params
-    )
+    state = jax.eval_shape(lambda params: initial_state(config, compiled.structure, params), params)
     step: jax.stages.Wrapped = compiled.train_step  # type: ignore[bad-assignment]
     used = step.lower(state, forecast._largest_batch(config)).compile().memory_analysis()
     assert used is not None

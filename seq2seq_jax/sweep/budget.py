@@ -21,7 +21,7 @@ CLOSE = 0.01  # of the total: budgets this near to each other count as equal
 
 def vocabulary_sizes(config: Config) -> dict[str, int]:
     """Returns the symbols of each side of a configuration's data."""
-    return {side: len(vocabulary) for side, vocabulary in corpus_of(config).vocabularies.items()}
+    return corpus_of(config).vocabulary_sizes
 
 
 def count_parameters(config: Config) -> dict[str, int]:

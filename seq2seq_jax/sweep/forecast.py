@@ -29,9 +29,9 @@ from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import corpus_of
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.programs import program_key, programs, start_carry
+from seq2seq_jax.train.programs import initial_state, program_key, programs, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import TrainState, make_optimizer, total_steps
+from seq2seq_jax.train.state import make_optimizer, total_steps
 
 TIMED_STEPS = 3
 
@@ -142,10 +142,7 @@ def _timed(config: Config) -> float:
     """Returns the seconds of an update, from a few of them after one that compiles."""
     sizes, batch, one = vocabulary_sizes(config), _largest_batch(config), Devices(1)
     compiled = programs(config, sizes, _steps(config), one, 1)
-    params = initial_params(config.model, sizes, jax.random.key(0))
-    state = TrainState.initial(
-        config.train, params, make_optimizer(config), start_carry(compiled.structure, params, config.train.batch_size)
-    )
+    state = initial_state(config, compiled.structure, initial_params(config.model, sizes, jax.random.key(0)))
     state = jax.block_until_ready(compiled.train_step(state, batch))
     since = time.monotonic()
     for _ in range(TIMED_STEPS):

@@ -79,8 +79,8 @@ class _Group:
         corpus = corpus_of(config)
         batches = training_batches(config, corpus)
         devices = MemberDevices(choose_member_device_count(config.train.devices, len(self.waiting)))
-        sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
-        compiled = member_programs(config, sizes, total_steps(config, batches.steps_per_epoch), devices, output_limit(corpus))
+        steps = total_steps(config, batches.steps_per_epoch)
+        compiled = member_programs(config, corpus.vocabulary_sizes, steps, devices, output_limit(corpus))
         states = self._begin(compiled.structure, corpus, batches, held)
         if states:
             evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)

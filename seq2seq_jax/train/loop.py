@@ -75,8 +75,7 @@ def train(
 def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
     config, corpus = run.config, run.corpus
     devices = Devices(choose_device_count(config.train.devices, config.train.batch_size))
-    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
-    compiled = programs(config, sizes, run.total, devices, output_limit(corpus))
+    compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus))
     state = run.begin(compiled.structure)
     if not run.ended:
         evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)

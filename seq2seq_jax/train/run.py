@@ -27,9 +27,9 @@ from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.pretrained import fill, load_pretrained
-from seq2seq_jax.train.programs import start_carry
+from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
-from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
+from seq2seq_jax.train.state import TrainState, Window, root_key, total_steps
 from seq2seq_jax.train.view import View
 
 
@@ -166,12 +166,10 @@ class Run:
 
     def resume(self, structure: nnx.GraphDef) -> TrainState:
         """Returns the newest checkpoint's state and takes over its progress; the initial state where there is none."""
-        sizes = {side: len(vocabulary) for side, vocabulary in self.corpus.vocabularies.items()}
-        params = initial_params(self.config.model, sizes, named(root_key(self.config.train.seed), "params"))
+        params = initial_params(self.config.model, self.corpus.vocabulary_sizes, named(root_key(self.config.train.seed), "params"))
         params = fill(self.config.model, params, self._pretrained)
         self._initial_tables = {side: np.asarray(table) for side, table in embedding_tables(params).items()}
-        carry = start_carry(structure, params, self.config.train.batch_size)
-        initial = TrainState.initial(self.config.train, params, make_optimizer(self.config), carry)
+        initial = initial_state(self.config, structure, params)
         loaded = self._checkpoints.load_newest(initial, self.view.note, self._best_needed)
         if loaded is None:
             self._checkpoints.keep(())
