@@ -137,15 +137,15 @@ class Loop:
 
     def _visit(self, together: Sequence[Run], due: Due, since: float) -> None:
         """Waits for the devices, then logs, evaluates, saves and finishes, as far as it is due."""
-        windows = self._engine.windows()
+        sums = self._engine.log_sums()
         seconds = (time.monotonic() - since) / len(together)
         for run in together:
             run.progress.trained_together = max(run.progress.trained_together, len(together))
             with self._ending(run):
-                run.log_window(windows[self._places[run]], seconds, due.logs)
+                run.log(sums[self._places[run]], seconds, due.logs)
         going = [run for run in together if not run.ended]
         if due.logs:
-            self._engine.clear_windows([self._places[run] for run in going])
+            self._engine.clear_log_sums([self._places[run] for run in going])
         improved = self._evaluate(going) if due.evaluates else ()
         for run in going:
             if due.logs and not run.ended:

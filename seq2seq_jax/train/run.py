@@ -29,7 +29,7 @@ from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
-from seq2seq_jax.train.state import TrainState, Window, root_key, total_steps
+from seq2seq_jax.train.state import LogSums, TrainState, root_key, total_steps
 from seq2seq_jax.train.view import View
 
 
@@ -188,24 +188,24 @@ class Run:
         best = progress["best_step"]
         return best if best in self._checkpoints.steps() else None
 
-    def log_window(self, window: Window, seconds: float, logs: bool) -> None:
-        """Takes the sums since the last line, stops at a loss that is not finite, and at a log step writes a record.
+    def log(self, sums: LogSums, seconds: float, logs: bool) -> None:
+        """Takes note of training since the last call, stops at a loss that is not finite, and at a log step writes a record.
 
         Args:
-          window: on the host.
+          sums: since the last line, on the host.
           seconds: spent in updates since the last call.
           logs: whether a line is due.
 
         Raises:
           TrainingFailed: a loss or gradient was not finite.
         """
-        if window.bad_step >= 0:
-            raise TrainingFailed(f"loss is not finite at step {window.bad_step + 1}; configuration: {_one_line(self.config)}")
+        if sums.bad_step >= 0:
+            raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}; configuration: {_one_line(self.config)}")
         self.progress.train_seconds += seconds
-        self.progress.unlogged_tokens = float(window.loss.count)
+        self.progress.unlogged_tokens = float(sums.loss.count)
         if not logs:
             return
-        loss = float(window.loss.nats / window.loss.count)
+        loss = float(sums.loss.nats / sums.loss.count)
         self.progress.tokens += self.progress.unlogged_tokens
         self.progress.unlogged_tokens = 0.0
         speed = self.progress.tokens / self.progress.train_seconds
