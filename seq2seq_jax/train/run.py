@@ -22,14 +22,14 @@ from seq2seq_jax.data.corpus import Batches, Corpus, reads
 from seq2seq_jax.errors import TrainingFailed, UserError, error_line
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.train.artifacts import result_of, write_embeddings, write_outputs
+from seq2seq_jax.train.artifacts import Figures, result_of, write_embeddings, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
-from seq2seq_jax.train.state import LogSums, TrainState, root_key, total_steps
+from seq2seq_jax.train.state import LogSums, TrainState, parameter_counts, root_key, total_steps
 from seq2seq_jax.train.view import View
 
 
@@ -265,11 +265,7 @@ class Run:
         if dev is not None and self.corpus.dev is not None:
             write_outputs(self.directory.path, self.corpus.dev, dev)
         self._checkpoints.keep({self.step, *self._best_step()})
-        result = result_of(
-            "finished",
-            self.config,
-            self._varied,
-            params=params,
+        figures = Figures(
             dev=None if dev is None else dev.metrics,
             test=None if test is None else test.metrics,
             best_step=progress.best_step,
@@ -278,8 +274,10 @@ class Run:
             trained_together=progress.trained_together,
             tokens_per_second=(progress.tokens + progress.unlogged_tokens) / progress.train_seconds,
             decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
+            parameters=parameter_counts(params, self.config.model),
             pretrained=None if self._pretrained is None else self._pretrained.result(),
         )
+        result = result_of("finished", self.config, self._varied, figures=figures)
         write_json(self.directory.result_file, result)
         self.result = result
         self.close()  # before what may fail where nobody reads on: the result stays
