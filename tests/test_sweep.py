@@ -308,7 +308,7 @@ def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_
     for kill, ending in enumerate(endings):
         (tmp_path / member.name / "checkpoints" / str(kill if new_checkpoints else 1)).mkdir(parents=True, exist_ok=True)
         (tmp_path / member.name / "checkpoints" / "7.orbax-checkpoint-tmp").mkdir(exist_ok=True)
-        outcome = pool._outcome_of_dead(member, exit_code)
+        outcome = pool.outcome_of_dead(member, exit_code)
         assert outcome.status[0] == ending
         assert (tmp_path / member.name / "result.json").exists() == (ending == "f")
         assert outcome.error is None or f"exit code {exit_code}" in outcome.error
@@ -357,7 +357,7 @@ def test_the_last_missing_member_gets_no_more_cores_than_beside_the_others(tmp_p
     """Red if what is missing, and not the sweep, settles how many processes share the cores."""
     config, seen = small(tmp_path), []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(processes.Pool, "run", lambda pool, members, _: seen.append((len(members), len(pool._shares[0].cores))) or [])
+    monkeypatch.setattr(processes.Pool, "run", lambda pool, members, _: seen.append((len(members), len(pool.shares[0].cores))) or [])
     plan = make_plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0,)}, str(tmp_path / "sweep"), Design())
     for done in ([], plan.members[:1]):
         monkeypatch.setattr(sweep_module, "is_done", lambda _, member, retry, done=done: member in done)

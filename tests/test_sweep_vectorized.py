@@ -256,11 +256,6 @@ def test_padding_that_is_no_longer_zero_is_refused():
         padding.cut(wide, padding.shapes_of(member))
 
 
-@pytest.mark.parametrize(("accelerated", "jobs", "expected"), [(True, 2, "group"), (False, 1, "member"), (False, 2, "pool")])
-def test_auto_chooses_by_device(text, monkeypatch, tmp_path, accelerated, jobs, expected):
-    chosen = []
-    monkeypatch.setattr(executors, "platform", lambda: "gpu" if accelerated else "cpu")
-    monkeypatch.setattr(executors, "_execute_in_turn", lambda groups, *rest: chosen.append("group" if len(groups) == 1 else "member") or [])
-    monkeypatch.setattr(executors.Pool, "run", lambda *rest: chosen.append("pool") or [])
-    assert sweep(small(text), tmp_path / "sweep", SIZES, "auto", jobs) == {}
-    assert chosen == [expected]
+@pytest.mark.parametrize(("platform", "jobs", "expected"), [("gpu", 2, "vectorized"), ("cpu", 1, "serial"), ("cpu", 2, "processes")])
+def test_auto_chooses_by_device(platform, jobs, expected):
+    assert executors.automatic(platform, jobs) == expected

@@ -23,11 +23,18 @@ def execute(
 ) -> list[Outcome]:
     """Trains members below ``folder``, ``jobs`` at a time in processes. Raises Interrupted when a signal came and all have saved."""
     if executor == "auto":
-        executor = "vectorized" if platform() != "cpu" else "processes" if jobs > 1 else "serial"
+        executor = automatic(platform(), jobs)
     if executor == "processes":
         return Pool(folder, jobs, view).run(members, max_failures)
     groups = group(members) if executor == "vectorized" else [[member] for member in members]
     return _execute_in_turn(groups, folder, max_failures, view)
+
+
+def automatic(platform: str, jobs: int) -> str:
+    """Returns the executor for a platform of JAX, as ``cpu``, and so many processes at a time."""
+    if platform != "cpu":
+        return "vectorized"
+    return "processes" if jobs > 1 else "serial"
 
 
 def _execute_in_turn(groups: Sequence[Sequence[Member]], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:
