@@ -218,8 +218,8 @@ def _evaluate(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare
 
     prepare()
-    found = evaluate(values.workdir, values.split, values.data, values.beam_size, values.length_penalty)
-    print(json.dumps(found, ensure_ascii=False))
+    metrics = evaluate(values.workdir, values.split, values.data, values.beam_size, values.length_penalty)
+    print(json.dumps(metrics, ensure_ascii=False))
     return DONE
 
 
@@ -239,14 +239,15 @@ def _translate(values: flags.FlagValues) -> int:
     prepare()
     runs = open_translators(values.workdir)  # before waiting for input
     sources = read_sources(sys.stdin.buffer)
-    found = translations(runs, sources, values.beam_size, values.n_best or 1, values.length_penalty, attention=values.attention is not None)
-    for number, outputs in enumerate(found):
+    asked = (values.beam_size, values.n_best or 1, values.length_penalty, values.attention is not None)
+    translated = translations(runs, sources, *asked)
+    for number, outputs in enumerate(translated):
         for output in outputs:
             print(output.text if values.n_best is None else f"{number}\t{output.score:.4f}\t{output.text}")
     for remark in unknown_sources(runs[0], sources):
         print(f"translate: {remark}", file=sys.stderr)
     if values.attention is not None:
-        picture = write_attention(pathlib.Path(values.attention), found)
+        picture = write_attention(pathlib.Path(values.attention), translated)
         print(f"attention: {values.attention}" + (f", picture: {picture}" if picture else ""), file=sys.stderr)
     return DONE
 

@@ -45,13 +45,13 @@ def print_forecasts(states: Mapping[str, str], forecasts: Mapping[str, Forecast]
     """
     rows = []
     for name, state in states.items():
-        found = forecasts[name]
-        counts = [f"{found.parameters[kind]:,}" for kind in ("embedding", "total")]
-        memory = f"{bytes_label(found.bytes)}{'' if found.fits else ' !'}"
-        rows.append([name, state, *counts, memory, seconds_label(found.seconds) if state == "to train" else MISSING])
+        needs = forecasts[name]
+        counts = [f"{needs.parameters[kind]:,}" for kind in ("embedding", "total")]
+        memory = f"{bytes_label(needs.bytes)}{'' if needs.fits else ' !'}"
+        rows.append([name, state, *counts, memory, seconds_label(needs.seconds) if state == "to train" else MISSING])
     print_table(("member", "state", "table", "parameters", "memory", "time"), rows, left=2)
     left = sum(forecasts[name].seconds for name, state in states.items() if state == "to train")
     print(f"{len(states)} members, {seconds_label(left)} of training left, one after the other. Forecast: {basis}.")
-    for name, found in forecasts.items():
-        if not found.fits and states[name] == "to train":
-            print(f"warning: {name} needs {bytes_label(found.bytes)} for an update and will not fit into memory", file=sys.stderr)
+    for name, needs in forecasts.items():
+        if not needs.fits and states[name] == "to train":
+            print(f"warning: {name} needs {bytes_label(needs.bytes)} for an update and will not fit into memory", file=sys.stderr)

@@ -136,9 +136,9 @@ def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_si
 
 
 def check_sizes(members: Sequence[Member]) -> None:
-    """Raises UserError where the swept size is not that of any table, or two members have tables of the same sizes and differ in nothing.
+    """Raises UserError where the swept size reaches no table, or two members are one and the same network.
 
-    Either way a comparison would tell sizes apart that were never trained.
+    Either way sizes would be compared that were never trained.
     """
     seen: dict[Config, Member] = {}
     for member in members:

@@ -1,4 +1,4 @@
-"""How far a sweep is that runs elsewhere, or has run: read from its files and locks, without JAX and without touching it."""
+"""How far a sweep has come that another process runs, or has run: read from its files and locks, without JAX and without changing it."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def read_status(workdir: str) -> list[Status]:
     root = pathlib.Path(workdir)
     if not (root / "sweep.json").exists():
         raise UserError(f"--workdir={workdir}: there is no sweep here (no sweep.json); expected the directory of a sweep")
-    found = []
+    members = []
     for prefix in ("tuning/", ""):
         path = root / prefix / "sweep.json"
         if path.exists():
-            found += [_member(root, prefix + entry["name"]) for entry in read_grid(path)["members"]]
-    return found
+            members += [_member(root, prefix + entry["name"]) for entry in read_grid(path)["members"]]
+    return members
 
 
 def run(workdir: str) -> None:

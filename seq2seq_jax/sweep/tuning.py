@@ -69,7 +69,7 @@ def _seed(members: Sequence[Member], earlier: Tuning | None) -> int:
 def _runs(members: Sequence[Member], tune: Axes, seed: int) -> list[Member]:
     """Returns, for every size that members have, a run with each setting."""
     first = {_key(member.without_seed): member for member in reversed(members)}
-    found = []
+    runs = []
     for member in members:
         if tune and first[_key(member.without_seed)] is member:
             for values in itertools.product(*tune.values()):
@@ -78,8 +78,8 @@ def _runs(members: Sequence[Member], tune: Axes, seed: int) -> list[Member]:
                 config = config_lib.replace(member.config, {**setting, SEED: seed})
                 validate(config)
                 adapted = {path: value for path, value in member.adapted.items() if path not in tune}
-                found.append(Member(varied, config, adapted))
-    return found
+                runs.append(Member(varied, config, adapted))
+    return runs
 
 
 def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: Tuning | None) -> Tuning:

@@ -88,12 +88,12 @@ class _Group:
             Loop(list(states), engine, batches, stop, self._ended).run()
 
     def interrupt(self, stopped: Interrupted) -> None:
-        """Ends what was interrupted."""
+        """Ends all that are left as interrupted."""
         for member in list(self.waiting):
             self._end(member, Outcome(member.name, "interrupted", str(stopped)))
 
     def fail(self, error: Exception) -> None:
-        """Ends all others with what has befallen them together."""
+        """Ends all that are left with an error of what they share."""
         for run in [run for run, member in self._runs.items() if member in self.waiting]:
             run.fail(error)
         for member in list(self.waiting):

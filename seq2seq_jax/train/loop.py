@@ -123,7 +123,7 @@ class Loop:
         return [run for run in self._runs if not run.ended]
 
     def _advance(self, together: Sequence[Run]) -> float:
-        """Makes one update of each; runs of one seed see the same batch. Returns the seconds of a compilation, no training time."""
+        """Makes one update of each; runs of one seed see the same batch. Returns the seconds of compiling, which are no training time."""
         step, before = together[0].step, time.monotonic()
         of_seed = {seed: self._batch_at(seed, step) for seed in {run.config.train.seed for run in together}}
         self._engine.advance([of_seed[run.config.train.seed] if run in together else None for run in self._runs])

@@ -21,8 +21,8 @@ from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.state import TrainState, make_optimizer
 from seq2seq_jax.train.step import Batch, Merge, make_eval_step, make_train_step
 
-# Takes back what ``runtime.py`` sets (and all that stands in this XLA option, which can only be emptied for one program): the sums over
-# windows lose their vector instructions where XLA merges them with other loops.
+# Takes back what ``runtime.py`` sets: the sums over windows lose their vector instructions where XLA merges them with other loops.
+# For one program this option of XLA can only be emptied, whatever else stands in it.
 WITHOUT_MERGED_LOOPS = {"xla_backend_extra_options": ""}
 VocabularySizes = tuple[tuple[str, int], ...]
 

@@ -181,7 +181,7 @@ class Run:
         return state
 
     def _best_needed(self, progress: dict[str, Any]) -> int | None:
-        """Returns the best step before a checkpoint, whose own must be whole: the run ends with it.
+        """Returns the best step that a checkpoint's progress names: its checkpoint must be whole too, since the run ends with it.
 
         One that is gone is not needed: a later step was better, and will be again, or a finished run has given it up (--keep).
         """
@@ -284,7 +284,7 @@ class Run:
         self.view.finish(self.step, self._best_label(None if dev is None else dev.metrics[self._metric.name]))
 
     def fail(self, error: Exception) -> None:
-        """Ends the run and writes why; what a finished run has left stays, where this one failed before it began."""
+        """Ends the run and writes why. Where it failed before it began, the result of an earlier start that finished stays."""
         self.error = error
         earlier = self.directory.result()
         if self._log is not None or earlier is None or earlier["status"] != "finished":

@@ -104,16 +104,16 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
         units = merge(state.params).dropout_units
         return _own_rows(draw_dropout(config.model.dropout, key, config.train.batch_size, units), axis)
 
-    def update(state: TrainState, found: Gradient) -> TrainState:
+    def update(state: TrainState, gradient: Gradient) -> TrainState:
         """Moves the parameters and all that follows them."""
-        params, opt_state, finite = move(state, found.gradients, state.learning_rate * schedule(state.step))
+        params, opt_state, finite = move(state, gradient.gradients, state.learning_rate * schedule(state.step))
         return state._replace(
             step=state.step + 1,
             params=params,
             average={} if decay is None else moving_average(decay, state.average, params, state.step),
             opt_state=opt_state,
-            carry=found.carry,
-            window=_added(state.window, found.loss, jnp.isfinite(found.loss.objective) & finite, state.step),
+            carry=gradient.carry,
+            window=_added(state.window, gradient.loss, jnp.isfinite(gradient.loss.objective) & finite, state.step),
         )
 
     return TrainStep(draw if config.model.dropout > 0 else None, gradient, update)
