@@ -68,17 +68,18 @@ def _seed(members: Sequence[Member], earlier: Tuning | None) -> int:
 
 def _runs(members: Sequence[Member], tune: Axes, seed: int) -> list[Member]:
     """Returns, for every size that members have, a run with each setting."""
-    first = {_key(member.without_seed): member for member in reversed(members)}
-    runs = []
+    first: dict[str, Member] = {}
     for member in members:
-        if tune and first[_key(member.without_seed)] is member:
-            for values in itertools.product(*tune.values()):
-                setting = dict(zip(tune, values, strict=True))
-                varied = {**member.without_seed, **setting, SEED: seed}
-                config = config_lib.replace(member.config, {**setting, SEED: seed})
-                validate(config)
-                adapted = {path: value for path, value in member.adapted.items() if path not in tune}
-                runs.append(Member(varied, config, adapted))
+        first.setdefault(_key(member.without_seed), member)
+    runs = []
+    for member in first.values() if tune else ():
+        for values in itertools.product(*tune.values()):
+            setting = dict(zip(tune, values, strict=True))
+            varied = {**member.without_seed, **setting, SEED: seed}
+            config = config_lib.replace(member.config, {**setting, SEED: seed})
+            validate(config)
+            adapted = {path: value for path, value in member.adapted.items() if path not in tune}
+            runs.append(Member(varied, config, adapted))
     return runs
 
 
