@@ -17,7 +17,7 @@ from absl import flags
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.command import DONE, ERROR, Verb, run
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import AXIS_FLAGS, Config
 from seq2seq_jax.embeddings.studies import STUDIES, Study, check_figure
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
@@ -156,25 +156,28 @@ def _train(values: flags.FlagValues) -> int:
 
 def _sweep(values: flags.FlagValues) -> int:
     experiment, config = _experiment(values)
-    from seq2seq_jax.sweep import design, grid
-    from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
+    from seq2seq_jax.sweep import grid
+    from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
+    from seq2seq_jax.sweep.plan import make_plan
+    from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
     from seq2seq_jax.train.runtime import prepare, prepare_to_use
 
     (prepare_to_use if values.dry_run else prepare)()
-    axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, values.embedding_dims, values.seeds))
+    axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, {flag: values[flag].value for flag in AXIS_FLAGS}))
     for path in axes:
         if values[f"config.{path}"].value is not None:
-            raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or --embedding_dims, --seeds")
+            short = ", ".join(f"--{flag}" for flag in AXIS_FLAGS)
+            raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or {short}")
     config = _without_opposites(config, axes, values)
-    wanted = design.Design(design.parse_baselines(values.baselines), values.budget, design.parse_tune(values.tune))
-    members = plan(config, axes, values.workdir, wanted)
+    design = Design(parse_baselines(values.baselines), values.budget, parse_tune(values.tune))
+    plan = make_plan(config, axes, values.workdir, design)
     if values.dry_run:
         from seq2seq_jax.sweep.dry_run import print_dry_run
 
-        print_dry_run(members, wanted, values.workdir, values.retry_failed)
+        print_dry_run(plan, values.retry_failed)
         return DONE
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
-    outcomes = run_sweep(config, members, values.workdir, options, _command_line(), wanted)
+    outcomes = run_sweep(plan, options, _command_line())
     from seq2seq_jax.compare.main import print_answer  # only now: it limits the threads of NumPy
 
     shown = print_answer(values.workdir, values.tolerance)
@@ -182,7 +185,7 @@ def _sweep(values: flags.FlagValues) -> int:
     if failed:
         earlier = ", ".join(run.member.name for run in shown.runs if run.member.name in failed)
         remark = f"; the table shows the earlier result of {earlier}" if earlier else ""
-        print(f"failed: {len(failed)} of {len(members)} members{remark}", file=sys.stderr)
+        print(f"failed: {len(failed)} of {len(plan.members)} members{remark}", file=sys.stderr)
     return ERROR if shown.failures or failed else DONE
 
 
@@ -222,8 +225,8 @@ def _evaluate(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()
-    found = evaluate(values.workdir, values.split, values.data, values.beam_size, values.length_penalty)
-    print(json.dumps(found, ensure_ascii=False))
+    metrics = evaluate(values.workdir, values.split, values.data, values.beam_size, values.length_penalty)
+    print(json.dumps(metrics, ensure_ascii=False))
     return DONE
 
 
@@ -243,14 +246,15 @@ def _translate(values: flags.FlagValues) -> int:
     prepare_to_use()
     runs = open_translators(values.workdir)  # before waiting for input
     sources = read_sources(sys.stdin.buffer)
-    found = translations(runs, sources, values.beam_size, values.n_best or 1, values.length_penalty, attention=values.attention is not None)
-    for number, outputs in enumerate(found):
+    asked = (values.beam_size, values.n_best or 1, values.length_penalty, values.attention is not None)
+    translated = translations(runs, sources, *asked)
+    for number, outputs in enumerate(translated):
         for output in outputs:
             print(output.text if values.n_best is None else f"{number}\t{output.score:.4f}\t{output.text}")
     for remark in unknown_sources(runs[0], sources):
         print(f"translate: {remark}", file=sys.stderr)
     if values.attention is not None:
-        picture = write_attention(pathlib.Path(values.attention), found)
+        picture = write_attention(pathlib.Path(values.attention), translated)
         print(f"attention: {values.attention}" + (f", picture: {picture}" if picture else ""), file=sys.stderr)
     return DONE
 

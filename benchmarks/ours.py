@@ -14,8 +14,7 @@ from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.vocabulary import EOS, PAD
 from seq2seq_jax.model.build import Params, initial_params, structure
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.programs import compile_step, start_carry
-from seq2seq_jax.train.state import TrainState, make_optimizer
+from seq2seq_jax.train.programs import compile_step, initial_state
 from seq2seq_jax.train.step import Batch
 
 SPECIALS = 4  # rows at the start of every vocabulary that stand for no symbol of a text
@@ -34,7 +33,7 @@ class Training:
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
         self._step = compile_step(config, merge, 1000, Devices(1))
-        self._state = TrainState.initial(config.train, params, make_optimizer(config), start_carry(graph, params, rows))
+        self._state = initial_state(config, graph, params)
         self._batch = batch
 
     def __call__(self) -> None:

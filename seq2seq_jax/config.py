@@ -24,6 +24,7 @@ FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 # Fields by which the members of a sweep are told apart.
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # in place of SIZE, each for one side
+AXIS_FLAGS = {"embedding_dims": SIZE, "seeds": SEED}  # flags of a sweep for what --axis=FIELD=VALUES says too
 
 Unit = Literal["char", "byte", "word", "bpe"]
 Kind = Literal["translator", "language_model", "skip_gram"]

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from seq2seq_jax.config import FORMAT_VERSION
+from seq2seq_jax.config import FORMAT_VERSION, from_dict
 from seq2seq_jax.errors import UserError
 
 TABLES = ("learned", "frozen", "onehot")  # what a member's table is; the last two are baselines: shown, never recommended
@@ -54,6 +54,26 @@ def read_grid(path: pathlib.Path, *needed: str) -> dict[str, Any]:
     return grid
 
 
+def read_config(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the content of a run's config.json. Raises UserError, naming the file, where it is no such file."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        from_dict(record["config"])
+        record["data_sha256"].items()  # an object of hashes
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+        raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
+    return record
+
+
+def read_result(path: pathlib.Path) -> dict[str, Any] | None:
+    """Returns the content of a run's result.json, or None where there is none, or a damaged one: the run can make it again."""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result if _is_result(result) else None
+
+
 def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     """Returns what to raise where a run's file is ``missing``: names a member that has it where this is a sweep, else ``otherwise``."""
     if not (directory / "sweep.json").exists():
@@ -66,6 +86,15 @@ def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
 def is_metric(value: Any) -> bool:
     """Says whether it is the ``metric`` of a result.json, as far as that is read."""
     return _is_object(value) and isinstance(value.get("name"), str) and isinstance(value.get("lower_is_better"), bool)
+
+
+def _is_result(value: Any) -> bool:
+    """Says whether it has what is read of a result.json, as train writes it; only a finished run must have steps and seconds."""
+    kinds = RESULT_KINDS | {"status": str, "error": str}
+    if not isinstance(value, dict) or "status" not in value or not all(isinstance(value.get(key), kinds[key] | None) for key in kinds):
+        return False
+    scored = is_metric(value.get("metric")) and isinstance((value.get("dev") or {}).get(value["metric"]["name"], 0), int | float)
+    return scored and (value["status"] != "finished" or (bool(value.get("steps")) and value.get("train_seconds") is not None))
 
 
 def _are_members(value: Any) -> bool:

@@ -23,7 +23,8 @@ from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.outcomes import train_member
-from seq2seq_jax.sweep.sweep import SweepOptions, is_done, plan, run_sweep, tuning_runs
+from seq2seq_jax.sweep.plan import make_plan
+from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run import Run
@@ -81,7 +82,7 @@ def test_sizes_that_change_no_table_are_refused(tmp_path, base, values, axes, me
     """Red if one network is trained under the names of several sizes, which are then compared and found equal."""
     config = grid.config_lib.replace(base, {"data.train": "a.tsv", "train.epochs": None, "train.steps": 1, **values})
     with pytest.raises(UserError, match=message):
-        plan(config, axes, str(tmp_path))
+        make_plan(config, axes, str(tmp_path), Design())
 
 
 def test_the_size_of_one_table_may_be_fixed_or_swept_by_itself(tmp_path):
@@ -93,7 +94,7 @@ def test_the_size_of_one_table_may_be_fixed_or_swept_by_itself(tmp_path):
         (config, {**AXES, "model.source_embedding_dim": (None, 8)}),
         (config, dict.fromkeys(OVERRIDDEN, (2, 4))),
     ):
-        assert len(plan(base, axes, str(tmp_path))) == len(grid.make_members(base, axes))
+        assert len(make_plan(base, axes, str(tmp_path), Design()).members) == len(grid.make_members(base, axes))
 
 
 def test_members_differ_in_the_swept_fields_only(tmp_path):
@@ -113,8 +114,7 @@ def small(folder: pathlib.Path, **values: Any) -> Config:
 def sweep(config: Config, folder: pathlib.Path, axes=None, **options: Any):
     """Plans and runs a sweep in this process unless told otherwise; returns the names of what was trained."""
     axes = axes or AXES
-    members = plan(config, axes, str(folder))
-    outcomes = run_sweep(config, members, str(folder), SweepOptions(executor="serial", **options), "launch.py sweep")
+    outcomes = run_sweep(make_plan(config, axes, str(folder), Design()), SweepOptions("serial", **options), "launch.py sweep")
     return {outcome.member: outcome.status for outcome in outcomes}
 
 
@@ -130,8 +130,9 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
     recorded = json.loads((folder / "sweep.json").read_text())
     assert len(recorded["members"]) == 6
     assert recorded["axes"] == {"model.embedding_dim": [2, 4], "train.seed": [0, 1, 2]}
-    grown = plan(config, {"train.seed": (2, 3), "model.embedding_dim": (4, 8)}, str(folder))  # also with its axes in another order
-    assert {member.name for member in grown} == {f"embedding_dim={size},seed={seed}" for size in (2, 4, 8) for seed in range(4)}
+    others = {"train.seed": (2, 3), "model.embedding_dim": (4, 8)}  # also with its axes in another order
+    grown = make_plan(config, others, str(folder), Design())
+    assert {member.name for member in grown.members} == {f"embedding_dim={size},seed={seed}" for size in (2, 4, 8) for seed in range(4)}
     with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
         sweep(grid.config_lib.replace(config, {"model.hidden_dim": 5}), folder)
     with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
@@ -160,10 +161,10 @@ def test_a_damaged_grid_is_named(tmp_path, damage, said):
     config = pair_config(tmp_path / "a.tsv")
     grid = {"format": 1, "axes": {path: list(values) for path, values in AXES.items()}, "members": [], "config": to_dict(config)}
     (tmp_path / "sweep.json").write_text(json.dumps(grid))
-    assert plan(config, AXES, str(tmp_path))
+    assert make_plan(config, AXES, str(tmp_path), Design()).members
     (tmp_path / "sweep.json").write_text(json.dumps(damage(grid)))
     with pytest.raises(UserError) as caught:
-        plan(config, AXES, str(tmp_path))
+        make_plan(config, AXES, str(tmp_path), Design())
     assert str(caught.value).startswith(f"{tmp_path}/sweep.json: ")
     assert said in str(caught.value)
 
@@ -183,7 +184,7 @@ def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):
     Red too if data may not move, or if what was reached cannot be shown once the data is gone.
     """
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100))
-    for member in plan(config, AXES, str(tmp_path / "s")):
+    for member in make_plan(config, AXES, str(tmp_path / "s"), Design()).members:
         begun(tmp_path / "s" / member.name, member.config)
     moved = grid.config_lib.replace(config, {"data.train": str((tmp_path / "a.tsv").rename(tmp_path / "moved.tsv"))})
     assert sweep(moved, tmp_path / "s") == {}
@@ -201,7 +202,7 @@ def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):
             sweep(asked, tmp_path / "s", axes)
     (tmp_path / "moved.tsv").write_text((tmp_path / "moved.tsv").read_text() + "ab\tb a\n")
     with pytest.raises(UserError, match=changed.format("train", "moved.tsv")):
-        plan(moved, AXES, str(tmp_path / "s"))
+        make_plan(moved, AXES, str(tmp_path / "s"), Design())
     (tmp_path / "moved.tsv").unlink()
     assert before.keys() - set(tmp_path.rglob("*")) == {tmp_path / "moved.tsv"}
     assert all(path.stat().st_mtime_ns == before[path] for path in tmp_path.rglob("s/**/*"))
@@ -210,20 +211,20 @@ def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):
 def test_where_data_is_an_axis_each_member_has_its_own(tmp_path):
     """Red if members are held to the data of another, or if that of a tuning run may change under what it has chosen."""
     files = tuple(str(write_pairs(tmp_path / f"{count}.tsv", count)) for count in (100, 120))
-    axes, wanted = {**AXES, "data.train": files}, Design(tune={"train.learning_rate": (1e-3, 2e-3)})
+    axes, tuned = {**AXES, "data.train": files}, Design(tune={"train.learning_rate": (1e-3, 2e-3)})
     config = pair_config(tmp_path / "100.tsv")
-    for member in plan(config, axes, str(tmp_path / "s")):
+    for member in make_plan(config, axes, str(tmp_path / "s"), Design()).members:
         begun(tmp_path / "s" / member.name, member.config)
-    assert len(plan(config, axes, str(tmp_path / "s"))) == 8
-    for run in tuning_runs(plan(config, AXES, str(tmp_path / "t"), wanted), wanted, str(tmp_path / "t")):
+    assert len(make_plan(config, axes, str(tmp_path / "s"), Design()).members) == 8
+    for run in make_plan(config, AXES, str(tmp_path / "t"), tuned).tuning_runs:
         begun(tmp_path / "t/tuning" / run.name, run.config)
-    assert len(plan(config, AXES, str(tmp_path / "t"), wanted)) == 4
+    assert len(make_plan(config, AXES, str(tmp_path / "t"), tuned).members) == 4
     write_pairs(tmp_path / "120.tsv", 121)
     with pytest.raises(UserError, match=r"the data has changed since the sweep began: train \(.*120.tsv\)"):
-        plan(config, axes, str(tmp_path / "s"))
+        make_plan(config, axes, str(tmp_path / "s"), Design())
     write_pairs(tmp_path / "100.tsv", 101)
     with pytest.raises(UserError, match=r"the data has changed since the sweep began: train \(.*100.tsv\)"):
-        plan(config, AXES, str(tmp_path / "t"), wanted)
+        make_plan(config, AXES, str(tmp_path / "t"), tuned)
 
 
 def without(grid: dict[str, Any], key: str) -> dict[str, Any]:
@@ -239,7 +240,7 @@ def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):
     failed = [name for name, status in outcomes.items() if status == "failed"]
     assert all("not finite" in result_of(tmp_path / "sweep" / name)["error"] for name in failed)
     assert sweep(config, tmp_path / "sweep", axes) == {}
-    print_dry_run(plan(config, axes, str(tmp_path / "sweep")), Design(), str(tmp_path / "sweep"), retry_failed=False)
+    print_dry_run(make_plan(config, axes, str(tmp_path / "sweep"), Design()), retry_failed=False)
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "seed=" in line] == ["failed", "failed", "done", "done"]
     assert sweep(config, tmp_path / "sweep", axes, retry_failed=True, max_failures=1) == {failed[0]: "failed"}
     assert "sweep: stopped after 1 failure (--max_failures); 1 member not begun" in capsys.readouterr().err
@@ -248,7 +249,7 @@ def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):
 def test_a_member_that_never_began_has_failed_and_hides_nothing(tmp_path, capsys):
     """Red if it is forgotten and tried again unasked, or if a mistake in the data keeps a sweep from its table that has results."""
     config = text_config(tmp_path / "missing.txt")
-    first, *others = plan(config, AXES, str(tmp_path))
+    first, *others = make_plan(config, AXES, str(tmp_path), Design()).members
     (tmp_path / others[0].name).touch()  # no place for a directory
     for member in (first, others[0]):
         assert train_member(member, tmp_path, Reporter("test")).status == "failed"
@@ -307,7 +308,7 @@ def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_
     for kill, ending in enumerate(endings):
         (tmp_path / member.name / "checkpoints" / str(kill if new_checkpoints else 1)).mkdir(parents=True, exist_ok=True)
         (tmp_path / member.name / "checkpoints" / "7.orbax-checkpoint-tmp").mkdir(exist_ok=True)
-        outcome = pool._outcome_of_dead(member, exit_code)
+        outcome = pool.outcome_of_dead(member, exit_code)
         assert outcome.status[0] == ending
         assert (tmp_path / member.name / "result.json").exists() == (ending == "f")
         assert outcome.error is None or f"exit code {exit_code}" in outcome.error
@@ -358,11 +359,11 @@ def test_the_last_missing_member_gets_no_more_cores_than_beside_the_others(tmp_p
     """Red if what is missing, and not the sweep, settles how many processes share the cores."""
     config, seen = small(tmp_path), []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(processes.Pool, "run", lambda pool, members, _: seen.append((len(members), len(pool._shares[0].cores))) or [])
-    members = plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0,)}, str(tmp_path / "sweep"))
-    for done in ([], members[:1]):
+    monkeypatch.setattr(processes.Pool, "run", lambda pool, members, _: seen.append((len(members), len(pool.shares[0].cores))) or [])
+    plan = make_plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0,)}, str(tmp_path / "sweep"), Design())
+    for done in ([], plan.members[:1]):
         monkeypatch.setattr(sweep_module, "is_done", lambda _, member, retry, done=done: member in done)
-        run_sweep(config, members, str(tmp_path / "sweep"), SweepOptions(), "launch.py sweep")
+        run_sweep(plan, SweepOptions("auto"), "launch.py sweep")
     assert seen == [(2, 1), (1, 1)]
 
 
@@ -455,7 +456,7 @@ def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):
     assert "Take embedding size" in " ".join(stdout.split())
     axes = {"model.embedding_dim": (2, 4), "train.seed": (0,)}
     sweep(config, tmp_path / "serial", axes)
-    for member in plan(config, axes, str(tmp_path / "parallel")):
+    for member in make_plan(config, axes, str(tmp_path / "parallel"), Design()).members:
         assert is_done(tmp_path / "parallel", member, retry_failed=False)
         one, other = (result_of(tmp_path / kind / member.name)["dev"]["loss_nats_per_token"] for kind in ("serial", "parallel"))
         assert one == pytest.approx(other, rel=1e-4)

@@ -10,14 +10,15 @@ from training_fixture import pair_config, vector_config, write_pairs, write_text
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.budget import count_parameters
-from seq2seq_jax.sweep.design import Design, to_json
-from seq2seq_jax.sweep.sweep import plan
+from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.plan import make_plan
 
 EQUAL = Design(("onehot", "frozen"), "parameters")
 
 
-def planned(config, folder, sizes, wanted=EQUAL, seeds=(0,)):
-    return {member.name: member for member in plan(config, {"model.embedding_dim": sizes, "train.seed": seeds}, str(folder), wanted)}
+def planned(config, folder, sizes, design=EQUAL, seeds=(0,)):
+    plan = make_plan(config, {"model.embedding_dim": sizes, "train.seed": seeds}, str(folder), design)
+    return {member.name: member for member in plan.members}
 
 
 @pytest.fixture
@@ -44,14 +45,14 @@ def test_a_budget_that_cannot_be_met_is_refused(config, tmp_path):
     with pytest.raises(UserError, match=r"--budget=parameters: model.embedding_dim=5000 comes no nearer to [\d,]+ parameters"):
         planned(config, tmp_path / "s", (4, 5000))
     with pytest.raises(UserError, match=r"--axis=model.hidden_dim: --budget=parameters chooses"):
-        plan(config, {"model.embedding_dim": (4, 8), "model.hidden_dim": (8, 9)}, str(tmp_path / "s"), EQUAL)
+        make_plan(config, {"model.embedding_dim": (4, 8), "model.hidden_dim": (8, 9)}, str(tmp_path / "s"), EQUAL)
 
 
 def test_a_smaller_size_cannot_join_a_sweep_that_was_matched_to_another(config, tmp_path):
     """Red if members that are trained already would silently be asked for with another hidden size."""
     members = planned(config, tmp_path, (16, 64))
     entries = [{"name": member.name, "varied": member.varied, "adapted": member.adapted} for member in members.values()]
-    record = {"format": 1, "axes": {"model.embedding_dim": [16, 64], "train.seed": [0]}, "members": entries, "design": to_json(EQUAL)}
+    record = {"format": 1, "axes": {"model.embedding_dim": [16, 64], "train.seed": [0]}, "members": entries, "design": EQUAL.to_json()}
     (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": config_lib.to_dict(config)}))
     grown = planned(config, tmp_path, (16, 32), seeds=(0, 1))
     assert grown["embedding_dim=64,seed=0"].adapted == members["embedding_dim=64,seed=0"].adapted

@@ -18,22 +18,25 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.labels import tuning_lines
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.model.build import embedding_tables, initial_params
+from seq2seq_jax.model.build import embedding_tables, initial_params, structure
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, materialised
-from seq2seq_jax.sweep import design, tuning
+from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.budget import vocabulary_sizes
-from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
+from seq2seq_jax.sweep.grid import make_members
+from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
+from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
-from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep, tuning_runs
-from seq2seq_jax.sweep.truncation import decomposed, truncated
+from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
-from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+from seq2seq_jax.train.programs import initial_state
+from seq2seq_jax.train.state import root_key
 
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0,)}
-WANTED = Design(("onehot", "frozen"), "hidden", {"train.learning_rate": (1e-3, 2e-2)})
+DESIGN = Design(("onehot", "frozen"), "hidden", {"train.learning_rate": (1e-3, 2e-2)})
 NAMES = ["embedding_dim=2,seed=0", "embedding_dim=6,seed=0", "table=onehot,seed=0", "table=frozen,embedding_dim=6,seed=0"]
 
 
@@ -47,8 +50,7 @@ def swept(tmp_path_factory):
 
 
 def sweep(config, folder: pathlib.Path, axes=AXES, **options):
-    members = plan(config, axes, str(folder), WANTED)
-    outcomes = run_sweep(config, members, str(folder), SweepOptions("serial", **options), "test", WANTED)
+    outcomes = run_sweep(make_plan(config, axes, str(folder), DESIGN), SweepOptions("serial", **options), "test")
     return {outcome.member: outcome.status for outcome in outcomes}
 
 
@@ -73,8 +75,8 @@ def test_what_is_not_learned_is_not_counted_and_has_no_moments(swept):
     tables = {name: result_of(folder / name)["parameters"]["embedding"] for name in NAMES}
     assert [tables[name] for name in NAMES] == [2 * 20, 6 * 20, 0, 0]  # ten symbols on each side
     assert total[NAMES[3]] == total[NAMES[1]] - 6 * 20
-    params = initial_params(config_lib.replace(config, {"model.table": "frozen"}).model, vocabulary_sizes(config), root_key(0))
-    state = TrainState.initial(config.train, params, make_optimizer(config), ())
+    frozen, sizes = config_lib.replace(config, {"model.table": "frozen"}), vocabulary_sizes(config)
+    state = initial_state(frozen, structure(frozen.model, sizes), initial_params(frozen.model, sizes, root_key(0)))
     moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state))
     assert moments == 2 * total[NAMES[3]] + 1
 
@@ -146,19 +148,18 @@ def test_a_finished_sweep_trains_and_tunes_nothing_again_and_grows_with_what_was
     """Red if a choice is made anew for more seeds, or a new size goes without one."""
     config, folder = swept
     assert sweep(config, folder) == {}
-    grown = plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}, str(folder), WANTED)
+    grown = make_plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}, str(folder), DESIGN)
     chosen = json.loads((folder / "sweep.json").read_text())["tuning"]["chosen"][0]["values"]
-    assert {member.name: member.adapted for member in grown}["embedding_dim=2,seed=1"] == chosen
-    assert "embedding_dim=6,seed=0" in {member.name for member in grown}
-    further = tuning_runs(grown, WANTED, str(folder))
-    assert [run.name for run in further] == [f"embedding_dim=4,learning_rate={rate},seed=1" for rate in (0.001, 0.02)]
-    without = plan(config, {"model.embedding_dim": (2,), "train.seed": (1,)}, str(folder), Design(tune=WANTED.tune))
+    assert {member.name: member.adapted for member in grown.members}["embedding_dim=2,seed=1"] == chosen
+    assert "embedding_dim=6,seed=0" in {member.name for member in grown.members}
+    assert [run.name for run in grown.tuning_runs] == [f"embedding_dim=4,learning_rate={rate},seed=1" for rate in (0.001, 0.02)]
+    without = make_plan(config, {"model.embedding_dim": (2,), "train.seed": (1,)}, str(folder), Design(tune=DESIGN.tune)).members
     assert {"table=onehot,seed=1", "table=frozen,embedding_dim=6,seed=1"} <= {member.name for member in without}  # they grow with the rest
-    larger = plan(config, {"model.embedding_dim": (2, 8), "train.seed": (0,)}, str(folder), WANTED)
+    larger = make_plan(config, {"model.embedding_dim": (2, 8), "train.seed": (0,)}, str(folder), DESIGN).members
     assert [member.name for member in larger if member.table == "frozen"] == ["table=frozen,embedding_dim=8,seed=0"]  # of the largest
-    for other in (Design(WANTED.baselines), Design(WANTED.baselines, "parameters", WANTED.tune)):
+    for other in (Design(DESIGN.baselines), Design(DESIGN.baselines, "parameters", DESIGN.tune)):
         with pytest.raises(UserError, match="expected the same"):
-            plan(config, AXES, str(folder), other)
+            make_plan(config, AXES, str(folder), other)
 
 
 def test_a_tuned_sweep_grows_by_a_baseline_alone(swept, tmp_path):
@@ -184,14 +185,14 @@ def test_a_tuned_sweep_grows_by_a_baseline_alone(swept, tmp_path):
 def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_path):
     """Red if a size without a finished setting counts as tuned, or is trained with the configuration's."""
     config = pair_config(tmp_path / "a.tsv")
-    members = plan(config, AXES, str(tmp_path))
-    (member, *others) = tuning.tuning_members(members, WANTED.tune, 1, None)
+    members = make_plan(config, AXES, str(tmp_path), Design()).members
+    (member, *others) = tuning.new_runs(members, DESIGN.tune, None)
     (tmp_path / "tuning" / member.name).mkdir(parents=True)
     (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps(sweep_fixture.result(4, 1, None, train_seconds=None)))
-    found = tuning.choose(tmp_path, [member], WANTED.tune, None)
-    assert found == {"seed": 1, "runs": 1, "train_seconds": 0, "chosen": []}
+    found = tuning.choose(tmp_path, [member], DESIGN.tune, None)
+    assert found == tuning.Tuning(seed=1, runs=1, train_seconds=0.0, chosen=[])
     assert tuning.without_choice(members, found) == [one.name for one in members]
-    assert tuning.tuning_members(members, WANTED.tune, 1, found) == [member, *others]
+    assert tuning.new_runs(members, DESIGN.tune, found) == [member, *others]
 
 
 def test_the_largest_table_is_cut_and_scored(swept):
@@ -207,6 +208,31 @@ def test_the_largest_table_is_cut_and_scored(swept):
     params = {"source_embedding": {"table": table}, "output": {}}
     cut = truncated(params, decomposed(params), 1)["source_embedding"]["table"]
     assert cut == pytest.approx(np.outer([3, 0, 0], [1, 0]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("axes", "cut"),
+    [
+        ({"model.embedding_dim": (2, 4)}, ["embedding_dim=4"]),
+        ({"model.source_embedding_dim": (2, 4)}, ["source_embedding_dim=2", "source_embedding_dim=4"]),
+        ({"model.embedding_dim": (2, 4), "model.hidden_dim": (5, 6)}, ["embedding_dim=4,hidden_dim=5", "embedding_dim=4,hidden_dim=6"]),
+    ],
+)
+def test_a_table_is_cut_for_every_comparison(tmp_path, axes, cut):
+    """Red if members are told apart by other fields than compare does, which then finds no cut table for some of its comparisons."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 50))
+    members = make_members(config, {**axes, "train.seed": (0, 1)})
+    for member in members:
+        (tmp_path / member.name).mkdir()
+        found = sweep_fixture.result(2, 0, 0.5, varied=member.varied)
+        (tmp_path / member.name / "result.json").write_text(json.dumps(found))
+        (tmp_path / member.name / "config.json").write_text(json.dumps({"config": config_lib.to_dict(member.config)}))
+    chosen = largest_runs(members, tmp_path)
+    assert chosen == [f"{name},seed=0" for name in cut]
+    for name in chosen:
+        (tmp_path / name / "truncated.json").write_text(json.dumps({"points": [{"directions": 1, "value": 0.5}]}))
+    compared = compare([str(tmp_path)])
+    assert all(part["truncated_table"] for part in compared.get("comparisons", [compared]))
 
 
 def test_checkpoints_are_kept_as_asked(swept, tmp_path):
@@ -236,14 +262,14 @@ def test_checkpoints_are_kept_as_asked(swept, tmp_path):
 @pytest.mark.parametrize(
     ("read", "message"),
     [
-        (lambda: design.parse_baselines("onehot,random"), "--baselines=onehot,random: expected onehot"),
-        (lambda: design.parse_tune(["train.seed=1,2"]), "--tune=train.seed=1,2: train.seed is what the sweep compares"),
-        (lambda: design.parse_tune(["train.learning_rate"]), "--tune=train.learning_rate: expected field=value"),
+        (lambda: parse_baselines("onehot,random"), "--baselines=onehot,random: expected onehot"),
+        (lambda: parse_tune(["train.seed=1,2"]), "--tune=train.seed=1,2: train.seed is what the sweep compares"),
+        (lambda: parse_tune(["train.learning_rate"]), "--tune=train.learning_rate: expected field=value"),
         (lambda: checked(Design(tune={"model.hidden_dim": (1,)}, budget="parameters")), "--tune=model.hidden_dim"),
         (lambda: checked(Design(tune={"train.batch_size": (1,)}), {"train.batch_size": (2,)}), "--tune=train.batch_size"),
         (lambda: checked(Design(), {"model.table": ("onehot",)}), "--axis=model.table"),
-        (lambda: design.check(Design(("frozen",)), config_lib.Config(model=ModelConfig(kind="skip_gram")), {}), "--baselines=frozen: word"),
-        (lambda: design.check(Design(), config_lib.Config(model=ModelConfig(table="frozen")), {}), "--config.model.table=frozen"),
+        (lambda: Design(("frozen",)).check(config_lib.Config(model=ModelConfig(kind="skip_gram")), {}), "--baselines=frozen: word"),
+        (lambda: Design().check(config_lib.Config(model=ModelConfig(table="frozen")), {}), "--config.model.table=frozen"),
     ],
 )
 def test_a_design_that_makes_no_sense_is_refused(read, message):
@@ -251,5 +277,5 @@ def test_a_design_that_makes_no_sense_is_refused(read, message):
         read()
 
 
-def checked(wanted: Design, axes=AXES):
-    design.check(wanted, config_lib.Config(), axes)
+def checked(asked: Design, axes=AXES):
+    asked.check(config_lib.Config(), axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 
 import jax
 import pytest
@@ -12,11 +13,11 @@ from training_fixture import pair_config, text_config, write_pairs, write_text
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.sweep import forecast
 from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
-from seq2seq_jax.sweep.dry_run import print_plan
-from seq2seq_jax.sweep.sweep import plan
+from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.dry_run import print_forecasts
+from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.programs import programs, start_carry
-from seq2seq_jax.train.state import TrainState, make_optimizer
+from seq2seq_jax.train.programs import initial_state, programs
 
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0, 1)}
 
@@ -25,9 +26,7 @@ def test_memory_is_near_what_the_compiler_needs(tmp_path):
     """Red if moments, gradients or what the backward pass needs are left out: what the batch leaves is nine tenths of the whole here."""
     config = text_config(write_text(tmp_path / "a.txt", 20_000), model__hidden_dim=64, train__batch_size=32)
     compiled, params = programs(config, vocabulary_sizes(config), 1, Devices(1), 1), forecast._params(config)
-    state = jax.eval_shape(
-        lambda p: TrainState.initial(config.train, p, make_optimizer(config), start_carry(compiled.structure, p, 32)), params
-    )
+    state = jax.eval_shape(lambda params: initial_state(config, compiled.structure, params), params)
     step: jax.stages.Wrapped = compiled.train_step  # type: ignore[bad-assignment]
     used = step.lower(state, forecast._largest_batch(config)).compile().memory_analysis()
     assert used is not None
@@ -38,13 +37,13 @@ def test_memory_is_near_what_the_compiler_needs(tmp_path):
 def test_a_plan_shows_members_and_warns_of_those_that_do_not_fit(tmp_path, monkeypatch, capsys):
     """Red if a member is missing, if anything is written, or if the warning comes for a member that fits."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
-    members = plan(config, AXES, str(tmp_path / "s"))
+    members = make_plan(config, AXES, str(tmp_path / "s"), Design()).members
     small, large = (forecast.update_bytes(member.config) for member in (members[0], members[-1]))
     assert small < large
     monkeypatch.setattr(forecast, "available_bytes", lambda: (small + large) // 2)
     monkeypatch.setattr(forecast, "_timed", lambda config: 0.5)
     found, basis = forecast.forecast(members, tmp_path / "s")
-    print_plan({member.name: "to train" for member in members}, found, basis)
+    print_forecasts({member.name: "to train" for member in members}, found, basis)
     printed = capsys.readouterr()
     for member in members:
         (line,) = (line for line in printed.out.splitlines() if line.startswith(member.name))
@@ -59,7 +58,7 @@ def test_a_plan_shows_members_and_warns_of_those_that_do_not_fit(tmp_path, monke
 def test_finished_members_tell_the_time_of_the_others(tmp_path):
     """Red if the seconds of a finished member are not used for its own size, or not scaled for another."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
-    members = plan(config, AXES, str(tmp_path / "s"))
+    members = make_plan(config, AXES, str(tmp_path / "s"), Design()).members
     folder = tmp_path / "s" / members[0].name
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(sweep_fixture.result(4, 0, 0.5, train_seconds=30.0, steps=10)))
@@ -69,7 +68,10 @@ def test_finished_members_tell_the_time_of_the_others(tmp_path):
     assert found[members[2].name].seconds > 4 * 3.0
 
 
-def test_a_few_updates_are_timed_where_nothing_is_finished(tmp_path):
+def test_a_few_updates_are_timed_where_nothing_is_finished(tmp_path, monkeypatch):
+    """Red if the update that compiles is timed too, or if the time of several is taken for that of one."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
-    assert 0 < forecast._timed(config) < 5
+    clock = iter([100.0, 106.0])
+    monkeypatch.setattr(forecast, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+    assert forecast._timed(config) == 6.0 / forecast.TIMED_STEPS
     assert forecast._steps(config_lib.replace(config, {"train.steps": None, "train.epochs": 2})) == 2 * 5

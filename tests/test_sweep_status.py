@@ -71,8 +71,8 @@ def test_looking_changes_nothing_and_stops_nobody(swept):
     status.run(str(swept))
     assert sorted((path, path.stat().st_mtime_ns) for path in swept.rglob("*")) == before
     with RunDirectory(swept / "done").locked():
-        assert status.locked(swept / "done")
-    assert not status.locked(swept / "done")
+        assert RunDirectory(swept / "done").is_locked()
+    assert not RunDirectory(swept / "done").is_locked()
     with pytest.raises(UserError, match="there is no sweep here"):
         status.read_status(str(swept / "done"))
 

@@ -15,8 +15,10 @@ from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import executors, padding, stacked
+from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import make_members
-from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
+from seq2seq_jax.sweep.plan import make_plan
+from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.sweep.vectorized import group
 from seq2seq_jax.train import inference, run_directory
 from seq2seq_jax.train.devices import choose_member_device_count
@@ -29,8 +31,7 @@ SEEDS = {"train.seed": (0, 1)}
 
 def sweep(config: Config, folder: pathlib.Path, axes, executor: str, jobs: int | None = None) -> dict[str, str]:
     """Trains a sweep and returns how its members ended."""
-    members = plan(config, axes, str(folder))
-    outcomes = run_sweep(config, members, str(folder), SweepOptions(executor, jobs), "launch.py sweep")
+    outcomes = run_sweep(make_plan(config, axes, str(folder), Design()), SweepOptions(executor, jobs), "launch.py sweep")
     return {outcome.member: outcome.status for outcome in outcomes}
 
 
@@ -103,7 +104,7 @@ def test_translators_together_are_translators_one_by_one(tmp_path, padded_zeros)
     for executor in ("serial", "vectorized"):
         assert set(sweep(config, tmp_path / executor, SIZES | SEEDS, executor).values()) == {"finished"}
     assert sum(padded_zeros) > 0
-    for member in plan(config, SIZES | SEEDS, str(tmp_path / "serial")):
+    for member in make_plan(config, SIZES | SEEDS, str(tmp_path / "serial"), Design()).members:
         assert_same_run(tmp_path / "vectorized" / member.name, tmp_path / "serial" / member.name)
         assert [result_of(tmp_path / kind / member.name)["trained_together"] for kind in ("vectorized", "serial")] == [4, 1]
     assert sweep(config, tmp_path / "vectorized", SIZES | SEEDS, "vectorized") == {}
@@ -117,7 +118,7 @@ def test_language_models_over_devices_are_language_models_one_by_one(text, tmp_p
     """Four members on three devices, so that two places are filled up. Red if a device mixes them up, or a carried state is lost."""
     axes = SIZES | {"train.learning_rate": (1e-3, 4e-3)}
     sweep(small(text, model__dropout=0.2), tmp_path / "serial", axes, "serial")
-    members = plan(small(text, model__dropout=0.2), axes, str(tmp_path / "serial"))
+    members = make_plan(small(text, model__dropout=0.2), axes, str(tmp_path / "serial"), Design()).members
     sweep(small(text, model__dropout=0.2, train__devices=3), tmp_path / "vectorized", axes, "vectorized")
     assert sum(padded_zeros) > 0
     for member in members:
@@ -132,7 +133,7 @@ def test_word_vectors_together_are_word_vectors_one_by_one(text, tmp_path, padde
     for executor in ("serial", "vectorized"):
         sweep(config, tmp_path / executor, SIZES | SEEDS, executor)
     assert sum(padded_zeros) > 0
-    for member in plan(config, SIZES | SEEDS, str(tmp_path / "serial")):
+    for member in make_plan(config, SIZES | SEEDS, str(tmp_path / "serial"), Design()).members:
         assert_same_run(tmp_path / "vectorized" / member.name, tmp_path / "serial" / member.name)
 
 
@@ -157,7 +158,9 @@ def test_a_member_that_has_lost_patience_is_frozen_while_others_go_on(text, tmp_
     config = small(text, train__patience=2, train__steps=16, train__metric="loss_nats_per_token")
     axes = {"train.learning_rate": (1e-12, 1e-2)}
     sweep(config, tmp_path / "sweep", axes, "vectorized")
-    frozen, other = (result_of(tmp_path / "sweep" / member.name) for member in plan(config, axes, str(tmp_path / "sweep")))
+    frozen, other = (
+        result_of(tmp_path / "sweep" / member.name) for member in make_plan(config, axes, str(tmp_path / "sweep"), Design()).members
+    )
     assert (frozen["status"], frozen["best_step"], frozen["steps"]) == ("finished", 4, 12)
     assert (other["status"], other["best_step"], other["steps"]) == ("finished", 16, 16)
 
@@ -182,7 +185,7 @@ def test_a_stopped_sweep_goes_on_to_the_same_end(text, tmp_path, monkeypatch):
     with pytest.raises(Interrupted, match="the same command completes the sweep"):
         sweep(config, broken, SIZES | SEEDS, "vectorized")
     monkeypatch.undo()
-    members = [member.name for member in plan(config, SIZES | SEEDS, str(broken))]
+    members = [member.name for member in make_plan(config, SIZES | SEEDS, str(broken), Design()).members]
     assert all((broken / name / "checkpoints/7").is_dir() and result_of(broken / name)["status"] == "interrupted" for name in members)
     shutil.rmtree(broken / members[0] / "checkpoints/7")
     shutil.copytree(broken, serial)
@@ -253,11 +256,6 @@ def test_padding_that_is_no_longer_zero_is_refused():
         padding.cut(wide, padding.shapes_of(member))
 
 
-@pytest.mark.parametrize(("accelerated", "jobs", "expected"), [(True, 2, "group"), (False, 1, "member"), (False, 2, "pool")])
-def test_auto_chooses_by_device(text, monkeypatch, tmp_path, accelerated, jobs, expected):
-    chosen = []
-    monkeypatch.setattr(executors, "platform", lambda: "gpu" if accelerated else "cpu")
-    monkeypatch.setattr(executors, "_execute_in_turn", lambda groups, *rest: chosen.append("group" if len(groups) == 1 else "member") or [])
-    monkeypatch.setattr(executors.Pool, "run", lambda *rest: chosen.append("pool") or [])
-    assert sweep(small(text), tmp_path / "sweep", SIZES, "auto", jobs) == {}
-    assert chosen == [expected]
+@pytest.mark.parametrize(("platform", "jobs", "expected"), [("gpu", 2, "vectorized"), ("cpu", 1, "serial"), ("cpu", 2, "processes")])
+def test_auto_chooses_by_device(platform, jobs, expected):
+    assert executors.automatic(platform, jobs) == expected

@@ -17,9 +17,11 @@ from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.data.vectors import write_word2vec
 from seq2seq_jax.embeddings.tables import read_tables
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import make_members
+from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.same_data import check_same_data
-from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
+from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.pretrained import load_pretrained
 from seq2seq_jax.train.tracing import trace_run
@@ -109,18 +111,17 @@ def test_members_together_are_members_one_by_one(config, tmp_path, monkeypatch):
     """Two seeds with vectors, vectorized and in turn; a size that the vectors do not have is refused before anything is trained."""
     axes, config = {"train.seed": (0, 1)}, config_lib.replace(config, {"data.dev_fraction": 0.3})  # sizes are compared on dev
     for executor in ("serial", "vectorized"):
-        members = plan(frozen(config, 4), axes, str(tmp_path / executor))
-        run_sweep(frozen(config, 4), members, str(tmp_path / executor), SweepOptions(executor), "launch.py sweep")
+        run_sweep(make_plan(frozen(config, 4), axes, str(tmp_path / executor), Design()), SweepOptions(executor), "launch.py sweep")
     for seed in (0, 1):
         runs = (tmp_path / kind / f"seed={seed}" for kind in ("serial", "vectorized"))
         one, other = (checkpoint_arrays(with_absolute_paths(frozen(config, 4)), run) for run in runs)
         np.testing.assert_allclose(other[TABLE], one[TABLE], rtol=1e-3, atol=1e-6)
     monkeypatch.chdir(pathlib.Path(str(config.model.pretrained)).parent)
-    begun = plan(config, {"model.pretrained": (None, "v.txt")}, str(tmp_path / "files"))
+    begun = make_plan(config, {"model.pretrained": (None, "v.txt")}, str(tmp_path / "files"), Design()).members
     assert [member.config.model.pretrained for member in begun] == [None, config.model.pretrained]
     assert [member.name for member in begun] == ["pretrained=None", "pretrained=v.txt"]
     with pytest.raises(UserError, match=r"v.txt:1: vectors of 6 numbers for a source table of 12 columns; expected"):
-        plan(config, {"model.embedding_dim": (6, 12)}, str(tmp_path / "sizes"))
+        make_plan(config, {"model.embedding_dim": (6, 12)}, str(tmp_path / "sizes"), Design())
     assert not (tmp_path / "sizes").exists()
 
 

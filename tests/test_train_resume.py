@@ -32,19 +32,20 @@ from training_fixture import (
 from seq2seq_jax.config import Config, replace
 from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.model.build import initial_params, structure
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+from seq2seq_jax.train.state import TrainState, root_key
 from seq2seq_jax.train.trained_run import TrainedRun
 
 
-def initial_state(config: Config) -> TrainState:
-    """Returns the state that a run of pairs starts from."""
-    sizes = {side: len(vocabulary) for side, vocabulary in load_corpus(config).vocabularies.items()}
-    return TrainState.initial(config.train, initial_params(config.model, sizes, root_key(0)), make_optimizer(config), ())
+def first_state(config: Config) -> TrainState:
+    """Returns the state that a run starts from."""
+    sizes = load_corpus(config).vocabulary_sizes
+    return initial_state(config, structure(config.model, sizes), initial_params(config.model, sizes, root_key(0)))
 
 
 def start(config: Config, workdir: pathlib.Path) -> subprocess.Popen:
@@ -266,7 +267,7 @@ def test_the_one_before_does_not_need_a_best_that_was_outdone(tmp_path, capsys, 
 def test_a_checkpoint_of_other_shapes_is_refused(tmp_path):
     """Left where config.json was removed, say. Orbax alone would cut its arrays, or fill them up with zeros."""
     path = write_pairs(tmp_path / "a.tsv", 200)
-    small, large = (jax.device_get(initial_state(pair_config(path, model__hidden_dim=units))) for units in (8, 12))
+    small, large = (jax.device_get(first_state(pair_config(path, model__hidden_dim=units))) for units in (8, 12))
     for saved, other in ((small, large), (large, small)):
         checkpoints = Checkpoints(tmp_path / "checkpoints")
         checkpoints.save(saved, {})

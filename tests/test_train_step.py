@@ -15,19 +15,16 @@ from seq2seq_jax.data.corpus import load_corpus, training_batches
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train.devices import Devices, choose_device_count
-from seq2seq_jax.train.programs import programs, start_carry
-from seq2seq_jax.train.state import TrainState, make_optimizer, make_schedule, root_key
+from seq2seq_jax.train.programs import initial_state, programs
+from seq2seq_jax.train.state import TrainState, make_schedule, root_key
 
 
 def trained(config: Config, steps: int, devices: int, learning_rate: float | None = None) -> TrainState:
     """Makes ``steps`` updates on ``devices`` devices and returns the host state."""
     corpus = load_corpus(config)
-    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
     shared = Devices(devices)
-    compiled = programs(config, sizes, steps, shared, 10)
-    params = initial_params(config.model, sizes, root_key(0))
-    carry = start_carry(compiled.structure, params, config.train.batch_size)
-    state = TrainState.initial(config.train, params, make_optimizer(config), carry)
+    compiled = programs(config, corpus.vocabulary_sizes, steps, shared, 10)
+    state = initial_state(config, compiled.structure, initial_params(config.model, corpus.vocabulary_sizes, root_key(0)))
     if learning_rate is not None:
         state = state._replace(learning_rate=jax.numpy.float32(learning_rate))
     state = shared.place(state)
@@ -76,10 +73,10 @@ def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):
     config = pair_config(write_pairs(tmp_path / "a.tsv", 60, shortest=2), model__dropout=0.3)
     corpus = load_corpus(config)
     batches = training_batches(config, corpus)
-    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
-    step: Any = programs(config, sizes, 1, Devices(1), 10).train_step
-    params = initial_params(config.model, sizes, root_key(0))
-    state = TrainState.initial(config.train, params, make_optimizer(config), ())
+    sizes = corpus.vocabulary_sizes
+    compiled = programs(config, sizes, 1, Devices(1), 10)
+    step: Any = compiled.train_step
+    state = initial_state(config, compiled.structure, initial_params(config.model, sizes, root_key(0)))
     for index in range(batches.steps_per_epoch):
         state = step(state, batches.batch_at(0, index))
     assert len(batches.shapes) > 1

@@ -25,7 +25,9 @@ from seq2seq_jax.embeddings.vector_size import as_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.model.loss import Loss
-from seq2seq_jax.sweep.sweep import SweepOptions, plan, run_sweep
+from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.plan import make_plan
+from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train import inference
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
@@ -209,7 +211,7 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     """Red if the estimate is made of another text than the run's, or compare does not find it."""
     config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6, model__negatives=1)
     axes = {"model.embedding_dim": (2, 3)}
-    run_sweep(config, plan(config, axes, str(tmp_path)), str(tmp_path), SweepOptions("serial"), "launch.py sweep")
+    run_sweep(make_plan(config, axes, str(tmp_path), Design()), SweepOptions("serial"), "launch.py sweep")
     compared = compare_sweeps([read_sweep(str(tmp_path))])
     assert all(row["bootstrap_ci95"][0] < row["mean"] < row["bootstrap_ci95"][1] for row in compared["sizes"])  # over blocks of dev
     found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}

@@ -138,6 +138,5 @@ def checkpoint_arrays(config: Config, workdir: pathlib.Path) -> dict[str, np.nda
 
     corpus = load_corpus(config)
     run = Run(config, RunDirectory(workdir), corpus, training_batches(config, corpus), Reporter("test"), {})
-    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
-    state = run.resume(structure(config.model, sizes))
+    state = run.resume(structure(config.model, corpus.vocabulary_sizes))
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)}

@@ -80,6 +80,11 @@ class Corpus:
     sha256: dict[str, str]
     paths: dict[str, str]
 
+    @property
+    def vocabulary_sizes(self) -> dict[str, int]:
+        """Symbols of each side's vocabulary, which are the rows of its table."""
+        return {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
+
 
 def corpus_key(config: Config) -> Config:
     """Returns what runs have in common that have the same corpus: the data, and of the model what the vocabularies depend on."""

@@ -1,1 +1,1 @@
-"""The sweep: a grid of members, run in turn, in processes or stacked. Read ``sweep.py`` first."""
+"""The sweep: a grid of members, run in turn, in processes or stacked. Read ``plan.py`` and ``sweep.py`` first."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from seq2seq_jax.config import SIDES, SIZE, TABLE, Config, ModelConfig
+from seq2seq_jax.config import SIDES, SIZE, Config, ModelConfig
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.grid import Member
@@ -21,7 +21,7 @@ CLOSE = 0.01  # of the total: budgets this near to each other count as equal
 
 def vocabulary_sizes(config: Config) -> dict[str, int]:
     """Returns the symbols of each side of a configuration's data."""
-    return {side: len(vocabulary) for side, vocabulary in corpus_of(config).vocabularies.items()}
+    return corpus_of(config).vocabulary_sizes
 
 
 def count_parameters(config: Config) -> dict[str, int]:
@@ -41,7 +41,7 @@ def equal_parameters(members: Sequence[Member]) -> list[Member]:
     """
     matched = []
     for member in members:
-        same = [other for other in members if other.table == "learned" and _setting(other) == _setting(member)]
+        same = [other for other in members if other.table == "learned" and _budget_of(other) == _budget_of(member)]
         smallest = min(same, key=lambda other: count_parameters(other.config)["embedding"])
         if member.config.model == smallest.config.model:
             matched.append(member)
@@ -50,8 +50,9 @@ def equal_parameters(members: Sequence[Member]) -> list[Member]:
     return matched
 
 
-def _setting(member: Member) -> dict[str, Any]:
-    return {path: value for path, value in member.group.items() if path not in (SIZE, *SIDES, TABLE)}
+def _budget_of(member: Member) -> dict[str, Any]:
+    """Returns what members have in common that must have equally many parameters; a size of one side is a size too."""
+    return {path: value for path, value in member.setting.items() if path not in SIDES}
 
 
 def matching_hidden_dim(member: Member, target: int) -> int:

@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.grid import Axes, parse_field
@@ -31,6 +30,42 @@ class Design:
     budget: str = "hidden"
     tune: Axes = dataclasses.field(default_factory=dict)
 
+    def with_recorded(self, earlier: dict[str, Any]) -> Design:
+        """Returns the design with the baselines that the sweep, as its sweep.json says, has already: they grow with it."""
+        tables = {*self.baselines, *(entry.get("table") for entry in earlier["members"])}
+        return dataclasses.replace(self, baselines=tuple(kind for kind in BASELINES if kind in tables))
+
+    def check(self, config: Config, axes: Axes) -> None:
+        """Raises UserError, naming the flag, where the design does not go together with the configuration or the axes."""
+        for path in self.tune:
+            if path in axes:
+                raise UserError(f"--tune={path}: this field is an axis of the sweep; expected one or the other")
+        if TABLE in axes or config.model.table != "learned":
+            where = f"--axis={TABLE}" if TABLE in axes else f"--config.{TABLE}={config.model.table}"
+            raise UserError(f"{where}: a sweep compares learnt tables; expected --baselines=onehot,frozen for the others")
+        if self.baselines and config.model.kind == "skip_gram":
+            raise UserError(f"--baselines={','.join(self.baselines)}: word vectors are nothing but a learnt table; expected none")
+        if self.budget == "parameters" and config.model.kind == "skip_gram":
+            raise UserError(
+                "--budget=parameters: word vectors have no hidden size that could make up for their own; expected --budget=hidden"
+            )
+        if self.budget == "parameters":
+            for place, where in ((axes, "--axis"), (self.tune, "--tune")):
+                if "model.hidden_dim" in place:
+                    raise UserError(f"{where}=model.hidden_dim: --budget=parameters chooses the hidden size; expected one or the other")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what sweep.json says of it, but for its baselines, which are members like any other."""
+        return {"budget": self.budget, "tune": {path: list(values) for path, values in self.tune.items()}}
+
+    def check_same(self, recorded: dict[str, Any], workdir: str) -> None:
+        """Raises UserError, naming the flag, where the sweep in ``workdir`` was made with another budget or tuning, as is ``recorded``."""
+        before, now = Design().to_json() | recorded, self.to_json()
+        for name in ("budget", "tune"):
+            if before[name] != now[name]:
+                made = f"{_typed(name, before[name])}, not {_typed(name, now[name])}"
+                raise UserError(f"--workdir={workdir}: the sweep here was made with {made}; expected the same")
+
 
 def parse_baselines(text: str | None) -> tuple[str, ...]:
     """Turns ``onehot,frozen`` into kinds of table. Raises UserError, naming the flag, for another kind."""
@@ -51,44 +86,6 @@ def parse_tune(texts: Sequence[str]) -> Axes:
             raise UserError(f"--tune={text}: {path} is given twice; expected each field in one flag")
         tune[path] = values
     return tune
-
-
-def with_recorded(design: Design, earlier: dict[str, Any]) -> Design:
-    """Returns a design with the baselines that the sweep has already: they grow with it."""
-    tables = {*design.baselines, *(entry.get("table") for entry in earlier["members"])}
-    return dataclasses.replace(design, baselines=tuple(kind for kind in BASELINES if kind in tables))
-
-
-def check(design: Design, config: Config, axes: Axes) -> None:
-    """Raises UserError, naming the flag, where a design does not go together with the axes."""
-    for path in design.tune:
-        if path in axes:
-            raise UserError(f"--tune={path}: this field is an axis of the sweep; expected one or the other")
-    if TABLE in axes or config_lib.get(config, TABLE) != "learned":
-        where = f"--axis={TABLE}" if TABLE in axes else f"--config.{TABLE}={config_lib.get(config, TABLE)}"
-        raise UserError(f"{where}: a sweep compares learnt tables; expected --baselines=onehot,frozen for the others")
-    if design.baselines and config.model.kind == "skip_gram":
-        raise UserError(f"--baselines={','.join(design.baselines)}: word vectors are nothing but a learnt table; expected none")
-    if design.budget == "parameters" and config.model.kind == "skip_gram":
-        raise UserError("--budget=parameters: word vectors have no hidden size that could make up for their own; expected --budget=hidden")
-    if design.budget == "parameters":
-        for place, where in ((axes, "--axis"), (design.tune, "--tune")):
-            if "model.hidden_dim" in place:
-                raise UserError(f"{where}=model.hidden_dim: --budget=parameters chooses the hidden size; expected one or the other")
-
-
-def to_json(design: Design) -> dict[str, Any]:
-    """Returns what sweep.json says of a design, but for its baselines, which are members like any other."""
-    return {"budget": design.budget, "tune": {path: list(values) for path, values in design.tune.items()}}
-
-
-def check_same(recorded: dict[str, Any], design: Design, workdir: str) -> None:
-    """Raises UserError, naming the flag, where the sweep in ``workdir`` was made with another budget or tuning."""
-    before, now = {"budget": "hidden", "tune": {}} | recorded, to_json(design)
-    for name in ("budget", "tune"):
-        if before[name] != now[name]:
-            was = _typed(name, before[name])
-            raise UserError(f"--workdir={workdir}: the sweep here was made with {was}, not {_typed(name, now[name])}; expected the same")
 
 
 def _typed(name: str, value: Any) -> str:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from seq2seq_jax.show.labels import MISSING, bytes_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
-from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.forecast import Forecast, forecast
 from seq2seq_jax.sweep.grid import Member
-from seq2seq_jax.sweep.sweep import is_done, tuning_runs
+from seq2seq_jax.sweep.plan import Plan
+from seq2seq_jax.sweep.sweep import is_done
+from seq2seq_jax.sweep.tuning import FOLDER
 from seq2seq_jax.train.run_directory import RunDirectory
 
 
-def print_dry_run(members: Sequence[Member], wanted: Design, workdir: str, retry_failed: bool) -> None:
+def print_dry_run(plan: Plan, retry_failed: bool) -> None:
     """Prints what a sweep would train and what that would need."""
     states, forecasts, basis = {}, {}, ""
-    for prefix, some in (("tuning/", tuning_runs(members, wanted, workdir)), ("", members)):
-        if some:
-            folder = pathlib.Path(workdir) / prefix
-            found, basis = forecast(some, folder)
-            forecasts |= {prefix + name: value for name, value in found.items()}
-            states |= {prefix + member.name: _state(folder, member, retry_failed) for member in some}
-    print_plan(states, forecasts, basis)
+    for prefix, members in ((f"{FOLDER}/", plan.tuning_runs), ("", plan.members)):
+        if members:
+            folder = plan.folder / prefix
+            needs, basis = forecast(members, folder)
+            forecasts |= {prefix + name: of_member for name, of_member in needs.items()}
+            states |= {prefix + member.name: _state(folder, member, retry_failed) for member in members}
+    print_forecasts(states, forecasts, basis)
 
 
 def _state(folder: pathlib.Path, member: Member, retry_failed: bool) -> str:
@@ -34,7 +35,7 @@ def _state(folder: pathlib.Path, member: Member, retry_failed: bool) -> str:
     return "failed" if result is not None and result["status"] == "failed" else "done"
 
 
-def print_plan(states: Mapping[str, str], forecasts: Mapping[str, Forecast], basis: str) -> None:
+def print_forecasts(states: Mapping[str, str], forecasts: Mapping[str, Forecast], basis: str) -> None:
     """Prints the members with their forecasts, what these rest on, and warns of those that will not fit; warnings go to stderr.
 
     Args:
@@ -44,13 +45,13 @@ def print_plan(states: Mapping[str, str], forecasts: Mapping[str, Forecast], bas
     """
     rows = []
     for name, state in states.items():
-        found = forecasts[name]
-        counts = [f"{found.parameters[kind]:,}" for kind in ("embedding", "total")]
-        memory = f"{bytes_label(found.bytes)}{'' if found.fits else ' !'}"
-        rows.append([name, state, *counts, memory, seconds_label(found.seconds) if state == "to train" else MISSING])
+        needs = forecasts[name]
+        counts = [f"{needs.parameters[kind]:,}" for kind in ("embedding", "total")]
+        memory = f"{bytes_label(needs.bytes)}{'' if needs.fits else ' !'}"
+        rows.append([name, state, *counts, memory, seconds_label(needs.seconds) if state == "to train" else MISSING])
     print_table(("member", "state", "table", "parameters", "memory", "time"), rows, left=2)
     left = sum(forecasts[name].seconds for name, state in states.items() if state == "to train")
     print(f"{len(states)} members, {seconds_label(left)} of training left, one after the other. Forecast: {basis}.")
-    for name, found in forecasts.items():
-        if not found.fits and states[name] == "to train":
-            print(f"warning: {name} needs {bytes_label(found.bytes)} for an update and will not fit into memory", file=sys.stderr)
+    for name, needs in forecasts.items():
+        if not needs.fits and states[name] == "to train":
+            print(f"warning: {name} needs {bytes_label(needs.bytes)} for an update and will not fit into memory", file=sys.stderr)

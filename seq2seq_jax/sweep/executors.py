@@ -15,7 +15,7 @@ from seq2seq_jax.sweep.processes import Pool
 from seq2seq_jax.sweep.vectorized import group, train_together
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import platform
-from seq2seq_jax.train.loop import stop_signals
+from seq2seq_jax.train.signals import stop_signals
 
 
 def execute(
@@ -23,12 +23,19 @@ def execute(
 ) -> list[Outcome]:
     """Trains members below ``folder``, ``jobs`` at a time in processes. Raises Interrupted when a signal came and all have saved."""
     if executor == "auto":
-        executor = "vectorized" if platform() != "cpu" else "processes" if jobs > 1 else "serial"
+        executor = automatic(platform(), jobs)
     if executor == "processes":
         return Pool(folder, jobs, view).run(members, max_failures)
     platform()  # where no device starts, that is no failure of the members
     groups = group(members) if executor == "vectorized" else [[member] for member in members]
     return _execute_in_turn(groups, folder, max_failures, view)
+
+
+def automatic(platform: str, jobs: int) -> str:
+    """Returns the executor for a platform of JAX, as ``cpu``, and so many processes at a time."""
+    if platform != "cpu":
+        return "vectorized"
+    return "processes" if jobs > 1 else "serial"
 
 
 def _execute_in_turn(groups: Sequence[Sequence[Member]], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:

@@ -1,9 +1,9 @@
 """What each member of a sweep will need, before anything is trained: parameters, memory and time.
 
-Memory is the sum of what one update holds: parameters and Adam's moments, what the largest batch leaves for the backward pass,
-its logits among it, as JAX traces it, for both the gradients, of the same size, and on a CPU the copy that a checkpoint takes.
-Decoding is not in it, nor is the process itself, half a GiB. Time is taken from
-finished members of the same sweep, or from a few updates of one member, and carried over to other sizes by operations an update.
+Memory is what one update holds at once: parameters and Adam's moments, what the largest batch keeps for the backward pass, as JAX
+traces it, the gradients of both, which are as large, and on a CPU the copy that a checkpoint takes. Not counted are decoding and the
+process itself, half a GiB. Time is measured on finished members of the same sweep, or on a few updates of one member, and carried
+over to other sizes by the operations of an update.
 
 References: Kaplan et al. 2020, Scaling laws, section 2.1: training takes 6 operations a parameter and token.
 """
@@ -29,9 +29,9 @@ from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import corpus_of
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.programs import program_key, programs, start_carry
+from seq2seq_jax.train.programs import initial_state, program_key, programs, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import TrainState, make_optimizer, total_steps
+from seq2seq_jax.train.state import make_optimizer, total_steps
 
 TIMED_STEPS = 3
 
@@ -66,11 +66,12 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
         measured = [(fitting.config, _timed(fitting.config))]
         basis = f"time: from {TIMED_STEPS} updates of {fitting.name} with the longest sequences, for other sizes by operations"
     available = available_bytes()
-    found = {}
+    forecasts = {}
     for member in members:
         needed = update_bytes(program_key(member.config))
-        found[member.name] = Forecast(count_parameters(member.config), needed, _seconds(member.config, measured), needed <= available)
-    return found, f"{basis}, without compiling and evaluations; memory: {available / 2**30:.1f} GiB are free"
+        seconds = _seconds(member.config, measured)
+        forecasts[member.name] = Forecast(count_parameters(member.config), needed, seconds, needed <= available)
+    return forecasts, f"{basis}, without compiling and evaluations; memory: {available / 2**30:.1f} GiB are free"
 
 
 def available_bytes() -> int:
@@ -130,22 +131,19 @@ def _steps(config: Config) -> int:
 
 def _finished(members: Sequence[Member], folder: pathlib.Path) -> list[tuple[Config, float]]:
     """Returns configurations of finished members and the seconds that an update of theirs took."""
-    found = []
+    finished = []
     for member in members:
         result = RunDirectory(folder / member.name).result()
         if result is not None and result["status"] == "finished":
-            found.append((member.config, result["train_seconds"] / result["steps"]))
-    return found
+            finished.append((member.config, result["train_seconds"] / result["steps"]))
+    return finished
 
 
 def _timed(config: Config) -> float:
     """Returns the seconds of an update, from a few of them after one that compiles."""
     sizes, batch, one = vocabulary_sizes(config), _largest_batch(config), Devices(1)
     compiled = programs(config, sizes, _steps(config), one, 1)
-    params = initial_params(config.model, sizes, jax.random.key(0))
-    state = TrainState.initial(
-        config.train, params, make_optimizer(config), start_carry(compiled.structure, params, config.train.batch_size)
-    )
+    state = initial_state(config, compiled.structure, initial_params(config.model, sizes, jax.random.key(0)))
     state = jax.block_until_ready(compiled.train_step(state, batch))
     since = time.monotonic()
     for _ in range(TIMED_STEPS):

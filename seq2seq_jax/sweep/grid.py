@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import KINDS, SEED, SIDES, SIZE, TABLE, Config
+from seq2seq_jax.config import AXIS_FLAGS, KINDS, SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import parse
 from seq2seq_jax.model.embedding import table_width
@@ -45,9 +45,14 @@ class Member:
         return self.varied.get(TABLE, "learned")
 
     @property
-    def group(self) -> dict[str, Any]:
-        """What it varies beside the seed."""
+    def without_seed(self) -> dict[str, Any]:
+        """What it varies but for the seed: a size, or a baseline, under one setting."""
         return {path: value for path, value in self.varied.items() if path != SEED}
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """Its values of the further fields: members that share them are compared with each other (``compare/results.py``)."""
+        return {path: value for path, value in self.varied.items() if path not in (SIZE, SEED, TABLE)}
 
     def adapt(self, values: Mapping[str, Any]) -> Member:
         """Returns the member with further values of its configuration. Raises UserError where they make no sense."""
@@ -74,12 +79,12 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
     return values
 
 
-def parse_axes(texts: Sequence[str], embedding_dims: str | None, seeds: str | None) -> list[tuple[str, tuple[Any, ...]]]:
-    """Turns what ``--axis``, ``--embedding_dims`` and ``--seeds`` say into paths and their values. Raises UserError."""
-    short = [("embedding_dims", SIZE, embedding_dims), ("seeds", SEED, seeds)]
-    return [parse_field("axis", text) for text in texts] + [
-        (path, parse_values(f"--{flag}={text}", path, text)) for flag, path, text in short if text is not None
+def parse_axes(texts: Sequence[str], short: Mapping[str, str | None]) -> list[tuple[str, tuple[Any, ...]]]:
+    """Turns what ``--axis`` and, by their names, the flags of ``AXIS_FLAGS`` say into paths and their values. Raises UserError."""
+    named = [
+        (AXIS_FLAGS[flag], parse_values(f"--{flag}={text}", AXIS_FLAGS[flag], text)) for flag, text in short.items() if text is not None
     ]
+    return [parse_field("axis", text) for text in texts] + named
 
 
 def parse_field(flag: str, text: str) -> tuple[str, tuple[Any, ...]]:
@@ -131,9 +136,9 @@ def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_si
 
 
 def check_sizes(members: Sequence[Member]) -> None:
-    """Raises UserError where the swept size is not that of any table, or two members have tables of the same sizes and differ in nothing.
+    """Raises UserError where the swept size reaches no table, or two members are one and the same network.
 
-    Either way a comparison would tell sizes apart that were never trained.
+    Either way sizes would be compared that were never trained.
     """
     seen: dict[Config, Member] = {}
     for member in members:

@@ -25,10 +25,10 @@ from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, w
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.checkpoints import Checkpoints
-from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import prepare
+from seq2seq_jax.train.signals import stop_signals
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _FROM_OUTSIDE = (0, -signal.SIGTERM, -signal.SIGKILL)  # exit codes of what did not crash: a person killed it, or a kernel short of memory
@@ -92,7 +92,7 @@ class Pool:
 
     def __init__(self, folder: pathlib.Path, jobs: int, view: SweepView):
         self._folder, self._view = folder, view
-        self._shares = shares(jobs)
+        self.shares = shares(jobs)
         self._context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
         self._kills: collections.Counter[tuple[str, int]] = collections.Counter()  # by member and its newest checkpoint
 
@@ -101,7 +101,7 @@ class Pool:
         outcomes: list[Outcome] = []
         waiting = list(members)
         with stop_signals() as stop:
-            workers = [self._spawn(share) for share in self._shares[: len(members)]]
+            workers = [self._spawn(share) for share in self.shares[: len(members)]]
             told = False
             while True:
                 if stop.requested and not told:
@@ -152,7 +152,7 @@ class Pool:
             kind, content = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join()
-            kind, content = "ended", self._outcome_of_dead(member, worker.process.exitcode)
+            kind, content = "ended", self.outcome_of_dead(member, worker.process.exitcode)
         if kind != "ended":
             getattr(self._view.member(member.name), kind)(*content)
             return []
@@ -164,7 +164,7 @@ class Pool:
         self._view.ended(content.member, content.status, content.error)
         return [content]
 
-    def _outcome_of_dead(self, member: Member, exit_code: int) -> Outcome:
+    def outcome_of_dead(self, member: Member, exit_code: int) -> Outcome:
         """Returns how a member ends whose process has: it goes on where it was killed, unless that comes to nothing again and again."""
         newest = max(Checkpoints(RunDirectory(self._folder / member.name).checkpoints).steps(), default=0)
         self._kills[member.name, newest] += 1

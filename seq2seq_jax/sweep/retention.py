@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 
+from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.run_directory import RunDirectory
 
 
 def thin(run: pathlib.Path, keep: str | None) -> None:
     """Removes the checkpoints of a finished run but the ``best`` or the ``last`` one; None keeps both. An unfinished run stays whole."""
-    result, folder = RunDirectory(run).result(), run / "checkpoints"
-    if keep is None or result is None or result["status"] != "finished" or not folder.is_dir():
+    directory = RunDirectory(run)
+    result = directory.result()
+    if keep is None or result is None or result["status"] != "finished":
         return
-    kept = {"best": result["best_step"], "last": result["steps"], "none": None}[keep]
-    for path in folder.iterdir():
-        if path.name != str(kept):
-            shutil.rmtree(path)
+    kept = {"best": [result["best_step"]], "last": [result["steps"]], "none": []}[keep]
+    Checkpoints(directory.checkpoints).keep(kept)

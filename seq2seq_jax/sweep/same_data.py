@@ -1,4 +1,4 @@
-"""Whether the data is still that which the runs of a sweep began with. Where it lies does not matter, only what it holds."""
+"""Whether the data is still what the runs of a sweep began with: the same content, wherever it lies now."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], wo
 def _sha256_now(config: Config) -> dict[str, str] | None:
     """Returns the hash of every file that a run reads, by the names in its config.json; None where one cannot be read."""
     try:
-        found = sha256_of(config)
+        digests = sha256_of(config)
         if config.model.pretrained is not None:
-            found["pretrained"] = pretrained.sha256_of(pathlib.Path(config.model.pretrained))
+            digests["pretrained"] = pretrained.sha256_of(pathlib.Path(config.model.pretrained))
     except (UserError, OSError):
         return None
-    return found
+    return digests
 
 
 def _with_file(config: Config, name: str) -> str:
-    file = config.model.pretrained if name == "pretrained" else getattr(config.data, name)
+    file = config.model.pretrained if name == "pretrained" else config_lib.get(config, f"data.{name}")
     return name if file is None else f"{name} ({file})"

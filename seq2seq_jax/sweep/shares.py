@@ -20,7 +20,7 @@ class Share:
     Attributes:
       cores: numbers of the cores.
       gpu: the graphics processor, as ``CUDA_VISIBLE_DEVICES`` names it; None where there is none.
-      memory: share of that processor's memory, 0 to 1; None where no other process is on it, and JAX takes what it would alone.
+      memory: share of that processor's memory, 0 to 1; None where no other process is on it, and JAX takes its default.
     """
 
     cores: frozenset[int]
@@ -38,15 +38,15 @@ class Share:
 
 
 def most_at_a_time() -> int:
-    """Returns how many processes work side by side unless that is said: one for each graphics processor, or else for each core."""
+    """Returns how many processes work side by side by default: one for each graphics processor, or else for each core."""
     return len(gpus()) or len(os.sched_getaffinity(0))
 
 
 def shares(jobs: int) -> list[Share]:
-    """Deals out the machine to so many processes. What there is less of than processes several of them have together.
+    """Deals out the machine to so many processes. Where there are fewer cores or devices than processes, several share one.
 
-    All have equally many cores, even if some are left: on so many threads do the last bits of a sum depend, and which process a member
-    meets is chance.
+    All get equally many cores, even if some are left over: the number of threads decides the last bits of a sum, and which process
+    trains a member is chance.
     """
     cores, devices = sorted(os.sched_getaffinity(0)), gpus()
     each = max(1, len(cores) // jobs)

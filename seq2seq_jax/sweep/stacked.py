@@ -22,7 +22,7 @@ from seq2seq_jax.sweep.padding import at_own_scale, cut, output_scale, padded, s
 from seq2seq_jax.train.devices import MemberDevices
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.programs import Programs, VocabularySizes, make_decode, program_key, start_carry
-from seq2seq_jax.train.state import TrainState, Window
+from seq2seq_jax.train.state import LogSums, TrainState
 from seq2seq_jax.train.step import Batch, make_eval_step, make_train_step
 
 
@@ -111,15 +111,15 @@ class StackedRuns:
         given = [filling if batch is None else batch for batch in batches]
         self._state = self._programs.train_step(self._state, self._devices.stack(given), self._devices.stack(slots))
 
-    def windows(self) -> list[Window]:
+    def log_sums(self) -> list[LogSums]:
         """Waits for the devices and returns each run's sums for the log."""
         return self._devices.unstack(self._state.window)[: len(self._own)]
 
-    def clear_windows(self, places: Collection[int]) -> None:
+    def clear_log_sums(self, places: Collection[int]) -> None:
         """Begins new sums for some runs."""
-        empty = jax.device_get(Window.empty())
-        windows = [empty if place in places else window for place, window in enumerate(self.windows())]
-        self._state = self._state._replace(window=self._devices.stack(windows))
+        empty = jax.device_get(LogSums.empty())
+        sums = [empty if place in places else own for place, own in enumerate(self.log_sums())]
+        self._state = self._state._replace(window=self._devices.stack(sums))
         self._host = None
 
     def state(self, place: int) -> TrainState:

@@ -1,9 +1,8 @@
-"""How far a sweep is that runs elsewhere, or has run: read from its files and locks, without JAX and without touching it."""
+"""How far a sweep has come that another process runs, or has run: read from its files and locks, without JAX and without changing it."""
 
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import math
 import pathlib
@@ -68,12 +67,12 @@ def read_status(workdir: str) -> list[Status]:
     root = pathlib.Path(workdir)
     if not (root / "sweep.json").exists():
         raise UserError(f"--workdir={workdir}: there is no sweep here (no sweep.json); expected the directory of a sweep")
-    found = []
+    members = []
     for prefix in ("tuning/", ""):
         path = root / prefix / "sweep.json"
         if path.exists():
-            found += [_member(root, prefix + entry["name"]) for entry in read_grid(path)["members"]]
-    return found
+            members += [_member(root, prefix + entry["name"]) for entry in read_grid(path)["members"]]
+    return members
 
 
 def run(workdir: str) -> None:
@@ -87,33 +86,21 @@ def run(workdir: str) -> None:
     for member in members:
         if member.error is not None:
             print(f"{member.name}: {error_label(member.error)}")
-    if not locked(pathlib.Path(workdir)) and counts["finished"] + counts["failed"] < len(members):
+    if not RunDirectory(pathlib.Path(workdir)).is_locked() and counts["finished"] + counts["failed"] < len(members):
         print("no process is working on this sweep; the command that launched it completes it")
 
 
-def locked(directory: pathlib.Path) -> bool:
-    """Returns whether a process holds the lock of a run or sweep. The test lasts an instant and is shared, so that it stops nobody."""
-    try:
-        with open(directory / ".lock") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def _member(root: pathlib.Path, name: str) -> Status:
-    directory = root / name
-    working = locked(directory)  # asked first, so that what ends meanwhile has its result below
-    result, record = RunDirectory(directory).result(), RunDirectory(directory).record()
+    run = RunDirectory(root / name)
+    working = run.is_locked()  # asked first, so that what ends meanwhile has its result below
+    result, record = run.result(), run.record()
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:
         return Status(name, state)
-    return _begun(directory, name, state, record)
+    return _begun(run.path, name, state, record)
 
 
 def _begun(directory: pathlib.Path, name: str, state: str, record: dict[str, Any]) -> Status:

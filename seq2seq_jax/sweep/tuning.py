@@ -6,6 +6,7 @@ stays with its size, so that growing the sweep trains nothing again.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import pathlib
@@ -15,7 +16,6 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import Axes, Member
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.validation import validate
@@ -23,60 +23,99 @@ from seq2seq_jax.validation import validate
 FOLDER = "tuning"
 
 
-def tuning_seed(members: Sequence[Member], recorded: dict[str, Any] | None) -> int:
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """What tuning has chosen so far, as sweep.json records it.
+
+    Attributes:
+      seed: of the tuning runs.
+      runs: how many have ended.
+      train_seconds: what they have cost.
+      chosen: for each size what it varies, the values chosen, and what every setting tried has reached.
+    """
+
+    seed: int
+    runs: int
+    train_seconds: float
+    chosen: list[dict[str, Any]]
+
+    @classmethod
+    def recorded(cls, grid: dict[str, Any] | None) -> Tuning | None:
+        """Returns what is chosen according to the content of a sweep.json; None where there is none, or nothing was tuned."""
+        entry = (grid or {}).get("tuning")
+        return None if entry is None else cls(**{field.name: entry[field.name] for field in dataclasses.fields(cls)})
+
+    def values_for(self, member: Member) -> dict[str, Any] | None:
+        """Returns the values chosen for a member's size; None where nothing is chosen yet."""
+        return next((entry["values"] for entry in self.chosen if entry["varied"] == member.without_seed), None)
+
+
+def new_runs(members: Sequence[Member], tune: Axes, earlier: Tuning | None) -> list[Member]:
+    """Returns the tuning runs that a sweep still needs: those of the sizes for which nothing is chosen; none where nothing is tuned."""
+    waiting = [member for member in members if earlier is None or earlier.values_for(member) is None]
+    return _runs(waiting, tune, _seed(members, earlier))
+
+
+def every_run(members: Sequence[Member], tune: Axes, earlier: Tuning | None) -> list[Member]:
+    """Returns the tuning runs of a sweep, those included that have chosen already; none where nothing is tuned."""
+    return _runs(members, tune, _seed(members, earlier))
+
+
+def _seed(members: Sequence[Member], earlier: Tuning | None) -> int:
     """Returns the seed of the tuning runs: the one used so far, else the largest compared seed + 1."""
-    return recorded["seed"] if recorded else max(member.config.train.seed for member in members) + 1
+    return max(member.config.train.seed for member in members) + 1 if earlier is None else earlier.seed
 
 
-def tuning_members(members: Sequence[Member], tune: Axes, seed: int, recorded: dict[str, Any] | None) -> list[Member]:
-    """Returns the tuning runs of every size for which nothing is chosen in ``recorded``: one for each setting."""
-    first = {_key(member.group): member for member in reversed(members)}
-    found = []
+def _runs(members: Sequence[Member], tune: Axes, seed: int) -> list[Member]:
+    """Returns, for every size that members have, a run with each setting."""
+    first: dict[str, Member] = {}
     for member in members:
-        if first[_key(member.group)] is member and _chosen(member, recorded) is None:
-            for values in itertools.product(*tune.values()):
-                setting = dict(zip(tune, values, strict=True))
-                varied = {**member.group, **setting, SEED: seed}
-                config = config_lib.replace(member.config, {**setting, SEED: seed})
-                validate(config)
-                adapted = {path: value for path, value in member.adapted.items() if path not in tune}
-                found.append(Member(varied, config, adapted))
-    return found
+        first.setdefault(_key(member.without_seed), member)
+    runs = []
+    for member in first.values() if tune else ():
+        for values in itertools.product(*tune.values()):
+            setting = dict(zip(tune, values, strict=True))
+            varied = {**member.without_seed, **setting, SEED: seed}
+            config = config_lib.replace(member.config, {**setting, SEED: seed})
+            validate(config)
+            adapted = {path: value for path, value in member.adapted.items() if path not in tune}
+            runs.append(Member(varied, config, adapted))
+    return runs
 
 
-def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, recorded: dict[str, Any] | None) -> dict[str, Any]:
-    """Returns what sweep.json says of tuning: the seed, each size's best setting, and what all of it has cost.
+def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: Tuning | None) -> Tuning:
+    """Returns each size's best setting, and what all of tuning has cost.
 
     Args:
       folder: the sweep's.
       tried: tuning runs made for sizes without a choice, finished or failed.
       tune: the values tried.
-      recorded: what was chosen before.
+      earlier: what was chosen before.
 
     Raises UserError where there is no dev split to choose by.
     """
     by_size: dict[str, list[Member]] = {}
     for member in tried:
         by_size.setdefault(_key(_size_of(member, tune)), []).append(member)
-    chosen = list(recorded["chosen"]) if recorded else []
+    chosen = list(earlier.chosen) if earlier else []
     for members in by_size.values():
         results = [(member, RunDirectory(folder / FOLDER / member.name).result()) for member in members]
         finished = [(member, result) for member, result in results if result is not None and result["status"] == "finished"]
         if finished:
             chosen.append({"varied": _size_of(members[0], tune), **_best(finished, tune)})
-    seed = tried[0].config.train.seed if tried or not recorded else recorded["seed"]
+    seed = earlier.seed if earlier else tried[0].config.train.seed
     made = [result for path in (folder / FOLDER).glob("*") if (result := RunDirectory(path).result()) is not None]
-    return {"seed": seed, "runs": len(made), "train_seconds": sum(result["train_seconds"] or 0.0 for result in made), "chosen": chosen}
+    return Tuning(seed, len(made), sum(result["train_seconds"] or 0.0 for result in made), chosen)
 
 
-def tuned(members: Sequence[Member], recorded: dict[str, Any] | None) -> list[Member]:
+def tuned(members: Sequence[Member], chosen: Tuning | None) -> list[Member]:
     """Returns the members with the values chosen for their sizes; those of a size without a choice as they are."""
-    return [member.adapt(_chosen(member, recorded) or {}) for member in members]
+    return [member.adapt(chosen.values_for(member) or {}) for member in members] if chosen else list(members)
 
 
-def without_choice(members: Sequence[Member], recorded: dict[str, Any]) -> list[str]:
+def without_choice(members: Sequence[Member], chosen: Tuning) -> list[str]:
     """Returns the names of members for whose size no setting has finished: to train them as configured would be no fair comparison."""
-    return [member.name for member in members if _chosen(member, recorded) is None]
+    return [member.name for member in members if chosen.values_for(member) is None]
 
 
 def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict[str, Any]:
@@ -90,26 +129,8 @@ def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict
 
 
 def _size_of(member: Member, tune: Axes) -> dict[str, Any]:
-    return {path: value for path, value in member.group.items() if path not in tune}
-
-
-def _chosen(member: Member, recorded: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Returns the values chosen for a member's size; None where nothing is chosen yet."""
-    for entry in (recorded or {"chosen": []})["chosen"]:
-        if entry["varied"] == member.group:
-            return entry["values"]
-    return None
+    return {path: value for path, value in member.without_seed.items() if path not in tune}
 
 
 def _key(values: dict[str, Any]) -> str:
     return json.dumps(values, sort_keys=True)
-
-
-def new_runs(design: Design, members: Sequence[Member], recorded: dict[str, Any] | None) -> list[Member]:
-    """Returns the tuning runs that a sweep still needs; none where nothing is tuned."""
-    return tuning_members(members, design.tune, tuning_seed(members, recorded), recorded) if design.tune else []
-
-
-def every_run(design: Design, members: Sequence[Member], recorded: dict[str, Any] | None) -> list[Member]:
-    """Returns the tuning runs of a sweep, those included that have chosen already; none where nothing is tuned."""
-    return tuning_members(members, design.tune, tuning_seed(members, recorded), None) if design.tune else []

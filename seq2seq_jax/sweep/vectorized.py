@@ -23,10 +23,11 @@ from seq2seq_jax.sweep.stacked import StackedRuns, member_programs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
 from seq2seq_jax.train.evaluation import Evaluator, output_limit
-from seq2seq_jax.train.loop import Loop, Stop, stop_signals
+from seq2seq_jax.train.loop import Loop
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.signals import Stop, stop_signals
 from seq2seq_jax.train.state import TrainState, total_steps
 
 # What members of one program may differ in beside seed and learning rate: the rest decides shapes, batches or the program itself.
@@ -78,8 +79,8 @@ class _Group:
         corpus = corpus_of(config)
         batches = training_batches(config, corpus)
         devices = MemberDevices(choose_member_device_count(config.train.devices, len(self.waiting)))
-        sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
-        compiled = member_programs(config, sizes, total_steps(config, batches.steps_per_epoch), devices, output_limit(corpus))
+        steps = total_steps(config, batches.steps_per_epoch)
+        compiled = member_programs(config, corpus.vocabulary_sizes, steps, devices, output_limit(corpus))
         states = self._begin(compiled.structure, corpus, batches, held)
         if states:
             evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
@@ -87,12 +88,12 @@ class _Group:
             Loop(list(states), engine, batches, stop, self._ended).run()
 
     def interrupt(self, stopped: Interrupted) -> None:
-        """Ends what was interrupted."""
+        """Ends all that are left as interrupted."""
         for member in list(self.waiting):
             self._end(member, Outcome(member.name, "interrupted", str(stopped)))
 
     def fail(self, error: Exception) -> None:
-        """Ends all others with what has befallen them together."""
+        """Ends all that are left with an error of what they share."""
         for run in [run for run, member in self._runs.items() if member in self.waiting]:
             run.fail(error)
         for member in list(self.waiting):

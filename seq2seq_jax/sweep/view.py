@@ -145,7 +145,7 @@ class _Member:
             self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}{ending}")
 
     def finish(self, step: int, metric: str) -> None:
-        """Keeps the best dev metric of its result, for the line that tells how it ended, and its time for the others' sake."""
+        """Keeps the best dev metric of its result for the line that says how it ended, and its time, from which that of others follows."""
         self.last = metric
         if not self._resumed:
             self._whole = time.monotonic() - self._began

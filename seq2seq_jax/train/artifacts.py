@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,28 +18,32 @@ from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.train.evaluation import Evaluation
 from seq2seq_jax.train.pretrained import Pretrained
 from seq2seq_jax.train.run_directory import versions, write_atomically
-from seq2seq_jax.train.state import parameter_counts
 
 SAMPLES = 20  # dev examples written out
 
 
+class Figures(NamedTuple):
+    """What result.json says of a finished run, key by key; of another run all of them are null."""
+
+    dev: Mapping[str, Any] | None = None
+    test: Mapping[str, Any] | None = None
+    best_step: int | None = None
+    steps: int | None = None
+    train_seconds: float | None = None
+    trained_together: int | None = None
+    tokens_per_second: float | None = None
+    decoded_examples_per_second: float | None = None
+    parameters: Mapping[str, int] | None = None
+    pretrained: Mapping[str, Any] | None = None
+
+
+NOTHING = Figures()
+
+
 def result_of(
-    status: str,
-    config: Config,
-    varied: Mapping[str, Any],
-    error: str | None = None,
-    params: Params | None = None,
-    dev: Mapping[str, Any] | None = None,
-    test: Mapping[str, Any] | None = None,
-    best_step: int | None = None,
-    steps: int | None = None,
-    train_seconds: float | None = None,
-    trained_together: int | None = None,
-    tokens_per_second: float | None = None,
-    decoded_examples_per_second: float | None = None,
-    pretrained: Mapping[str, Any] | None = None,
+    status: str, config: Config, varied: Mapping[str, Any], error: str | None = None, figures: Figures = NOTHING
 ) -> dict[str, Any]:
-    """Returns the content of result.json: all that a comparison needs of a run; null where a failed run has no value."""
+    """Returns the content of result.json: all that a comparison needs of a run."""
     metric = config_lib.metric_of(config)
     return {
         "format": FORMAT_VERSION,
@@ -47,16 +51,7 @@ def result_of(
         "error": error,
         "varied": dict(varied),
         "metric": {"name": metric.name, "unit": metric.unit, "lower_is_better": metric.lower_is_better, "tolerance": metric.tolerance},
-        "dev": dev,
-        "test": test,
-        "best_step": best_step,
-        "steps": steps,
-        "train_seconds": train_seconds,
-        "trained_together": trained_together,
-        "tokens_per_second": tokens_per_second,
-        "decoded_examples_per_second": decoded_examples_per_second,
-        "parameters": None if params is None else parameter_counts(params, config.model),
-        "pretrained": pretrained,
+        **figures._asdict(),
         "config_sha256": config_lib.config_sha256(config),
         "versions": versions(),
         # Whoever writes down a failure may not be who trained: it would open devices for it, or find none.

@@ -1,4 +1,4 @@
-"""How a pure step is compiled: ``jax.jit`` on one device, ``jax.pmap`` over several. The only file that knows.
+"""How a pure step is compiled: ``jax.jit`` on one device, ``jax.pmap`` over several. No other file knows which.
 
 Of one run several devices share each batch by rows. State is the same on all of them, but for the carried recurrent state,
 which belongs to rows; outside this file it always has the global batch as its first axis.
@@ -24,7 +24,7 @@ AXIS = "data"
 
 
 def platform() -> str:
-    """Returns what JAX computes on, ``cpu`` or ``gpu`` or another. Raises UserError where no device of what was asked for starts."""
+    """Returns what JAX computes on, ``cpu`` or ``gpu`` or another. Raises UserError where what was asked for does not start here."""
     try:
         return jax.default_backend()
     except (RuntimeError, AssertionError) as error:  # the latter, without a word, for CUDA where there is none

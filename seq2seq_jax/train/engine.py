@@ -12,7 +12,7 @@ from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.programs import Programs
-from seq2seq_jax.train.state import TrainState, Window
+from seq2seq_jax.train.state import LogSums, TrainState
 from seq2seq_jax.train.step import Batch
 
 
@@ -23,10 +23,10 @@ class Engine(Protocol):
     def advance(self, batches: Sequence[Batch | None]) -> None:
         """Makes one update of each run that has a batch, and none of the others."""
 
-    def windows(self) -> list[Window]:
+    def log_sums(self) -> list[LogSums]:
         """Waits for the devices and returns each run's sums for the log."""
 
-    def clear_windows(self, places: Collection[int]) -> None:
+    def clear_log_sums(self, places: Collection[int]) -> None:
         """Begins new sums for some runs."""
 
     def state(self, place: int) -> TrainState:
@@ -50,14 +50,14 @@ class OneRun:
         assert batch is not None  # there is no other run to wait for
         self._state = self._programs.train_step(self._state, self._devices.split_batch(batch))
 
-    def windows(self) -> list[Window]:
+    def log_sums(self) -> list[LogSums]:
         """Waits for the device and returns the sums for the log."""
         return [jax.device_get(self._state.window)]
 
-    def clear_windows(self, places: Collection[int]) -> None:
+    def clear_log_sums(self, places: Collection[int]) -> None:
         """Begins new sums."""
         del places
-        self._state = self._state._replace(window=Window.empty())
+        self._state = self._state._replace(window=LogSums.empty())
 
     def state(self, place: int) -> TrainState:
         """Returns the state on the host."""

@@ -1,4 +1,4 @@
-"""Scoring a split: the loss, for translators the decoded outputs against their references, and for word vectors what they are asked."""
+"""Scoring a split: the loss, for translators decoded outputs against their references, for word vectors analogies and similarity."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Evaluator:
     """Scores splits with one set of compiled programs."""
 
     def __init__(self, config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()):
-        """Prepares to score; of the ``shapes`` of training every other one serves, from the largest: compiling costs more than padding."""
+        """Prepares to score in every second of training's ``shapes``, from the largest: compiling costs more than padding."""
         self._config, self._programs, self._vocabularies = config, programs, vocabularies
         self._shapes = list(shapes)[::-2]
         self._metric = config_lib.metric_of(config)
@@ -126,10 +126,10 @@ class Evaluator:
 
     def _texts(self, sources: Sequence[str], indices, ids) -> list[str]:
         """Returns the output of each source; an empty one has nothing to translate, whatever the model makes of it."""
-        found, decode = {}, self._vocabularies["target"].decode_line
+        texts, decode = {}, self._vocabularies["target"].decode_line
         for of_batch, rows in zip(indices, ids, strict=True):
-            found.update((index, decode(row)) for index, row in zip(of_batch, rows, strict=True) if index >= 0)
-        return [found[index] if source else "" for index, source in enumerate(sources)]
+            texts.update((index, decode(row)) for index, row in zip(of_batch, rows, strict=True) if index >= 0)
+        return [texts[index] if source else "" for index, source in enumerate(sources)]
 
     def _pair_losses(self, params: Params, split: PairSplit) -> list[Loss]:
         batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
@@ -168,9 +168,9 @@ class Evaluator:
         return [self._programs.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
 
     def _score_vectors(self, split: TextSplit, losses: Sequence[Loss], table: Float[np.ndarray, "V D"]) -> Evaluation:
-        """Scores the loss, and what the table is asked: of dev alone, since test has no other questions, and these have chosen already.
+        """Scores the loss and, on dev alone, analogies and similarity: test has no questions of its own, and these have chosen already.
 
-        ``examples`` are what the metric that chooses rests on: questions, pairs of words, or units of text whose loss it is.
+        ``examples`` counts what the metric that chooses rests on: questions, pairs of words, or units of text.
         """
         nats, units = _by_batch(losses)
         count = float(units.sum())

@@ -56,8 +56,8 @@ def evaluate(
         outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, length_penalty=length_penalty)]
         metrics = translation_metrics(outputs, data.targets, run.config.data.target_unit)
     else:
-        found = run.evaluator.evaluate(run.params, data)
-        outputs, metrics = found.outputs, found.metrics
+        evaluation = run.evaluator.evaluate(run.params, data)
+        outputs, metrics = evaluation.outputs, evaluation.metrics
     if isinstance(data, PairSplit):  # of a corpus, which training computes only where one of them chooses: they take a second
         metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, PER_CORPUS)
     if file is not None:

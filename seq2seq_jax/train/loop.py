@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -27,6 +26,7 @@ from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.signals import Stop, stop_signals
 from seq2seq_jax.train.view import Reporter, View
 
 
@@ -75,41 +75,11 @@ def train(
 def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
     config, corpus = run.config, run.corpus
     devices = Devices(choose_device_count(config.train.devices, config.train.batch_size))
-    sizes = {side: len(vocabulary) for side, vocabulary in corpus.vocabularies.items()}
-    compiled = programs(config, sizes, run.total, devices, output_limit(corpus))
+    compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus))
     state = run.begin(compiled.structure)
     if not run.ended:
         evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
         Loop([run], OneRun(compiled, devices, evaluator, state), batches, stop).run()
-
-
-class Stop:
-    """Whether a signal has asked the loop to stop."""
-
-    requested = False
-
-    def __call__(self, signum: int, frame: Any) -> None:
-        """Takes the signal."""
-        self.requested = True
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """Turns SIGTERM and SIGINT into a request that the loop meets at the next step.
-
-    Inside another one it is the other's, so that what comes during the last step of a run still stops the sweep around it.
-    """
-    outer = signal.getsignal(signal.SIGTERM)
-    if isinstance(outer, Stop):
-        yield outer
-        return
-    stop = Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Loop:
@@ -153,7 +123,7 @@ class Loop:
         return [run for run in self._runs if not run.ended]
 
     def _advance(self, together: Sequence[Run]) -> float:
-        """Makes one update of each; runs of one seed see the same batch. Returns the seconds of a compilation, no training time."""
+        """Makes one update of each; runs of one seed see the same batch. Returns the seconds of compiling, which are no training time."""
         step, before = together[0].step, time.monotonic()
         of_seed = {seed: self._batch_at(seed, step) for seed in {run.config.train.seed for run in together}}
         self._engine.advance([of_seed[run.config.train.seed] if run in together else None for run in self._runs])
@@ -167,15 +137,15 @@ class Loop:
 
     def _visit(self, together: Sequence[Run], due: Due, since: float) -> None:
         """Waits for the devices, then logs, evaluates, saves and finishes, as far as it is due."""
-        windows = self._engine.windows()
+        sums = self._engine.log_sums()
         seconds = (time.monotonic() - since) / len(together)
         for run in together:
             run.progress.trained_together = max(run.progress.trained_together, len(together))
             with self._ending(run):
-                run.log_window(windows[self._places[run]], seconds, due.logs)
+                run.log(sums[self._places[run]], seconds, due.logs)
         going = [run for run in together if not run.ended]
         if due.logs:
-            self._engine.clear_windows([self._places[run] for run in going])
+            self._engine.clear_log_sums([self._places[run] for run in going])
         improved = self._evaluate(going) if due.evaluates else ()
         for run in going:
             if due.logs and not run.ended:

@@ -74,7 +74,7 @@ class Pretrained:
 
 
 def check_width(config: Config) -> None:
-    """Raises UserError where the vectors are not as wide as the table that they are to fill, or the file is none of vectors."""
+    """Raises UserError where the vectors are not as wide as the table that they are to fill, or the file holds no vectors."""
     model = config.model
     if model.pretrained is not None:
         side, _ = pretrained_table(model)
@@ -105,12 +105,12 @@ def load_pretrained(config: Config, vocabularies: Mapping[str, Vocabulary]) -> P
 def _load(path: pathlib.Path, version: tuple[int, int], sides: tuple[str, ...], symbols: tuple[str, ...]) -> Pretrained:
     """Reads a file once for all runs of a sweep; ``version`` changes with its content."""
     names = names_of(symbols)
-    found = read_vectors(path, {name for candidates in names for name in candidates})
-    rows, places = _match(names, found)
+    vectors = read_vectors(path, {name for candidates in names for name in candidates})
+    rows, places = _match(names, vectors)
     vocabulary = len(symbols) - len(SPECIALS)
     if not (rows >= len(SPECIALS)).any():
         raise UserError(f"{path}: none of the {vocabulary} {sides[0]} symbols has a vector; expected vectors of the vocabulary's units")
-    return Pretrained(sides, rows, found.table[places], sha256_of(path), vocabulary)
+    return Pretrained(sides, rows, vectors.table[places], sha256_of(path), vocabulary)
 
 
 def sha256_of(path: pathlib.Path) -> str:
@@ -119,9 +119,9 @@ def sha256_of(path: pathlib.Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _match(names: list[tuple[str, ...]], found: Vectors) -> tuple[Int[np.ndarray, " R"], Int[np.ndarray, " R"]]:
+def _match(names: list[tuple[str, ...]], vectors: Vectors) -> tuple[Int[np.ndarray, " R"], Int[np.ndarray, " R"]]:
     """Returns the rows of the vocabulary that have a vector, and the places of these vectors in the file."""
-    place_of = {name: place for place, name in enumerate(found.names)}
+    place_of = {name: place for place, name in enumerate(vectors.names)}
     places = [next((place_of[name] for name in candidates if name in place_of), -1) for candidates in names]
     rows = np.flatnonzero(np.array(places) >= 0)
     return rows, np.array(places)[rows]

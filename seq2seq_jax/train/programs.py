@@ -18,11 +18,11 @@ from seq2seq_jax.decode.translators import translate_greedily
 from seq2seq_jax.model.build import Params, structure
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.state import TrainState
+from seq2seq_jax.train.state import TrainState, make_optimizer
 from seq2seq_jax.train.step import Batch, Merge, make_eval_step, make_train_step
 
-# Takes back what ``runtime.py`` sets (and all that stands in this XLA option, which can only be emptied for one program): the sums over
-# windows lose their vector instructions where XLA merges them with other loops.
+# Takes back what ``runtime.py`` sets: the sums over windows lose their vector instructions where XLA merges them with other loops.
+# For one program this option of XLA can only be emptied, whatever else stands in it.
 WITHOUT_MERGED_LOOPS = {"xla_backend_extra_options": ""}
 VocabularySizes = tuple[tuple[str, int], ...]
 
@@ -90,6 +90,11 @@ def compile_step(config: Config, merge: Merge, total_steps: int, devices: Device
 def start_carry(structure: nnx.GraphDef, params: Params, rows: int) -> Any:
     """Returns the state that a model carries into its first batch."""
     return nnx.merge(structure, params).start(rows)
+
+
+def initial_state(config: Config, structure: nnx.GraphDef, params: Params) -> TrainState:
+    """Returns the state of a run before its first update."""
+    return TrainState.initial(config.train, params, make_optimizer(config), start_carry(structure, params, config.train.batch_size))
 
 
 def make_decode(structure: nnx.GraphDef, output_limit: int) -> Callable[[Params, Array, Lengths], Int[Array, "B T"]]:

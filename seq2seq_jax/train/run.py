@@ -22,14 +22,14 @@ from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
 from seq2seq_jax.errors import TrainingFailed, UserError, error_line
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.train.artifacts import result_of, write_embeddings, write_outputs
+from seq2seq_jax.train.artifacts import Figures, result_of, write_embeddings, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.pretrained import fill, load_pretrained
-from seq2seq_jax.train.programs import start_carry
+from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
-from seq2seq_jax.train.state import TrainState, Window, make_optimizer, root_key, total_steps
+from seq2seq_jax.train.state import LogSums, TrainState, parameter_counts, root_key, total_steps
 from seq2seq_jax.train.view import View
 
 
@@ -166,12 +166,10 @@ class Run:
 
     def resume(self, structure: nnx.GraphDef) -> TrainState:
         """Returns the newest checkpoint's state and takes over its progress; the initial state where there is none."""
-        sizes = {side: len(vocabulary) for side, vocabulary in self.corpus.vocabularies.items()}
-        params = initial_params(self.config.model, sizes, named(root_key(self.config.train.seed), "params"))
+        params = initial_params(self.config.model, self.corpus.vocabulary_sizes, named(root_key(self.config.train.seed), "params"))
         params = fill(self.config.model, params, self._pretrained)
         self._initial_tables = {side: np.asarray(table) for side, table in embedding_tables(params).items()}
-        carry = start_carry(structure, params, self.config.train.batch_size)
-        initial = TrainState.initial(self.config.train, params, make_optimizer(self.config), carry)
+        initial = initial_state(self.config, structure, params)
         loaded = self._checkpoints.load_newest(initial, self.view.note, self._best_needed)
         if loaded is None:
             self._checkpoints.keep(())
@@ -183,31 +181,31 @@ class Run:
         return state
 
     def _best_needed(self, progress: dict[str, Any]) -> int | None:
-        """Returns the best step before a checkpoint, whose own must be whole: the run ends with it.
+        """Returns the best step that a checkpoint's progress names: its checkpoint must be whole too, since the run ends with it.
 
         One that is gone is not needed: a later step was better, and will be again, or a finished run has given it up (--keep).
         """
         best = progress["best_step"]
         return best if best in self._checkpoints.steps() else None
 
-    def log_window(self, window: Window, seconds: float, logs: bool) -> None:
-        """Takes the sums since the last line, stops at a loss that is not finite, and at a log step writes a record.
+    def log(self, sums: LogSums, seconds: float, logs: bool) -> None:
+        """Takes note of training since the last call, stops at a loss that is not finite, and at a log step writes a record.
 
         Args:
-          window: on the host.
+          sums: since the last line, on the host.
           seconds: spent in updates since the last call.
           logs: whether a line is due.
 
         Raises:
           TrainingFailed: a loss or gradient was not finite.
         """
-        if window.bad_step >= 0:
-            raise TrainingFailed(f"loss is not finite at step {window.bad_step + 1}; configuration: {_one_line(self.config)}")
+        if sums.bad_step >= 0:
+            raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}; configuration: {_one_line(self.config)}")
         self.progress.train_seconds += seconds
-        self.progress.unlogged_tokens = float(window.loss.count)
+        self.progress.unlogged_tokens = float(sums.loss.count)
         if not logs:
             return
-        loss = float(window.loss.nats / window.loss.count)
+        loss = float(sums.loss.nats / sums.loss.count)
         self.progress.tokens += self.progress.unlogged_tokens
         self.progress.unlogged_tokens = 0.0
         speed = self.progress.tokens / self.progress.train_seconds
@@ -267,11 +265,7 @@ class Run:
         if dev is not None and self.corpus.dev is not None:
             write_outputs(self.directory.path, self.corpus.dev, dev)
         self._checkpoints.keep({self.step, *self._best_step()})
-        result = result_of(
-            "finished",
-            self.config,
-            self._varied,
-            params=params,
+        figures = Figures(
             dev=None if dev is None else dev.metrics,
             test=None if test is None else test.metrics,
             best_step=progress.best_step,
@@ -280,15 +274,17 @@ class Run:
             trained_together=progress.trained_together,
             tokens_per_second=(progress.tokens + progress.unlogged_tokens) / progress.train_seconds,
             decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
+            parameters=parameter_counts(params, self.config.model),
             pretrained=None if self._pretrained is None else self._pretrained.result(),
         )
+        result = result_of("finished", self.config, self._varied, figures=figures)
         write_json(self.directory.result_file, result)
         self.result = result
         self.close()  # before what may fail where nobody reads on: the result stays
         self.view.finish(self.step, self._best_label(None if dev is None else dev.metrics[self._metric.name]))
 
     def fail(self, error: Exception) -> None:
-        """Ends the run and writes why; what a finished run has left stays, where this one failed before it began."""
+        """Ends the run and writes why. Where it failed before it began, the result of an earlier start that finished stays."""
         self.error = error
         earlier = self.directory.result()
         if self._log is not None or earlier is None or earlier["status"] != "finished":

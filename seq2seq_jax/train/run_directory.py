@@ -19,7 +19,7 @@ from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import RESULT_KINDS, is_metric, no_run
+from seq2seq_jax.records import no_run, read_config, read_result
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
 
@@ -63,7 +63,7 @@ def versions() -> dict[str, str]:
 
 
 def changed_data(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
-    """Returns the names, of splits and settings, whose files have not the recorded sha256, or are there only before or now."""
+    """Returns the names of splits and settings whose file has another sha256 than recorded, or was or is not there."""
     return sorted(name for name in {*recorded, *current} if recorded.get(name) != current.get(name))
 
 
@@ -99,18 +99,21 @@ class RunDirectory:
                 raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
             yield
 
+    def is_locked(self) -> bool:
+        """Returns whether a process holds the lock. The test lasts an instant and is shared, so that it stops nobody."""
+        try:
+            with open(self.path / ".lock") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def record(self) -> dict[str, Any] | None:
         """Returns the content of config.json, or None where the run has not begun. Raises UserError where it is no such file."""
         path = self.path / "config.json"
-        if not path.exists():
-            return None
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            config_lib.from_dict(record["config"])
-            record["data_sha256"].items()  # an object of hashes
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
-            raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
-        return record
+        return read_config(path) if path.exists() else None
 
     def config(self) -> Config:
         """Returns the recorded configuration. Raises UserError where there is no run."""
@@ -167,17 +170,4 @@ class RunDirectory:
 
     def result(self) -> dict[str, Any] | None:
         """Returns the content of result.json, or None where there is none, or a damaged one: the run can make it again."""
-        try:
-            result = json.loads(self.result_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return result if _is_result(result) else None
-
-
-def _is_result(value: Any) -> bool:
-    """Says whether it has what is read of a result.json, as train writes it; only a finished run must have steps and seconds."""
-    kinds = RESULT_KINDS | {"status": str, "error": str}
-    if not isinstance(value, dict) or "status" not in value or not all(isinstance(value.get(key), kinds[key] | None) for key in kinds):
-        return False
-    scored = is_metric(value.get("metric")) and isinstance((value.get("dev") or {}).get(value["metric"]["name"], 0), int | float)
-    return scored and (value["status"] != "finished" or (bool(value.get("steps")) and value.get("train_seconds") is not None))
+        return read_result(self.result_file)

@@ -25,7 +25,7 @@ _XLA_FLAGS = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 def prepare(kind: Kind | None = None) -> None:
     """Keeps compiled programs on disk, so that the second start of the same run compiles nothing, and makes steps fast on CPU.
 
-    Before JAX's first computation. ``kind`` is the model of the one run that this process trains, None where there is no such run.
+    To be called before JAX's first computation. ``kind`` is the model of the one run that this process trains, else None.
     """
     if kind == "skip_gram":
         use_one_thread()
@@ -42,7 +42,7 @@ def prepare_to_use() -> None:
 
 
 def speed_up_cpu() -> None:
-    """Sets how programs are compiled and run on CPU; before JAX's first computation. docs/performance.md has what each setting gives."""
+    """Sets how programs are compiled and run on CPU, before JAX's first computation. docs/performance.md has what each setting gives."""
     flags = os.environ.get("XLA_FLAGS", "")
     if _XLA_FLAGS not in flags:  # of the process that has started this one
         os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {flags}"

@@ -16,7 +16,7 @@ from seq2seq_jax.model.embedding import FROZEN
 from seq2seq_jax.model.loss import Loss
 
 
-class Window(NamedTuple):
+class LogSums(NamedTuple):
     """Sums since the last line of the log, kept on the device so that a step never waits for the host.
 
     Attributes:
@@ -28,8 +28,8 @@ class Window(NamedTuple):
     bad_step: Int[Array, ""]
 
     @classmethod
-    def empty(cls) -> Window:
-        """Returns the window that has seen nothing."""
+    def empty(cls) -> LogSums:
+        """Returns the sums of nothing."""
         return cls(Loss(*(jnp.zeros(()) for _ in Loss._fields)), jnp.full((), -1, jnp.int32))
 
 
@@ -42,7 +42,7 @@ class TrainState(NamedTuple):
       average: their moving average, in the same form; empty where none is kept.
       opt_state: state of the optimizer.
       carry: recurrent state carried from segment to segment, rows first; empty for a translator.
-      window: sums for the log.
+      window: sums for the log; checkpoints hold them by this name.
       seed: root of the random keys; an array, as is the learning rate, so that runs that differ only in them
         share one compiled program.
       learning_rate: Adam's step size at its highest.
@@ -53,7 +53,7 @@ class TrainState(NamedTuple):
     average: Params
     opt_state: Any
     carry: Any
-    window: Window
+    window: LogSums
     seed: UInt32[Array, ""]
     learning_rate: Scalar
 
@@ -74,7 +74,7 @@ class TrainState(NamedTuple):
                 average={} if config.average_decay is None else jax.tree.map(jnp.copy, params),
                 opt_state=optimizer.init(params),
                 carry=carry,
-                window=Window.empty(),
+                window=LogSums.empty(),
                 seed=jnp.asarray(config.seed, jnp.uint32),
                 learning_rate=jnp.asarray(config.learning_rate, jnp.float32),
             )

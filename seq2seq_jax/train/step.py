@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import lax
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.arrays import Array, Scalar, Table
 from seq2seq_jax.config import Config
@@ -26,7 +26,7 @@ from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import ByTable, RowLoss
 from seq2seq_jax.train.pretrained import hold
-from seq2seq_jax.train.state import TrainState, Window, make_optimizer, make_schedule, moving_average, root_key
+from seq2seq_jax.train.state import LogSums, TrainState, make_optimizer, make_schedule, moving_average, root_key
 
 Batch = PairBatch | TextBatch | WindowBatch
 Merge = Callable[[Params], Any]  # to a model; which batches it takes depends on its kind
@@ -83,7 +83,8 @@ class TrainStep:
         return self.update(state, self.gradient(state, dropout, batch))
 
 
-Move = Callable[[TrainState, Any, Scalar], tuple[Params, Any]]  # state, gradients, rate -> parameters, state of the optimizer
+# State, gradients, rate -> parameters, state of the optimizer, whether all gradients are finite.
+Move = Callable[[TrainState, Any, Scalar], tuple[Params, Any, Bool[Array, ""]]]
 
 
 def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | None = None) -> TrainStep:
@@ -104,17 +105,16 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
         units = merge(state.params).dropout_units
         return _own_rows(draw_dropout(config.model.dropout, key, config.train.batch_size, units), axis)
 
-    def update(state: TrainState, found: Gradient) -> TrainState:
+    def update(state: TrainState, gradient: Gradient) -> TrainState:
         """Moves the parameters and all that follows them."""
-        params, opt_state = move(state, found.gradients, state.learning_rate * schedule(state.step))
-        healthy = jnp.isfinite(found.loss.objective) & _all_finite(found.gradients)
+        params, opt_state, finite = move(state, gradient.gradients, state.learning_rate * schedule(state.step))
         return state._replace(
             step=state.step + 1,
             params=params,
             average={} if decay is None else moving_average(decay, state.average, params, state.step),
             opt_state=opt_state,
-            carry=found.carry,
-            window=_extend(state.window, found.loss, healthy, state.step),
+            carry=gradient.carry,
+            window=_added(state.window, gradient.loss, jnp.isfinite(gradient.loss.objective) & finite, state.step),
         )
 
     return TrainStep(draw if config.model.dropout > 0 else None, gradient, update)
@@ -134,10 +134,11 @@ def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..
         gradients, (carry, loss) = jax.grad(objective, has_aux=True)(state.params)
         return Gradient(hold(config.model, _total(gradients, axis), state.step), carry, _total(loss, axis))
 
-    def move(state: TrainState, gradients: Params, rate: Scalar) -> tuple[Params, Any]:
-        """Makes the optimizer's step of length ``rate``."""
+    def move(state: TrainState, gradients: Params, rate: Scalar) -> tuple[Params, Any, Bool[Array, ""]]:
+        """Makes the optimizer's step of length ``rate``; finite is what has a finite norm, which clipping needs too."""
         directions, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        return jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions), opt_state
+        params = jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions)
+        return params, opt_state, jnp.isfinite(optax.tree.norm(gradients))
 
     return gradient, move
 
@@ -158,11 +159,16 @@ def _by_rows(merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], M
         rows = {name: RowGradients(ids, gradients[name], curvatures[name]) for name, ids in model.places(batch).items()}
         return Gradient(_everywhere(rows, axis), (), _total(loss, axis))
 
-    def move(state: TrainState, rows: Mapping[str, RowGradients], rate: Scalar) -> tuple[Params, Any]:
-        """Moves each row by ``rate`` at most."""
+    def move(state: TrainState, rows: Mapping[str, RowGradients], rate: Scalar) -> tuple[Params, Any, Bool[Array, ""]]:
+        """Moves each row by ``rate`` at most.
+
+        Finite is what has finite curvatures, of which there is one for each row. It holds the squares of what the row's gradient holds,
+        times the same errors, at most 1.
+        """
         model = merge(state.params)
         moved = {name: {"table": move_rows(model.table(name), *of_table, rate)} for name, of_table in rows.items()}
-        return {**state.params, **moved}, state.opt_state
+        finite = jnp.stack([jnp.isfinite(of_table.curvatures).all() for of_table in rows.values()]).all()
+        return {**state.params, **moved}, state.opt_state, finite
 
     return gradient, move
 
@@ -194,24 +200,9 @@ def _own_rows(rows: Any, axis: str | None) -> Any:
     return jax.tree.map(lambda leaf: leaf.reshape(lax.axis_size(axis), -1, *leaf.shape[1:])[lax.axis_index(axis)], rows)
 
 
-def _all_finite(gradients: Any) -> jax.Array:
-    """Returns whether all gradients are finite: by their norm, which clipping needs too, and of word vectors by the curvatures.
-
-    There is one curvature for each row. It holds the squares of what the row's gradient holds, times the same errors, at most 1.
-    """
-    rows = [part for part in jax.tree.leaves(gradients, is_leaf=_is_of_rows) if _is_of_rows(part)]
-    if not rows:
-        return jnp.isfinite(optax.tree.norm(gradients))
-    return jnp.stack([jnp.isfinite(part.curvatures).all() for part in rows]).all()
-
-
-def _is_of_rows(part: Any) -> bool:
-    return isinstance(part, RowGradients)
-
-
-def _extend(window: Window, loss: Loss, healthy: jax.Array, step: jax.Array) -> Window:
-    sums = Loss(*(before + now for before, now in zip(window.loss, loss, strict=True)))
-    return Window(sums, jnp.where((window.bad_step < 0) & ~healthy, step, window.bad_step))
+def _added(sums: LogSums, loss: Loss, finite: jax.Array, step: jax.Array) -> LogSums:
+    total = Loss(*(before + now for before, now in zip(sums.loss, loss, strict=True)))
+    return LogSums(total, jnp.where((sums.bad_step < 0) & ~finite, step, sums.bad_step))
 
 
 def make_eval_step(structure: nnx.GraphDef) -> Callable[[Params, Any, Batch], tuple[Loss, Any]]:

@@ -14,9 +14,9 @@ from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.devices import Devices, choose_device_count
 from seq2seq_jax.train.evaluation import Evaluator
-from seq2seq_jax.train.programs import Programs, programs, start_carry
+from seq2seq_jax.train.programs import Programs, initial_state, programs
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import TrainState, make_optimizer, root_key
+from seq2seq_jax.train.state import root_key
 
 
 class TrainedRun:
@@ -40,13 +40,8 @@ class TrainedRun:
 
 
 def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:
-    def initial() -> TrainState:
-        """Makes a state as training does, whose shapes alone are looked at."""
-        params = initial_params(config.model, sizes, root_key(0))
-        carry = start_carry(compiled.structure, params, config.train.batch_size)
-        return TrainState.initial(config.train, params, make_optimizer(config), carry)
-
-    like = jax.eval_shape(initial)
+    # As training makes it, but for its values: only the shapes are looked at.
+    like = jax.eval_shape(lambda: initial_state(config, compiled.structure, initial_params(config.model, sizes, root_key(0))))
     checkpoints = Checkpoints(directory.checkpoints)
     damaged: list[str] = []
     try:

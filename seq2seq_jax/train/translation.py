@@ -120,7 +120,7 @@ def translations(
     ) -> Float[Array, "B T S"] | None:
         return mean_attention(list(map(nnx.merge, structures, params)), source, lengths, target)
 
-    found = [[Translation("", 0.0, 0.0)] for _ in sources]
+    outputs = [[Translation("", 0.0, 0.0)] for _ in sources]
     places = [place for place, source in enumerate(sources) if source]
     rows = max(1, min(len(places), ROWS // beam_size))
     for indices, batch in runs[0].evaluator.source_batches([sources[place] for place in places], rows):
@@ -129,8 +129,8 @@ def translations(
         decoded, weights = jax.device_get((decoded, weights))
         for row in np.flatnonzero(indices >= 0).tolist():
             attended = None if weights is None else _attended(runs[0], batch, decoded.ids, weights, row)
-            found[places[indices[row]]] = _listed(runs[0], decoded, row, n_best, attended)
-    return found
+            outputs[places[indices[row]]] = _listed(runs[0], decoded, row, n_best, attended)
+    return outputs
 
 
 def check_attention_file(path: pathlib.Path) -> None:
@@ -141,14 +141,14 @@ def check_attention_file(path: pathlib.Path) -> None:
         raise UserError(f"--attention={path}: expected a file in a folder that exists")
 
 
-def write_attention(path: pathlib.Path, found: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
+def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
     """Writes the attention of each source's best output as a line of JSON, and beside it a picture of the first that has one.
 
     Returns:
       The picture's path, which is ``path`` with the ending .svg; None where there is none.
     """
     nothing = Attended([], [], np.zeros((0, 0)))
-    attended = [best.attended or nothing for best, *_ in found]
+    attended = [best.attended or nothing for best, *_ in outputs]
     rows = ({"source": one.source, "output": one.output, "weights": one.weights.astype(np.float64).round(6).tolist()} for one in attended)
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     drawn = next((one for one in attended if one.source), None)

@@ -1,63 +1,65 @@
-"""The largest trained table cut to its first directions: how much of it the network needs, without training another.
+"""What a sweep leaves in the run of its largest size: what a smaller size would do, without training one.
+
+``truncated.json``: dev scored with the trained table cut to its first directions. ``pip_loss.json``: the size of word vectors that
+their text alone suggests.
 
 References: Eckart & Young 1936: the first k singular directions are the nearest table of rank k.
 """
 
 from __future__ import annotations
 
+import json
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
-from seq2seq_jax.config import SIDES, SIZE, metric_of
+from seq2seq_jax.config import metric_of
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, corpus_of
-from seq2seq_jax.train.loop import stop_signals
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.signals import stop_signals
 from seq2seq_jax.train.trained_run import TrainedRun
 
-FILE = "truncated.json"
-ESTIMATE = "pip_loss.json"
+TRUNCATED, ESTIMATE = "truncated.json", "pip_loss.json"
 Decomposed = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
-def runs_to_cut(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
-    """Returns, for each value of the further axes, the finished run that compare looks at: the first seed of the largest learnt size."""
-    groups: dict[str, list[Member]] = {}
+def largest_runs(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
+    """Returns, for each setting, the finished run in which compare looks for these files: the first seed of the largest learnt size."""
+    by_setting: dict[str, list[Member]] = {}
     for member in members:
         result = RunDirectory(folder / member.name).result()
         if member.table == "learned" and result is not None and result["status"] == "finished":
-            setting = {path: value for path, value in member.group.items() if path not in (SIZE, *SIDES)}
-            groups.setdefault(str(sorted(setting.items())), []).append(member)
-    largest = [min(group, key=lambda member: (-(member.varied.get(SIZE) or 0), member.config.train.seed)) for group in groups.values()]
+            by_setting.setdefault(str(member.setting), []).append(member)
+    largest = [min(some, key=lambda member: (-member.config.model.embedding_dim, member.config.train.seed)) for some in by_setting.values()]
     return [member.name for member in largest]
 
 
 def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
-    """Leaves ``truncated.json`` in the runs of the largest size that have none, where their best checkpoint is still there.
+    """Writes ``truncated.json`` into the largest runs that have none, where their best checkpoint is still there.
 
     Raises Interrupted when a signal came.
     """
-    for name in runs_to_cut(members, folder):
+    for name in largest_runs(members, folder):
         run = RunDirectory(folder / name)
         result = run.result()
-        assert result is not None  # runs_to_cut() has seen it
+        assert result is not None  # largest_runs() has seen it
         kept = (run.checkpoints / str(result["best_step"])).is_dir() and (run.checkpoints / str(result["steps"])).is_dir()
         if result["dev"] is not None and kept and not _is_current(run, result["best_step"]):
             with stop_signals() as stop:
                 _cut(run, result["best_step"], lambda: stop.requested)
 
 
-def leave_estimate(members: Sequence[Member], folder: pathlib.Path) -> None:
-    """Leaves ``pip_loss.json``, the size of word vectors that their text alone suggests, in the runs of the largest size that have none."""
-    for name in runs_to_cut(members, folder):
+def estimate_sizes(members: Sequence[Member], folder: pathlib.Path) -> None:
+    """Writes ``pip_loss.json`` into the largest runs of word vectors that have none."""
+    for name in largest_runs(members, folder):
         path = folder / name / ESTIMATE
         config = next(member.config for member in members if member.name == name)
         if config.model.kind == "skip_gram" and not path.exists():
@@ -66,11 +68,14 @@ def leave_estimate(members: Sequence[Member], folder: pathlib.Path) -> None:
 
 
 def _is_current(run: RunDirectory, best_step: int) -> bool:
-    path = run.path / FILE
-    return path.exists() and f'"best_step": {best_step},' in path.read_text(encoding="utf-8")
+    """Returns whether the tables of this step are the ones that have been cut; a damaged file is as good as none."""
+    try:
+        return json.loads((run.path / TRUNCATED).read_text(encoding="utf-8"))["best_step"] == best_step
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
-def _cut(run: RunDirectory, best_step: int, stopped) -> None:
+def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None:
     """Scores dev with the tables of a run's best checkpoint cut to 1, 2, 4, ... directions, and whole."""
     trained = TrainedRun(str(run.path))
     dev = load_split(trained.config, "dev", vocabularies=trained.vocabularies, recorded=trained.record["data_sha256"])
@@ -82,7 +87,7 @@ def _cut(run: RunDirectory, best_step: int, stopped) -> None:
             raise Interrupted(STOPPED)
         value = trained.evaluator.evaluate(jax.device_put(truncated(trained.params, parts, count)), dev).metrics[name]
         points.append({"directions": count, "value": value})
-    write_json(run.path / FILE, {"metric": name, "best_step": best_step, "points": points})
+    write_json(run.path / TRUNCATED, {"metric": name, "best_step": best_step, "points": points})
 
 
 def decomposed(params: Params) -> Decomposed:

@@ -1,0 +1,136 @@
+"""What a sweep is to train: the members asked for now and earlier, checked against what its directory holds already.
+
+Read next: ``grid.py`` for the members, ``sweep.py``, which trains them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import FORMAT_VERSION, Config
+from seq2seq_jax.data.sources import has_dev, with_absolute_paths
+from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import read_grid
+from seq2seq_jax.sweep import budget, tuning
+from seq2seq_jax.sweep.design import Design
+from seq2seq_jax.sweep.grid import Axes, Member, check_sizes, make_baselines, make_members, merged_axes
+from seq2seq_jax.sweep.same_data import check_same_data
+from seq2seq_jax.sweep.tuning import Tuning
+from seq2seq_jax.train.pretrained import check_width
+from seq2seq_jax.train.run_directory import write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a sweep is to train.
+
+    Attributes:
+      folder: the sweep's directory.
+      config: what the members share; its paths are absolute.
+      members: every run that is compared, with the settings chosen for its size so far.
+      design: what is compared beside the axes.
+      tuning: what has been chosen for each size; None before anything is.
+    """
+
+    folder: pathlib.Path
+    config: Config
+    members: list[Member]
+    design: Design
+    tuning: Tuning | None = None
+
+    @property
+    def tuning_runs(self) -> list[Member]:
+        """The runs, in ``tuning/``, that choose settings for the sizes that have none yet."""
+        return tuning.new_runs(self.members, self.design.tune, self.tuning)
+
+    def tuned(self, chosen: Tuning) -> Plan:
+        """Returns the plan with the settings that are chosen now."""
+        return dataclasses.replace(self, members=tuning.tuned(self.members, chosen), tuning=chosen)
+
+    def write(self, command: str) -> None:
+        """Writes sweep.json; ``command`` is the command line as typed, for the report."""
+        learned = [member.varied for member in self.members if member.table == "learned"]  # some: baselines stand beside sizes
+        axes = {path: sorted({varied[path] for varied in learned}, key=lambda value: (str(type(value)), value)) for path in learned[0]}
+        write_json(
+            self.folder / "sweep.json",
+            {
+                "format": FORMAT_VERSION,
+                "command": command,
+                "axes": axes,
+                "design": self.design.to_json(),
+                "tuning": None if self.tuning is None else dataclasses.asdict(self.tuning),
+                "members": [_entry(member) for member in self.members],
+                "config": config_lib.to_dict(self.config),
+            },
+        )
+
+
+def _entry(member: Member) -> dict[str, Any]:
+    return {"name": member.name, "varied": member.varied, "table": member.table, "adapted": member.adapted}
+
+
+def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
+    """Plans the sweep in ``workdir``: every combination of the values asked for now and earlier.
+
+    Raises UserError where an earlier sweep there has another configuration or has read other data, or the design cannot be met.
+    """
+    folder, config = pathlib.Path(workdir), with_absolute_paths(config)
+    design.check(config, axes)
+    earlier = _read(folder)
+    if earlier is not None:
+        _check_same(earlier, config, axes, design, workdir)
+        axes, design = merged_axes(earlier["axes"], axes), design.with_recorded(earlier)
+    chosen = Tuning.recorded(earlier)
+    members = make_members(config, axes)
+    check_sizes(members)
+    if design.baselines:
+        members += make_baselines(config, axes, design.baselines, max(budget.vocabulary_sizes(config).values()))
+    check_same_data(members, tuning.every_run(members, design.tune, chosen), workdir)
+    if design.budget == "parameters":
+        members = budget.equal_parameters(members)
+        _check_hidden(earlier, members)
+    members = [dataclasses.replace(member, config=with_absolute_paths(member.config)) for member in members]  # an axis may hold files
+    for member in members:
+        check_width(member.config)
+        if not has_dev(member.config):
+            raise UserError("data.dev_fraction=0: a sweep compares sizes on dev; expected a share above 0, or a file in data.dev")
+    return Plan(folder, config, tuning.tuned(members, chosen), design, chosen)
+
+
+def _read(folder: pathlib.Path) -> dict[str, Any] | None:
+    """Returns the content of sweep.json, None where there is none yet. Raises UserError where it is damaged, or this is a run's place."""
+    path = folder / "sweep.json"
+    if (folder / "config.json").exists():
+        raise UserError(f"--workdir={folder}: this is the directory of one run; expected another one for a sweep")
+    if not path.exists():
+        return None
+    grid = read_grid(path, "axes", "config")
+    try:
+        config_lib.from_dict(grid["config"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return grid
+
+
+def _check_same(earlier: dict[str, Any], config: Config, axes: Axes, design: Design, workdir: str) -> None:
+    """Raises UserError where the sweep in ``workdir`` was made with another configuration, other axes or another design."""
+    before = config_lib.from_dict(earlier["config"])
+    changed = config_lib.differences(before, config, ignore=(*config_lib.MAY_CHANGE, *axes, *earlier["axes"]))
+    if changed or set(axes) != set(earlier["axes"]):
+        named = ", ".join(changed or sorted(set(axes) ^ set(earlier["axes"])))
+        raise UserError(f"--workdir={workdir}: the sweep here has another configuration: {named}; expected the same, or another workdir")
+    design.check_same(earlier.get("design", {}), workdir)
+
+
+def _check_hidden(earlier: dict[str, Any] | None, members: Sequence[Member]) -> None:
+    """Raises UserError where a new, smaller size would change the hidden sizes that earlier members were planned with."""
+    before = {entry["name"]: entry.get("adapted", {}).get(budget.HIDDEN) for entry in (earlier or {"members": []})["members"]}
+    for member in members:
+        if member.name in before and before[member.name] != member.adapted.get(budget.HIDDEN):
+            raise UserError(
+                f"--budget=parameters: {member.name} was matched to another smallest size; expected no smaller one, or another workdir"
+            )
