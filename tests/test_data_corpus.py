@@ -1,5 +1,6 @@
 """A run's data: what is held out, counted, dropped and checked again."""
 
+import gc
 import hashlib
 from typing import Any
 
@@ -188,3 +189,18 @@ def test_senseless_settings_are_named(tmp_path):
         _load(configuration.replace(config, {"data.name": "cmudict"}))
     with pytest.raises(UserError, match=r"data\.train: expected a training file"):
         _load(configuration.replace(config, {"data.train": None}))
+
+
+@pytest.mark.parametrize("content", ["a\tb\n", "no tab\n"])
+def test_garbage_is_collected_again_after_loading(tmp_path, content):
+    """Red if a mistake in the data leaves Python without its garbage collection, or if what was off before is on after."""
+    path = tmp_path / "a.tsv"
+    path.write_text(content)
+    config = configuration.replace(configuration.Config(), {"data.train": str(path), "data.dev_fraction": 0.0, "data.test_fraction": 0.0})
+    for enabled in (False, True):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            corpus.load_corpus(config)
+        except UserError:
+            assert "no tab" in content
+        assert gc.isenabled() == enabled

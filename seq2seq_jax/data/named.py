@@ -14,6 +14,7 @@ import logging
 import os
 import pathlib
 import re
+import string
 from collections.abc import Callable, Generator, Mapping
 from typing import Literal
 
@@ -91,6 +92,10 @@ class NamedData:
     read_pairs: Callable[[str], list[tuple[str, str]]] = readers.read_pairs
 
 
+_VARIANT = re.compile(r"\(\d+\)$")
+_WITHOUT_DIGITS = str.maketrans("", "", string.digits)
+
+
 def read_cmudict(path: str) -> list[tuple[str, str]]:
     """Returns the (word, pronunciation) pairs of the CMU Pronouncing Dictionary.
 
@@ -103,7 +108,7 @@ def read_cmudict(path: str) -> list[tuple[str, str]]:
         word, *phones = line.split("#")[0].split() or [""]
         if not phones:
             raise UserError(f"{path}:{number}: expected a word and its phones")
-        pairs[re.sub(r"\(\d+\)$", "", word), re.sub(r"\d", "", " ".join(phones))] = None
+        pairs[_VARIANT.sub("", word), " ".join(phones).translate(_WITHOUT_DIGITS)] = None
     return list(pairs)
 
 

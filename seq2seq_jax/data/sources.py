@@ -72,7 +72,8 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
     if _form(config) == "text":
         text = readers.normalize(readers.read_text(path), nfc)
         return _distinct_lines(text, path, notes) if config.data.lines else text
-    return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in read_pairs(path)]
+    pairs = read_pairs(path)
+    return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in pairs] if nfc else pairs
 
 
 def has_dev(config: Config) -> bool:

@@ -30,7 +30,7 @@ def prepare(kind: Kind | None = None) -> None:
     if kind == "skip_gram":
         use_one_thread()
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     speed_up_cpu()
 
