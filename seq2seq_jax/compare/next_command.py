@@ -15,9 +15,9 @@ from typing import Any
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, Sweep
-from seq2seq_jax.config import SEED, SIZE
+from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
-AXIS_FLAGS = {"--embedding_dims": SIZE, "--seeds": SEED}  # --axis names the same fields
+SHORT_FLAGS = {f"--{flag}": path for flag, path in AXIS_FLAGS.items()}  # --axis names the same fields
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
@@ -76,7 +76,7 @@ def seeds_asked_for(grid: Grid) -> list[int]:
 
 
 def _axis_flag(path: str) -> str:
-    return next((flag for flag, own in AXIS_FLAGS.items() if own == path), f"--axis={path}")
+    return next((flag for flag, own in SHORT_FLAGS.items() if own == path), f"--axis={path}")
 
 
 def _typed(values: Sequence[Any]) -> str:
@@ -100,7 +100,7 @@ def _sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
         words = [_here(sweep, word) for word in _joined(shlex.split(sweep.command))]
     else:
         words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
-    axes = [path for flag, path in AXIS_FLAGS.items() if flag in flags]
+    axes = [path for flag, path in SHORT_FLAGS.items() if flag in flags]
     replaced = tuple([f"{name}=" for name in ("--tolerance", *flags)] + [f"--axis={path}=" for path in axes])
     kept = [word for word in words if not (word in flags or word.startswith(replaced))]
     return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
@@ -117,7 +117,7 @@ def _joined(words: Sequence[str]) -> list[str]:
     """Joins a flag that may be replaced with its value where they were typed as two words: ``--seeds 0,1`` to ``--seeds=0,1``."""
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] in ("--axis", "--tolerance", "--workdir", *AXIS_FLAGS):
+        if joined and joined[-1] in ("--axis", "--tolerance", "--workdir", *SHORT_FLAGS):
             joined[-1] += f"={word}"
         else:
             joined.append(word)
