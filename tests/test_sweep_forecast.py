@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import types
 
@@ -71,7 +72,13 @@ def test_finished_members_tell_the_time_of_the_others(tmp_path):
 def test_a_few_updates_are_timed_where_nothing_is_finished(tmp_path, monkeypatch):
     """Red if the update that compiles is timed too, or if the time of several is taken for that of one."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
-    clock = iter([100.0, 106.0])
-    monkeypatch.setattr(forecast, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
-    assert forecast._timed(config) == 6.0 / forecast.TIMED_STEPS
+    updates, make = [], forecast.programs
+
+    def counted(*arguments):
+        made = make(*arguments)
+        return dataclasses.replace(made, train_step=lambda *given: (updates.append(1), made.train_step(*given))[1])
+
+    monkeypatch.setattr(forecast, "programs", counted)
+    monkeypatch.setattr(forecast, "time", types.SimpleNamespace(monotonic=lambda: 2.0 * len(updates)))  # an update takes 2 seconds
+    assert forecast._timed(config) == 2.0
     assert forecast._steps(config_lib.replace(config, {"train.steps": None, "train.epochs": 2})) == 2 * 5

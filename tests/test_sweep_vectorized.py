@@ -20,6 +20,7 @@ from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.sweep.vectorized import group
+from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import inference, run_directory
 from seq2seq_jax.train.devices import choose_member_device_count
 from seq2seq_jax.train.engine import OneRun
@@ -259,3 +260,14 @@ def test_padding_that_is_no_longer_zero_is_refused():
 @pytest.mark.parametrize(("platform", "jobs", "expected"), [("gpu", 2, "vectorized"), ("cpu", 1, "serial"), ("cpu", 2, "processes")])
 def test_auto_chooses_by_device(platform, jobs, expected):
     assert executors.automatic(platform, jobs) == expected
+
+
+def test_members_are_grouped_on_an_accelerator(tmp_path, monkeypatch):
+    """Red if they are handed on one by one there; on CPU they are."""
+    seen = []
+    monkeypatch.setattr(executors, "_execute_in_turn", lambda groups, *_: seen.append(len(groups)) or [])
+    members = make_plan(pair_config(write_pairs(tmp_path / "a.tsv", 40)), {"train.seed": (0, 1)}, str(tmp_path / "s"), Design()).members
+    for platform in ("gpu", "cpu"):
+        monkeypatch.setattr(executors, "platform", lambda platform=platform: platform)
+        executors.execute(members, tmp_path / "s", "auto", 1, None, SweepView(0, [], lambda _: None))
+    assert seen == [1, 2]

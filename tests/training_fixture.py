@@ -92,7 +92,8 @@ def environment(cache: pathlib.Path | None = None) -> dict[str, str]:
         "XLA_FLAGS": compilation.FAST,
         "JAX_PLATFORMS": "cpu",
         "SEQ2SEQ_JAX_CACHE": str(cache or ROOT / ".cache/tests"),
-        "PYTHONWARNINGS": "error",
+        # A program on disk that another process is just writing is compiled again, as one that is not there.
+        "PYTHONWARNINGS": "error,ignore:Error reading persistent compilation cache",
     }
 
 

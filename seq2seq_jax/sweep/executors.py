@@ -22,6 +22,8 @@ def execute(
     members: Sequence[Member], folder: pathlib.Path, executor: str, jobs: int, max_failures: int | None, view: SweepView
 ) -> list[Outcome]:
     """Trains members below ``folder``, ``jobs`` at a time in processes. Raises Interrupted when a signal came and all have saved."""
+    if not members:
+        return []
     if executor == "auto":
         executor = automatic(platform(), jobs)
     if executor == "processes":

@@ -51,6 +51,11 @@ class Plan:
         """Returns the plan with the settings that are chosen now."""
         return dataclasses.replace(self, members=tuning.tuned(self.members, chosen), tuning=chosen)
 
+    def check_current(self) -> None:
+        """Raises UserError where another process has tuned the sweep since it was planned; under the sweep's lock."""
+        if Tuning.recorded(_read(self.folder)) != self.tuning:
+            raise UserError(f"--workdir={self.folder}: another process has tuned this sweep meanwhile; give the command again")
+
     def write(self, command: str) -> None:
         """Writes sweep.json; ``command`` is the command line as typed, for the report."""
         learned = [member.varied for member in self.members if member.table == "learned"]  # some: baselines stand beside sizes

@@ -64,6 +64,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
         print(f"sweep: {error}", file=sys.stderr)  # what the others have reached is shown all the same
         return [Outcome(member.name, "failed", str(error)) for member in missing]
     with RunDirectory(plan.folder).locked(), stop_signals():
+        plan.check_current()
         plan.write(command)
         if plan.design.tune:
             plan = plan.tuned(_tune(plan, options, command))
