@@ -278,9 +278,18 @@ def test_a_signal_before_training_has_begun_is_a_stop_like_any_other(monkeypatch
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_what_no_memory_holds_ends_with_one_line(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RESOURCE_EXHAUSTED: Out of memory allocating\n 99 bytes",
+        "INTERNAL: failed call to cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+        "INTERNAL: Failed to create cublas handle: CUBLAS_STATUS_ALLOC_FAILED",
+        "INTERNAL: YNNPACK operation failed: error",
+    ],
+)
+def test_what_no_memory_holds_ends_with_one_line(monkeypatch, capsys, said):
     def fail(values):
-        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating\n 99 bytes")
+        raise RuntimeError(said)
 
     monkeypatch.setitem(launch_module.VERBS, "status", launch_module.VERBS["status"]._replace(run=fail))
     code, _, err = run(capsys, "status", "--workdir=W")

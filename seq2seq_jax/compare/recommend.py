@@ -18,7 +18,7 @@ from seq2seq_jax.compare.grid import Grid
 RELATIVE_TOLERANCE = 0.05  # of the best mean, where neither user nor metric gives a tolerance
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recommendation:
     """The answer, by positions in the grid's sizes.
 
@@ -34,15 +34,15 @@ class Recommendation:
       incomplete_chosen: size with a failed run that would have been recommended, if there is one.
     """
 
-    best: int | None
-    chosen: int | None
+    best: int | None = None
+    chosen: int | None = None
     tolerance: float
-    excess_bound: float | None
-    decided: bool
-    seeds_needed: int | None
-    more_seeds_needed: int | None
-    incomplete_best: int | None
-    incomplete_chosen: int | None
+    excess_bound: float | None = None
+    decided: bool = False
+    seeds_needed: int | None = None
+    more_seeds_needed: int | None = None
+    incomplete_best: int | None = None
+    incomplete_chosen: int | None = None
 
 
 def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
@@ -53,17 +53,7 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     if not grid.eligible.any():
         tolerance = _tolerance(grid, tolerance, math.nan if would_best is None else abs(float(losses[would_best])))
         would_choose = None if would_best is None else int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
-        return Recommendation(
-            best=None,
-            chosen=None,
-            tolerance=tolerance,
-            excess_bound=None,
-            decided=False,
-            seeds_needed=None,
-            more_seeds_needed=None,
-            incomplete_best=would_best,
-            incomplete_chosen=would_choose,
-        )
+        return Recommendation(tolerance=tolerance, incomplete_best=would_best, incomplete_chosen=would_choose)
     best = int(statistics.best_size(losses, grid.eligible))
     tolerance = _tolerance(grid, tolerance, abs(float(losses[best])))
     chosen = int(statistics.smallest_sufficient(losses, grid.eligible, np.array(tolerance)))
