@@ -13,8 +13,6 @@ Two kinds of table are not learnt and show what learning one is worth: ``FrozenE
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -23,14 +21,10 @@ from jaxtyping import Float, Int, Key
 
 from seq2seq_jax.arrays import Array, Table
 from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.model.initial import normal
 
 INITIAL_STD = 0.1  # of a table's entries, and so of the pre-activations that come from them
 FROZEN = "frozen_table"  # name of a table in the parameters that is not trained
-
-
-@functools.partial(jax.jit, static_argnums=(1, 2, 3))
-def _draw_table(key: Key[Array, ""], rows: int, columns: int, scale: float) -> Table:
-    return scale * jax.random.normal(key, (rows, columns))
 
 
 class Embedding(nnx.Module):
@@ -38,7 +32,7 @@ class Embedding(nnx.Module):
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""], scale: float = INITIAL_STD):
         """Draws the entries from N(0, scale^2)."""
-        self.table = nnx.Param(_draw_table(key, vocabulary_size, embedding_dim, scale))
+        self.table = nnx.Param(normal(key, (vocabulary_size, embedding_dim), scale))
 
     def __call__(self, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
         """Returns the rows ``ids``."""
@@ -65,7 +59,7 @@ class FrozenEmbedding(Embedding):
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""]):
         """Draws the entries as a learnt table's."""
-        self.frozen_table = FrozenTable(_draw_table(key, vocabulary_size, embedding_dim, INITIAL_STD))
+        self.frozen_table = FrozenTable(normal(key, (vocabulary_size, embedding_dim), INITIAL_STD))
 
     @property
     def table(self) -> Table:  # type: ignore[bad-override]  readers index it as they index a parameter

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-
-import jax
-import jax.numpy as jnp
 from jaxtyping import Float, Key
 
 from seq2seq_jax.arrays import Array  # kernels read from a checkpoint are NumPy's
+from seq2seq_jax.model.initial import normal
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
 def reader_kernel(key: Key[Array, ""], inputs: int, outputs: int) -> Float[Array, "I O"]:
     """Draws the kernel of a layer that reads unit-variance inputs: N(0, 1 / inputs), LeCun et al. 1998, section 4.6."""
-    return jax.random.normal(key, (inputs, outputs)) / jnp.sqrt(inputs)
+    return normal(key, (inputs, outputs), inputs**-0.5)
 
 
 def product(values: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Array, "*B O"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
@@ -21,7 +22,7 @@ class Output(nnx.Module):
     def __init__(self, hidden_dim: int, vocabulary_size: int, tied_dim: int | None, key: Key[Array, ""]):
         """Draws the kernel: to the vocabulary, or to ``tied_dim`` columns where the output is tied."""
         self.kernel = nnx.Param(reader_kernel(named(key, "kernel"), hidden_dim, tied_dim or vocabulary_size))
-        self.bias = nnx.Param(jnp.zeros(vocabulary_size))
+        self.bias = nnx.Param(jnp.asarray(np.zeros(vocabulary_size, np.float32)))
         self.tied = tied_dim is not None
 
     def __call__(self, hidden: Float[Array, "*B H"], embedding: Embedding) -> Float[Array, "*B V"]:

@@ -33,12 +33,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Hidden
 from seq2seq_jax.model.embedding import Embedding
+from seq2seq_jax.model.initial import orthogonal
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.linear import product, reader_kernel
 
@@ -185,11 +187,6 @@ def _d_inputs(inputs, dz):
 lstm.defvjp(_lstm_forward, _lstm_backward)
 
 
-@functools.partial(jax.jit, static_argnums=(1,))
-def _recurrent_kernel(key: Key[Array, ""], hidden_dim: int) -> Float[Array, "H G"]:
-    return jnp.concatenate(list(jax.random.orthogonal(key, hidden_dim, (4,))), axis=1)
-
-
 class LSTM(nnx.Module):
     """One recurrent layer: kernels of the input and of the state, and a bias whose forget part starts at 1 (Jozefowicz et al. 2015).
 
@@ -199,8 +196,9 @@ class LSTM(nnx.Module):
     def __init__(self, input_dim: int, hidden_dim: int, key: Key[Array, ""]):
         """Draws an input kernel that keeps the variance of its inputs, and for each gate an orthogonal kernel (Saxe et al. 2014)."""
         self.input_kernel = nnx.Param(reader_kernel(named(key, "input_kernel"), input_dim, 4 * hidden_dim))
-        self.recurrent_kernel = nnx.Param(_recurrent_kernel(named(key, "recurrent_kernel"), hidden_dim))
-        self.bias = nnx.Param(jnp.repeat(jnp.array([0.0, 1.0, 0.0, 0.0]), hidden_dim))
+        gates = orthogonal(named(key, "recurrent_kernel"), hidden_dim, 4)
+        self.recurrent_kernel = nnx.Param(gates)
+        self.bias = nnx.Param(jnp.asarray(np.repeat(np.array([0.0, 1.0, 0.0, 0.0], np.float32), hidden_dim)))
 
     @property
     def hidden_dim(self) -> int:
