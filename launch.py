@@ -221,7 +221,7 @@ def _compare(values: flags.FlagValues) -> int:
 
 
 def _evaluate(values: flags.FlagValues) -> int:
-    from seq2seq_jax.train.inference import evaluate
+    from seq2seq_jax.inference.scoring import evaluate
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()
@@ -231,8 +231,7 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 
 def _translate(values: flags.FlagValues) -> int:
-    from seq2seq_jax.train.runtime import prepare_to_use
-    from seq2seq_jax.train.translation import (
+    from seq2seq_jax.inference.translation import (
         check_attention_file,
         open_translators,
         read_sources,
@@ -240,6 +239,7 @@ def _translate(values: flags.FlagValues) -> int:
         unknown_sources,
         write_attention,
     )
+    from seq2seq_jax.train.runtime import prepare_to_use
 
     if values.attention is not None:
         check_attention_file(pathlib.Path(values.attention))
@@ -260,7 +260,7 @@ def _translate(values: flags.FlagValues) -> int:
 
 
 def _sample(values: flags.FlagValues) -> int:
-    from seq2seq_jax.train.inference import sample_texts
+    from seq2seq_jax.inference.generation import sample_texts
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()
@@ -280,8 +280,8 @@ def _study(name: str, values: flags.FlagValues) -> int:
     if show is not None:
         show(options)
         return DONE
+    from seq2seq_jax.inference.tracing import trace_run
     from seq2seq_jax.train.runtime import prepare_to_use
-    from seq2seq_jax.train.tracing import trace_run
 
     prepare_to_use()
     trace_run(values.workdir, values.text, values.position, values.format, values.figure)

@@ -19,6 +19,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.labels import tuning_lines
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.model.build import embedding_tables, initial_params, structure
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
@@ -31,7 +32,6 @@ from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
-from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.state import root_key

@@ -14,6 +14,7 @@ from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted, UserError
+from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.sweep import executors, padding, stacked
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import make_members
@@ -21,7 +22,7 @@ from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.sweep.vectorized import group
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train import inference, run_directory
+from seq2seq_jax.train import run_directory
 from seq2seq_jax.train.devices import choose_member_device_count
 from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -110,7 +111,7 @@ def test_translators_together_are_translators_one_by_one(tmp_path, padded_zeros)
         assert [result_of(tmp_path / kind / member.name)["trained_together"] for kind in ("vectorized", "serial")] == [4, 1]
     assert sweep(config, tmp_path / "vectorized", SIZES | SEEDS, "vectorized") == {}
     run = str(tmp_path / "vectorized/embedding_dim=2,seed=1")
-    kept, evaluated = result_of(pathlib.Path(run))["dev"], inference.evaluate([run], "dev")
+    kept, evaluated = result_of(pathlib.Path(run))["dev"], evaluate([run], "dev")
     assert_close({name: evaluated[name] for name in kept}, kept)
     assert np.load(f"{run}/embedding.npz")["source_table"].shape == (10, 2)
 

@@ -19,14 +19,15 @@ from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
+from seq2seq_jax.inference.generation import sample_texts
+from seq2seq_jax.inference.scoring import evaluate
+from seq2seq_jax.inference.translation import open_translators, translations
 from seq2seq_jax.model.build import initial_params
-from seq2seq_jax.train import inference
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
-from seq2seq_jax.train.translation import open_translators, translations
 from seq2seq_jax.train.view import Reporter
 
 
@@ -57,11 +58,11 @@ def test_a_language_model_learns_and_samples_the_same_text_for_the_same_seed(tmp
     result = train(config, str(tmp_path / "run"))
     assert result["dev"]["bits_per_character"] < 1.6  # unigram entropy of the text is above 3.5
     assert result["metric"]["name"] == "bits_per_character"
-    texts = ["".join(next(iter(inference.sample_texts(str(tmp_path / "run"), "to be", 65, 1.0, seed)))) for seed in (0, 0, 1)]
+    texts = ["".join(next(iter(sample_texts(str(tmp_path / "run"), "to be", 65, 1.0, seed)))) for seed in (0, 0, 1)]
     assert texts[0] == texts[1] != texts[2]
     assert len(texts[0]) == 70
     with pytest.raises(UserError, match="'#', 'Z', '◌\u0301'"):
-        inference.sample_texts(str(tmp_path / "run"), "Z#\u0301", 5, 1.0, 0)
+        sample_texts(str(tmp_path / "run"), "Z#\u0301", 5, 1.0, 0)
 
 
 def test_a_run_directory_holds_what_is_promised(tmp_path):
@@ -98,7 +99,7 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     record = json.loads((run / "config.json").read_text())
     assert config_lib.from_dict(record["config"]) == config
     assert record["batch_shapes"] == [list(shape) for shape in training_batches(config, load_corpus(config)).shapes]
-    evaluated = inference.evaluate([str(run)], "dev")
+    evaluated = evaluate([str(run)], "dev")
     corpus_metrics = {"bleu", "bleu_signature", "chrf", "chrf_signature"}  # which are not the run's own
     assert corpus_metrics <= evaluated.keys() - result["dev"].keys()
     own = {name: value for name, value in evaluated.items() if name not in corpus_metrics}
@@ -177,8 +178,7 @@ def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):
     """Red if a word is glued to the prompt."""
     train(text_config(write_text(tmp_path / "a.txt", 3000), data__target_unit="word", train__steps=2), str(tmp_path / "run"))
     texts, alone = (
-        ["".join(pieces) for pieces in inference.sample_texts(str(tmp_path / "run"), "to  be", 40, 1.0, 0, number=number)]
-        for number in (2, 1)
+        ["".join(pieces) for pieces in sample_texts(str(tmp_path / "run"), "to  be", 40, 1.0, 0, number=number)] for number in (2, 1)
     )
     assert texts[:1] == alone  # whatever the number of texts
     for text in texts:
@@ -196,7 +196,7 @@ def test_what_is_kept_is_the_average(tmp_path):
     assert np.abs(table - arrays[".params['source_embedding']['table']"]).max() > 1e-4
     kept = json.loads((tmp_path / "run/result.json").read_text())["dev"]
     assert {"bleu", "bleu_signature", "chrf", "chrf_signature"} < set(kept)
-    assert inference.evaluate([str(tmp_path / "run")], "dev").items() >= kept.items()
+    assert evaluate([str(tmp_path / "run")], "dev").items() >= kept.items()
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

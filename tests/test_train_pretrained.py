@@ -17,6 +17,7 @@ from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.data.vectors import write_word2vec
 from seq2seq_jax.embeddings.tables import read_tables
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.inference.tracing import trace_run
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.plan import make_plan
@@ -24,7 +25,6 @@ from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.pretrained import load_pretrained
-from seq2seq_jax.train.tracing import trace_run
 from seq2seq_jax.validation import validate
 
 FEW = {"train__steps": 8, "train__eval_every": 4, "train__log_every": 4, "data__dev_fraction": 0.0, "data__test_fraction": 0.0}

@@ -32,6 +32,7 @@ from training_fixture import (
 from seq2seq_jax.config import Config, replace
 from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import initial_params, structure
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
@@ -39,7 +40,6 @@ from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import TrainState, root_key
-from seq2seq_jax.train.trained_run import TrainedRun
 
 
 def first_state(config: Config) -> TrainState:

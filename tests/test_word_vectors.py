@@ -24,11 +24,11 @@ from seq2seq_jax.embeddings.pip_loss import SizeEstimate
 from seq2seq_jax.embeddings.vector_size import as_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
+from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
-from seq2seq_jax.train import inference
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.validation import validate
@@ -170,10 +170,10 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
     cosines = table @ table.T
     within = min(cosines[np.ix_(group, group)].min() for group in rows)
     assert within > cosines[np.ix_(*rows)].max()
-    again = inference.evaluate([str(tmp_path / "run")], "dev")
+    again = evaluate([str(tmp_path / "run")], "dev")
     assert {name: again[name] for name in result["dev"]} == pytest.approx(result["dev"])
     assert set(result["test"]) == {"loss_nats_per_token", "examples"}  # what was asked on dev has chosen already
-    assert inference.evaluate([str(tmp_path / "run")], "test").items() >= result["test"].items()
+    assert evaluate([str(tmp_path / "run")], "test").items() >= result["test"].items()
     assert compare_sweeps([read_sweep(str(tmp_path))])["recommendation"]["test"] is None
 
 

@@ -20,12 +20,12 @@ from seq2seq_jax.config import metric_of
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
+from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, corpus_of
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.signals import stop_signals
-from seq2seq_jax.train.trained_run import TrainedRun
 
 TRUNCATED, ESTIMATE = "truncated.json", "pip_loss.json"
 Decomposed = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]

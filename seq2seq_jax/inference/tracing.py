@@ -16,8 +16,8 @@ from seq2seq_jax.embeddings.flow import print_flow, to_json
 from seq2seq_jax.embeddings.printing import write_file
 from seq2seq_jax.embeddings.trace import Ids, trace
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.trained_run import TrainedRun
 
 MOST_UNITS = 40  # of a language model's dev line that nobody has chosen
 

@@ -23,9 +23,9 @@ from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.decode.beam import LENGTH_PENALTY, Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.run_directory import write_atomically
-from seq2seq_jax.train.trained_run import TrainedRun
 
 ROWS = 256  # hypotheses decoded together
 
@@ -154,7 +154,7 @@ def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]
     drawn = next((one for one in attended if one.source), None)
     if drawn is None:
         return None
-    from seq2seq_jax.train.attention_picture import draw_attention
+    from seq2seq_jax.inference.attention_picture import draw_attention
 
     picture = path.with_suffix(".svg")
     draw_attention(picture, drawn.source, drawn.output, drawn.weights)

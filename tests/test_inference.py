@@ -11,11 +11,11 @@ from seq2seq_jax.data.corpus import PairSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
+from seq2seq_jax.inference.scoring import evaluate
+from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.inference.translation import open_translators, translations, write_attention
 from seq2seq_jax.train.evaluation import Evaluator
-from seq2seq_jax.train.inference import evaluate
 from seq2seq_jax.train.loop import train
-from seq2seq_jax.train.trained_run import TrainedRun
-from seq2seq_jax.train.translation import open_translators, translations, write_attention
 
 WORDS = [a + b + c for a in "abc" for b in "abcd" for c in "ab"]
 SOURCES = ["abЖ", "", "c", "dab"]  # no run has seen the third letter
@@ -144,7 +144,7 @@ def test_attention_has_the_text_of_subwords(workdirs):
 
 
 def test_a_picture_takes_any_script(tmp_path):
-    from seq2seq_jax.train.attention_picture import draw_attention
+    from seq2seq_jax.inference.attention_picture import draw_attention
 
     draw_attention(tmp_path / "a.svg", ["語", "ก็", "$x$", " "], ["한"], np.full((1, 4), 0.25))
     drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")

@@ -1,0 +1,54 @@
+"""``evaluate``: finished runs in, scores out. Nothing is written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from seq2seq_jax.data.corpus import PairSplit, load_split, unknown_units
+from seq2seq_jax.decode.beam import LENGTH_PENALTY
+from seq2seq_jax.evaluate.metrics import PER_CORPUS, translation_metrics
+from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.inference.translation import open_translators, translations
+
+
+def evaluate(
+    workdirs: Sequence[str],
+    split: Literal["dev", "test"],
+    file: str | None = None,
+    beam_size: int = 1,
+    length_penalty: float = LENGTH_PENALTY,
+) -> dict[str, Any]:
+    """Scores best checkpoints on a split of their data, or on ``file``. Returns the metrics; of ``file`` also its ``unknown_units``.
+
+    Args:
+      workdirs: one run, or several translators that decode together, for which there is no loss.
+      split: of the first run's data.
+      file: what is scored instead, in the form of the data.
+      beam_size: hypotheses kept at every step; 1 is greedy.
+      length_penalty: strength of the beam's length normalisation.
+
+    Raises:
+      UserError: there is no such run or split, or several runs or a beam are asked for where nothing is decoded.
+    """
+    together = len(workdirs) > 1 or beam_size > 1
+    runs = open_translators(workdirs) if together else [TrainedRun(workdirs[0])]
+    run = runs[0]
+    recorded = None if file else run.record["data_sha256"]
+    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=recorded)
+    if together:
+        assert isinstance(data, PairSplit)  # they are translators
+        outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, length_penalty=length_penalty)]
+        metrics = translation_metrics(outputs, data.targets, run.config.data.target_unit)
+    else:
+        evaluation = run.evaluator.evaluate(run.params, data)
+        outputs, metrics = evaluation.outputs, evaluation.metrics
+    if isinstance(data, PairSplit):  # of a corpus, which training computes only where one of them chooses: they take a second
+        metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, PER_CORPUS)
+    if file is not None:
+        metrics["unknown_units"], remarks = unknown_units(file, data, run.vocabularies)
+        for remark in remarks:
+            print(f"evaluate: {remark}", file=sys.stderr)
+    where = [str(each.directory.path) for each in runs]
+    return {"workdir": where[0] if len(where) == 1 else where, "split": None if file else split, "data": file, **metrics}
