@@ -6,7 +6,7 @@
 Any other list of words and pronunciations: --config.data.train=FILE.tsv (word, tab, phones separated by blanks). A language of
 SIGMORPHON 2020 (Gorman et al. 2020): --config.data.name=sigmorphon2020/ice --config.train.epochs=20.
 
-On two slow cores the sweep takes under five minutes and recommends size 128, at a dev word error rate of 0.488 ± 0.009 (docs/results.md).
+On two slow cores the sweep takes under five minutes and recommends size 128, at a dev word error rate of 0.488 ± 0.008 (docs/results.md).
 """
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
