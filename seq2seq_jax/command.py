@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of_memory
+from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of_memory, no_room
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 SAID_BY_ABSL = ";\n    repeat this option to specify a list of values"  # of such flags, whose own help says it already
@@ -55,7 +55,9 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     try:
         with _terminated_like_interrupted():
             name, verb, arguments = _named(arguments, title, verbs, groups)
-            return verb.run(_parse(name, verb, arguments))
+            code = verb.run(_parse(name, verb, arguments))
+            sys.stdout.flush()  # here, where it can be said that the output has no room
+            return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
@@ -72,13 +74,23 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
         print("stopped: the same command goes on from here", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return DONE
     except Exception as error:
+        if full := no_room(error):
+            _drop_output()
+            where = getattr(error, "filename", None) or "the output or the workdir"
+            print(f"failed: {where}: {full}; make room and give the command again", file=sys.stderr)
+            return ERROR
         if not is_out_of_memory(error):
             raise
         print(f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch", file=sys.stderr)
         return ERROR
+
+
+def _drop_output() -> None:
+    """Lets nothing more be written to the output, which Python would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager

@@ -22,6 +22,15 @@ class TrainingFailed(Exception):
 _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLOC_FAILED", "YNNPACK operation failed")
 
 
+# What the system says where a file can grow no further.
+_NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
+
+
+def no_room(error: Exception) -> str | None:
+    """Returns what the system says of a disk that is full, None where it is something else."""
+    return next((words for words in _NO_ROOM if words in str(error)), None)
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Returns whether host or device had too little memory."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)

@@ -11,6 +11,7 @@ from typing import Any
 
 from seq2seq_jax.config import FORMAT_VERSION, from_dict
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.validation import validate
 
 TABLES = ("learned", "frozen", "onehot")  # what a member's table is; the last two are baselines: shown, never recommended
 
@@ -58,7 +59,9 @@ def read_config(path: pathlib.Path) -> dict[str, Any]:
     """Returns the content of a run's config.json. Raises UserError, naming the file, where it is no such file."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        from_dict(record["config"])
+        validate(from_dict(record["config"]))
+        if record["format"] != FORMAT_VERSION:
+            raise ValueError(f'"format": {record["format"]} in the place of {FORMAT_VERSION}')
         record["data_sha256"].items()  # an object of hashes
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error

@@ -135,6 +135,18 @@ def test_a_text_with_nothing_to_score_is_refused(tmp_path):
         _load(_config(tmp_path, "language_model", train="a b\nc\n", dev="\n\n", lines=True))
 
 
+def test_words_without_neighbours_are_refused(tmp_path):
+    """Red if a dev text of which thinning leaves nothing is scored 0, the best there can be, or training on such a text does nothing."""
+    text = "a b c d\n" * 200
+    with pytest.raises(UserError, match=r"dev.txt: no unit has a neighbour on its line"):
+        _load(_config(tmp_path, "skip_gram", train=text, dev="a\nb\n", target_unit="word"))
+    with pytest.raises(UserError, match=r"dev_fraction: no unit has a neighbour"):
+        _load(_config(tmp_path, "skip_gram", train="a " * 800, dev_fraction=0.1, target_unit="word"))
+    config = _config(tmp_path, "skip_gram", train="a\n" * 800, dev="a a\n" * 90, target_unit="word", subsample=0.0)
+    with pytest.raises(UserError, match=r"train.txt: no unit has a neighbour"):
+        corpus.training_batches(config, _load(config))
+
+
 @pytest.mark.parametrize("kind", ["translator", "language_model"])
 def test_a_split_is_read_again_and_a_changed_file_is_named(tmp_path, kind):
     config = _config(tmp_path, kind, train=PAIRS, dev_fraction=0.2, test_fraction=0.1)

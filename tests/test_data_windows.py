@@ -27,7 +27,7 @@ def text(length: int, seed: int = 0) -> np.ndarray:
 
 
 def batches(ids: np.ndarray, rows: int = 3, length: int = 5, window: int = 2, subsample: float = 0.0) -> WindowBatches:
-    return WindowBatches(ids, np.bincount(ids, minlength=SYMBOLS), BREAK, rows, length, window, subsample)
+    return WindowBatches(ids, np.bincount(ids, minlength=SYMBOLS), BREAK, rows, length, window, subsample, "a.txt")
 
 
 def epoch(source: WindowBatches, seed: int = 0, number: int = 0) -> list[WindowBatch]:
@@ -114,6 +114,6 @@ def test_frequent_units_are_thinned_out_as_often_as_the_formula_says():
     assert (keep_probability(counts, 0.0) == 1).all()
 
 
-def test_a_text_without_two_known_units_is_refused():
-    with pytest.raises(UserError, match="fewer than two units"):
+def test_a_text_without_neighbours_is_refused():
+    with pytest.raises(UserError, match=r"a\.txt: no unit has a neighbour"):
         batches(np.array([BREAK, UNK, 5, BREAK]))

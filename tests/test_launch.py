@@ -13,6 +13,7 @@ import sys
 import time
 
 import pytest
+from sweep_fixture import write_sweep
 from training_fixture import ROOT, command, environment, flags_of, launch, pair_config, text_config, vector_config, write_pairs, write_text
 
 sys.path.insert(0, str(ROOT))
@@ -160,7 +161,7 @@ def test_a_device_that_is_not_there_ends_with_2_and_one_line(tmp_path, verb, nam
 
 
 def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatch, tmp_path):
-    """Red if a result of before, of more steps than are asked for now, passes for that of this sweep; or if a broken one ends it.
+    """Red if more steps than are asked for now are refused by each member and not once; or if a broken result ends the sweep.
 
     Red too if failures are counted against fewer than all members, or a new one that could not begin is said to have a result.
     """
@@ -169,9 +170,8 @@ def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatc
     shared = [f"--config={EXPERIMENT}", f"--workdir={tmp_path / 'sweep'}", "--embedding_dims=2", "--seeds=0", "--executor=serial", *fields]
     assert run(capsys, "sweep", *shared, "--config.train.steps=8")[0] == 0
     code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=4")
-    assert code == 1
-    assert "made 8 updates already" in err
-    assert "failed: 1 of 1 members; the table shows the earlier result of embedding_dim=2,seed=0\n" in err
+    assert (code, err.count("\n")) == (2, 1)
+    assert "embedding_dim=2,seed=0 has made 8 updates already" in err
     (tmp_path / "sweep/embedding_dim=2,seed=0/result.json").write_text("{bad")
     code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
     assert code == 0
@@ -181,6 +181,10 @@ def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatc
     code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8", "--embedding_dims=2,4")
     assert code == 1
     assert err.endswith("failed: 1 of 2 members\n")
+    monkeypatch.setattr("seq2seq_jax.sweep.sweep.run_sweep", lambda *rest: [Outcome("embedding_dim=2,seed=0", "failed", "why")])
+    code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
+    assert code == 1
+    assert err.endswith("failed: 1 of 1 members; the table shows the earlier result of embedding_dim=2,seed=0\n")
 
 
 @pytest.mark.parametrize(("folder", "interpreter"), [("home/a b", ".venv/bin/python"), ("home", "a b/.venv/bin/python"), ("other", None)])
@@ -253,6 +257,16 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=ab\tb a", "--position=99")
     assert (code, out) == (2, "")
     assert err.startswith("error: --position=99: there are 3 output symbols")
+
+
+def test_output_without_room_is_said_in_one_line(tmp_path):
+    """Red if a full disk ends in a traceback, or in success."""
+    write_sweep(tmp_path, {4: (0.5, 0.6)})
+    with open("/dev/full", "w") as full:
+        typed = command("compare", f"--workdir={tmp_path}", "--format=json")
+        ended = subprocess.run(typed, stdout=full, stderr=-1, text=True, env=environment(), check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "No space left on device" in ended.stderr
 
 
 def test_a_study_of_word_vectors_that_needs_a_decoder_says_so_alone(capsys, tmp_path):

@@ -46,6 +46,8 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: grid.parse_values("--seeds=0,x", "train.seed", "0,x"), "--seeds=0,x: expected a whole number"),
         (lambda: grid.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
         (lambda: grid.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
+        (lambda: grid.parse_values("--seeds=0..99999999999", "train.seed", "0..99999999999"), "expected a range of at most"),
+        (lambda: grid.make_axes({}, [("train.metric", ("bleu", "chrf"))]), "train.metric: runs scored by different metrics"),
         (lambda: grid.parse_values("--seeds=0,5..3", "train.seed", "0,5..3"), "--seeds=0,5..3: expected values"),
         (lambda: grid.parse_field("axis", "model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
         (lambda: grid.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),

@@ -23,7 +23,7 @@ def swept(tmp_path):
     """A sweep with a member in every state."""
     entries = [{"name": name, "varied": {}} for name in MEMBERS]
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, "members": entries}))
-    config = {"config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100, "data_sha256": {}}
+    config = {"format": 1, "config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100, "data_sha256": {}}
     metric = {"name": "word_error_rate", "lower_is_better": True}
     for name in MEMBERS[:4]:
         (tmp_path / name).mkdir()
@@ -88,9 +88,19 @@ def test_it_needs_no_jax(swept):
 
 def test_a_damaged_grid_or_configuration_is_named(swept):
     """Red if what is no grid, or no configuration, ends in a traceback, or in a line that does not say which file it is."""
-    (swept / "working/config.json").write_text("[1]")
-    with pytest.raises(UserError, match=r"working/config\.json: expected the configuration of a run"):
-        status.read_status(str(swept))
+    sound = (swept / "working/config.json").read_text()
+    for before, after, said in (
+        (sound, "[1]", ""),
+        ('"format": 1', '"format": 99', "format"),
+        ('"embedding_dim": 6', '"embedding_dim": "x"', "model.embedding_dim='x'"),
+        ('"embedding_dim": 6', '"embedding_dim": -3', "model.embedding_dim=-3"),
+        ('"kind": "translator"', '"kind": "foo"', "model.kind='foo'"),
+        ('"dropout": 0.0', '"dropout": NaN', "model.dropout=nan"),
+    ):
+        assert before in sound
+        (swept / "working/config.json").write_text(sound.replace(before, after))
+        with pytest.raises(UserError, match=rf"working/config\.json: expected the configuration of a run.*{said}"):
+            status.read_status(str(swept))
     for text in ("{}", "[]", '{"format": 1}', '{"format": 1, "members": [[]]}'):
         (swept / "sweep.json").write_text(text)
         with pytest.raises(UserError, match=r"sweep\.json: expected "):

@@ -112,7 +112,7 @@ def load_corpus(config: Config) -> Corpus:
     notes = list(raw.notes)
     held_out = {split: raw.content[split] for split in ("dev", "test") if split in raw.content}
     train, vocabularies = _training(config, raw.content["train"], notes)
-    others = {split: _split(content, vocabularies, split, _origin(raw, split)) for split, content in held_out.items()}
+    others = {split: _split(config, content, vocabularies, split, _origin(raw, split)) for split, content in held_out.items()}
     for name, split in others.items():
         notes += _remarks(name, split, raw.content["train"], vocabularies)
     digests, paths = dict(raw.sha256), dict(raw.paths)
@@ -144,13 +144,13 @@ def load_split(
     Raises UserError where there is no such split or the data has changed.
     """
     if file is not None:
-        return _split(sources.read_file(config, sources.absolute(config, file), []), vocabularies, "file", file)
+        return _split(config, sources.read_file(config, sources.absolute(config, file), []), vocabularies, "file", file)
     raw = sources.read_splits(config, [split])
     if recorded is not None:
         check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
         raise UserError(f"--split={split}: the run's data has no {split} split")
-    return _split(raw.content[split], vocabularies, split, _origin(raw, split))
+    return _split(config, raw.content[split], vocabularies, split, _origin(raw, split))
 
 
 def lookup_counts(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
@@ -188,16 +188,19 @@ def training_batches(config: Config, corpus: Corpus) -> Batches:
     if isinstance(corpus.train, PairExamples):
         return PairBatches(corpus.train.sources, corpus.train.targets, config.train.batch_size)
     if config.model.kind == "skip_gram":
-        return window_batches(config, corpus.train.ids, corpus.vocabularies["target"])
+        return window_batches(config, corpus.train.ids, corpus.vocabularies["target"], corpus.paths.get("train", "data.name"))
     return TextBatches(corpus.train.ids, config.train.batch_size, config.data.segment_length)
 
 
-def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocabulary) -> WindowBatches:
-    """Returns a text's units with their neighbours; ``vocabulary`` has the counts of the training text."""
+def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocabulary, origin: str) -> WindowBatches:
+    """Returns a text's units with their neighbours; ``vocabulary`` has the counts of the training text.
+
+    Raises UserError, naming the text's ``origin``, where no unit has a neighbour.
+    """
     data = config.data
     assert vocabulary.counts is not None  # _training() saw to it
     return WindowBatches(
-        ids, vocabulary.counts, vocabulary.line_break, config.train.batch_size, data.segment_length, data.window, data.subsample
+        ids, vocabulary.counts, vocabulary.line_break, config.train.batch_size, data.segment_length, data.window, data.subsample, origin
     )
 
 
@@ -241,12 +244,14 @@ def _origin(raw: sources.Sources, split: str) -> str:
     return raw.paths.get(split, f"data.{split}_fraction")
 
 
-def _split(content: Pairs | str, vocabularies: Mapping[str, Vocabulary], name: str, origin: str) -> PairSplit | TextSplit:
+def _split(config: Config, content: Pairs | str, vocabularies: Mapping[str, Vocabulary], name: str, origin: str) -> PairSplit | TextSplit:
     """Encodes what is held out. Raises UserError, naming its ``origin``, where nothing of a text is left to score."""
     if isinstance(content, str):
         split = _text_split(content, vocabularies["target"], is_test=name == "test")
         if not len(split.ids):
             raise UserError(f"{origin}: no unit is left to score; expected some text")
+        if config.model.kind == "skip_gram":
+            window_batches(config, split.ids, vocabularies["target"], origin)  # refuses a text without neighbours
         return split
     answers: dict[str, dict[str, None]] = {}
     for source, target in content:

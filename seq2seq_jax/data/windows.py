@@ -61,6 +61,7 @@ class WindowBatches:
         segment_length: int,
         window: int,
         subsample: float,
+        origin: str,
     ):
         """Prepares to cut a text.
 
@@ -72,13 +73,12 @@ class WindowBatches:
           segment_length: units of a block.
           window: farthest context, units.
           subsample: share of the text above which a unit is thinned out; 0: none is.
+          origin: where the text comes from, for errors.
+
+        Raises UserError where there is nothing to predict: thinned out as an evaluation does it, no unit has another on its line.
         """
         counts = unit_counts(counts, line_break)
         units = np.flatnonzero(counts[ids] > 0)
-        if len(units) < 2:
-            raise UserError(
-                "data: a text has fewer than two units with a row of their own; expected a longer text, or a smaller data.min_count"
-            )
         ends = np.zeros(len(ids), np.int32) if line_break is None else np.cumsum(ids == line_break, dtype=np.int32)
         self._ids = np.append(ids[units], PAD).astype(np.int32)  # the last place stands for no unit
         self._lines = np.append(ends[units], -1).astype(np.int32)
@@ -91,6 +91,12 @@ class WindowBatches:
         self.shapes = [(batch_size, segment_length)]
         self.padding_share = 1 - expected / (self.steps_per_epoch * batch_size * segment_length)
         self._epochs = Recent(self._epoch)
+        kept = self._lines[self._kept(EVALUATION_SEED, 0)]
+        if not (kept[1:] == kept[:-1]).any():
+            raise UserError(
+                f"{origin}: no unit has a neighbour on its line, once rare ones are left out (data.min_count) and frequent ones "
+                f"thinned out (data.subsample={subsample}); expected a longer text, or data.subsample=0"
+            )
 
     def shape_at(self, step: int) -> Shape:
         """Returns the (batch, block) shape, the same at every step."""
@@ -112,10 +118,14 @@ class WindowBatches:
     def _epoch(self, seed: int, epoch: int) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:
         """Returns the places of the units that are kept, with a margin on both sides, and the order of the blocks."""
         blocks = self.steps_per_epoch * self._rows
-        kept = np.flatnonzero(uniform(len(self._keep), seed, epoch, 0, _KEPT) < self._keep)[: blocks * self._length]
+        kept = self._kept(seed, epoch)[: blocks * self._length]
         places = np.full(blocks * self._length + 2 * self._window, len(self._keep), np.int64)
         places[self._window : self._window + len(kept)] = kept
         return places, permutation(blocks, seed, epoch, 0)
+
+    def _kept(self, seed: int, epoch: int) -> Int[np.ndarray, " _"]:
+        """Returns the places of the units that are not thinned out."""
+        return np.flatnonzero(uniform(len(self._keep), seed, epoch, 0, _KEPT) < self._keep)
 
 
 def unit_counts(counts: Int[np.ndarray, " V"], line_break: int | None) -> Int[np.ndarray, " V"]:

@@ -57,6 +57,8 @@ def _example(run: TrainedRun, text: str | None) -> tuple[Ids, np.ndarray]:
             raise UserError("--text: has no unit to predict; expected some text")
         return {"target": np.array([BOS, *units[:-1]], np.int32)}, np.array(units, np.int32)
     source, tab, target = text.partition("\t")
+    if "\t" in target:
+        raise UserError("--text: has more than one tab; expected a source, or source, tab, target")
     if not tab:
         target = run.evaluator.translate(run.params, [source])[0]
         print(f"trace: the target is the model's own output, {target!r}; give another after a tab", file=sys.stderr)

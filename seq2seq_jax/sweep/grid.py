@@ -16,6 +16,8 @@ from seq2seq_jax.model.embedding import table_width
 from seq2seq_jax.validation import validate
 
 Axes = dict[str, tuple[Any, ...]]
+METRIC = "train.metric"
+MOST_VALUES = 10_000  # of a range; a slip of the finger should not fill the memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,8 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
     parts = []
     for part in text.split(","):
         span = re.fullmatch(r"(\d+)\.\.(\d+)", part)
+        if span and int(span[2]) - int(span[1]) >= MOST_VALUES:
+            raise UserError(f"{flag}: expected a range of at most {MOST_VALUES} values")
         if span and int(span[1]) > int(span[2]):
             raise UserError(f"{flag}: expected values such as 4,16,64 or 0..4, the first not above the last")
         parts += map(str, range(int(span[1]), int(span[2]) + 1)) if span else [part]
@@ -102,7 +106,10 @@ def make_axes(experiment: Mapping[str, Sequence[Any]], given: Sequence[tuple[str
         config_lib.field_of(path)
         if paths.count(path) > 1:
             raise UserError(f"{path}: this axis is given twice; expected each field in one flag")
-    return {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
+    axes = {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
+    if METRIC in axes:
+        raise UserError(f"{METRIC}: runs scored by different metrics cannot be compared; expected another axis, or a sweep for each metric")
+    return axes
 
 
 def merged_axes(earlier: Mapping[str, Sequence[Any]], axes: Axes) -> Axes:

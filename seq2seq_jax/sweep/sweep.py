@@ -53,9 +53,11 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
 
     Raises:
       Interrupted: a signal came; every running member has saved a checkpoint.
-      UserError: another process is working on this sweep, or there is a mistake in the data that all members share and none is done.
+      UserError: another process is working on this sweep, a member has made more updates than are asked for now, or there is a
+        mistake in the data that all members share and none is done.
     """
     missing = [member for member in plan.members if not is_done(plan.folder, member, options.retry_failed)]
+    _check_length(missing, plan.folder)
     try:
         _check_data(missing)
     except UserError as error:
@@ -79,6 +81,14 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
         for member in plan.members:
             thin(plan.folder / member.name, options.keep)
         return outcomes
+
+
+def _check_length(members: Sequence[Member], folder: pathlib.Path) -> None:
+    """Raises UserError where fewer updates are asked for than a member has made, which each would refuse by itself."""
+    for member in members:
+        made, asked = (RunDirectory(folder / member.name).result() or {}).get("steps"), member.config.train.steps
+        if made is not None and asked is not None and made > asked:
+            raise UserError(f"--workdir={folder}: {member.name} has made {made} updates already; expected train.steps of at least that")
 
 
 def _check_data(members: Sequence[Member]) -> None:
