@@ -208,7 +208,7 @@ def test_the_map_shows_what_was_trained_the_most_read_first(tmp_path, capsys):
         (["neighbours"], "--symbol: launch.py embeddings neighbours needs it"),
         (["neighbours", "--symbol=Z"], "--symbol=Z: the source table has no such symbol; expected one of its 27, such as a, b, ␣, ⏎"),
         (["neighbours", "--symbol=a", "--k=0"], "k"),
-        (["neighbours", "--symbol=a", "--table=target"], "--table=target: the run has no such table; expected source"),
+        (["neighbours", "--symbol=a", "--table=target"], "--table=target: the run has no such table; expected --table=source"),
         (["analogy", "a", "b"], "--c: launch.py embeddings analogy needs it"),
         (["analogy", "a", "b", "c", "d"], "d: launch.py embeddings analogy takes no more than a b c"),
         (["analogy", "a", "b", "Z"], "--c=Z: the source table has no such symbol"),

@@ -121,7 +121,7 @@ def open_table(options: Mapping[str, Any]) -> Table:
     for table in tables:
         if side in (None, table.side):
             return table
-    raise UserError(f"--table={side}: the run has no such table; expected {tables[0].side}")
+    raise UserError(f"--table={side}: the run has no such table; expected --table={tables[0].side}")
 
 
 def open_trained(options: Mapping[str, Any]) -> Table:
