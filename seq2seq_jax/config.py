@@ -273,12 +273,19 @@ class Field:
         """The words that it may be, where there are only so many."""
         return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
 
-    def holds(self, value: Any) -> bool:
-        """Returns whether a value, as JSON has it, is of the field's type."""
-        if self.choices:
-            return value in self.choices
-        kinds = typing.get_args(self.type) or (self.type,)
-        return type(value) in kinds or (type(value) is int and float in kinds)
+    @property
+    def kind(self) -> Any:
+        """The type of its values, but for the None of an optional one."""
+        return next((part for part in self._parts if part is not type(None)), self.type)
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be None."""
+        return type(None) in self._parts
+
+    @property
+    def _parts(self) -> tuple[Any, ...]:
+        return () if self.choices else typing.get_args(self.type)
 
     def read_by(self, kind: str) -> bool:
         """Returns whether a kind of model reads it."""
@@ -342,11 +349,10 @@ def to_dict(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def from_dict(values: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Builds a configuration from ``to_dict``'s form. Raises UserError for an unknown field, or a value not of its type."""
+    """Builds a configuration from ``to_dict``'s form. Raises UserError for an unknown field."""
     flat = {f"{section}.{name}": value for section, inner in values.items() for name, value in inner.items()}
-    for path, value in flat.items():
-        if not field_of(path).holds(value):
-            raise UserError(f"{path}={value!r}: not a value of this field")
+    for path in flat:
+        field_of(path)
     return replace(Config(), flat)
 
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import pathlib
-import types
-import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seq2seq_jax.config import Config, field_of, fields, get, replace
 from seq2seq_jax.errors import UserError, error_line
-from seq2seq_jax.validation import check_range
+from seq2seq_jax.validation import TYPES, check_range, check_type
 
 _EXCLUSIVE = (  # giving one side by flag clears the other
     (("train.steps",), ("train.epochs",)),
     (("data.name",), ("data.train", "data.dev", "data.test")),
 )
-_TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +45,9 @@ def load_experiment(path: str) -> Experiment:
         raise UserError(f"--config={path}: {error_line(error)}") from error
     if not isinstance(config, Config):
         raise UserError(f"--config={path}: expected a function get_config() that returns a seq2seq_jax.config.Config")
-    for name in fields():
-        _check_type(f"--config={path}: get_config()", name, get(config, name))
+    for name, field in fields().items():
+        value = get(config, name)
+        check_type(field, value, f"--config={path}: get_config(): {name}={value!r}")
     return Experiment(config, _axes(f"--config={path}: SWEEP", getattr(module, "SWEEP", {})))
 
 
@@ -58,33 +56,10 @@ def _axes(where: str, sweep: Any) -> dict[str, tuple[Any, ...]]:
     if not isinstance(sweep, Mapping) or not all(isinstance(values, tuple | list) and values for values in sweep.values()):
         raise UserError(f'{where}: expected fields with their values, such as {{"model.embedding_dim": (2, 8, 32)}}')
     for path, values in sweep.items():
-        field_of(path, where)
+        field = field_of(path, where)
         for value in values:
-            _check_type(where, path, value)
+            check_type(field, value, f"{where}: {path}={value!r}")
     return {path: tuple(values) for path, values in sweep.items()}
-
-
-def _check_type(where: str, path: str, value: Any) -> None:
-    """Raises UserError where a value written in Python is not of its field's type."""
-    field = fields()[path]
-    kind, optional = _alternatives(field.type)
-    if value is None and optional:
-        return
-    if field.choices:
-        if value not in field.choices:
-            raise UserError(f"{where}: {path}={value!r}: expected one of {', '.join(field.choices)}")
-        return
-    kinds = {float: (float, int)}.get(kind, (kind,))
-    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
-        raise UserError(f"{where}: {path}={value!r}: expected {_TYPES[kind]}")
-
-
-def _alternatives(annotation: Any) -> tuple[Any, bool]:
-    """Splits ``X | None`` into X and whether None is allowed."""
-    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        inner = [part for part in typing.get_args(annotation) if part is not type(None)]
-        return inner[0], True
-    return annotation, False
 
 
 def parse(path: str, text: str, typed: str | None = None) -> Any:
@@ -93,9 +68,9 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
     Raises UserError, naming the flag as ``typed``, where the field is unknown or the text is not of its type.
     """
     field = field_of(path, typed)
-    kind, optional = _alternatives(field.type)
+    kind = field.kind
     where = typed or f"{path}={text}"
-    if optional and text.lower() in ("null", "none"):
+    if field.optional and text.lower() in ("null", "none"):
         return None
     if field.choices:
         if text not in field.choices:
@@ -103,7 +78,7 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
         return text
     if kind is bool:
         if text.lower() not in ("true", "false", "1", "0"):
-            raise UserError(f"{where}: expected {_TYPES[bool]}")
+            raise UserError(f"{where}: expected {TYPES[bool]}")
         return text.lower() in ("true", "1")
     if kind is str:
         if not text:
@@ -112,7 +87,7 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise UserError(f"{where}: expected {_TYPES[kind]}") from None
+        raise UserError(f"{where}: expected {TYPES[kind]}") from None
 
 
 def override(config: Config, given: Iterable[tuple[str, str]]) -> Config:

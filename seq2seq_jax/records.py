@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from seq2seq_jax.config import FORMAT_VERSION, from_dict
+from seq2seq_jax.config import FORMAT_VERSION, field_of, from_dict
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.validation import validate
+from seq2seq_jax.validation import check_type, validate
 
 TABLES = ("learned", "frozen", "onehot")  # what a member's table is; the last two are baselines: shown, never recommended
 
@@ -57,13 +57,14 @@ def read_grid(path: pathlib.Path, *needed: str) -> dict[str, Any]:
 
 def read_config(path: pathlib.Path) -> dict[str, Any]:
     """Returns the content of a run's config.json. Raises UserError, naming the file, where it is no such file."""
+    record = read_record(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        for section, values in record["config"].items():
+            for name, value in values.items():
+                check_type(field_of(f"{section}.{name}"), value, f"{section}.{name}={value!r}")
         validate(from_dict(record["config"]))
-        if record["format"] != FORMAT_VERSION:
-            raise ValueError(f'"format": {record["format"]} in the place of {FORMAT_VERSION}')
         record["data_sha256"].items()  # an object of hashes
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+    except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
     return record
 

@@ -8,6 +8,21 @@ from typing import Any
 from seq2seq_jax.config import KINDS, Config, Field, fields, get
 from seq2seq_jax.errors import UserError
 
+TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def check_type(field: Field, value: Any, where: str) -> None:
+    """Raises UserError, beginning with ``where``, for a value that is not of the field's type."""
+    if value is None and field.optional:
+        return
+    if field.choices:
+        if value not in field.choices:
+            raise UserError(f"{where}: expected one of {', '.join(field.choices)}")
+        return
+    kinds = (float, int) if field.kind is float else (field.kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and field.kind is not bool):
+        raise UserError(f"{where}: expected {TYPES[field.kind]}")
+
 
 def check_range(field: Field, value: Any, where: str) -> None:
     """Raises UserError, beginning with ``where``, for a value that is not finite or outside its range."""

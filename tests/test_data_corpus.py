@@ -142,9 +142,11 @@ def test_words_without_neighbours_are_refused(tmp_path):
         _load(_config(tmp_path, "skip_gram", train=text, dev="a\nb\n", target_unit="word"))
     with pytest.raises(UserError, match=r"dev_fraction: no unit has a neighbour"):
         _load(_config(tmp_path, "skip_gram", train="a " * 800, dev_fraction=0.1, target_unit="word"))
-    config = _config(tmp_path, "skip_gram", train="a\n" * 800, dev="a a\n" * 90, target_unit="word", subsample=0.0)
-    with pytest.raises(UserError, match=r"train.txt: no unit has a neighbour"):
-        corpus.training_batches(config, _load(config))
+    for min_count, units in ((1, "a\n"), (900, "a a\n")):  # no neighbours, no units
+        shares = {"dev_fraction": 0.0, "test_fraction": 0.0}
+        config = _config(tmp_path, "skip_gram", train=units * 400, target_unit="word", subsample=0.0, min_count=min_count, **shares)
+        with pytest.raises(UserError, match=r"train.txt: no unit has a neighbour"):
+            corpus.training_batches(config, _load(config))
 
 
 @pytest.mark.parametrize("kind", ["translator", "language_model"])

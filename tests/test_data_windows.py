@@ -14,7 +14,6 @@ from scipy import stats
 from seq2seq_jax.data.draws import Recent
 from seq2seq_jax.data.vocabulary import UNK
 from seq2seq_jax.data.windows import WindowBatch, WindowBatches, keep_probability, noise_distribution
-from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.skip_gram import in_window
 
 BREAK, SYMBOLS = 4, 12  # rows 5 to 11 are words
@@ -27,7 +26,7 @@ def text(length: int, seed: int = 0) -> np.ndarray:
 
 
 def batches(ids: np.ndarray, rows: int = 3, length: int = 5, window: int = 2, subsample: float = 0.0) -> WindowBatches:
-    return WindowBatches(ids, np.bincount(ids, minlength=SYMBOLS), BREAK, rows, length, window, subsample, "a.txt")
+    return WindowBatches(ids, np.bincount(ids, minlength=SYMBOLS), BREAK, rows, length, window, subsample)
 
 
 def epoch(source: WindowBatches, seed: int = 0, number: int = 0) -> list[WindowBatch]:
@@ -114,6 +113,8 @@ def test_frequent_units_are_thinned_out_as_often_as_the_formula_says():
     assert (keep_probability(counts, 0.0) == 1).all()
 
 
-def test_a_text_without_neighbours_is_refused():
-    with pytest.raises(UserError, match=r"a\.txt: no unit has a neighbour"):
-        batches(np.array([BREAK, UNK, 5, BREAK]))
+@pytest.mark.parametrize(
+    ("ids", "found"), [([5, UNK, 6], True), ([5, BREAK, 6], False), ([BREAK, UNK, 5, BREAK], False), ([BREAK, UNK, UNK], False)]
+)
+def test_neighbours_are_known_units_of_one_line(ids, found):
+    assert batches(np.array(ids)).has_neighbours == found

@@ -14,7 +14,7 @@ import pytest
 import sweep_fixture
 from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
-from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, to_dict
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
 from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import grid, processes
@@ -31,6 +31,7 @@ from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.view import Reporter
 
 AXES = {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
+PAIRS = Config(DataConfig(train="a.tsv"), train=TrainConfig(steps=1))
 TEXT = Config(DataConfig(train="a.txt"), ModelConfig(kind="language_model"), TrainConfig(steps=1))
 
 
@@ -47,7 +48,7 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: grid.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
         (lambda: grid.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
         (lambda: grid.parse_values("--seeds=0..99999999999", "train.seed", "0..99999999999"), "expected a range of at most"),
-        (lambda: grid.make_axes({}, [("train.metric", ("bleu", "chrf"))]), "train.metric: runs scored by different metrics"),
+        (lambda: grid.make_members(PAIRS, {"train.metric": ("bleu", "chrf")}), "scored by bleu and by chrf; expected one metric"),
         (lambda: grid.parse_values("--seeds=0,5..3", "train.seed", "0,5..3"), "--seeds=0,5..3: expected values"),
         (lambda: grid.parse_field("axis", "model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
         (lambda: grid.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),
@@ -440,6 +441,18 @@ def test_the_time_left_takes_whole_members_where_they_are_known(monkeypatch, cap
     assert lines[:3] == ["sweep: 2 of 2 members to train", "sweep: compiling ...", "sweep: [1/2] a finished, best error 0.25"]
     assert lines[3].endswith("best error 0.75  27 s left for the sweep")
     assert len(lines) == 4
+
+
+def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_path):
+    """Red if each member is tried and fails by itself; a member that has made no more than is asked for now may go on."""
+    config = small(tmp_path, train__steps=None, train__epochs=2)
+    axes = {"model.embedding_dim": (2,)}
+    sweep(config, tmp_path / "sweep", axes)
+    made = result_of(tmp_path / "sweep/embedding_dim=2")["steps"]
+    with pytest.raises(UserError, match=rf"embedding_dim=2 has made {made} updates already, and {made // 2} are asked for"):
+        sweep(replace(config, {"train.epochs": 1}), tmp_path / "sweep", axes)
+    sweep(replace(config, {"train.epochs": 3}), tmp_path / "sweep", axes)
+    assert result_of(tmp_path / "sweep/embedding_dim=2")["steps"] == made // 2 * 3
 
 
 def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):

@@ -90,16 +90,18 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
     """Red if what is no grid, or no configuration, ends in a traceback, or in a line that does not say which file it is."""
     sound = (swept / "working/config.json").read_text()
     for before, after, said in (
-        (sound, "[1]", ""),
-        ('"format": 1', '"format": 99', "format"),
-        ('"embedding_dim": 6', '"embedding_dim": "x"', "model.embedding_dim='x'"),
+        (sound, "[1]", "expected a JSON object"),
+        (sound, '{"format": 1}', "'config'"),
+        ('"data_sha256": {}', '"data_sha256": []', "items"),
+        ('"format": 1', '"format": 99', 'expected "format": 1, got 99'),
+        ('"embedding_dim": 6', '"embedding_dim": "x"', "model.embedding_dim='x': expected a whole number"),
         ('"embedding_dim": 6', '"embedding_dim": -3', "model.embedding_dim=-3"),
-        ('"kind": "translator"', '"kind": "foo"', "model.kind='foo'"),
-        ('"dropout": 0.0', '"dropout": NaN', "model.dropout=nan"),
+        ('"kind": "translator"', '"kind": "foo"', "model.kind='foo': expected one of translator"),
+        ('"dropout": 0.0', '"dropout": NaN', "model.dropout=None: expected a number"),
     ):
         assert before in sound
         (swept / "working/config.json").write_text(sound.replace(before, after))
-        with pytest.raises(UserError, match=rf"working/config\.json: expected the configuration of a run.*{said}"):
+        with pytest.raises(UserError, match=rf"working/config\.json: .*{said}"):
             status.read_status(str(swept))
     for text in ("{}", "[]", '{"format": 1}', '{"format": 1, "members": [[]]}'):
         (swept / "sweep.json").write_text(text)

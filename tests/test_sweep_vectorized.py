@@ -174,7 +174,7 @@ def test_a_stopped_sweep_goes_on_to_the_same_end(text, tmp_path, monkeypatch):
     """
     config = small(text, model__dropout=0.2, train__steps=12)
     whole, broken, serial = (tmp_path / name for name in ("whole", "broken", "serial"))
-    sweep(config, whole, SIZES, "vectorized")
+    sweep(config, whole, SIZES | SEEDS, "vectorized")
     advance, made = stacked.StackedRuns.advance, []
 
     def advance_then_stop(self, batches):
@@ -185,14 +185,14 @@ def test_a_stopped_sweep_goes_on_to_the_same_end(text, tmp_path, monkeypatch):
 
     monkeypatch.setattr(stacked.StackedRuns, "advance", advance_then_stop)
     with pytest.raises(Interrupted, match="the same command completes the sweep"):
-        sweep(config, broken, SIZES, "vectorized")
+        sweep(config, broken, SIZES | SEEDS, "vectorized")
     monkeypatch.undo()
-    members = [member.name for member in make_plan(config, SIZES, str(broken), Design()).members]
+    members = [member.name for member in make_plan(config, SIZES | SEEDS, str(broken), Design()).members]
     assert all((broken / name / "checkpoints/7").is_dir() and result_of(broken / name)["status"] == "interrupted" for name in members)
     shutil.rmtree(broken / members[0] / "checkpoints/7")
     shutil.copytree(broken, serial)
-    assert set(sweep(config, broken, SIZES, "vectorized").values()) == {"finished"}
-    assert set(sweep(config, serial, SIZES, "serial").values()) == {"finished"}
+    assert set(sweep(config, broken, SIZES | SEEDS, "vectorized").values()) == {"finished"}
+    assert set(sweep(config, serial, SIZES | SEEDS, "serial").values()) == {"finished"}
     for name in members:
         assert_same_run(broken / name, whole / name, exactly=True)
         assert_same_run(serial / name, whole / name)

@@ -93,7 +93,7 @@ def assert_same_run(config: Config, one: pathlib.Path, other: pathlib.Path) -> N
     assert result_of(one) == result_of(other)
 
 
-SHORT = {"train__steps": 24, "train__eval_every": 12, "train__checkpoint_every": 5, "train__log_every": 7, "model__dropout": 0.2}
+SHORT = {"train__steps": 36, "train__eval_every": 12, "train__checkpoint_every": 3, "train__log_every": 7, "model__dropout": 0.2}
 
 
 def kill_during_a_save(config: Config, workdir: pathlib.Path) -> None:
@@ -114,7 +114,7 @@ def test_a_killed_translator_ends_like_the_uninterrupted_one(tmp_path):
 
 
 def test_a_killed_language_model_ends_like_the_uninterrupted_one(tmp_path):
-    """Killed after a checkpoint, then stopped by SIGTERM between checkpoints.
+    """Killed after a checkpoint, killed during a save, then stopped by SIGTERM between checkpoints.
 
     Red if the carried state, the window of the log, the best value so far or the optimizer's counter is not restored, if the
     data starts again, or if a record stands twice.
@@ -126,6 +126,7 @@ def test_a_killed_language_model_ends_like_the_uninterrupted_one(tmp_path):
     kill_when(process, lambda: any(name.isdigit() and int(name) >= 6 for name in names(broken)), signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     reached = max(int(name) for name in names(broken) if name.isdigit())
+    kill_during_a_save(config, broken)
     process = start(config, broken)
     kill_when(process, lambda: any(name.isdigit() and int(name) >= reached + 3 for name in names(broken)), signal.SIGTERM)
     assert process.wait() in (75, 0)

@@ -188,20 +188,28 @@ def training_batches(config: Config, corpus: Corpus) -> Batches:
     if isinstance(corpus.train, PairExamples):
         return PairBatches(corpus.train.sources, corpus.train.targets, config.train.batch_size)
     if config.model.kind == "skip_gram":
-        return window_batches(config, corpus.train.ids, corpus.vocabularies["target"], corpus.paths.get("train", "data.name"))
+        batches = window_batches(config, corpus.train.ids, corpus.vocabularies["target"])
+        _check_neighbours(batches, config, corpus.paths.get("train", f"data.name={config.data.name}"))
+        return batches
     return TextBatches(corpus.train.ids, config.train.batch_size, config.data.segment_length)
 
 
-def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocabulary, origin: str) -> WindowBatches:
-    """Returns a text's units with their neighbours; ``vocabulary`` has the counts of the training text.
-
-    Raises UserError, naming the text's ``origin``, where no unit has a neighbour.
-    """
+def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocabulary) -> WindowBatches:
+    """Returns a text's units with their neighbours; ``vocabulary`` has the counts of the training text."""
     data = config.data
     assert vocabulary.counts is not None  # _training() saw to it
     return WindowBatches(
-        ids, vocabulary.counts, vocabulary.line_break, config.train.batch_size, data.segment_length, data.window, data.subsample, origin
+        ids, vocabulary.counts, vocabulary.line_break, config.train.batch_size, data.segment_length, data.window, data.subsample
     )
+
+
+def _check_neighbours(batches: WindowBatches, config: Config, origin: str) -> None:
+    """Raises UserError, naming the text's ``origin``, where there is nothing to predict: a loss of nothing would be 0, the best of all."""
+    if not batches.has_neighbours:
+        raise UserError(
+            f"{origin}: no unit has a neighbour on its line, once rare ones are left out (data.min_count) and frequent ones "
+            f"thinned out (data.subsample={config.data.subsample}); expected a longer text, or data.subsample=0"
+        )
 
 
 def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[PairExamples | TextSplit, dict[str, Vocabulary]]:
@@ -251,7 +259,7 @@ def _split(config: Config, content: Pairs | str, vocabularies: Mapping[str, Voca
         if not len(split.ids):
             raise UserError(f"{origin}: no unit is left to score; expected some text")
         if config.model.kind == "skip_gram":
-            window_batches(config, split.ids, vocabularies["target"], origin)  # refuses a text without neighbours
+            _check_neighbours(window_batches(config, split.ids, vocabularies["target"]), config, origin)
         return split
     answers: dict[str, dict[str, None]] = {}
     for source, target in content:

@@ -21,7 +21,6 @@ from jaxtyping import Float, Int
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.draws import Recent, as_uniform, permutation, random_bits, uniform
 from seq2seq_jax.data.vocabulary import PAD, SPECIALS
-from seq2seq_jax.errors import UserError
 
 NEGATIVES_PER_BLOCK = 16  # weighted so that they count as model.negatives for each pair
 NOISE_POWER = 0.75  # of the counts, the distribution that negatives are drawn from
@@ -61,7 +60,6 @@ class WindowBatches:
         segment_length: int,
         window: int,
         subsample: float,
-        origin: str,
     ):
         """Prepares to cut a text.
 
@@ -73,9 +71,6 @@ class WindowBatches:
           segment_length: units of a block.
           window: farthest context, units.
           subsample: share of the text above which a unit is thinned out; 0: none is.
-          origin: where the text comes from, for errors.
-
-        Raises UserError where there is nothing to predict: thinned out as an evaluation does it, no unit has another on its line.
         """
         counts = unit_counts(counts, line_break)
         units = np.flatnonzero(counts[ids] > 0)
@@ -91,12 +86,12 @@ class WindowBatches:
         self.shapes = [(batch_size, segment_length)]
         self.padding_share = 1 - expected / (self.steps_per_epoch * batch_size * segment_length)
         self._epochs = Recent(self._epoch)
-        kept = self._lines[self._kept(EVALUATION_SEED, 0)]
-        if not (kept[1:] == kept[:-1]).any():
-            raise UserError(
-                f"{origin}: no unit has a neighbour on its line, once rare ones are left out (data.min_count) and frequent ones "
-                f"thinned out (data.subsample={subsample}); expected a longer text, or data.subsample=0"
-            )
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether there is anything to predict: thinned out as an evaluation does it, a unit with another on its line."""
+        lines = self._lines[self._kept(EVALUATION_SEED, 0)]
+        return bool((lines[1:] == lines[:-1]).any())
 
     def shape_at(self, step: int) -> Shape:
         """Returns the (batch, block) shape, the same at every step."""
@@ -149,4 +144,4 @@ def keep_probability(counts: Int[np.ndarray, " V"], subsample: float) -> Float[n
 def noise_distribution(counts: Int[np.ndarray, " V"]) -> Float[np.ndarray, " V"]:
     """Returns the distribution of negatives: counts to the power 3/4, normalised (Mikolov et al. 2013b, section 2.2)."""
     powers = counts.astype(np.float64) ** NOISE_POWER
-    return powers / powers.sum()
+    return powers / max(1.0, powers.sum())  # 1 is the least that a text with any unit has

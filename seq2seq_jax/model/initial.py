@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -20,22 +19,22 @@ FEW, BLOCK = 2**12, 2**17  # so many numbers are drawn, or whole blocks: enough 
 
 def normal(key: Key[Array, ""], shape: tuple[int, ...], std: float) -> Float[Array, "*shape"]:
     """Draws from N(0, std^2)."""
-    drawn, _ = _standard_normal(key, math.prod(shape))
-    return jnp.asarray(std * drawn.reshape(shape))
+    return jnp.asarray(std * _standard_normal(key, math.prod(shape)).reshape(shape))
 
 
 def orthogonal(key: Key[Array, ""], size: int, count: int) -> Float[Array, "size columns"]:
     """Draws ``count`` orthogonal matrices, which lie side by side, each as likely as any other (Mezzadri 2007, section 5)."""
-    drawn, numpy = _standard_normal(key, count * size * size)
-    q, r = numpy.linalg.qr(drawn.reshape(count, size, size))
+    drawn = _standard_normal(key, count * size * size).reshape(count, size, size)
+    numpy = jnp if isinstance(drawn, jax.Array) else np
+    q, r = numpy.linalg.qr(drawn)
     q = q * numpy.sign(numpy.diagonal(r, axis1=1, axis2=2))[:, None]
     return jnp.asarray(q.swapaxes(0, 1).reshape(size, count * size))
 
 
-def _standard_normal(key: Key[Array, ""], size: int) -> tuple[Float[np.ndarray, " size"] | Float[Array, " size"], ModuleType]:
-    """Returns numbers from N(0, 1), the beginning of a longer draw, and the module that computes with them."""
+def _standard_normal(key: Key[Array, ""], size: int) -> Float[np.ndarray, " size"] | Float[Array, " size"]:
+    """Returns numbers from N(0, 1), the beginning of a longer draw: on the host, unless it is traced."""
     drawn = _draw(key, FEW if size <= FEW else -(-size // BLOCK) * BLOCK)
-    return (drawn[:size], jnp) if isinstance(drawn, jax.core.Tracer) else (np.asarray(drawn)[:size], np)
+    return drawn[:size] if isinstance(drawn, jax.core.Tracer) else np.asarray(drawn)[:size]
 
 
 @functools.partial(jax.jit, static_argnums=1)

@@ -16,7 +16,6 @@ from seq2seq_jax.model.embedding import table_width
 from seq2seq_jax.validation import validate
 
 Axes = dict[str, tuple[Any, ...]]
-METRIC = "train.metric"
 MOST_VALUES = 10_000  # of a range; a slip of the finger should not fill the memory
 
 
@@ -106,10 +105,7 @@ def make_axes(experiment: Mapping[str, Sequence[Any]], given: Sequence[tuple[str
         config_lib.field_of(path)
         if paths.count(path) > 1:
             raise UserError(f"{path}: this axis is given twice; expected each field in one flag")
-    axes = {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
-    if METRIC in axes:
-        raise UserError(f"{METRIC}: runs scored by different metrics cannot be compared; expected another axis, or a sweep for each metric")
-    return axes
+    return {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
 
 
 def merged_axes(earlier: Mapping[str, Sequence[Any]], axes: Axes) -> Axes:
@@ -164,7 +160,10 @@ def check_sizes(members: Sequence[Member]) -> None:
 
 
 def make_members(base: Config, axes: Axes) -> list[Member]:
-    """Returns the members in the order of the axes, each validated. Raises UserError for a senseless or repeated member."""
+    """Returns the members in the order of the axes, each validated.
+
+    Raises UserError for a senseless or repeated member, and for members that no metric compares.
+    """
     members = []
     for values in itertools.product(*axes.values()):
         varied = dict(zip(axes, values, strict=True))
@@ -176,4 +175,7 @@ def make_members(base: Config, axes: Axes) -> list[Member]:
         if member.name in seen:
             raise UserError(f"sweep: two members are both called {member.name}; expected distinct values")
         seen[member.name] = member
+    metrics = sorted({config_lib.metric_of(member.config).name for member in members})
+    if len(metrics) > 1:
+        raise UserError(f"sweep: its members would be scored by {' and by '.join(metrics)}; expected one metric, or a sweep for each")
     return members

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep import tuning
@@ -86,9 +88,23 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
 def _check_length(members: Sequence[Member], folder: pathlib.Path) -> None:
     """Raises UserError where fewer updates are asked for than a member has made, which each would refuse by itself."""
     for member in members:
-        made, asked = (RunDirectory(folder / member.name).result() or {}).get("steps"), member.config.train.steps
+        run = RunDirectory(folder / member.name)
+        result, record = run.result(), run.record()
+        if result is None or record is None:
+            continue
+        made, asked = result.get("steps"), _updates(member.config, record)
         if made is not None and asked is not None and made > asked:
-            raise UserError(f"--workdir={folder}: {member.name} has made {made} updates already; expected train.steps of at least that")
+            raise UserError(
+                f"--workdir={folder}: {member.name} has made {made} updates already, and {asked} are asked for; expected at least that many"
+            )
+
+
+def _updates(config: Config, record: Mapping[str, Any]) -> int | None:
+    """Returns the updates that a configuration asks for, of epochs by those that an earlier start has ``record``ed, if it did."""
+    epochs = config_lib.from_dict(record["config"]).train.epochs
+    if config.train.epochs is None or epochs is None:
+        return config.train.steps
+    return record["steps"] // epochs * config.train.epochs
 
 
 def _check_data(members: Sequence[Member]) -> None:

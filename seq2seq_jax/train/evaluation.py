@@ -163,7 +163,7 @@ class Evaluator:
 
     def _window_losses(self, params: Params, split: TextSplit) -> list[Loss]:
         """Scores the text as training reads it, thinned out, with windows and negatives that are always the same."""
-        batches = window_batches(self._config, split.ids, self._vocabularies["target"], "data")
+        batches = window_batches(self._config, split.ids, self._vocabularies["target"])
         steps = range(batches.steps_per_epoch)
         return [self._programs.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
 
