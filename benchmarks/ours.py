@@ -13,7 +13,7 @@ from seq2seq_jax.config import Config, ModelConfig, TrainConfig
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.vocabulary import EOS, PAD
 from seq2seq_jax.model.build import Params, initial_params, structure
-from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.devices import choose_workers
 from seq2seq_jax.train.programs import compile_step, initial_state
 from seq2seq_jax.train.step import Batch
 
@@ -25,16 +25,17 @@ class Training:
     """A model in training: each call makes one update and waits for its end."""
 
     def __init__(self, model: ModelConfig, sizes: dict[str, int], batch: Batch):
-        """Draws the parameters and prepares the step, compiled as a run compiles it for one device."""
+        """Draws the parameters and prepares the step, compiled as a run compiles it."""
         rows = len(batch[0])
         config = Config(model=model, train=TrainConfig(steps=1000, batch_size=rows, learning_rate=LEARNING_RATE, clip_norm=CLIP_NORM))
         graph = structure(model, sizes)
         merge = functools.partial(nnx.merge, graph)
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
-        self._step = compile_step(config, merge, 1000, Devices(1))
-        self._state = initial_state(config, graph, params)
-        self._batch = batch
+        workers = choose_workers(config)
+        self._step = compile_step(config, merge, 1000, workers)
+        self._state = workers.place(initial_state(config, graph, params))
+        self._batch = workers.split_batch(batch)
 
     def __call__(self) -> None:
         """Makes one update."""

@@ -178,7 +178,9 @@ class TrainConfig:
         "dev metric that chooses checkpoints and sizes, such as bleu; null: word_error_rate for a translator, bits_per_character for a "
         "language_model, loss_nats_per_token for a skip_gram",
     )
-    devices: int | None = _setting(None, "devices that share each batch; null: as many as divide it", low=1)
+    devices: int | None = _setting(
+        None, "devices that share each batch; null: all that divide it, and on a CPU threads where a language model is small", low=1
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,15 +14,16 @@ from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.data.corpus import load_corpus, training_batches
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
-from seq2seq_jax.train.devices import Devices, choose_device_count
+from seq2seq_jax.train import devices
+from seq2seq_jax.train.devices import Devices, Threads, choose_device_count, choose_workers
 from seq2seq_jax.train.programs import initial_state, programs
 from seq2seq_jax.train.state import TrainState, make_schedule, root_key
 
 
-def trained(config: Config, steps: int, devices: int, learning_rate: float | None = None) -> TrainState:
-    """Makes ``steps`` updates on ``devices`` devices and returns the host state."""
+def trained(config: Config, steps: int, workers: int | Threads, learning_rate: float | None = None) -> TrainState:
+    """Makes ``steps`` updates on so many devices, or by threads, and returns the host state."""
     corpus = load_corpus(config)
-    shared = Devices(devices)
+    shared = Devices(workers) if isinstance(workers, int) else workers
     compiled = programs(config, corpus.vocabulary_sizes, steps, shared, 10)
     state = initial_state(config, compiled.structure, initial_params(config.model, corpus.vocabulary_sizes, root_key(0)))
     if learning_rate is not None:
@@ -60,12 +61,51 @@ def test_the_average_follows_the_parameters(tmp_path):
     assert plain.evaluated is plain.params
 
 
+def assert_same(one: TrainState, other: TrainState) -> None:
+    """States are equal to rounding."""
+    for (path, expected), actual in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-6, err_msg=jax.tree_util.keystr(path))
+
+
 @pytest.mark.parametrize("devices", [2, 8])
 def test_devices_share_a_batch_without_changing_the_experiment(shared_config, devices):
     """Red if dropout is keyed by the row on its device, if a mean is taken per device, a gradient not summed, or rows not exchanged."""
-    one, several = (trained(shared_config, 4, count) for count in (1, devices))
-    for (path, expected), actual in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(several), strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-6, err_msg=jax.tree_util.keystr(path))
+    assert_same(trained(shared_config, 4, 1), trained(shared_config, 4, devices))
+
+
+@pytest.mark.parametrize("shared_config", ["translator", "language_model"], indirect=True)
+def test_threads_share_a_batch_without_changing_the_experiment(shared_config):
+    """Red if each takes the mean of its own rows, if dropout or the carried state of another's rows reaches them, or a row is left out."""
+    assert_same(trained(shared_config, 4, 1), trained(shared_config, 4, Threads(4)))
+
+
+def test_threads_give_the_same_bits_again(tmp_path):
+    """Red if the sum of their gradients depends on which of them is first."""
+    config = text_config(write_text(tmp_path / "a.txt", 3000), model__dropout=0.3, train__batch_size=32)
+    first, second = (trained(config, 20, Threads(2)) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+@pytest.mark.parametrize(
+    ("changed", "cores", "expected"),
+    [
+        ({}, 2, Threads(2)),
+        ({}, 1, Devices(1)),
+        ({}, 3, Threads(2)),  # which does not divide the batch
+        ({}, 64, Threads(4)),  # of 16 rows each
+        ({"train__batch_size": 16}, 64, Devices(1)),
+        ({"model__hidden_dim": 512}, 2, Devices(1)),
+        ({"train__devices": 1}, 2, Devices(1)),
+    ],
+)
+def test_threads_share_the_batches_of_small_language_models_on_cpu(tmp_path, monkeypatch, changed, cores, expected):
+    text = text_config(tmp_path / "a.txt", **{"train__batch_size": 64, "train__devices": None, "model__hidden_dim": 256, **changed})
+    monkeypatch.setattr(devices, "_devices", lambda: jax.devices()[:1])
+    monkeypatch.setattr(devices, "cores", lambda: list(range(cores)))
+    assert choose_workers(text) == expected
+    assert choose_workers(pair_config(tmp_path / "a.tsv", train__batch_size=64)) == Devices(1)
+    monkeypatch.setattr(devices, "platform", lambda: "gpu")
+    assert choose_workers(text) == Devices(1)
 
 
 def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):

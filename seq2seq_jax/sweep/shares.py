@@ -8,6 +8,8 @@ import math
 import os
 import pathlib
 
+from seq2seq_jax.train.runtime import cores
+
 _CUDA_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 _DEVICE_FILES = pathlib.Path("/dev")
 _OF_A_DEVICE = 0.75  # of its memory, for JAX, as it takes by itself; the rest is for what each process keeps there beside it
@@ -29,7 +31,8 @@ class Share:
 
     def take(self) -> None:
         """Confines this process to the share; before JAX counts cores and devices."""
-        os.sched_setaffinity(0, self.cores)
+        if hasattr(os, "sched_setaffinity"):  # not on macOS, where processes find their cores by themselves
+            os.sched_setaffinity(0, self.cores)
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         if self.memory is not None:
@@ -39,7 +42,7 @@ class Share:
 
 def most_at_a_time() -> int:
     """Returns how many processes work side by side by default: one for each graphics processor, or else for each core."""
-    return len(gpus()) or len(os.sched_getaffinity(0))
+    return len(gpus()) or len(cores())
 
 
 def shares(jobs: int) -> list[Share]:
@@ -48,12 +51,12 @@ def shares(jobs: int) -> list[Share]:
     All get equally many cores, even if some are left over: the number of threads decides the last bits of a sum, and which process
     trains a member is chance.
     """
-    cores, devices = sorted(os.sched_getaffinity(0)), gpus()
-    each = max(1, len(cores) // jobs)
+    own, devices = cores(), gpus()
+    each = max(1, len(own) // jobs)
     sharers = math.ceil(jobs / len(devices)) if devices else 1
     return [
         Share(
-            cores=frozenset(cores[(i * each + j) % len(cores)] for j in range(each)),
+            cores=frozenset(own[(i * each + j) % len(own)] for j in range(each)),
             gpu=devices[i % len(devices)] if devices else None,
             memory=_OF_A_DEVICE / sharers if sharers > 1 else None,
         )

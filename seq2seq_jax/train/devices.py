@@ -1,26 +1,33 @@
 """How a pure step is compiled: ``jax.jit`` on one device, ``jax.pmap`` over several. No other file knows which.
 
-Of one run several devices share each batch by rows. State is the same on all of them, but for the carried recurrent state,
-which belongs to rows; outside this file it always has the global batch as its first axis.
-Of a sweep they share the members: each has some of them stacked, and nothing is exchanged.
+Of one run several devices share each batch by rows, and so do threads where the device is a CPU and the model small. State is the same for
+all of them, but for the carried recurrent state, which belongs to rows; outside this file it always has the global batch as its first axis.
+Of a sweep devices share the members: each has some of them stacked, and nothing is exchanged.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import operator
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
 
+from seq2seq_jax.config import Config
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.train.runtime import cores
 from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 
 AXIS = "data"
+# Threads share the batches of a language model with at most so many hidden units, at least so many rows each (docs/performance.md).
+_SMALL, _LEAST_ROWS = 256, 16
 
 
 def platform() -> str:
@@ -55,6 +62,20 @@ def choose_device_count(requested: int | None, batch_size: int) -> int:
     return requested
 
 
+def choose_workers(config: Config) -> Devices | Threads:
+    """Returns what shares the batches of a run: as many devices as asked for, else all that divide a batch, or threads of the one CPU.
+
+    Raises UserError as ``choose_device_count``.
+    """
+    devices = Devices(choose_device_count(config.train.devices, config.train.batch_size))
+    small = config.model.kind == "language_model" and config.model.hidden_dim <= _SMALL
+    if not small or devices.count > 1 or config.train.devices is not None or platform() != "cpu":
+        return devices
+    rows = config.train.batch_size
+    threads = max(count for count in range(1, len(cores()) + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
+    return devices if threads == 1 else Threads(threads)
+
+
 def _carry_by_row(kind: Any) -> Any:
     """Returns the mapped axis of each field: all devices have the same values but for the carried state, whose rows they share."""
     return kind(*(0 if field == "carry" else None for field in kind._fields))
@@ -68,7 +89,7 @@ class Devices:
 
     def compile(
         self, make: Callable[[str | None], TrainStep], parts: bool, options: dict[str, str] | None = None
-    ) -> Callable[[TrainState, Batch], TrainState]:
+    ) -> Callable[[TrainState, Any], TrainState]:
         """Compiles ``make(axis)``, each of its parts by itself or the whole; the state given to the result is consumed by it.
 
         ``options`` are XLA's, for the whole on one device (``jax.pmap`` takes none).
@@ -128,6 +149,61 @@ class Devices:
     def split_batch(self, batch: Batch) -> Batch:
         """Gives each device its rows of a batch."""
         return jax.tree.map(np.asarray, self.split(batch))
+
+
+@dataclasses.dataclass(frozen=True)
+class Threads:
+    """Threads of this process on one CPU, with the interface of ``Devices``: each takes the gradient of its rows, one update their sum.
+
+    XLA shares every kernel among the cores by itself, but those of a small recurrent network are too small to gain by it.
+    """
+
+    count: int
+
+    def compile(
+        self, make: Callable[[str | None], TrainStep], parts: bool = True, options: dict[str, str] | None = None
+    ) -> Callable[[TrainState, Any], TrainState]:
+        """Compiles the parts of ``make(None)``; there is no whole to compile, nor to give ``options`` to."""
+        del parts, options
+        step = make(None)
+        draw = None if step.draw is None else jax.jit(lambda state: self.split(step.draw(state)))
+        gradient = jax.jit(step.gradient)
+        update = jax.jit(lambda state, shares: step.update(state, _sum(shares)), donate_argnums=(0,))
+        threads = ThreadPoolExecutor(self.count)
+        # The first call compiles: two at once would both do so.
+        maps = itertools.chain([map], itertools.repeat(threads.map))
+
+        def train_step(state: TrainState, batch: Sequence[Batch]) -> TrainState:
+            states = [state._replace(carry=carry) for carry in state.carry]
+            dropout = [None] * self.count if draw is None else draw(state)
+            return update(state, list(next(maps)(gradient, states, dropout, batch)))
+
+        return train_step
+
+    def split(self, rows: Any) -> tuple[Any, ...]:
+        """Cuts a pytree of arrays whose first axis is the row into the shares of the threads."""
+        cut = [jax.tree.map(lambda leaf: leaf.reshape(self.count, -1, *leaf.shape[1:])[i], rows) for i in range(self.count)]  # noqa: B023
+        return tuple(cut)
+
+    def place(self, state: TrainState) -> TrainState:
+        """Turns a state as checkpoints hold it into what the compiled step takes."""
+        return state._replace(carry=self.split(state.carry))
+
+    def gather(self, state: TrainState) -> TrainState:
+        """Undoes ``place`` and brings the state to the host."""
+        host = jax.device_get(state)
+        return host._replace(carry=jax.tree.map(lambda *shares: np.concatenate(shares), *host.carry))
+
+    def split_batch(self, batch: Batch) -> tuple[Batch, ...]:
+        """Gives each thread its rows of a batch."""
+        return self.split(batch)
+
+
+def _sum(shares: Sequence[Gradient]) -> Gradient:
+    """Adds up what shares of a batch say; the carried states stay apart."""
+    gradients, carries, losses = zip(*shares, strict=True)
+    add = functools.partial(jax.tree.map, lambda *leaves: functools.reduce(operator.add, leaves))
+    return Gradient(add(*gradients), carries, add(*losses))
 
 
 def choose_member_device_count(requested: int | None, members: int) -> int:

@@ -51,6 +51,13 @@ def speed_up_cpu() -> None:
     keep_freed_memory()
 
 
+def cores() -> list[int]:
+    """Returns the numbers of the cores that this process may use; all of the machine's where the system does not say (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
 def use_one_thread() -> None:
     """Has XLA share no kernel among cores, unless the user has said how many (``NPROC``, which its CPU client reads as it starts).
 

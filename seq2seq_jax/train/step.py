@@ -36,7 +36,7 @@ class Gradient(NamedTuple):
     """What a batch says.
 
     Attributes:
-      gradients: of the parameters in their own form; of word vectors by table, as ``RowGradients``.
+      gradients: of the summed loss, of the parameters in their own form; of word vectors by table, as ``RowGradients``.
       carry: recurrent state after the batch.
       loss: sums of the loss.
     """
@@ -83,8 +83,8 @@ class TrainStep:
         return self.update(state, self.gradient(state, dropout, batch))
 
 
-# State, gradients, rate -> parameters, state of the optimizer, whether all gradients are finite.
-Move = Callable[[TrainState, Any, Scalar], tuple[Params, Any, Bool[Array, ""]]]
+# State, gradient, rate -> parameters, state of the optimizer, whether all gradients are finite.
+Move = Callable[[TrainState, Gradient, Scalar], tuple[Params, Any, Bool[Array, ""]]]
 
 
 def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | None = None) -> TrainStep:
@@ -107,7 +107,7 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
 
     def update(state: TrainState, gradient: Gradient) -> TrainState:
         """Moves the parameters and all that follows them."""
-        params, opt_state, finite = move(state, gradient.gradients, state.learning_rate * schedule(state.step))
+        params, opt_state, finite = move(state, gradient, state.learning_rate * schedule(state.step))
         return state._replace(
             step=state.step + 1,
             params=params,
@@ -125,20 +125,21 @@ def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..
     optimizer = make_optimizer(config)
 
     def gradient(state: TrainState, dropout: Dropout | None, batch: Batch) -> Gradient:
-        """Takes the gradient of the mean loss, in nats a unit."""
+        """Takes the gradient of the summed loss, in nats."""
 
         def objective(params: Params) -> tuple[jax.Array, tuple[Any, Loss]]:
             loss, carry = merge(params).loss(batch, state.carry, dropout, config.train.label_smoothing)
-            return loss.objective / jnp.maximum(_total(loss.count, axis), 1.0), (carry, loss)
+            return loss.objective, (carry, loss)
 
         gradients, (carry, loss) = jax.grad(objective, has_aux=True)(state.params)
         return Gradient(hold(config.model, _total(gradients, axis), state.step), carry, _total(loss, axis))
 
-    def move(state: TrainState, gradients: Params, rate: Scalar) -> tuple[Params, Any, Bool[Array, ""]]:
+    def move(state: TrainState, gradient: Gradient, rate: Scalar) -> tuple[Params, Any, Bool[Array, ""]]:
         """Makes the optimizer's step of length ``rate``; finite is what has a finite norm, which clipping needs too."""
-        directions, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        mean = jax.tree.map(lambda leaf: leaf / jnp.maximum(gradient.loss.count, 1.0), gradient.gradients)
+        directions, opt_state = optimizer.update(mean, state.opt_state, state.params)
         params = jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions)
-        return params, opt_state, jnp.isfinite(optax.tree.norm(gradients))
+        return params, opt_state, jnp.isfinite(optax.tree.norm(mean))
 
     return gradient, move
 
@@ -159,13 +160,14 @@ def _by_rows(merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], M
         rows = {name: RowGradients(ids, gradients[name], curvatures[name]) for name, ids in model.places(batch).items()}
         return Gradient(_everywhere(rows, axis), (), _total(loss, axis))
 
-    def move(state: TrainState, rows: Mapping[str, RowGradients], rate: Scalar) -> tuple[Params, Any, Bool[Array, ""]]:
+    def move(state: TrainState, gradient: Gradient, rate: Scalar) -> tuple[Params, Any, Bool[Array, ""]]:
         """Moves each row by ``rate`` at most.
 
         Finite is what has finite curvatures, of which there is one for each row. It holds the squares of what the row's gradient holds,
         times the same errors, at most 1.
         """
         model = merge(state.params)
+        rows: Mapping[str, RowGradients] = gradient.gradients
         moved = {name: {"table": move_rows(model.table(name), *of_table, rate)} for name, of_table in rows.items()}
         finite = jnp.stack([jnp.isfinite(of_table.curvatures).all() for of_table in rows.values()]).all()
         return {**state.params, **moved}, state.opt_state, finite
