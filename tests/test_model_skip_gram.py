@@ -19,8 +19,8 @@ from seq2seq_jax.train.step import make_train_step, move_rows
 WINDOW, VOCABULARY = 2, 20
 BATCH = WindowBatch(
     units=np.array([[5, 6, 7, 8, 6, 9, 5], [0, 0, 10, 7, 11, 7, 12]], np.int32),
-    lines=np.array([[0, 0, 0, 0, 1, 1, 1], [-1, -1, 2, 2, 2, 2, 3]], np.int32),
-    reach=np.array([[1, 2, 2], [2, 1, 2]], np.int32),
+    before=np.array([[1, 2, 0], [0, 1, 2]], np.int32),
+    after=np.array([[1, 0, 2], [2, 1, 1]], np.int32),
     negatives=np.array([[13, 5, 13, 14], [15, 10, 16, 13]], np.int32),
 )
 
@@ -31,9 +31,9 @@ def small(cbow: bool) -> Small:
 
 def pairs_by_one(cbow: bool):
     """Yields each thing to be told: the rows whose mean is read, the row predicted, its sign and its weight."""
-    for units, lines, reaches, negatives in zip(*BATCH, strict=True):
-        for t, reach in enumerate(reaches, WINDOW):
-            near = [units[s] for s in range(t - reach, t + reach + 1) if s != t and lines[s] == lines[t] >= 0]
+    for units, befores, afters, negatives in zip(*BATCH, strict=True):
+        for t, (before, after) in enumerate(zip(befores, afters, strict=True), WINDOW):
+            near = [*units[t - before : t], *units[t + 1 : t + after + 1]]
             for read, predicted in [(near, units[t])] * bool(near) if cbow else [([units[t]], unit) for unit in near]:
                 yield read, predicted, 1, 1.0
                 yield from ((read, negative, -1, 3 / len(negatives)) for negative in negatives)

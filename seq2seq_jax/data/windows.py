@@ -32,14 +32,30 @@ _MARGIN = 4.0  # standard deviations of the number of units kept, so that an epo
 class WindowBatch(NamedTuple):
     """Blocks of neighbouring units; NumPy on the host, JAX inside a step.
 
-    ``units`` are the T of a block and on either side as many more as a window reaches: S = T + 2 window. ``lines`` are the numbers of
-    their lines, -1 where there is no unit. ``reach`` is how far the contexts of each of the T lie at most, 1 to window.
+    ``units`` are the T of a block and on either side as many more as a window reaches: S = T + 2 window. ``before`` and ``after`` count
+    the contexts of each of the T: as far as it has drawn to reach, 1 to window, and as its line goes; 0 where there is no unit.
     """
 
     units: Int[Any, "B S"]
-    lines: Int[Any, "B S"]
-    reach: Int[Any, "B T"]
+    before: Int[Any, "B T"]
+    after: Int[Any, "B T"]
     negatives: Int[Any, "B N"]
+
+
+class _Epoch(NamedTuple):
+    """What is kept for an epoch.
+
+    Attributes:
+      units: with a margin of a window on both sides.
+      before: units of the same line that stand before each.
+      after: and after it.
+      blocks: their order.
+    """
+
+    units: Int[np.ndarray, " _"]
+    before: Int[np.ndarray, " _"]
+    after: Int[np.ndarray, " _"]
+    blocks: Int[np.ndarray, " _"]
 
 
 class WindowBatches:
@@ -75,9 +91,8 @@ class WindowBatches:
         counts = unit_counts(counts, line_break)
         units = np.flatnonzero(counts[ids] > 0)
         ends = np.zeros(len(ids), np.int32) if line_break is None else np.cumsum(ids == line_break, dtype=np.int32)
-        self._ids = np.append(ids[units], PAD).astype(np.int32)  # the last place stands for no unit
-        self._lines = np.append(ends[units], -1).astype(np.int32)
-        self._keep = keep_probability(counts, subsample)[self._ids[:-1]]
+        self._ids, self._lines = ids[units].astype(np.int32), ends[units]
+        self._keep = keep_probability(counts, subsample)[self._ids]
         self._noise = np.cumsum(noise_distribution(counts))
         self._rows, self._length, self._window = batch_size, segment_length, window
         expected = float(self._keep.sum())
@@ -100,27 +115,35 @@ class WindowBatches:
 
     def batch_at(self, seed: int, step: int) -> WindowBatch:
         """Returns the batch of a step, counted from 0 over all epochs."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        places, order = self._epochs(seed, epoch)
-        blocks = order[position * self._rows : (position + 1) * self._rows]
-        inside = places[blocks[:, None] * self._length + np.arange(self._length + 2 * self._window)]
-        bits = random_bits(self._rows * (self._length + NEGATIVES_PER_BLOCK), seed, epoch, position, _DRAWN).reshape(self._rows, -1)
-        reach = bits[:, NEGATIVES_PER_BLOCK:] % np.uint64(self._window) + np.uint64(1)
+        number, position = divmod(step, self.steps_per_epoch)
+        epoch = self._epochs(seed, number)
+        first = self._length * epoch.blocks[position * self._rows : (position + 1) * self._rows, None]
+        units = epoch.units[first + np.arange(self._length + 2 * self._window)]
+        centres = first + np.arange(self._length)
+        bits = random_bits(self._rows * (self._length + NEGATIVES_PER_BLOCK), seed, number, position, _DRAWN).reshape(self._rows, -1)
+        reach = (bits[:, NEGATIVES_PER_BLOCK:] % np.uint64(self._window) + np.uint64(1)).astype(np.int32)
         drawn = np.searchsorted(self._noise, as_uniform(bits[:, :NEGATIVES_PER_BLOCK]), side="right")
-        negatives = np.minimum(drawn, len(self._noise) - 1)  # the sums may end a rounding error below 1
-        return WindowBatch(self._ids[inside], self._lines[inside], reach.astype(np.int32), negatives.astype(np.int32))
+        negatives = np.minimum(drawn, len(self._noise) - 1).astype(np.int32)  # the sums may end a rounding error below 1
+        return WindowBatch(units, np.minimum(reach, epoch.before[centres]), np.minimum(reach, epoch.after[centres]), negatives)
 
-    def _epoch(self, seed: int, epoch: int) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:
-        """Returns the places of the units that are kept, with a margin on both sides, and the order of the blocks."""
+    def _epoch(self, seed: int, number: int) -> _Epoch:
         blocks = self.steps_per_epoch * self._rows
-        kept = self._kept(seed, epoch)[: blocks * self._length]
-        places = np.full(blocks * self._length + 2 * self._window, len(self._keep), np.int64)
-        places[self._window : self._window + len(kept)] = kept
-        return places, permutation(blocks, seed, epoch, 0)
+        kept = self._kept(seed, number)[: blocks * self._length]
+        missing = blocks * self._length - len(kept)
+        before, after = (np.pad(counts, (0, missing)) for counts in _neighbours(self._lines[kept]))
+        units = np.pad(self._ids[kept], (self._window, missing + self._window), constant_values=PAD)
+        return _Epoch(units, before, after, permutation(blocks, seed, number, 0))
 
     def _kept(self, seed: int, epoch: int) -> Int[np.ndarray, " _"]:
         """Returns the places of the units that are not thinned out."""
         return np.flatnonzero(uniform(len(self._keep), seed, epoch, 0, _KEPT) < self._keep)
+
+
+def _neighbours(lines: Int[np.ndarray, " _"]) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:
+    """Returns how many units of the same line stand before and after each, from the numbers of their lines in order."""
+    _, starts, counts = np.unique(lines, return_index=True, return_counts=True)
+    before = np.arange(len(lines)) - np.repeat(starts, counts)
+    return before.astype(np.int32), (np.repeat(counts, counts) - 1 - before).astype(np.int32)
 
 
 def unit_counts(counts: Int[np.ndarray, " V"], line_break: int | None) -> Int[np.ndarray, " V"]:

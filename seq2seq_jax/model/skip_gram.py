@@ -31,7 +31,7 @@ from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model.embedding import Embedding, table_width
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
-from seq2seq_jax.model.window import band, window_products, window_spread, window_sums
+from seq2seq_jax.model.window import window_products, window_spread, window_sums
 
 VECTORS, CONTEXTS = "target_embedding", "context"  # names of the two tables in the parameters
 ByTable = dict[str, Any]  # something of each table
@@ -108,16 +108,14 @@ class SkipGram(nnx.Module):
 
 
 def in_window(batch: WindowBatch) -> Float[Array, "B T W"]:
-    """Returns 1 where a unit of the window is a context: in the centre's reach, in its line, and not the centre itself."""
-    margin, length = _margin(batch), batch.reach.shape[1]
-    distance = jnp.abs(jnp.arange(2 * margin + 1) - margin)
-    centre = batch.lines[:, margin : margin + length, None]
-    same = band((batch.lines[:, None] == centre) & (centre >= 0))
-    return jnp.where(same & (distance > 0) & (distance <= batch.reach[..., None]), 1.0, 0.0)
+    """Returns 1 where a unit of the window is a context."""
+    offset = jnp.arange(2 * _margin(batch) + 1) - _margin(batch)
+    before, after = (counts[..., None] for counts in (batch.before, batch.after))
+    return jnp.where((offset != 0) & (-offset <= before) & (offset <= after), 1.0, 0.0)
 
 
 def _margin(batch: WindowBatch) -> int:
-    return (batch.units.shape[1] - batch.reach.shape[1]) // 2
+    return (batch.units.shape[1] - batch.before.shape[1]) // 2
 
 
 def _negative_sampling_loss(read, predicted, negatives, pairs, per_pair):
