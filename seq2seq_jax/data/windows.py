@@ -141,9 +141,10 @@ class WindowBatches:
 
 def _neighbours(lines: Int[np.ndarray, " _"]) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:
     """Returns how many units of the same line stand before and after each, from the numbers of their lines in order."""
-    _, starts, counts = np.unique(lines, return_index=True, return_counts=True)
-    before = np.arange(len(lines)) - np.repeat(starts, counts)
-    return before.astype(np.int32), (np.repeat(counts, counts) - 1 - before).astype(np.int32)
+    starts = np.flatnonzero(np.diff(lines, prepend=-1))  # lines are counted from 0
+    counts = np.diff(starts, append=len(lines))
+    before = np.arange(len(lines), dtype=np.int32) - np.repeat(starts.astype(np.int32), counts)
+    return before, np.repeat(counts.astype(np.int32), counts) - 1 - before
 
 
 def unit_counts(counts: Int[np.ndarray, " V"], line_break: int | None) -> Int[np.ndarray, " V"]:

@@ -31,7 +31,7 @@ from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model.embedding import Embedding, table_width
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
-from seq2seq_jax.model.window import window_products, window_spread, window_sums
+from seq2seq_jax.model.window import block_products, window_products, window_spread, window_sums
 
 VECTORS, CONTEXTS = "target_embedding", "context"  # names of the two tables in the parameters
 ByTable = dict[str, Any]  # something of each table
@@ -125,7 +125,7 @@ def _negative_sampling_loss(read, predicted, negatives, pairs, per_pair):
     """
     weights = (per_pair / negatives.shape[1]) * pairs.sum(axis=-1, keepdims=True)
     positive_logs, positive_errors = _log_sigmoid(window_products(read, predicted))
-    negative_logs, negative_errors = _log_sigmoid(-jnp.einsum("btd,bnd->btn", read, negatives))
+    negative_logs, negative_errors = _log_sigmoid(-block_products(read, negatives))
     nats = -jnp.sum(pairs * positive_logs) - jnp.sum(weights * negative_logs)
     positive_curvature, negative_curvature = pairs * _curvature(positive_errors), weights * _curvature(negative_errors)
     read_squares, predicted_squares, negative_squares = (

@@ -1,7 +1,7 @@
 """Sums over the windows of word vectors: each of T units with the W rows that stand around it, S = T + W - 1 rows in all.
 
 Row t + o is the one at offset o of unit t, so what a window holds is a band of a T by S matrix. A narrow band would be mostly zeros as a
-matrix: its sums go offset by offset. Each function is linear in both arguments, and its derivatives are the other two.
+matrix: its sums go offset by offset. Each function of windows is linear in both arguments, and its derivatives are the other two.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import operator
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Shaped
 
 _NARROW = 0.4  # share of a band in its matrix up to which offset by offset is faster; measured on CPU
@@ -31,6 +32,12 @@ def window_products(units: Float[Array, "B T D"], rows: Float[Array, "B S D"]) -
     if units.shape == rows.shape:  # windows of one row
         return jnp.sum(units * rows, axis=-1, keepdims=True)
     return band(jnp.einsum("btd,bsd->bts", units, rows))  # all products at once are fast
+
+
+@jax.custom_vjp
+def block_products(units: Float[Array, "B T D"], rows: Float[Array, "B N D"]) -> Float[Array, "B T N"]:
+    """Returns the inner product of each unit with each of N rows that its block shares."""
+    return jnp.einsum("btd,bnd->btn", units, rows)
 
 
 def window_spread(weights: Float[Array, "B T W"], units: Float[Array, "B T D"]) -> Float[Array, "B S D"]:
@@ -70,3 +77,12 @@ window_products.defvjp(
     lambda units, rows: (window_products(units, rows), (units, rows)),
     lambda residuals, cotangent: (window_sums(cotangent, residuals[1]), window_spread(cotangent, residuals[0])),
 )
+
+
+def _block_cotangents(residuals, cotangent):
+    """Returns the cotangents of a block's units and rows; XLA folds a transpose into its product, for which the CPU has no fast kernel."""
+    units, rows = residuals
+    return cotangent @ rows, lax.optimization_barrier(jnp.swapaxes(cotangent, 1, 2)) @ units
+
+
+block_products.defvjp(lambda units, rows: (block_products(units, rows), (units, rows)), _block_cotangents)
