@@ -381,7 +381,7 @@ def test_a_process_takes_its_share(monkeypatch):
     assert "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ
 
 
-def test_where_processes_cannot_be_confined_they_share_all_cores(monkeypatch):
+def test_cores_are_dealt_out_where_processes_cannot_be_confined_to_them(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.delattr(os, "sched_setaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 4)

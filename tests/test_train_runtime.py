@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from seq2seq_jax.train.runtime import prepare
+from seq2seq_jax.train.runtime import cores, prepare
 
 PROGRAM = """
 import resource
@@ -47,7 +47,7 @@ def test_freed_memory_is_used_again_without_page_faults():
     assert int(ran.stdout) < 100
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.skipif(len(cores()) < 2, reason="needs two cores")
 @pytest.mark.parametrize(
     ("experiment", "threads", "shared"),
     [("word2vec", None, "false"), ("word2vec", "2", "true")],  # NPROC of the user has its way

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-_AHEAD = 4  # steps read at a time: to wake the thread at each would cost a step of word vectors a tenth of its time
+_AHEAD = 4  # steps read at a time, of all seeds together: to wake the thread at each would cost a step of word vectors a tenth
 
 
 class ReadAhead:
@@ -16,7 +16,7 @@ class ReadAhead:
         """Takes the function and the steps that there are: what comes after may open an epoch that nobody needs."""
         self._batch_at, self._steps = batch_at, steps
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._ahead: dict[int, dict[int, Future[Any]]] = {}  # of each seed the steps that follow the last one asked for, and their batches
+        self._ahead: dict[int, dict[int, Future[Any]]] = {}  # of each seed steps to come, and their batches
 
     def __call__(self, seed: int, step: int) -> Any:
         """Returns the batch of a step; the runs of one seed may be at different steps."""
@@ -25,7 +25,8 @@ class ReadAhead:
         if batch is None:
             batch, ahead = self._read(seed, step), {}
         if not ahead:
-            ahead = {later: self._read(seed, later) for later in range(step + 1, min(step + 1 + _AHEAD, self._steps))}
+            most = max(1, _AHEAD // (1 + len(self._ahead)))
+            ahead = {later: self._read(seed, later) for later in range(step + 1, min(step + 1 + most, self._steps))}
         self._ahead[seed] = ahead
         return batch.result()
 

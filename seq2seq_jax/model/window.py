@@ -12,7 +12,7 @@ import operator
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
 _NARROW = 0.4  # share of a band in its matrix up to which offset by offset is faster; measured on CPU
 
@@ -31,7 +31,7 @@ def window_products(units: Float[Array, "B T D"], rows: Float[Array, "B S D"]) -
     """Returns the inner product of each unit with each row of its window."""
     if units.shape == rows.shape:  # windows of one row
         return jnp.sum(units * rows, axis=-1, keepdims=True)
-    return band(jnp.einsum("btd,bsd->bts", units, rows))  # all products at once are fast
+    return _band(jnp.einsum("btd,bsd->bts", units, rows))  # all products at once are fast
 
 
 @jax.custom_vjp
@@ -51,7 +51,7 @@ def window_spread(weights: Float[Array, "B T W"], units: Float[Array, "B T D"]) 
     return functools.reduce(operator.add, [weights[:, place, o, None] * units[:, place] for o, place in places])
 
 
-def band(matrix: Shaped[Array, "B T S"]) -> Shaped[Array, "B T W"]:
+def _band(matrix: Float[Array, "B T S"]) -> Float[Array, "B T W"]:
     """Returns what the windows hold of a matrix: each row written one place longer is shifted by its number."""
     batch, length, rows = matrix.shape
     flat = jnp.pad(matrix.reshape(batch, -1), ((0, 0), (0, length)))
@@ -59,7 +59,7 @@ def band(matrix: Shaped[Array, "B T S"]) -> Shaped[Array, "B T W"]:
 
 
 def _matrix(weights: Float[Array, "B T W"]) -> Float[Array, "B T S"]:
-    """Undoes ``band``, with zeros outside."""
+    """Undoes ``_band``, with zeros outside."""
     batch, length, width = weights.shape
     rows = length + width - 1
     return jnp.pad(weights, ((0, 0), (0, 0), (0, length))).reshape(batch, -1)[:, : length * rows].reshape(batch, length, rows)

@@ -155,13 +155,14 @@ class Devices:
 class Threads:
     """Threads of this process on one CPU, with the interface of ``Devices``: each takes the gradient of its rows, one update their sum.
 
-    XLA shares every kernel among the cores by itself, but those of a small recurrent network are too small to gain by it.
+    XLA shares every kernel among the cores by itself, but those of a small recurrent network are too small to gain by it. For models whose
+    gradients can be added up, which those of word vectors, by row, cannot.
     """
 
     count: int
 
     def compile(
-        self, make: Callable[[str | None], TrainStep], parts: bool = True, options: dict[str, str] | None = None
+        self, make: Callable[[str | None], TrainStep], parts: bool, options: dict[str, str] | None = None
     ) -> Callable[[TrainState, Any], TrainState]:
         """Compiles the parts of ``make(None)``; there is no whole to compile, nor to give ``options`` to."""
         del parts, options

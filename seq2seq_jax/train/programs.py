@@ -80,7 +80,7 @@ def _compile(
 
 
 def compile_step(config: Config, merge: Merge, total_steps: int, workers: Devices | Threads) -> Callable[[TrainState, Any], TrainState]:
-    """Compiles the update of a run: in parts for pairs, whose batches have several shapes; whole for a text, which has one.
+    """Compiles the update of a run: in parts for pairs, whose batches have several shapes, and for threads; else whole for a text.
 
     The whole is faster by 3 to 6 %, the parts take half as long to compile for every further shape (docs/performance.md).
     """

@@ -46,7 +46,7 @@ def speed_up_cpu() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if _XLA_FLAGS not in flags:  # of the process that has started this one
         os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {flags}"
-    # A program runs in the thread that calls it, so that its temporary arrays come from that thread's heap, which can hold large ones.
+    # A program runs in the thread that calls it, so that its temporary arrays come from the main thread's heap, which can hold large ones.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     keep_freed_memory()
 

@@ -1,6 +1,6 @@
 """The step: pure functions of pytrees, and the only place where training takes a gradient.
 
-The loop compiles them for one device or several (``devices.py``); nothing else updates parameters.
+The loop compiles them for one device, several or threads (``devices.py``); nothing else updates parameters.
 """
 
 from __future__ import annotations
