@@ -30,7 +30,7 @@ SETTINGS = {
     "data.dev_fraction": 0.2,
     "data.test_fraction": 0.1,
     "model.hidden_dim": 48,
-    "train.steps": 6000,
+    "train.steps": 8000,
     "train.eval_every": 200,
     "train.batch_size": 32,
 }
