@@ -13,7 +13,7 @@ from seq2seq_jax.config import Config, ModelConfig, TrainConfig
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.vocabulary import EOS, PAD
 from seq2seq_jax.model.build import Params, initial_params, structure
-from seq2seq_jax.train.devices import choose_workers
+from seq2seq_jax.train.devices import choose_devices
 from seq2seq_jax.train.programs import compile_step, initial_state
 from seq2seq_jax.train.step import Batch
 
@@ -32,10 +32,10 @@ class Training:
         merge = functools.partial(nnx.merge, graph)
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
-        workers = choose_workers(config)
-        self._step = compile_step(config, merge, 1000, workers)
-        self._state = workers.place(initial_state(config, graph, params))
-        self._batch = workers.split_batch(batch)
+        devices = choose_devices(config)
+        self._step = compile_step(config, merge, 1000, devices)
+        self._state = devices.place(initial_state(config, graph, params))
+        self._batch = devices.split_batch(batch)
 
     def __call__(self) -> None:
         """Makes one update."""

@@ -381,15 +381,6 @@ def test_a_process_takes_its_share(monkeypatch):
     assert "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ
 
 
-def test_cores_are_dealt_out_where_processes_cannot_be_confined_to_them(monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.delattr(os, "sched_setaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    shares = sweep_shares.shares(2)
-    assert [share.cores for share in shares] == [{0, 1}, {2, 3}]
-    shares[0].take()
-
-
 @pytest.mark.parametrize(
     ("files", "visible", "expected"),
     [

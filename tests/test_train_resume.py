@@ -119,9 +119,8 @@ def test_a_killed_language_model_ends_like_the_uninterrupted_one(tmp_path):
     Red if the carried state, the window of the log, the best value so far or the optimizer's counter is not restored, if the
     data starts again, or if a record stands twice.
     """
-    config = text_config(
-        write_text(tmp_path / "a.txt", 4000), **SHORT, train__devices=None, train__batch_size=32
-    )  # two cores: shared by threads
+    shared = {"train__devices": None, "train__batch_size": 32}  # by threads, where there are two cores
+    config = text_config(write_text(tmp_path / "a.txt", 4000), **SHORT, **shared)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finish(config, whole)
     process = start(config, broken)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import pathlib
 import statistics
 import time
@@ -77,17 +76,11 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
 
 
 def available_bytes() -> int:
-    """Returns the memory that training may use: the accelerator's, or what the machine and its control group have left.
-
-    Where the system does not say what is left (macOS), all that there is.
-    """
+    """Returns the memory that training may use: the accelerator's, or what the machine and its control group have left."""
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
-    memory = pathlib.Path("/proc/meminfo")
-    if not memory.exists():
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    fields = dict(line.split(":") for line in memory.read_text().splitlines())
+    fields = dict(line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
     available = int(fields["MemAvailable"].split()[0]) * 1024
     limit, used = (pathlib.Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
     if limit.exists() and limit.read_text().strip() != "max":

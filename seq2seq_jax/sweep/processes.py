@@ -69,9 +69,7 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, parent: in
 
 def _die_with_parent(parent: int) -> None:
     """Has the kernel kill this process when the sweep's is killed: it would otherwise go on, and hold locks that the next start needs."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:  # Linux alone has it
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it was killed before the kernel knew
         os._exit(0)
 

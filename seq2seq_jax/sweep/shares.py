@@ -31,8 +31,7 @@ class Share:
 
     def take(self) -> None:
         """Confines this process to the share; before JAX counts cores and devices."""
-        if hasattr(os, "sched_setaffinity"):  # not on macOS, where processes find their cores by themselves
-            os.sched_setaffinity(0, self.cores)
+        os.sched_setaffinity(0, self.cores)
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         if self.memory is not None:

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from seq2seq_jax.config import Config
@@ -62,7 +63,7 @@ def choose_device_count(requested: int | None, batch_size: int) -> int:
     return requested
 
 
-def choose_workers(config: Config) -> Devices | Threads:
+def choose_devices(config: Config) -> Devices:
     """Returns what shares the batches of a run: as many devices as asked for, else all that divide a batch, or threads of the one CPU.
 
     Raises UserError as ``choose_device_count``.
@@ -89,7 +90,7 @@ class Devices:
 
     def compile(
         self, make: Callable[[str | None], TrainStep], parts: bool, options: dict[str, str] | None = None
-    ) -> Callable[[TrainState, Any], TrainState]:
+    ) -> Callable[[TrainState, Batch], TrainState]:
         """Compiles ``make(axis)``, each of its parts by itself or the whole; the state given to the result is consumed by it.
 
         ``options`` are XLA's, for the whole on one device (``jax.pmap`` takes none).
@@ -152,59 +153,40 @@ class Devices:
 
 
 @dataclasses.dataclass(frozen=True)
-class Threads:
-    """Threads of this process on one CPU, with the interface of ``Devices``: each takes the gradient of its rows, one update their sum.
+class Threads(Devices):
+    """Threads of this process that share the one CPU as devices do: each takes the gradient of its rows, one update moves by their sum.
 
     XLA shares every kernel among the cores by itself, but those of a small recurrent network are too small to gain by it. For models whose
     gradients can be added up, which those of word vectors, by row, cannot.
     """
 
-    count: int
-
     def compile(
         self, make: Callable[[str | None], TrainStep], parts: bool, options: dict[str, str] | None = None
-    ) -> Callable[[TrainState, Any], TrainState]:
+    ) -> Callable[[TrainState, Batch], TrainState]:
         """Compiles the parts of ``make(None)``; there is no whole to compile, nor to give ``options`` to."""
         del parts, options
         step = make(None)
-        draw = None if step.draw is None else jax.jit(lambda state: self.split(step.draw(state)))
-        gradient = jax.jit(step.gradient)
-        update = jax.jit(lambda state, shares: step.update(state, _sum(shares)), donate_argnums=(0,))
-        threads = ThreadPoolExecutor(self.count)
-        # The first call compiles: two at once would both do so.
-        maps = itertools.chain([map], itertools.repeat(threads.map))
 
-        def train_step(state: TrainState, batch: Sequence[Batch]) -> TrainState:
-            states = [state._replace(carry=carry) for carry in state.carry]
-            dropout = [None] * self.count if draw is None else draw(state)
-            return update(state, list(next(maps)(gradient, states, dropout, batch)))
+        def of_share(state: TrainState, rows: Any, place: jax.Array) -> Gradient:
+            carry, dropout, batch = jax.tree.map(lambda leaf: leaf[place], rows)
+            return step.gradient(state._replace(carry=carry), dropout, batch)
+
+        def of_sum(state: TrainState, shares: Sequence[Gradient]) -> TrainState:
+            gradients, carries, losses = zip(*shares, strict=True)
+            add = functools.partial(jax.tree.map, lambda *leaves: functools.reduce(operator.add, leaves))
+            stack = functools.partial(jax.tree.map, lambda *leaves: jnp.stack(leaves))
+            return step.update(state, Gradient(add(*gradients), stack(*carries), add(*losses)))
+
+        draw = None if step.draw is None else jax.jit(lambda state: self.split(step.draw(state)))
+        gradient, update = jax.jit(of_share), jax.jit(of_sum, donate_argnums=(0,))
+        threads = ThreadPoolExecutor(self.count)
+        maps = itertools.chain([map], itertools.repeat(threads.map))  # the first call compiles, which several at once would all do
+
+        def train_step(state: TrainState, batch: Batch) -> TrainState:
+            rows = (state.carry, None if draw is None else draw(state), batch)
+            return update(state, list(next(maps)(functools.partial(gradient, state, rows), range(self.count))))
 
         return train_step
-
-    def split(self, rows: Any) -> tuple[Any, ...]:
-        """Cuts a pytree of arrays whose first axis is the row into the shares of the threads."""
-        cut = [jax.tree.map(lambda leaf: leaf.reshape(self.count, -1, *leaf.shape[1:])[i], rows) for i in range(self.count)]  # noqa: B023
-        return tuple(cut)
-
-    def place(self, state: TrainState) -> TrainState:
-        """Turns a state as checkpoints hold it into what the compiled step takes."""
-        return state._replace(carry=self.split(state.carry))
-
-    def gather(self, state: TrainState) -> TrainState:
-        """Undoes ``place`` and brings the state to the host."""
-        host = jax.device_get(state)
-        return host._replace(carry=jax.tree.map(lambda *shares: np.concatenate(shares), *host.carry))
-
-    def split_batch(self, batch: Batch) -> tuple[Batch, ...]:
-        """Gives each thread its rows of a batch."""
-        return self.split(batch)
-
-
-def _sum(shares: Sequence[Gradient]) -> Gradient:
-    """Adds up what shares of a batch say; the carried states stay apart."""
-    gradients, carries, losses = zip(*shares, strict=True)
-    add = functools.partial(jax.tree.map, lambda *leaves: functools.reduce(operator.add, leaves))
-    return Gradient(add(*gradients), carries, add(*losses))
 
 
 def choose_member_device_count(requested: int | None, members: int) -> int:

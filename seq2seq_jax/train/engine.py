@@ -9,7 +9,7 @@ import jax
 
 from seq2seq_jax.data.corpus import PairSplit, TextSplit
 from seq2seq_jax.model.build import Params
-from seq2seq_jax.train.devices import Devices, Threads
+from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.programs import Programs
 from seq2seq_jax.train.state import LogSums, TrainState
@@ -37,18 +37,18 @@ class Engine(Protocol):
 
 
 class OneRun:
-    """The engine of a run by itself, on one device or several workers that share each batch."""
+    """The engine of a run by itself, on one device or several that share each batch."""
 
-    def __init__(self, programs: Programs, workers: Devices | Threads, evaluator: Evaluator, state: TrainState):
+    def __init__(self, programs: Programs, devices: Devices, evaluator: Evaluator, state: TrainState):
         """Places a host state on the devices."""
-        self._programs, self._workers, self._evaluator = programs, workers, evaluator
-        self._state = workers.place(state)
+        self._programs, self._devices, self._evaluator = programs, devices, evaluator
+        self._state = devices.place(state)
 
     def advance(self, batches: Sequence[Batch | None]) -> None:
         """Makes one update."""
         (batch,) = batches
         assert batch is not None  # there is no other run to wait for
-        self._state = self._programs.train_step(self._state, self._workers.split_batch(batch))
+        self._state = self._programs.train_step(self._state, self._devices.split_batch(batch))
 
     def log_sums(self) -> list[LogSums]:
         """Waits for the device and returns the sums for the log."""
@@ -62,7 +62,7 @@ class OneRun:
     def state(self, place: int) -> TrainState:
         """Returns the state on the host."""
         del place
-        return self._workers.gather(self._state)
+        return self._devices.gather(self._state)
 
     def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit) -> list[Evaluation]:
         """Scores a split."""

@@ -20,7 +20,7 @@ from seq2seq_jax.data.corpus import Batches, Corpus, PairSplit, TextSplit, load_
 from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
-from seq2seq_jax.train.devices import choose_workers
+from seq2seq_jax.train.devices import choose_devices
 from seq2seq_jax.train.engine import Engine, OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
 from seq2seq_jax.train.programs import programs
@@ -74,12 +74,12 @@ def train(
 
 def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
     config, corpus = run.config, run.corpus
-    workers = choose_workers(config)
-    compiled = programs(config, corpus.vocabulary_sizes, run.total, workers, output_limit(corpus))
+    devices = choose_devices(config)
+    compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus))
     state = run.begin(compiled.structure)
     if not run.ended:
         evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
-        Loop([run], OneRun(compiled, workers, evaluator, state), batches, stop).run()
+        Loop([run], OneRun(compiled, devices, evaluator, state), batches, stop).run()
 
 
 class Loop:

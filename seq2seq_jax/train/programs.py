@@ -17,7 +17,7 @@ from seq2seq_jax.config import KINDS, Config
 from seq2seq_jax.decode.translators import translate_greedily
 from seq2seq_jax.model.build import Params, structure
 from seq2seq_jax.model.loss import Loss
-from seq2seq_jax.train.devices import Devices, Threads
+from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.state import TrainState, make_optimizer
 from seq2seq_jax.train.step import Batch, Merge, make_eval_step, make_train_step
 
@@ -33,7 +33,7 @@ class Programs:
 
     Attributes:
       structure: static part of the model.
-      train_step: one update by a batch as the workers share it; consumes the state it is given.
+      train_step: one update; consumes the state it is given.
       eval_step: loss sums of a batch, and the carried state after it.
       decode: most probable outputs of a batch of sources, EOS included (translators).
       start: the state carried into the first batch, for a number of rows.
@@ -51,42 +51,40 @@ def program_key(config: Config) -> Config:
     return config_lib.replace(config, {"train.seed": 0, "train.learning_rate": 1.0})
 
 
-def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, workers: Devices | Threads, output_limit: int) -> Programs:
+def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int) -> Programs:
     """Returns the programs of a run.
 
     Args:
       config: the run's configuration.
       vocabulary_sizes: by side.
       total_steps: updates of the whole run.
-      workers: what the training step runs on; evaluation and decoding use one device.
+      devices: what the training step runs on; evaluation and decoding use one device.
       output_limit: longest decoded output, units with the end symbol.
     """
-    return _compile(program_key(config), tuple(sorted(vocabulary_sizes.items())), total_steps, workers, output_limit)
+    return _compile(program_key(config), tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
 
 
 @functools.lru_cache(maxsize=4)
-def _compile(
-    config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, workers: Devices | Threads, output_limit: int
-) -> Programs:
+def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, devices: Devices, output_limit: int) -> Programs:
     model = structure(config.model, dict(vocabulary_sizes))
     merge = functools.partial(nnx.merge, model)
     return Programs(
         structure=model,
-        train_step=compile_step(config, merge, total_steps, workers),
+        train_step=compile_step(config, merge, total_steps, devices),
         eval_step=jax.jit(make_eval_step(model)),
         decode=jax.jit(make_decode(model, output_limit)),
         start=functools.partial(start_carry, model),
     )
 
 
-def compile_step(config: Config, merge: Merge, total_steps: int, workers: Devices | Threads) -> Callable[[TrainState, Any], TrainState]:
-    """Compiles the update of a run: in parts for pairs, whose batches have several shapes, and for threads; else whole for a text.
+def compile_step(config: Config, merge: Merge, total_steps: int, devices: Devices) -> Callable[[TrainState, Batch], TrainState]:
+    """Compiles the update of a run: in parts for pairs, whose batches have several shapes; whole for a text, but for threads.
 
     The whole is faster by 3 to 6 %, the parts take half as long to compile for every further shape (docs/performance.md).
     """
     parts = KINDS[config.model.kind].form == "pairs"
     options = WITHOUT_MERGED_LOOPS if config.model.kind == "skip_gram" else None
-    return workers.compile(lambda axis: make_train_step(config, merge, total_steps, axis), parts, options)
+    return devices.compile(lambda axis: make_train_step(config, merge, total_steps, axis), parts, options)
 
 
 def start_carry(structure: nnx.GraphDef, params: Params, rows: int) -> Any:
