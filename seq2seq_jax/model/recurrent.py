@@ -101,20 +101,30 @@ def _cell(z, cell_before):
 
 
 def _forward(inputs, kernel, initial, mask, reverse):
-    """Returns the final state and, stacked over the steps, h and the factors of the gradient."""
+    """Returns the final state and, stacked over the steps, h and the factors of the gradient.
 
-    def body(state, scanned):
-        """Makes one time step forward, and keeps what the backward pass needs."""
-        step, keep = scanned
-        x = inputs.table[step] if isinstance(inputs, Lookup) else step
-        after, factors = _cell(x + state.hidden @ kernel, state.cell)
-        if keep is not None:
-            after = LSTMState(*(jnp.where(keep[:, None], new, old) for new, old in zip(after, state, strict=True)))
-        return after, (after.hidden, factors)
-
+    ``lax.scan`` would stack them too, but onto zeros, which XLA makes once and then copies for every stack. These differ, and are filled.
+    """
     steps = inputs.ids if isinstance(inputs, Lookup) else inputs
-    final, stacked = lax.scan(body, initial, (steps, mask), reverse=reverse)
-    return final, stacked
+    size = steps.shape[0]
+    stacks = [jnp.full((size, *initial.cell.shape), place, initial.cell.dtype) for place in range(1 + len(_Factors._fields))]
+
+    def body(place, carry):
+        """Makes one time step forward, and keeps what the backward pass needs."""
+        state, stacks = carry
+        step = size - 1 - place if reverse else place
+        x = lax.dynamic_index_in_dim(steps, step, keepdims=False)
+        if isinstance(inputs, Lookup):
+            x = inputs.table[x]
+        after, factors = _cell(x + state.hidden @ kernel, state.cell)
+        if mask is not None:
+            keep = lax.dynamic_index_in_dim(mask, step, keepdims=False)
+            after = LSTMState(*(jnp.where(keep[:, None], new, old) for new, old in zip(after, state, strict=True)))
+        kept = zip(stacks, (after.hidden, *factors), strict=True)
+        return after, [lax.dynamic_update_index_in_dim(stack, values, step, 0) for stack, values in kept]
+
+    final, (hidden, *factors) = lax.fori_loop(0, size, body, (initial, stacks))
+    return final, (hidden, _Factors(*factors))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
