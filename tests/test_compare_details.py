@@ -190,6 +190,11 @@ def test_noise_floor_pools_variances(tmp_path):
     assert floor["detectable_difference"] == pytest.approx(statistics.detectable_difference(0.1, 3))
 
 
+def test_the_noise_floor_is_that_of_the_sizes_with_all_seeds(tmp_path):
+    floor = compare([write_sweep(tmp_path / "s", {4: [0.1, 0.2, 0.3], 16: [0.5, 0.5, 0.5], 64: [0.4, 0.5, None]})])["noise_floor"]
+    assert floor["seeds"] == 3
+
+
 def three_sweeps(root, scales=(1.0, 2.0, 0.5), values=VALUES):
     scaled = [{size: [scale * value for value in row] for size, row in values.items()} for scale in scales]
     return [write_sweep(root / f"language{index}", each) for index, each in enumerate(scaled)]

@@ -47,6 +47,16 @@ def test_higher_is_better_mirrors_lower_is_better(tmp_path):
     assert by_size(higher)[4]["difference_to_best"] == pytest.approx(-by_size(lower)[4]["difference_to_best"])
 
 
+def test_an_incomplete_size_within_the_tolerance_is_not_said_to_be_outside(tmp_path):
+    """Red if the answer says that no smaller size is near, and then that one would have been taken."""
+    near = {4: [0.50, 0.51, 0.52], 16: [0.300, None, 0.302]}
+    for name, values in (("best", near | {64: CLEAR[64]}), ("within", near | {32: CLEAR[16], 64: CLEAR[64]})):
+        reason = recommend(tmp_path / name, values)["recommendation"]["reason"]
+        assert "no smaller size that has all its runs is" in reason
+        assert "Size 16 would have been recommended" in reason
+    assert "no smaller size is" in recommend(tmp_path, CLEAR)["recommendation"]["reason"]
+
+
 def test_without_a_tolerance_it_is_a_twentieth_of_the_best_mean(tmp_path):
     found = recommend(tmp_path, CLEAR, metric=METRIC | {"tolerance": None})
     assert found["recommendation"]["tolerance"] == pytest.approx(0.05 * 0.299)
@@ -75,6 +85,14 @@ def test_missing_runs_are_completed_before_seeds_are_added(tmp_path, given, who,
     (sentence,) = compare([str(tmp_path / "s")])["recommendation"]["going_on"]
     assert f"If differences and spread stay as they are, {who} decide it: " in sentence
     assert f"--seeds={seeds}" in shlex.split(answer["command"])
+
+
+def test_what_is_missing_is_counted_from_the_size_with_the_fewest_seeds(tmp_path):
+    """Red if it is counted from another: of five seeds in all, size 4 has three, size 64 all."""
+    values = {4: [0.50, 0.51, 0.52, None, None], 16: [0.300, 0.310, 0.305, 0.300, 0.310], 64: [0.307, 0.300, 0.298, 0.307, 0.300]}
+    complete = recommend(tmp_path / "complete", values | {4: [0.50, 0.51, 0.52, 0.51, 0.50]})["recommendation"]
+    assert complete["verdict"] == "undecided"
+    assert recommend(tmp_path, values)["recommendation"]["more_seeds_needed"] == complete["more_seeds_needed"] + 2
 
 
 def test_the_command_that_goes_on_keeps_seeds_that_have_not_run(tmp_path):

@@ -23,6 +23,8 @@ from seq2seq_jax.inference.generation import sample_texts
 from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.inference.translation import open_translators, translations
 from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
@@ -266,6 +268,17 @@ def test_training_stops_when_patience_is_lost(tmp_path):
     result = train(config, str(tmp_path / "run"))
     assert (result["best_step"], result["steps"], result["status"]) == (10, 30, "finished")
     assert train(config, str(tmp_path / "run")) == result
+
+
+def test_where_patience_is_lost_between_two_checkpoints_there_is_one(tmp_path):
+    """Red if the last step is not saved: a sweep that keeps the last checkpoint would keep none."""
+    config = pair_config(
+        write_pairs(tmp_path / "a.tsv", 120), train__learning_rate=1e-12, train__patience=2, train__steps=100, train__checkpoint_every=50
+    )
+    assert train(config, str(tmp_path / "run"))["steps"] == 30
+    assert Checkpoints(tmp_path / "run" / "checkpoints").steps() == [10, 30]
+    thin(tmp_path / "run", "last")
+    assert Checkpoints(tmp_path / "run" / "checkpoints").steps() == [30]
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,16 @@ def test_what_word_vectors_cannot_do_is_refused(tmp_path, values, message):
         validate(vector_config(tmp_path / "a.txt", **values))
 
 
+def test_a_line_of_the_log_without_a_pair_is_written(planted, tmp_path):
+    """Red if what is scored since the last line is divided by, where subsampling has left nothing of a batch."""
+    config = vector_config(
+        planted / "text.txt", data__subsample=3e-4, data__segment_length=2, train__batch_size=1, train__log_every=1, train__steps=20
+    )
+    train(config, str(tmp_path / "run"))
+    logged = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert {record["loss_nats_per_token"] == 0 for record in logged if record["split"] == "train"} == {True, False}
+
+
 def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted, tmp_path, capsys, monkeypatch):
     """Red if the estimate is made of another text than the run's, or compare does not find it."""
     config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6, model__negatives=1)

@@ -66,14 +66,16 @@ def _choice(grid: Grid, recommendation: Recommendation) -> str:
     assert best is not None
     name, means, decimals = spelled(grid.metric.name, grid.metric.unit), statistics.means(grid.values), decimals_for(tolerance)
     for_now = "" if recommendation.decided else " for now"
+    smaller_is_incomplete = recommendation.incomplete_chosen is not None and recommendation.incomplete_chosen < chosen
+    no_smaller = "no smaller size that has all its runs" if smaller_is_incomplete else "no smaller size"
     take = f"Take embedding size {grid.sizes[chosen].label}{for_now}: its mean {name} of {means[chosen]:.{decimals}f} is"
     if chosen == best:
         as_good = [grid.sizes[column].label for column in np.flatnonzero(grid.learned & (means == means[best])) if column != best]
         others = f", as is that of size {', '.join(as_good)}" if as_good else ""
-        smaller = "" if chosen == 0 else f", and no smaller size is within {tolerance:.3g} of it"
+        smaller = "" if chosen == 0 else f", and {no_smaller} is within {tolerance:.3g} of it"
         return f"{take} the best{others}{smaller}."
     within = f"within {tolerance:.3g} of the best, {means[best]:.{decimals}f} at size {grid.sizes[best].label}"
-    return f"{take} {within}, and no smaller size is."
+    return f"{take} {within}, and {no_smaller} is."
 
 
 def _bound(grid: Grid, recommendation: Recommendation) -> str:

@@ -151,7 +151,7 @@ class Loop:
             if due.logs and not run.ended:
                 run.show()
         for run in going:
-            if not run.ended and (due.saves or run in improved):
+            if not run.ended and (due.saves or run in improved or run.complete):
                 with self._ending(run):
                     run.save(self._engine.state(self._places[run]))
         self._finish([run for run in going if run.complete and not run.ended])

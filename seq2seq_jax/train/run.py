@@ -205,7 +205,7 @@ class Run:
         self.progress.unlogged_tokens = float(sums.loss.count)
         if not logs:
             return
-        loss = float(sums.loss.nats / sums.loss.count)
+        loss = float(sums.loss.nats / max(1.0, sums.loss.count))  # nothing is scored where word vectors' subsampling leaves no pair
         self.progress.tokens += self.progress.unlogged_tokens
         self.progress.unlogged_tokens = 0.0
         speed = self.progress.tokens / self.progress.train_seconds
