@@ -52,7 +52,7 @@ def _define_sweep(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("jobs", None, "processes at a time; default: one for each GPU, else each core", lower_bound=1, flag_values=values)
     flags.DEFINE_bool("retry_failed", False, "train failed members again", flag_values=values)
     flags.DEFINE_integer("max_failures", None, "failures after which no further member is begun", lower_bound=1, flag_values=values)
-    flags.DEFINE_bool("dry_run", False, "print the members with a forecast of memory and time, and train nothing", flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "print the members with a forecast of memory and time; write nothing", flag_values=values)
     _define_design(values)
     tolerance = "difference too small to matter, in the metric's unit; by default the metric's own, such as 0.01 for error rates"
     flags.DEFINE_float("tolerance", None, tolerance, lower_bound=0, flag_values=values)
@@ -61,7 +61,7 @@ def _define_sweep(values: flags.FlagValues) -> None:
 def _define_design(values: flags.FlagValues) -> None:
     baselines = "shown beside the sizes, never recommended: onehot (no table), frozen (a random one of the largest size), or both"
     flags.DEFINE_string("baselines", None, baselines, flag_values=values)
-    budget = "what is equal across sizes: the hidden size, or the number of parameters, with a hidden size that shrinks as the table grows"
+    budget = "what is equal across sizes: the hidden size, or all parameters, within 1 %: the hidden size shrinks as the table grows"
     flags.DEFINE_enum("budget", "hidden", ["hidden", "parameters"], budget, flag_values=values)
     tune = "values to try for each size, the best on dev with another seed being kept, such as train.learning_rate=5e-4,1e-3; repeatable"
     flags.DEFINE_multi_string("tune", [], tune, flag_values=values)
@@ -70,7 +70,7 @@ def _define_design(values: flags.FlagValues) -> None:
 
 
 def _define_compare(values: flags.FlagValues) -> None:
-    _define_workdirs(values, "directory of a sweep, or of several runs; repeat it to pool data sets")
+    _define_workdirs(values, "directory of a sweep, or of several runs; repeat it to pool data sets, at least three")
     flags.DEFINE_enum("format", "table", ["table", "json", "csv"], "what is printed", flag_values=values)
     tolerance = (
         "difference too small to matter, in the metric's unit, by default its own; "

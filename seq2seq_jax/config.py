@@ -61,7 +61,7 @@ class DataConfig:
     lines: bool = _setting(False, "the text is a list of independent lines, split by distinct line", kinds=_TEXT)
     max_length: int = _setting(64, "longest source or target kept for training, units", low=1, kinds=_PAIRS)
     min_count: int = _setting(1, "rarest symbol of the training text that gets a row of its own, occurrences", low=1)
-    bpe_size: int = _setting(8000, "symbols of a bpe vocabulary (Sennrich et al. 2016), merges and alphabet together", low=2)
+    bpe_size: int = _setting(8000, "symbols of a bpe vocabulary (Sennrich et al. 2016), merges and the 256 bytes together", low=256)
     segment_length: int = _setting(
         128,
         "units between truncations of the gradient (Williams & Peng 1990), or of a block that shares its negatives",
@@ -276,7 +276,7 @@ class Field:
         return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
 
     @property
-    def kind(self) -> Any:
+    def value_type(self) -> Any:
         """The type of its values, but for the None of an optional one."""
         return next((part for part in self._parts if part is not type(None)), self.type)
 

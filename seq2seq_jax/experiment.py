@@ -68,7 +68,7 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
     Raises UserError, naming the flag as ``typed``, where the field is unknown or the text is not of its type.
     """
     field = field_of(path, typed)
-    kind = field.kind
+    value_type = field.value_type
     where = typed or f"{path}={text}"
     if field.optional and text.lower() in ("null", "none"):
         return None
@@ -76,18 +76,18 @@ def parse(path: str, text: str, typed: str | None = None) -> Any:
         if text not in field.choices:
             raise UserError(f"{where}: expected one of {', '.join(field.choices)}")
         return text
-    if kind is bool:
+    if value_type is bool:
         if text.lower() not in ("true", "false", "1", "0"):
             raise UserError(f"{where}: expected {TYPES[bool]}")
         return text.lower() in ("true", "1")
-    if kind is str:
+    if value_type is str:
         if not text:
             raise UserError(f"{where}: expected text, got nothing")
         return text
     try:
-        return kind(text)
+        return value_type(text)
     except ValueError:
-        raise UserError(f"{where}: expected {TYPES[kind]}") from None
+        raise UserError(f"{where}: expected {TYPES[value_type]}") from None
 
 
 def override(config: Config, given: Iterable[tuple[str, str]]) -> Config:

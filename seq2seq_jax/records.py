@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from seq2seq_jax.config import FORMAT_VERSION, field_of, from_dict
+from seq2seq_jax.config import FORMAT_VERSION, TABLE, field_of, from_dict
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.validation import check_type, validate
 
-TABLES = ("learned", "frozen", "onehot")  # what a member's table is; the last two are baselines: shown, never recommended
+TABLES = field_of(TABLE).choices  # what a member's table is: learned, or one of the baselines, shown and never recommended
 
 
 def parsed(text: str) -> Any:

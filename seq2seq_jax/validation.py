@@ -19,9 +19,9 @@ def check_type(field: Field, value: Any, where: str) -> None:
         if value not in field.choices:
             raise UserError(f"{where}: expected one of {', '.join(field.choices)}")
         return
-    kinds = (float, int) if field.kind is float else (field.kind,)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and field.kind is not bool):
-        raise UserError(f"{where}: expected {TYPES[field.kind]}")
+    accepted = (float, int) if field.value_type is float else (field.value_type,)
+    if not isinstance(value, accepted) or (isinstance(value, bool) and field.value_type is not bool):
+        raise UserError(f"{where}: expected {TYPES[field.value_type]}")
 
 
 def check_range(field: Field, value: Any, where: str) -> None:

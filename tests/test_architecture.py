@@ -9,6 +9,8 @@ import re
 
 import pytest
 
+from seq2seq_jax.config import fields
+
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "seq2seq_jax"
 ROW = r"^\| `([a-z_]+)(?:/|\.py)` \|.*\| ([^|]*) \|$"
@@ -68,6 +70,11 @@ def test_what_stands_in_one_file_only(pattern, home):
     assert set(holders) <= allowed
 
 
+def test_every_setting_is_read_by_code():
+    code = "".join(path.read_text(encoding="utf-8") for path in FILES if path.name not in ("config.py", "validation.py"))
+    assert [path for path in fields() if not re.search(rf"\.{path.split('.')[1]}\b", code)] == []
+
+
 def test_flags_are_read_in_the_command_only():
     assert [path for path in FILES if any(name.startswith("absl") for name in imports(path))] == [PACKAGE / "command.py"]
 
@@ -97,7 +104,7 @@ def test_the_commands_in_documents_and_experiments_are_understood():
     ]
     assert commands
     for verb, arguments in commands:
-        if verb == "VERB":
+        if verb.endswith(("VERB", "STUDY")):
             continue
         verbs = launch.VERBS | launch.STUDY_VERBS
         assert verb in verbs, verb

@@ -124,11 +124,6 @@ def test_subwords_are_learnt_and_the_same_every_time(tmp_path):
         assert bare.decode(bare.encode(text).ids) == text
 
 
-def test_too_small_a_subword_vocabulary_is_refused():
-    with pytest.raises(UserError, match=r"data\.bpe_size=255: expected at least 256"):
-        Vocabulary.build(TEXTS, "bpe", 1, 255)
-
-
 def test_a_missing_or_damaged_vocabulary_is_named(tmp_path):
     with pytest.raises(UserError, match=r"source\.json: cannot be read"):
         Vocabulary.load(tmp_path, "source")

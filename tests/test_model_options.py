@@ -1,4 +1,4 @@
-"""Settings of the model that make no sense together are refused, by name; every option changes what is computed."""
+"""Settings of the model that make no sense together are refused, by name; widths are those of their side."""
 
 import jax
 import numpy as np

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 from jax import lax
 
+from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.recurrent import LSTM, Lookup, LSTMState, lstm, materialised
 from seq2seq_jax.model.stack import LSTMStack
@@ -122,7 +123,7 @@ def test_projecting_first_changes_nothing(rows):
 
 def test_a_stack_is_its_layers_in_turn():
     """Stepping, running at once and the loop agree; from the second layer on the outputs are added to what was read."""
-    stack = LSTMStack(2, H, 3, True, jax.random.key(0))
+    stack = LSTMStack(ModelConfig(hidden_dim=H, decoder_layers=3, residual=True), 2, jax.random.key(0))
     inputs = normal(T, B, 2, seed=1)
     initial = tuple(LSTMState(*normal(2, B, H, seed=2 + i)) for i in range(3))
     read = stack.first.preactivations(inputs)

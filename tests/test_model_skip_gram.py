@@ -13,7 +13,8 @@ from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model import skip_gram
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.model.skip_gram import CONTEXTS, VECTORS
-from seq2seq_jax.train.state import TrainState, make_optimizer
+from seq2seq_jax.train.optimizer import make_optimizer
+from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import make_train_step, move_rows
 
 WINDOW, VOCABULARY = 2, 20

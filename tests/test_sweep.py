@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import pathlib
 import signal
@@ -322,6 +323,22 @@ def children(pid: int) -> list[int]:
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
     found = [int(child) for task in tasks for child in task.read_text().split()]
     return [child for child in found if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_a_worker_takes_what_it_has_compiled_and_else_what_no_other_compiles(tmp_path):
+    """Red if members are handed out in their order: each worker would compile each size."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60))
+    waiting = grid.make_members(config, {"model.embedding_dim": (2, 4), "train.seed": (0, 1)})
+    pool = processes.Pool(tmp_path, 2, SweepView(4, [member.name for member in waiting], lambda name: None))
+    pipes = [multiprocessing.Pipe() for _ in pool.shares]  # both ends stay open
+    workers = [processes._Worker(None, own, share) for (own, _), share in zip(pipes, pool.shares, strict=True)]
+    given = []
+    for _ in range(2):
+        pool._assign(workers, waiting)
+        given.append([worker.member and worker.member.config.model.embedding_dim for worker in workers])
+        for worker in workers:
+            worker.member = None
+    assert given == [[2, 4], [2, 4]]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import devices
 from seq2seq_jax.train.devices import Devices, Threads, choose_device_count, choose_devices
+from seq2seq_jax.train.optimizer import make_schedule
 from seq2seq_jax.train.programs import initial_state, programs
-from seq2seq_jax.train.state import TrainState, make_schedule, root_key
+from seq2seq_jax.train.state import TrainState, root_key
 
 
 def trained(config: Config, steps: int, shared: Devices, learning_rate: float | None = None) -> TrainState:

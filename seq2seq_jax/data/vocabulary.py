@@ -165,9 +165,6 @@ def _train_bpe(texts: Iterable[str], min_count: int, bpe_size: int) -> tokenizer
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    if bpe_size < len(alphabet):
-        raise UserError(f"data.bpe_size={bpe_size}: expected at least {len(alphabet)}, the bytes that every bpe vocabulary holds")
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -176,7 +173,7 @@ def _train_bpe(texts: Iterable[str], min_count: int, bpe_size: int) -> tokenizer
         min_frequency=min_count,
         show_progress=False,
         special_tokens=list(SPECIALS),
-        initial_alphabet=sorted(alphabet),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
     tokenizer.train_from_iterator(texts, trainer)
     content = json.loads(tokenizer.to_str())

@@ -116,7 +116,7 @@ STUDIES = {
     "stability": Study(
         "nearest neighbours that the seeds of a sweep have in common",
         "stability --workdir=runs/s",
-        (K, TABLE, FORMAT),
+        (K, TABLE._replace(help="which table of a translator; default: both"), FORMAT),
         _table_study("stability"),
     ),
     "pip_loss": Study(

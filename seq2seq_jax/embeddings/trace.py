@@ -44,18 +44,6 @@ class TracedEmbedding(Embedding):
         return False
 
 
-class TracedLSTM(LSTM):
-    """A recurrent layer with something added to the pre-activations of each time step."""
-
-    def __init__(self, layer: LSTM, added: Float[Array, "T 1 G"]):
-        self.input_kernel, self.recurrent_kernel, self.bias = layer.input_kernel, layer.recurrent_kernel, layer.bias
-        self.added = nnx.Param(added)
-
-    def preactivations(self, inputs: Float[Array, "*T I"]) -> Float[Array, "*T G"]:
-        """Returns what the inputs contribute to the gates, and what is added."""
-        return super().preactivations(inputs) + self.added[...]
-
-
 def trace(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0) -> Flow:
     """Follows the gradient of the loss of one example, without dropout and label smoothing.
 
@@ -121,7 +109,13 @@ def _install(model: Traced, parts: dict[str, Any]) -> None:
     for side in parts["lookup"]:
         setattr(model, f"{side}_embedding", TracedEmbedding(parts["lookup"][side], parts["steps"][side], parts["output"][side]))
         for name, layers, place in _recurrent(model, side):
-            layers[place] = TracedLSTM(layers[place], parts["layers"][side][name])
+            _add(layers[place], parts["layers"][side][name])
+
+
+def _add(layer: LSTM, added: Float[Array, "T 1 G"]) -> None:
+    """Has a recurrent layer add something to the pre-activations of each time step."""
+    own = layer.preactivations
+    layer.preactivations = lambda inputs: own(inputs) + added
 
 
 def _logits(model: Any, ids: dict[str, Array]) -> Float[Array, "T V"]:

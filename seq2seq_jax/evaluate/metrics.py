@@ -67,7 +67,7 @@ class ExampleScores(NamedTuple):
     """One metric, example by example: its value is ``amounts.sum() / sizes.sum()``, also over a resampled set of examples.
 
     Attributes:
-      amounts: errors (or right answers, for exact_match) of each example.
+      amounts: errors of each example, or right answers where more is better.
       sizes: what they are counted over: reference units, or 1.
     """
 

@@ -44,7 +44,7 @@ class Decoder(nnx.Module):
     def __init__(self, config: ModelConfig, input_dim: int, memory_dim: int, key: Key[Array, ""]):
         """Builds ``config.decoder_layers`` layers, the first reading ``input_dim`` features, over memories of width ``memory_dim``."""
         self.hidden_dim = hidden_dim = config.hidden_dim
-        self.stack = LSTMStack(input_dim, hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
+        self.stack = LSTMStack(config, input_dim, named(key, "stack"))
         bridges = [reader_kernel(named(key, f"bridge{i}"), memory_dim, layer.state_dim) for i, layer in enumerate(self.stack.layers)]
         self.bridges = nnx.List([nnx.Param(bridge) for bridge in bridges])
         if config.attention == "none":

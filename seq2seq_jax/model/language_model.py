@@ -25,7 +25,7 @@ class LanguageModel(nnx.Module):
         """Builds ``config.decoder_layers`` layers over a vocabulary of the given size."""
         embedding_dim = table_width(config, "target", vocabulary_size)
         self.target_embedding = make_embedding(config, "target", vocabulary_size, named(key, "target_embedding"))
-        self.stack = LSTMStack(embedding_dim, config.hidden_dim, config.decoder_layers, config.residual, named(key, "stack"))
+        self.stack = LSTMStack(config, embedding_dim, named(key, "stack"))
         self.output = Output(config.hidden_dim, vocabulary_size, embedding_dim if config.tie_output else None, named(key, "output"))
 
     @property

@@ -6,6 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from seq2seq_jax.arrays import Hidden
+from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, Inputs, LSTMState
@@ -16,15 +17,15 @@ States = tuple[LSTMState, ...]
 class LSTMStack(nnx.Module):
     """Layers of one width, each of which reads the outputs of the one below.
 
-    Where ``residual``, a layer's outputs are added to what it has read, from the second layer on: the first reads
+    Where ``config.residual``, a layer's outputs are added to what it has read, from the second layer on: the first reads
     another width (He et al. 2016; in recurrent translators Wu et al. 2016, section 3.1).
     """
 
-    def __init__(self, input_dim: int, hidden_dim: int, layers: int, residual: bool, key: Key[Array, ""]):
-        """Builds ``layers`` layers, the first of which reads ``input_dim`` features."""
-        widths = [input_dim] + [hidden_dim] * (layers - 1)
-        self.layers = nnx.List([LSTM(width, hidden_dim, named(key, f"layer{i}")) for i, width in enumerate(widths)])
-        self.residual = residual
+    def __init__(self, config: ModelConfig, input_dim: int, key: Key[Array, ""]):
+        """Builds ``config.decoder_layers`` layers, the first of which reads ``input_dim`` features."""
+        widths = [input_dim] + [config.hidden_dim] * (config.decoder_layers - 1)
+        self.layers = nnx.List([LSTM(width, config.hidden_dim, named(key, f"layer{i}")) for i, width in enumerate(widths)])
+        self.residual = config.residual
 
     @property
     def first(self) -> LSTM:

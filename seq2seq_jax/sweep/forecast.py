@@ -30,9 +30,10 @@ from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import corpus_of
 from seq2seq_jax.train.devices import Devices
+from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.programs import initial_state, program_key, programs, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import make_optimizer, total_steps
+from seq2seq_jax.train.state import total_steps
 
 TIMED_STEPS = 3
 

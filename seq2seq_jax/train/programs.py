@@ -18,7 +18,8 @@ from seq2seq_jax.decode.translators import translate_greedily
 from seq2seq_jax.model.build import Params, structure
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.state import TrainState, make_optimizer
+from seq2seq_jax.train.optimizer import make_optimizer
+from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Merge, make_eval_step, make_train_step
 
 # Takes back what ``runtime.py`` sets: the sums over windows lose their vector instructions where XLA merges them with other loops.

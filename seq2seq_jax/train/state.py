@@ -12,8 +12,8 @@ from jaxtyping import Int, Key, UInt32
 from seq2seq_jax.arrays import Array, Scalar
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
 from seq2seq_jax.model.build import Params, pretrained_table
-from seq2seq_jax.model.embedding import FROZEN
 from seq2seq_jax.model.loss import Loss
+from seq2seq_jax.train.optimizer import is_learned
 
 
 class LogSums(NamedTuple):
@@ -94,52 +94,6 @@ def moving_average(decay: float, average: Params, params: Params, step: Int[Arra
 def root_key(seed: UInt32[Array, ""] | int) -> Key[Array, ""]:
     """Returns the one key from which every random draw of a run comes."""
     return jax.random.key(seed)
-
-
-def make_optimizer(config: Config) -> optax.GradientTransformation:
-    """Returns clipping and Adam (Kingma & Ba 2015), or for word vectors plain descent; the step multiplies by the learning rate."""
-    if config.model.kind == "skip_gram":
-        return optax.identity()
-    norm = config.train.clip_norm
-    clip = optax.identity() if norm is None else optax.clip_by_global_norm(norm)
-    return optax.chain(clip, _adam())
-
-
-def _adam() -> optax.GradientTransformation:
-    """Returns Adam, which keeps no moments of a frozen table: its gradient, zero, passes through."""
-    adam = optax.scale_by_adam()
-
-    def of(tree: Any) -> optax.GradientTransformation:
-        learned = jax.tree_util.tree_map_with_path(lambda path, _: is_learned(path), tree)
-        return adam if all(jax.tree.leaves(learned)) else optax.masked(adam, learned)
-
-    return optax.GradientTransformation(
-        lambda params: of(params).init(params), lambda updates, state, params=None: of(updates).update(updates, state, params)
-    )
-
-
-def is_learned(path: tuple[Any, ...]) -> bool:
-    """Returns whether the parameter at a path of the tree is trained: all are but a frozen table."""
-    return FROZEN not in jax.tree_util.keystr(path)
-
-
-def make_schedule(config: TrainConfig, total_steps: int) -> optax.Schedule:
-    """Returns the learning rate at each step as a share of its highest, 0 to 1."""
-    warmup = config.warmup_steps
-    rest = max(total_steps - warmup, 1)
-    if config.schedule == "cosine":
-        after = optax.cosine_decay_schedule(1.0, rest)
-    elif config.schedule == "linear":
-        after = optax.linear_schedule(1.0, 0.0, rest)
-    elif config.schedule == "inverse_sqrt":
-        start = max(warmup, 1)
-        after = lambda step: jnp.sqrt(start / (start + jnp.maximum(step, 0)))  # noqa: E731  a schedule is a function
-    else:
-        after = optax.constant_schedule(1.0)
-    if warmup == 0:
-        return after
-    # The first update is made at 1 / warmup, not at 0, where it would change nothing.
-    return optax.join_schedules([optax.linear_schedule(1 / warmup, 1.0, warmup - 1 or 1), after], [warmup])
 
 
 def parameter_counts(params: Params, model: ModelConfig) -> dict[str, int]:

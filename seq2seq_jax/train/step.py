@@ -1,6 +1,7 @@
 """The step: pure functions of pytrees, and the only place where training takes a gradient.
 
-The loop compiles them for one device, several or threads (``devices.py``); nothing else updates parameters.
+``programs.py`` compiles them for one device, several or threads (``devices.py``), ``sweep/stacked.py`` for several members at once;
+nothing else updates parameters.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from seq2seq_jax.model.dropout import Dropout, draw_dropout
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import ByTable, RowLoss
+from seq2seq_jax.train.optimizer import make_optimizer, make_schedule
 from seq2seq_jax.train.pretrained import hold
-from seq2seq_jax.train.state import LogSums, TrainState, make_optimizer, make_schedule, moving_average, root_key
+from seq2seq_jax.train.state import LogSums, TrainState, moving_average, root_key
 
 Batch = PairBatch | TextBatch | WindowBatch
 Merge = Callable[[Params], Any]  # to a model; which batches it takes depends on its kind
