@@ -57,6 +57,13 @@ def test_an_incomplete_size_within_the_tolerance_is_not_said_to_be_outside(tmp_p
     assert "no smaller size is" in recommend(tmp_path, CLEAR)["recommendation"]["reason"]
 
 
+def test_seeds_that_are_all_the_same_are_warned_of(tmp_path):
+    """Red if a spread of nothing, as small dev sets have, passes for certainty without a word."""
+    found = recommend(tmp_path, {4: [0.50, 0.51], 16: [0.045, 0.045], 64: [0.0, 0.0]})
+    assert found["recommendation"]["warnings"][0].startswith("All seeds of size 64 have the same value")
+    assert not any("same value" in warning for warning in recommend(tmp_path / "other", CLEAR)["recommendation"]["warnings"])
+
+
 def test_without_a_tolerance_it_is_a_twentieth_of_the_best_mean(tmp_path):
     found = recommend(tmp_path, CLEAR, metric=METRIC | {"tolerance": None})
     assert found["recommendation"]["tolerance"] == pytest.approx(0.05 * 0.299)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.results import SHORTER, read_sweep
 from seq2seq_jax.errors import UserError
 from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
 
@@ -126,3 +126,29 @@ def test_a_directory_without_results_is_refused(tmp_path):
     (tmp_path / "s" / "sweep.json").unlink()
     with pytest.raises(UserError, match="holds no results"):
         read_sweep(str(tmp_path / "s"))
+
+
+def test_runs_that_a_longer_sweep_has_not_reached_are_not_compared(tmp_path):
+    """Red if they stand beside the longer ones as if nothing were; or if runs of one length, or of an axis of lengths, are left out."""
+    workdir = write_sweep(tmp_path / "s", {4: [0.2, 0.2], 16: [0.1, 0.1]})
+
+    def ask(size, seed, **train):
+        path = tmp_path / "s" / member_name(size, seed) / "config.json"
+        path.write_text(json.dumps({"format": 1, "config": {"model": {"embedding_dim": size}, "train": {"seed": seed, **train}}}))
+
+    for size, seed in ((4, 0), (4, 1), (16, 0), (16, 1)):
+        ask(size, seed, steps=300, epochs=None)
+    assert compare([workdir])["recommendation"]["embedding_dim"] == 16
+    for seed in (0, 1):
+        ask(4, seed, steps=1500, epochs=None)
+    found = compare([workdir])
+    assert [(failed["member"], failed["error"]) for failed in found["failed"]] == [(member_name(16, seed), SHORTER) for seed in (0, 1)]
+    assert found["recommendation"]["embedding_dim"] == 4
+    assert found["recommendation"]["verdict"] == "undecided"
+    assert "--retry_failed" not in found["recommendation"]["command"]  # the sweep's command goes on with them
+    grid = json.loads((tmp_path / "s/sweep.json").read_text())
+    for member in grid["members"]:
+        steps = 1500 if member["varied"]["model.embedding_dim"] == 4 else 300
+        member["varied"] |= {"train.steps": steps}
+    (tmp_path / "s/sweep.json").write_text(json.dumps(grid))
+    assert read_sweep(workdir).failures == []

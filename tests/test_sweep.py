@@ -25,6 +25,7 @@ from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.outcomes import train_member
 from seq2seq_jax.sweep.plan import make_plan
+from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.loop import train
@@ -470,6 +471,12 @@ def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_
         sweep(replace(config, {"train.epochs": 1}), tmp_path / "sweep", axes)
     sweep(replace(config, {"train.epochs": 3}), tmp_path / "sweep", axes)
     assert result_of(tmp_path / "sweep/embedding_dim=2")["steps"] == made // 2 * 3
+    thin(tmp_path / "sweep/embedding_dim=2", "none")
+    further = make_plan(replace(config, {"train.epochs": 4}), axes, str(tmp_path / "sweep"), Design())
+    for begin in (lambda: print_dry_run(further, False), lambda: run_sweep(further, SweepOptions("serial"), "launch.py sweep")):
+        with pytest.raises(UserError, match=r"embedding_dim=2 has finished and its checkpoints were not kept \(--keep\)"):
+            begin()
+    sweep(replace(config, {"train.epochs": 3}), tmp_path / "sweep", axes)
 
 
 def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):

@@ -206,6 +206,19 @@ def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_pa
     assert tuning.new_runs(members, DESIGN.tune, found) == [member, *others]
 
 
+def test_of_settings_that_reach_the_same_the_one_with_less_loss_is_chosen(tmp_path):
+    """Red if the first is: where all are still wrong everywhere, a size would be compared with the worse of its settings."""
+    members = make_plan(pair_config(tmp_path / "a.tsv"), AXES, str(tmp_path), Design()).members
+    tried = tuning.new_runs(members, DESIGN.tune, None)[:2]
+    for member, loss in zip(tried, (2.6, 2.1), strict=True):
+        (tmp_path / "tuning" / member.name).mkdir(parents=True)
+        found = sweep_fixture.result(4, 1, 1.0)
+        found["dev"]["loss_nats_per_token"] = loss
+        (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps(found))
+    (chosen,) = tuning.choose(tmp_path, tried, DESIGN.tune, None).chosen
+    assert chosen["values"] == {path: tried[1].varied[path] for path in DESIGN.tune}
+
+
 def test_the_largest_table_is_cut_and_scored(swept):
     """Red if another run is cut, if directions are not the first ones, or if the whole table does not give the run's own figure."""
     _, folder = swept

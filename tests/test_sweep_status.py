@@ -66,6 +66,16 @@ def test_every_state_is_told(swept, capsys):
     assert "no process is working" in printed
 
 
+def test_a_member_that_a_longer_sweep_has_not_reached_is_interrupted(swept):
+    """Red if it counts as finished with the updates of the earlier call: nothing would say that the sweep is not done."""
+    asked = config_lib.to_dict(pair_config(swept / "a.tsv", train__steps=150))
+    entries = [{"name": name, "varied": {}} for name in MEMBERS]
+    (swept / "sweep.json").write_text(json.dumps({"format": 1, "members": entries, "config": asked}))
+    done = status.read_status(str(swept))[0]
+    assert (done.name, done.state, done.step, done.steps) == ("done", "interrupted", 100, 150)
+    assert done.seconds_left == pytest.approx(15.0)
+
+
 def test_looking_changes_nothing_and_stops_nobody(swept):
     before = sorted((path, path.stat().st_mtime_ns) for path in swept.rglob("*"))
     status.run(str(swept))

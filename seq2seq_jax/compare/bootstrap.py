@@ -93,6 +93,12 @@ def _percentiles(values: Float[np.ndarray, " draws"]) -> list[float]:
     return [float(low), float(high)]
 
 
+def scored_together(grid: Grid, column: int) -> int | None:
+    """Returns how many parts of dev one size's metric is summed over: of a text far fewer than its units. None where that is not known."""
+    scores = dev_scores(grid.sizes[column].runs[0].directory)
+    return None if scores is None else len(scores[0])
+
+
 def standard_error(grid: Grid, column: int, examples: int) -> float | None:
     """Returns the standard error of one size's metric over dev examples: of a quotient of sums, or of a share (Cochran 1977).
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, Sweep
+from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, SHORTER, Sweep
 from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
 SHORT_FLAGS = {f"--{flag}": path for flag, path in AXIS_FLAGS.items()}  # --axis names the same fields
@@ -63,7 +63,7 @@ def next_command(
 
 def _needs_retry(grid: Grid, tuning: dict[str, Any] | None) -> bool:
     """Says whether a member has failed, or never began because the tuning of its size failed: the sweep retries neither unasked."""
-    if any(failure.error not in (NOT_RUN, INTERRUPTED) for size in grid.sizes for failure in size.failures):
+    if any(failure.error not in (NOT_RUN, INTERRUPTED, SHORTER) for size in grid.sizes for failure in size.failures):
         return True
     chosen = None if tuning is None else [(row["embedding_dim"], row["table"]) for row in tuning["chosen"]]
     return chosen is not None and any(not size.runs and (size.embedding_dim, size.table) not in chosen for size in grid.sizes)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax.compare import statistics
-from seq2seq_jax.compare.bootstrap import standard_error
+from seq2seq_jax.compare.bootstrap import scored_together, standard_error
 from seq2seq_jax.compare.grid import Grid, decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Run
@@ -108,6 +108,12 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     said = []
     if len(learned) > 1 and np.nanmin(grid.values) == np.nanmax(grid.values):
         said.append("All runs have the same value: this metric tells no size from another. Train longer, or use another metric.")
+    else:
+        judged = [grid.sizes[column] for column in sorted({recommendation.chosen, recommendation.best})]
+        same = [size.label for size in judged if len(size.runs) > 1 and len({run.value for run in size.runs}) == 1]
+        if same:
+            whose, spread = f"size{'s' if len(same) > 1 else ''} {' and '.join(same)}", "and intervals over seeds are too narrow"
+            said.append(f"All seeds of {whose} have the same value: on a small dev set that is chance, {spread}.")
     if len(learned) > 1 and recommendation.best == learned[-1]:
         said.append("The best size is the largest that was tried: larger sizes were not tried.")
     if len(learned) > 1 and recommendation.chosen == learned[0]:
@@ -150,7 +156,8 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     if not isinstance(examples, int) or examples < 1:
         return ["All of this is conditional on this dev set."]
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
-    if examples >= SMALL_DEV_SET:
+    parts = None if recommendation.chosen is None else scored_together(grid, recommendation.chosen)
+    if min(examples, parts or examples) >= SMALL_DEV_SET:
         return [sentence + "."]
     error = None if recommendation.chosen is None else standard_error(grid, recommendation.chosen, examples)
     said = "not known" if error is None else f"{error:.{decimals_for(recommendation.tolerance)}f}"

@@ -22,6 +22,7 @@ from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
 INTERRUPTED = "interrupted"  # error, and status, of one that was stopped: the sweep's command goes on with it
+SHORTER = "trained for fewer steps or epochs than others were asked for since"  # error of one that the sweep's command goes on with too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,11 +111,34 @@ def read_sweep(workdir: str) -> Sweep:
     for entry in entries:
         outcome = _read_member(root, entry, metric)
         (runs if isinstance(outcome, Run) else failures).append(outcome)
+    runs, shorter = _of_equal_length(runs)
+    failures += shorter
     if not (runs or failures or grid):
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
     return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), grid.get("axes") or _axes_of(runs, failures))
+
+
+def _of_equal_length(runs: list[Run]) -> tuple[list[Run], list[Failure]]:
+    """Parts the runs that were asked for the most steps, or epochs, from those that a longer sweep has not reached yet.
+
+    A run whose config.json says nothing of it counts as one of the longest.
+    """
+    asked = {run.member.name: _length(run) for run in runs}
+    longest: dict[str, float] = {}
+    for unit, number in filter(None, asked.values()):
+        longest[unit] = max(number, longest.get(unit, 0))
+    equal = [run for run in runs if (length := asked[run.member.name]) is None or length[1] == longest[length[0]]]
+    return equal, [Failure(run.member.name, SHORTER, run.member, run.result["metric"]) for run in runs if run not in equal]
+
+
+def _length(run: Run) -> tuple[str, float] | None:
+    """Returns the unit, steps or epochs, and the number of them that a run was asked for; None where that is an axis, or not known."""
+    train = configuration(run.directory).get("train")
+    if not isinstance(train, dict) or {"train.steps", "train.epochs"} & set(run.member.setting):
+        return None
+    return next(((unit, train[unit]) for unit in ("steps", "epochs") if is_number(train.get(unit))), None)
 
 
 def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:

@@ -9,13 +9,13 @@ import pathlib
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Metric
+from seq2seq_jax.config import Config, Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import read_grid
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.time_left import time_left
-from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.run_directory import RunDirectory, updates_asked_for
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")
 
@@ -26,8 +26,8 @@ class Status:
 
     Attributes:
       name: of its directory.
-      state: ``finished``, ``failed``, ``running`` (a process holds its lock), ``interrupted`` (begun, and no process is at it),
-        or ``waiting``.
+      state: ``finished``, ``failed``, ``running`` (a process holds its lock), ``interrupted`` (begun, or finished before
+        more was asked for, and no process is at it), or ``waiting``.
       step: the last one of which metrics are written.
       steps: all that were asked for; None where that is not known yet.
       metric: the best dev metric so far, as text.
@@ -71,7 +71,8 @@ def read_status(workdir: str) -> list[Status]:
     for prefix in ("tuning/", ""):
         path = root / prefix / "sweep.json"
         if path.exists():
-            members += [_member(root, prefix + entry["name"]) for entry in read_grid(path)["members"]]
+            grid = read_grid(path)
+            members += [_member(root, prefix + entry["name"], _config(grid, entry)) for entry in grid["members"]]
     return members
 
 
@@ -90,12 +91,22 @@ def run(workdir: str) -> None:
         print("no process is working on this sweep; the command that launched it completes it")
 
 
-def _member(root: pathlib.Path, name: str) -> Status:
+def _config(grid: dict[str, Any], entry: dict[str, Any]) -> Config | None:
+    """Returns what a member is asked for now; None in a sweep.json that does not say."""
+    if not isinstance(grid.get("config"), dict) or not isinstance(entry.get("varied"), dict):
+        return None
+    return config_lib.replace(config_lib.from_dict(grid["config"]), entry["varied"])
+
+
+def _member(root: pathlib.Path, name: str, config: Config | None) -> Status:
     run = RunDirectory(root / name)
     working = run.is_locked()  # asked first, so that what ends meanwhile has its result below
     result, record = run.result(), run.record()
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
+        asked = None if config is None or record is None else updates_asked_for(config, record)
+        if result["status"] == "finished" and asked is not None and record is not None and record["steps"] < asked:
+            return Status(name, "interrupted", result["steps"], asked, metric, result["train_seconds"])
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep import tuning
@@ -22,7 +20,7 @@ from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.run_directory import RunDirectory, updates_asked_for
 from seq2seq_jax.train.signals import stop_signals
 
 
@@ -55,11 +53,11 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
 
     Raises:
       Interrupted: a signal came; every running member has saved a checkpoint.
-      UserError: another process is working on this sweep, a member has made more updates than are asked for now, or there is a
+      UserError: another process is working on this sweep, a member cannot be brought to the updates asked for now, or there is a
         mistake in the data that all members share and none is done.
     """
+    check_length(plan, options.retry_failed)
     missing = [member for member in plan.members if not is_done(plan.folder, member, options.retry_failed)]
-    _check_length(missing, plan.folder)
     try:
         _check_data(missing)
     except UserError as error:
@@ -85,26 +83,19 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
         return outcomes
 
 
-def _check_length(members: Sequence[Member], folder: pathlib.Path) -> None:
-    """Raises UserError where fewer updates are asked for than a member has made, which each would refuse by itself."""
-    for member in members:
-        run = RunDirectory(folder / member.name)
+def check_length(plan: Plan, retry_failed: bool) -> None:
+    """Raises UserError for what members would refuse each by itself: fewer updates than are made, or more without a checkpoint."""
+    for member in plan.members:
+        run = RunDirectory(plan.folder / member.name)
         result, record = run.result(), run.record()
-        if result is None or record is None:
+        if result is None or record is None or is_done(plan.folder, member, retry_failed):
             continue
-        made, asked = result.get("steps"), _updates(member.config, record)
+        made, asked = result.get("steps"), updates_asked_for(member.config, record)
+        where = f"--workdir={plan.folder}: {member.name} has"
         if made is not None and asked is not None and made > asked:
-            raise UserError(
-                f"--workdir={folder}: {member.name} has made {made} updates already, and {asked} are asked for; expected at least that many"
-            )
-
-
-def _updates(config: Config, record: Mapping[str, Any]) -> int | None:
-    """Returns the updates that a configuration asks for, of epochs by those that an earlier start has ``record``ed, if it did."""
-    epochs = config_lib.from_dict(record["config"]).train.epochs
-    if config.train.epochs is None or epochs is None:
-        return config.train.steps
-    return record["steps"] // epochs * config.train.epochs
+            raise UserError(f"{where} made {made} updates already, and {asked} are asked for; expected at least that many")
+        if result["status"] == "finished" and asked != record["steps"] and not (run.checkpoints / str(result["best_step"])).exists():
+            raise UserError(f"{where} finished and its checkpoints were not kept (--keep), so it cannot go on; expected another workdir")
 
 
 def _check_data(members: Sequence[Member]) -> None:

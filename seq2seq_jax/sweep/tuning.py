@@ -119,13 +119,18 @@ def without_choice(members: Sequence[Member], chosen: Tuning) -> list[str]:
 
 
 def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict[str, Any]:
-    """Returns the setting with the best dev metric, and what every one reached."""
+    """Returns the setting with the best dev metric, of equal ones that with the least loss, and what every one reached."""
     if any(result["dev"] is None for _, result in finished):
         raise UserError(f"--tune={next(iter(tune))}: there is no dev split to choose by; expected data.dev, or data.dev_fraction above 0")
     metric = finished[0][1]["metric"]
-    tried = [({path: config_lib.get(member.config, path) for path in tune}, result["dev"][metric["name"]]) for member, result in finished]
-    best = min(tried, key=lambda pair: pair[1] if metric["lower_is_better"] else -pair[1])
-    return {"values": best[0], "tried": [{"values": values, metric["name"]: value} for values, value in tried]}
+    sign = 1 if metric["lower_is_better"] else -1
+    best, _ = min(finished, key=lambda run: (sign * run[1]["dev"][metric["name"]], run[1]["dev"].get("loss_nats_per_token", 0.0)))
+    tried = [(_values(member, tune), result["dev"][metric["name"]]) for member, result in finished]
+    return {"values": _values(best, tune), "tried": [{"values": values, metric["name"]: value} for values, value in tried]}
+
+
+def _values(member: Member, tune: Axes) -> dict[str, Any]:
+    return {path: config_lib.get(member.config, path) for path in tune}
 
 
 def _size_of(member: Member, tune: Axes) -> dict[str, Any]:
