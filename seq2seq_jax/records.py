@@ -140,5 +140,6 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "config": (lambda value: _is_object(value) and all(map(_is_object, value.values())), "fields by section"),
     "design": (_is_object, "an object"),
     "command": (_is_command, "null, or a command line"),
+    "earlier_commands": (lambda value: isinstance(value, list) and all(map(_is_command, value)), "a list of command lines"),
     "tuning": (_is_tuning, "null, or an object with seed, runs, train_seconds and what is chosen for each size"),
 }

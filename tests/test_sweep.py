@@ -15,6 +15,7 @@ import pytest
 import sweep_fixture
 from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
 from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError
@@ -138,6 +139,11 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
     others = {"train.seed": (2, 3), "model.embedding_dim": (4, 8)}  # also with its axes in another order
     grown = make_plan(config, others, str(folder), Design())
     assert {member.name for member in grown.members} == {f"embedding_dim={size},seed={seed}" for size in (2, 4, 8) for seed in range(4)}
+    for typed in ("launch.py sweep --seeds=2,3", "launch.py sweep --seeds=2,3", "launch.py sweep --seeds=4"):
+        grown.write(typed)
+    expected = ["launch.py sweep", "launch.py sweep --seeds=2,3", "launch.py sweep --seeds=4"]
+    made = read_sweep(str(folder))
+    assert [*made.earlier_commands, made.command] == expected  # red if the report can show the last one alone
     with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
         sweep(grid.config_lib.replace(config, {"model.hidden_dim": 5}), folder)
     with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):

@@ -155,7 +155,7 @@ def _making(sweeps: list[Sweep], parts: list[dict[str, Any]]) -> dict[str, Any]:
     settings = _shared([artifacts.configuration(run.directory) for run in runs])
     versions = sorted({f"{name} {number}" for run in runs for name, number in (run.result.get("versions") or {}).items()})
     return {
-        "commands": [sweep.command or "not known" for sweep in sweeps],
+        "commands": [command for sweep in sweeps for command in (*sweep.earlier_commands, sweep.command or "not known")],
         "settings": {path: value for path, value in settings.items() if path not in varied and value is not None},
         "varied": sorted(varied),
         "versions": versions,

@@ -84,9 +84,10 @@ class Sweep:
       workdir: its directory, as the user typed it.
       runs: finished members, by table, size and seed.
       failures: the others.
-      command: the command that launched it, where it is known.
+      command: the command that launched it, or that let it grow last, where it is known.
       tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
       axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
+      earlier_commands: those before ``command``, where it has grown.
     """
 
     workdir: str
@@ -95,6 +96,7 @@ class Sweep:
     command: str | None
     tuning: dict[str, Any] | None = None
     axes: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
+    earlier_commands: list[str] = dataclasses.field(default_factory=list)
 
 
 def read_sweep(workdir: str) -> Sweep:
@@ -117,7 +119,8 @@ def read_sweep(workdir: str) -> Sweep:
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
-    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), grid.get("axes") or _axes_of(runs, failures))
+    axes, earlier_commands = grid.get("axes") or _axes_of(runs, failures), grid.get("earlier_commands", [])
+    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands)
 
 
 def _of_equal_length(runs: list[Run]) -> tuple[list[Run], list[Failure]]:

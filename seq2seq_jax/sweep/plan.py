@@ -60,11 +60,14 @@ class Plan:
         """Writes sweep.json; ``command`` is the command line as typed, for the report."""
         learned = [member.varied for member in self.members if member.table == "learned"]  # some: baselines stand beside sizes
         axes = {path: sorted({varied[path] for varied in learned}, key=lambda value: (str(type(value)), value)) for path in learned[0]}
+        earlier = _read(self.folder) or {}
+        commands = dict.fromkeys([*earlier.get("earlier_commands", ()), earlier.get("command")])
         write_json(
             self.folder / "sweep.json",
             {
                 "format": FORMAT_VERSION,
                 "command": command,
+                "earlier_commands": [other for other in commands if other and other != command],
                 "axes": axes,
                 "design": self.design.to_json(),
                 "tuning": None if self.tuning is None else dataclasses.asdict(self.tuning),
