@@ -117,6 +117,14 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
         (swept / "sweep.json").write_text(text)
         with pytest.raises(UserError, match=r"sweep\.json: expected "):
             status.read_status(str(swept))
+    (swept / "working/config.json").write_text(sound)
+    for config, said in (
+        ({"train": {"steps": "x"}}, "train.steps='x': expected a whole number"),
+        ({"train": {"x": 1}}, "train.x: there is"),
+    ):
+        (swept / "sweep.json").write_text(json.dumps({"format": 1, "members": [{"name": "done", "varied": {}}], "config": config}))
+        with pytest.raises(UserError, match=rf"sweep\.json: .*{said}"):
+            status.read_status(str(swept))
 
 
 @pytest.mark.parametrize(

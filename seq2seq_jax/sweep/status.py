@@ -16,6 +16,7 @@ from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.time_left import time_left
 from seq2seq_jax.train.run_directory import RunDirectory, updates_asked_for
+from seq2seq_jax.validation import check_type
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")
 
@@ -72,7 +73,7 @@ def read_status(workdir: str) -> list[Status]:
         path = root / prefix / "sweep.json"
         if path.exists():
             grid = read_grid(path)
-            members += [_member(root, prefix + entry["name"], _config(grid, entry)) for entry in grid["members"]]
+            members += [_member(root, prefix + entry["name"], _config(path, grid, entry)) for entry in grid["members"]]
     return members
 
 
@@ -91,11 +92,17 @@ def run(workdir: str) -> None:
         print("no process is working on this sweep; the command that launched it completes it")
 
 
-def _config(grid: dict[str, Any], entry: dict[str, Any]) -> Config | None:
-    """Returns what a member is asked for now; None in a sweep.json that does not say."""
-    if not isinstance(grid.get("config"), dict) or not isinstance(entry.get("varied"), dict):
+def _config(path: pathlib.Path, grid: dict[str, Any], entry: dict[str, Any]) -> Config | None:
+    """Returns what a member is asked for now; None in a sweep.json that does not say. Raises UserError where that is damaged."""
+    if "config" not in grid or not isinstance(entry.get("varied"), dict):
         return None
-    return config_lib.replace(config_lib.from_dict(grid["config"]), entry["varied"])
+    try:
+        for name in ("steps", "epochs"):
+            asked = entry["varied"].get(f"train.{name}", grid["config"].get("train", {}).get(name))
+            check_type(config_lib.field_of(f"train.{name}"), asked, f"train.{name}={asked!r}")
+        return config_lib.replace(config_lib.from_dict(grid["config"]), entry["varied"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _member(root: pathlib.Path, name: str, config: Config | None) -> Status:

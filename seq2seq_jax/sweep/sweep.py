@@ -94,7 +94,8 @@ def check_length(plan: Plan, retry_failed: bool) -> None:
         where = f"--workdir={plan.folder}: {member.name} has"
         if made is not None and asked is not None and made > asked:
             raise UserError(f"{where} made {made} updates already, and {asked} are asked for; expected at least that many")
-        if result["status"] == "finished" and asked != record["steps"] and not (run.checkpoints / str(result["best_step"])).exists():
+        grows = result["status"] == "finished" and asked is not None and asked > record["steps"]
+        if grows and not (run.checkpoints / str(result["best_step"])).exists():
             raise UserError(f"{where} finished and its checkpoints were not kept (--keep), so it cannot go on; expected another workdir")
 
 
