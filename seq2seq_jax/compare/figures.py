@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.grid import spelled
@@ -81,6 +81,8 @@ def _size_axis(picture: Picture, dims: list[int]) -> None:
     """Puts sizes on a logarithmic axis that is labelled where they were tried."""
     axis = picture.axes.xaxis
     picture.axes.set_xscale("log", base=2)
+    if len(dims) == 1:
+        picture.axes.set_xlim(dims[0] / 2, dims[0] * 2)  # else the runs beside the mean stand at the far end
     picture.axes.set_xticks(dims, _size_names(dims, np.log2(dims)))
     axis.set_minor_locator(NullLocator())
     picture.axes.set_xlabel("embedding size (columns of the table)")
@@ -140,13 +142,22 @@ def pareto(part: dict[str, Any]) -> Picture:
         where = "on the Pareto front" if on_front else "another size is better and no larger"
         picture.name(dot, f"size {row['embedding_dim']}: {total:,} parameters, {row['mean']:.{decimals}f}; {where}")
         picture.write(str(row["embedding_dim"]), (total, row["mean"]), xytext=(7, 5), textcoords="offset points")
-    picture.axes.set_xscale("log")
-    picture.axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
-    picture.axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: count_label(value)))
-    picture.axes.margins(x=0.12)
+    _count_axis(picture, [row["parameters"]["total"] for row in rows])
     picture.axes.set_xlabel("parameters of the model")
     picture.axes.set_ylabel(metric_label(part))
     return picture
+
+
+def _count_axis(picture: Picture, counts: list[int]) -> None:
+    """Puts counts on a logarithmic axis, labelled at round numbers that do not run into each other."""
+    picture.axes.set_xscale("log")
+    picture.axes.margins(x=0.12)
+    axis, span = picture.axes.xaxis, max(counts) / min(counts) if counts else 1.0
+    if span == 1 and counts:
+        picture.axes.set_xlim(counts[0] / 2, counts[0] * 2)
+    axis.set_major_locator(MaxNLocator(5) if span < 10 else LogLocator(subs=(1, 3) if span < 1000 else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
 
 
 def parameters(part: dict[str, Any]) -> Picture:
