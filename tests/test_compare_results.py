@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from seq2seq_jax.compare.results import SHORTER, read_sweep
+from seq2seq_jax.compare.results import SHORTER, STUCK, read_sweep
 from seq2seq_jax.errors import UserError
 from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
 
@@ -128,27 +128,61 @@ def test_a_directory_without_results_is_refused(tmp_path):
         read_sweep(str(tmp_path / "s"))
 
 
-def test_runs_that_a_longer_sweep_has_not_reached_are_not_compared(tmp_path):
-    """Red if they stand beside the longer ones as if nothing were; or if runs of one length, or of an axis of lengths, are left out."""
-    workdir = write_sweep(tmp_path / "s", {4: [0.2, 0.2], 16: [0.1, 0.1]})
+@pytest.fixture
+def lengths(tmp_path):
+    """Returns what sets the length that a sweep asks for, or one of its runs, whose best checkpoints are kept."""
+    write_sweep(tmp_path / "s", {4: [0.2, 0.2], 16: [0.1, 0.1]})
+    grid = json.loads((tmp_path / "s/sweep.json").read_text())
 
     def ask(size, seed, **train):
-        path = tmp_path / "s" / member_name(size, seed) / "config.json"
-        path.write_text(json.dumps({"format": 1, "config": {"model": {"embedding_dim": size}, "train": {"seed": seed, **train}}}))
+        folder = tmp_path / "s" / member_name(size, seed)
+        (folder / "config.json").write_text(json.dumps({"format": 1, "config": {"model": {"embedding_dim": size}, "train": train}}))
+        (folder / "checkpoints/1800").mkdir(parents=True, exist_ok=True)
+
+    def ask_all(adapted=(), **train):
+        for member in grid["members"]:
+            member["adapted"] = dict(adapted) if member["varied"]["model.embedding_dim"] == 4 else {}
+        (tmp_path / "s/sweep.json").write_text(json.dumps(grid | {"config": {"train": train}}))
 
     for size, seed in ((4, 0), (4, 1), (16, 0), (16, 1)):
-        ask(size, seed, steps=300, epochs=None)
-    assert compare([workdir])["recommendation"]["embedding_dim"] == 16
+        ask(size, seed, steps=300)
+    return ask, ask_all
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [({"steps": 300}, {"steps": 1500}), ({"epochs": 3}, {"epochs": 5}), ({"steps": 300}, {"epochs": 9})]
+)
+def test_runs_that_a_longer_sweep_has_not_reached_are_not_compared(lengths, tmp_path, before, now):
+    """Red if they stand beside the longer ones as if nothing were; or if all are left out before one is longer."""
+    ask, ask_all = lengths
+    for size, seed in ((4, 0), (4, 1), (16, 0), (16, 1)):
+        ask(size, seed, **before)
+    for asked in (before, now):
+        ask_all(**asked)
+        assert compare([str(tmp_path / "s")])["recommendation"]["embedding_dim"] == 16
     for seed in (0, 1):
-        ask(4, seed, steps=1500, epochs=None)
-    found = compare([workdir])
+        ask(4, seed, **now)
+    found = compare([str(tmp_path / "s")])
     assert [(failed["member"], failed["error"]) for failed in found["failed"]] == [(member_name(16, seed), SHORTER) for seed in (0, 1)]
-    assert found["recommendation"]["embedding_dim"] == 4
-    assert found["recommendation"]["verdict"] == "undecided"
-    assert "--retry_failed" not in found["recommendation"]["command"]  # the sweep's command goes on with them
-    grid = json.loads((tmp_path / "s/sweep.json").read_text())
-    for member in grid["members"]:
-        steps = 1500 if member["varied"]["model.embedding_dim"] == 4 else 300
-        member["varied"] |= {"train.steps": steps}
-    (tmp_path / "s/sweep.json").write_text(json.dumps(grid))
-    assert read_sweep(workdir).failures == []
+    answer = found["recommendation"]
+    assert (answer["embedding_dim"], answer["verdict"]) == (4, "undecided")
+    assert "no run of it finished" not in answer["reason"]
+    assert "--retry_failed" not in answer["command"]  # the sweep's command goes on with them
+    (tmp_path / "s" / member_name(16, 1) / "checkpoints/1800").rmdir()
+    found = compare([str(tmp_path / "s")])
+    assert [failed["error"] for failed in found["failed"]] == [SHORTER, STUCK]
+    assert found["recommendation"]["command"] is None  # it would be refused
+
+
+def test_lengths_that_are_meant_to_differ_are_compared(lengths, tmp_path):
+    """Red if what tuning has chosen for a size, or an axis, counts as another length than the sweep asks for."""
+    ask, ask_all = lengths
+    ask_all({"train.steps": 100}, steps=300)
+    for seed in (0, 1):
+        ask(4, seed, steps=100)
+    assert read_sweep(str(tmp_path / "s")).failures == []
+    ask(4, 1, steps=900)  # lengthened by hand
+    (other,) = read_sweep(str(tmp_path / "s")).failures
+    assert (other.name, other.error) == (member_name(4, 1), STUCK)
+    (tmp_path / "s/sweep.json").unlink()
+    assert read_sweep(str(tmp_path / "s")).failures == []  # nobody has asked for one length

@@ -31,7 +31,7 @@ from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
-from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
+from seq2seq_jax.sweep.sweep import SweepOptions, check_length, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.state import root_key
@@ -217,6 +217,21 @@ def test_of_settings_that_reach_the_same_the_one_with_less_loss_is_chosen(tmp_pa
         (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps(found))
     (chosen,) = tuning.choose(tmp_path, tried, DESIGN.tune, None).chosen
     assert chosen["values"] == {path: tried[1].varied[path] for path in DESIGN.tune}
+
+
+def test_a_sweep_is_not_lengthened_in_the_middle_of_tuning(tmp_path):
+    """Red if what is tried then chooses beside what was tried before with fewer updates, whose checkpoints are gone."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 40))
+    plan = make_plan(config, AXES, str(tmp_path / "sweep"), Design(tune=DESIGN.tune))
+    tried = tmp_path / "sweep/tuning" / plan.tuning_runs[0].name
+    tried.mkdir(parents=True)
+    (tried / "result.json").write_text(json.dumps(sweep_fixture.result(4, 1, 1.0, steps=config.train.steps)))
+    own = config_lib.to_dict(plan.tuning_runs[0].config)
+    (tried / "config.json").write_text(json.dumps({"format": 1, "config": own, "steps": config.train.steps, "data_sha256": {}}))
+    check_length(plan, False)
+    longer = [dataclasses.replace(member, config=config_lib.replace(member.config, {"train.steps": 99})) for member in plan.members]
+    with pytest.raises(UserError, match="checkpoints were not kept"):
+        check_length(dataclasses.replace(plan, members=longer), False)
 
 
 def test_the_largest_table_is_cut_and_scored(swept):

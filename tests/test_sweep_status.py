@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 
@@ -69,11 +70,20 @@ def test_every_state_is_told(swept, capsys):
 def test_a_member_that_a_longer_sweep_has_not_reached_is_interrupted(swept):
     """Red if it counts as finished with the updates of the earlier call: nothing would say that the sweep is not done."""
     asked = config_lib.to_dict(pair_config(swept / "a.tsv", train__steps=150))
-    entries = [{"name": name, "varied": {}} for name in MEMBERS]
-    (swept / "sweep.json").write_text(json.dumps({"format": 1, "members": entries, "config": asked}))
-    done = status.read_status(str(swept))[0]
+
+    def status_of(folder, **entry):
+        grid = {"format": 1, "members": [{"name": "done", "varied": {}, **entry}], "config": asked}
+        (folder / "sweep.json").write_text(json.dumps(grid))
+        return status.read_status(str(swept))[0]
+
+    assert status_of(swept).state == "finished"  # its checkpoints were not kept, so that it cannot go on
+    (swept / "done/checkpoints/90").mkdir(parents=True)
+    done = status_of(swept)
     assert (done.name, done.state, done.step, done.steps) == ("done", "interrupted", 100, 150)
     assert done.seconds_left == pytest.approx(15.0)
+    assert status_of(swept, adapted={"train.steps": 100}).state == "finished"  # as tuning has chosen
+    shutil.copytree(swept / "done", swept / "tuning/done")
+    assert status_of(swept / "tuning").state == "finished"  # it has chosen, and is not made again
 
 
 def test_looking_changes_nothing_and_stops_nobody(swept):

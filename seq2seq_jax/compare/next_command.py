@@ -14,7 +14,7 @@ from typing import Any
 
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, SHORTER, Sweep
+from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, SHORTER, STUCK, Sweep
 from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
 SHORT_FLAGS = {f"--{flag}": path for flag, path in AXIS_FLAGS.items()}  # --axis names the same fields
@@ -36,7 +36,7 @@ def next_command(
       tolerance: as typed for this comparison; None: the metric's own.
       tuning: which sizes of the setting were tuned (``cost.tuning_of``); None in a sweep without tuning.
     """
-    if recommendation.decided:
+    if recommendation.decided or any(failure.error == STUCK for size in grid.sizes for failure in size.failures):
         return None
     now = seeds_asked_for(grid)
     tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]

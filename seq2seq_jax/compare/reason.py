@@ -13,9 +13,9 @@ import numpy as np
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.bootstrap import scored_together, standard_error
-from seq2seq_jax.compare.grid import Grid, decimals_for, spelled
+from seq2seq_jax.compare.grid import Grid, Size, decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import Run
+from seq2seq_jax.compare.results import SHORTER, STUCK, Run
 from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
@@ -94,10 +94,15 @@ def _had_it_not_failed(grid: Grid, recommendation: Recommendation) -> list[str]:
         sentences.append(f"Size {grid.sizes[recommendation.incomplete_chosen].label} would have been recommended, {had}")
     if recommendation.incomplete_best is not None and recommendation.incomplete_best != recommendation.incomplete_chosen:
         sentences.append(f"Size {grid.sizes[recommendation.incomplete_best].label} would have been the best, {had}")
-    unknown = [size.label for size in grid.sizes if size.table == "learned" and not size.runs]
+    unknown = [size.label for size in grid.sizes if size.table == "learned" and not size.runs and not _has_finished(size)]
     if unknown:
         sentences.append(f"Nothing is known of size {', '.join(unknown)}: no run of it finished.")
     return sentences
+
+
+def _has_finished(size: Size) -> bool:
+    """Says whether a size without a run to compare has some that finished, with other steps or epochs."""
+    return any(failure.error in (SHORTER, STUCK) for failure in size.failures)
 
 
 def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
@@ -108,12 +113,12 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     said = []
     if len(learned) > 1 and np.nanmin(grid.values) == np.nanmax(grid.values):
         said.append("All runs have the same value: this metric tells no size from another. Train longer, or use another metric.")
-    else:
+    elif len(learned) > 1 and not grid.pooled:
         judged = [grid.sizes[column] for column in sorted({recommendation.chosen, recommendation.best})]
         same = [size.label for size in judged if len(size.runs) > 1 and len({run.value for run in size.runs}) == 1]
         if same:
-            whose, spread = f"size{'s' if len(same) > 1 else ''} {' and '.join(same)}", "and intervals over seeds are too narrow"
-            said.append(f"All seeds of {whose} have the same value: on a small dev set that is chance, {spread}.")
+            whose = f"size{'s' if len(same) > 1 else ''} {' and '.join(same)}"
+            said.append(f"All seeds of {whose} have the same value: intervals over seeds are too narrow.")
     if len(learned) > 1 and recommendation.best == learned[-1]:
         said.append("The best size is the largest that was tried: larger sizes were not tried.")
     if len(learned) > 1 and recommendation.chosen == learned[0]:

@@ -22,7 +22,9 @@ from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
 INTERRUPTED = "interrupted"  # error, and status, of one that was stopped: the sweep's command goes on with it
-SHORTER = "trained for fewer steps or epochs than others were asked for since"  # error of one that the sweep's command goes on with too
+# Errors of members that have finished with other steps or epochs than the sweep asks for now.
+SHORTER = "trained for fewer steps or epochs than the sweep asks for now"  # the sweep's command goes on with it
+STUCK = "trained for other steps or epochs than the sweep asks for now, and cannot be brought to them"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,10 +86,10 @@ class Sweep:
       workdir: its directory, as the user typed it.
       runs: finished members, by table, size and seed.
       failures: the others.
-      command: the command that launched it, or that let it grow last, where it is known.
+      command: the command given last, where it is known.
       tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
       axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
-      earlier_commands: those before ``command``, where it has grown.
+      earlier_commands: others given before.
     """
 
     workdir: str
@@ -113,8 +115,8 @@ def read_sweep(workdir: str) -> Sweep:
     for entry in entries:
         outcome = _read_member(root, entry, metric)
         (runs if isinstance(outcome, Run) else failures).append(outcome)
-    runs, shorter = _of_equal_length(runs)
-    failures += shorter
+    runs, others = _of_equal_length(runs, grid)
+    failures += others
     if not (runs or failures or grid):
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
@@ -123,25 +125,33 @@ def read_sweep(workdir: str) -> Sweep:
     return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands)
 
 
-def _of_equal_length(runs: list[Run]) -> tuple[list[Run], list[Failure]]:
-    """Parts the runs that were asked for the most steps, or epochs, from those that a longer sweep has not reached yet.
+def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], list[Failure]]:
+    """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone.
 
-    A run whose config.json says nothing of it counts as one of the longest.
+    Where none is as long as that, as at the beginning of a longer sweep, nothing is left out; nor is a run without a config.json.
     """
-    asked = {run.member.name: _length(run) for run in runs}
-    longest: dict[str, float] = {}
-    for unit, number in filter(None, asked.values()):
-        longest[unit] = max(number, longest.get(unit, 0))
-    equal = [run for run in runs if (length := asked[run.member.name]) is None or length[1] == longest[length[0]]]
-    return equal, [Failure(run.member.name, SHORTER, run.member, run.result["metric"]) for run in runs if run not in equal]
+    entries = {entry["name"]: entry for entry in grid.get("members", ())}
+    others = []
+    for run in runs:
+        made, asked = _length(configuration(run.directory)), _length(grid.get("config"), entries.get(run.member.name))
+        if made is not None and asked is not None and made != asked:
+            kept = (run.directory / "checkpoints" / str(run.result["best_step"])).is_dir()
+            longer = any(before is not None and now is not None and before > now for before, now in zip(made, asked, strict=True))
+            others.append((run, SHORTER if kept and not longer else STUCK))
+    if len(others) == len(runs):
+        return runs, []
+    left_out = [run for run, _ in others]
+    failures = [Failure(run.member.name, error, run.member, run.result["metric"]) for run, error in others]
+    return [run for run in runs if run not in left_out], failures
 
 
-def _length(run: Run) -> tuple[str, float] | None:
-    """Returns the unit, steps or epochs, and the number of them that a run was asked for; None where that is an axis, or not known."""
-    train = configuration(run.directory).get("train")
-    if not isinstance(train, dict) or {"train.steps", "train.epochs"} & set(run.member.setting):
+def _length(config: Any, entry: dict[str, Any] | None = None) -> tuple[float | None, float | None] | None:
+    """Returns the steps and the epochs that a configuration asks for, with what a member varies and what tuning has chosen for it."""
+    if not isinstance(config, dict) or not isinstance(config.get("train"), dict):
         return None
-    return next(((unit, train[unit]) for unit in ("steps", "epochs") if is_number(train.get(unit))), None)
+    own = {**(entry or {}).get("varied", {}), **(entry or {}).get("adapted", {})}
+    steps, epochs = (own.get(f"train.{unit}", config["train"].get(unit)) for unit in ("steps", "epochs"))
+    return (steps if is_number(steps) else None, epochs if is_number(epochs) else None)
 
 
 def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:

@@ -86,7 +86,7 @@ def _print_recommendation(console: rich.console.Console, part: dict[str, Any]) -
 
 def _print_failed(console: rich.console.Console, part: dict[str, Any]) -> None:
     if part["failed"]:
-        console.print(f"\n{len(part['failed'])} without a result:", style="bold")
+        console.print(f"\n{len(part['failed'])} without a result to compare:", style="bold")
     for failure in part["failed"]:
         console.print(f"  {failure['member']}: {error_label(failure['error'])}", soft_wrap=True)
 

@@ -73,7 +73,9 @@ def read_status(workdir: str) -> list[Status]:
         path = root / prefix / "sweep.json"
         if path.exists():
             grid = read_grid(path)
-            members += [_member(root, prefix + entry["name"], _config(path, grid, entry)) for entry in grid["members"]]
+            # Tuning runs of sizes that have chosen already are not made again, whatever is asked for since.
+            configs = [None if prefix else _config(path, grid, entry) for entry in grid["members"]]
+            members += [_member(root, prefix + entry["name"], own) for entry, own in zip(grid["members"], configs, strict=True)]
     return members
 
 
@@ -96,11 +98,12 @@ def _config(path: pathlib.Path, grid: dict[str, Any], entry: dict[str, Any]) -> 
     """Returns what a member is asked for now; None in a sweep.json that does not say. Raises UserError where that is damaged."""
     if "config" not in grid or not isinstance(entry.get("varied"), dict):
         return None
+    own = entry["varied"] | entry.get("adapted", {})
     try:
         for name in ("steps", "epochs"):
-            asked = entry["varied"].get(f"train.{name}", grid["config"].get("train", {}).get(name))
+            asked = own.get(f"train.{name}", grid["config"].get("train", {}).get(name))
             check_type(config_lib.field_of(f"train.{name}"), asked, f"train.{name}={asked!r}")
-        return config_lib.replace(config_lib.from_dict(grid["config"]), entry["varied"])
+        return config_lib.replace(config_lib.from_dict(grid["config"]), own)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -112,7 +115,8 @@ def _member(root: pathlib.Path, name: str, config: Config | None) -> Status:
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
         asked = None if config is None or record is None else updates_asked_for(config, record)
-        if result["status"] == "finished" and asked is not None and record is not None and record["steps"] < asked:
+        goes_on = result["status"] == "finished" and (run.checkpoints / str(result["best_step"])).is_dir()
+        if goes_on and asked is not None and record is not None and record["steps"] < asked:
             return Status(name, "interrupted", result["steps"], asked, metric, result["train_seconds"])
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"

@@ -85,13 +85,14 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
 
 def check_length(plan: Plan, retry_failed: bool) -> None:
     """Raises UserError for what members would refuse each by itself: fewer updates than are made, or more without a checkpoint."""
-    for member in plan.members:
-        run = RunDirectory(plan.folder / member.name)
+    placed = [(plan.folder / tuning.FOLDER, run) for run in plan.tuning_runs] + [(plan.folder, member) for member in plan.members]
+    for folder, member in placed:
+        run = RunDirectory(folder / member.name)
         result, record = run.result(), run.record()
-        if result is None or record is None or is_done(plan.folder, member, retry_failed):
+        if result is None or record is None or is_done(folder, member, retry_failed):
             continue
         made, asked = result.get("steps"), updates_asked_for(member.config, record)
-        where = f"--workdir={plan.folder}: {member.name} has"
+        where = f"--workdir={folder}: {member.name} has"
         if made is not None and asked is not None and made > asked:
             raise UserError(f"{where} made {made} updates already, and {asked} are asked for; expected at least that many")
         grows = result["status"] == "finished" and asked is not None and asked > record["steps"]
