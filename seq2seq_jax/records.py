@@ -6,8 +6,8 @@ import json
 import math
 import pathlib
 import shlex
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from seq2seq_jax.config import FORMAT_VERSION, TABLE, field_of, from_dict
 from seq2seq_jax.errors import UserError
@@ -78,6 +78,36 @@ def read_result(path: pathlib.Path) -> dict[str, Any] | None:
     return result if _is_result(result) else None
 
 
+class Length(NamedTuple):
+    """How long a run is asked to train, in one of two units."""
+
+    steps: int | None
+    epochs: int | None
+
+
+def length_of(config: Any, entry: Mapping[str, Any] | None = None) -> Length | None:
+    """Returns what a recorded configuration asks for, with what a member of the sweep varies and what tuning has chosen for it."""
+    if not isinstance(config, dict) or not isinstance(config.get("train"), dict):
+        return None
+    own = {path: value for key in ("varied", "adapted") for path, value in ((entry or {}).get(key) or {}).items()}
+    steps, epochs = (own.get(f"train.{unit}", config["train"].get(unit)) for unit in Length._fields)
+    return Length(steps if isinstance(steps, int) else None, epochs if isinstance(epochs, int) else None)
+
+
+def can_go_on(run: pathlib.Path, result: Mapping[str, Any], made: Length, asked: Length) -> bool:
+    """Returns whether a finished run can be brought to another length: it is not beyond it, and its best checkpoint is still there."""
+    beyond = any(before is not None and now is not None and before > now for before, now in zip(made, asked, strict=True))
+    return not beyond and (run / "checkpoints" / str(result["best_step"])).is_dir()
+
+
+def updates_asked_for(asked: Length, record: Mapping[str, Any]) -> int | None:
+    """Returns the updates of a length; of epochs by those that config.json, the ``record``, has of an earlier start, if it did."""
+    made = length_of(record["config"])
+    if asked.epochs is None or made is None or made.epochs is None:
+        return asked.steps
+    return record["steps"] // made.epochs * asked.epochs
+
+
 def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     """Returns what to raise where a run's file is ``missing``: names a member that has it where this is a sweep, else ``otherwise``."""
     if not (directory / "sweep.json").exists():
@@ -128,6 +158,12 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_configuration(value: Any) -> bool:
+    if not _is_object(value) or not all(map(_is_object, value.values())):
+        return False
+    return all(isinstance(value.get("train", {}).get(unit), int | None) for unit in Length._fields)
+
+
 def _are_objects(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_object, value))
 
@@ -137,7 +173,7 @@ RESULT_KINDS = {"metric": dict, "dev": dict, "train_seconds": int | float, "best
 _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "members": (_are_members, "a list of objects with a name"),
     "axes": (lambda value: _is_object(value) and all(isinstance(values, list) for values in value.values()), "lists of values by field"),
-    "config": (lambda value: _is_object(value) and all(map(_is_object, value.values())), "fields by section"),
+    "config": (_is_configuration, "fields by section, steps and epochs whole numbers or null"),
     "design": (_is_object, "an object"),
     "command": (_is_command, "null, or a command line"),
     "earlier_commands": (lambda value: isinstance(value, list) and all(map(_is_command, value)), "a list of command lines"),

@@ -17,7 +17,7 @@ from typing import Any
 from seq2seq_jax.compare.artifacts import configuration, is_number
 from seq2seq_jax.config import SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import RESULT_KINDS, TABLES, is_metric, parsed, read_grid, read_record
+from seq2seq_jax.records import RESULT_KINDS, TABLES, can_go_on, is_metric, length_of, parsed, read_grid, read_record
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
@@ -133,25 +133,14 @@ def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], 
     entries = {entry["name"]: entry for entry in grid.get("members", ())}
     others = []
     for run in runs:
-        made, asked = _length(configuration(run.directory)), _length(grid.get("config"), entries.get(run.member.name))
+        made, asked = length_of(configuration(run.directory)), length_of(grid.get("config"), entries.get(run.member.name))
         if made is not None and asked is not None and made != asked:
-            kept = (run.directory / "checkpoints" / str(run.result["best_step"])).is_dir()
-            longer = any(before is not None and now is not None and before > now for before, now in zip(made, asked, strict=True))
-            others.append((run, SHORTER if kept and not longer else STUCK))
+            others.append((run, SHORTER if can_go_on(run.directory, run.result, made, asked) else STUCK))
     if len(others) == len(runs):
         return runs, []
     left_out = [run for run, _ in others]
     failures = [Failure(run.member.name, error, run.member, run.result["metric"]) for run, error in others]
     return [run for run in runs if run not in left_out], failures
-
-
-def _length(config: Any, entry: dict[str, Any] | None = None) -> tuple[float | None, float | None] | None:
-    """Returns the steps and the epochs that a configuration asks for, with what a member varies and what tuning has chosen for it."""
-    if not isinstance(config, dict) or not isinstance(config.get("train"), dict):
-        return None
-    own = {**(entry or {}).get("varied", {}), **(entry or {}).get("adapted", {})}
-    steps, epochs = (own.get(f"train.{unit}", config["train"].get(unit)) for unit in ("steps", "epochs"))
-    return (steps if is_number(steps) else None, epochs if is_number(epochs) else None)
 
 
 def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:

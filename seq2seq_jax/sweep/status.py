@@ -9,14 +9,13 @@ import pathlib
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config, Metric
+from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import read_grid
+from seq2seq_jax.records import Length, can_go_on, length_of, read_grid, updates_asked_for
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.time_left import time_left
-from seq2seq_jax.train.run_directory import RunDirectory, updates_asked_for
-from seq2seq_jax.validation import check_type
+from seq2seq_jax.train.run_directory import RunDirectory
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")
 
@@ -74,8 +73,8 @@ def read_status(workdir: str) -> list[Status]:
         if path.exists():
             grid = read_grid(path)
             # Tuning runs of sizes that have chosen already are not made again, whatever is asked for since.
-            configs = [None if prefix else _config(path, grid, entry) for entry in grid["members"]]
-            members += [_member(root, prefix + entry["name"], own) for entry, own in zip(grid["members"], configs, strict=True)]
+            lengths = [None if prefix else length_of(grid.get("config"), entry) for entry in grid["members"]]
+            members += [_member(root, prefix + entry["name"], length) for entry, length in zip(grid["members"], lengths, strict=True)]
     return members
 
 
@@ -94,30 +93,15 @@ def run(workdir: str) -> None:
         print("no process is working on this sweep; the command that launched it completes it")
 
 
-def _config(path: pathlib.Path, grid: dict[str, Any], entry: dict[str, Any]) -> Config | None:
-    """Returns what a member is asked for now; None in a sweep.json that does not say. Raises UserError where that is damaged."""
-    if "config" not in grid or not isinstance(entry.get("varied"), dict):
-        return None
-    own = entry["varied"] | entry.get("adapted", {})
-    try:
-        for name in ("steps", "epochs"):
-            asked = own.get(f"train.{name}", grid["config"].get("train", {}).get(name))
-            check_type(config_lib.field_of(f"train.{name}"), asked, f"train.{name}={asked!r}")
-        return config_lib.replace(config_lib.from_dict(grid["config"]), own)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-
-
-def _member(root: pathlib.Path, name: str, config: Config | None) -> Status:
+def _member(root: pathlib.Path, name: str, asked: Length | None) -> Status:
     run = RunDirectory(root / name)
     working = run.is_locked()  # asked first, so that what ends meanwhile has its result below
     result, record = run.result(), run.record()
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
-        asked = None if config is None or record is None else updates_asked_for(config, record)
-        goes_on = result["status"] == "finished" and (run.checkpoints / str(result["best_step"])).is_dir()
-        if goes_on and asked is not None and record is not None and record["steps"] < asked:
-            return Status(name, "interrupted", result["steps"], asked, metric, result["train_seconds"])
+        made = None if record is None else length_of(record["config"])
+        if result["status"] == "finished" and record and made and asked and made != asked and can_go_on(run.path, result, made, asked):
+            return Status(name, "interrupted", result["steps"], updates_asked_for(asked, record), metric, result["train_seconds"])
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:

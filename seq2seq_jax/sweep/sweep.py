@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import Length, updates_asked_for
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
@@ -20,7 +21,7 @@ from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.run_directory import RunDirectory, updates_asked_for
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import stop_signals
 
 
@@ -91,7 +92,7 @@ def check_length(plan: Plan, retry_failed: bool) -> None:
         result, record = run.result(), run.record()
         if result is None or record is None or is_done(folder, member, retry_failed):
             continue
-        made, asked = result.get("steps"), updates_asked_for(member.config, record)
+        made, asked = result.get("steps"), updates_asked_for(Length(member.config.train.steps, member.config.train.epochs), record)
         where = f"--workdir={folder}: {member.name} has"
         if made is not None and asked is not None and made > asked:
             raise UserError(f"{where} made {made} updates already, and {asked} are asked for; expected at least that many")

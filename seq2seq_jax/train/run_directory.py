@@ -171,11 +171,3 @@ class RunDirectory:
     def result(self) -> dict[str, Any] | None:
         """Returns the content of result.json, or None where there is none, or a damaged one: the run can make it again."""
         return read_result(self.result_file)
-
-
-def updates_asked_for(config: Config, record: Mapping[str, Any]) -> int | None:
-    """Returns the updates that a configuration asks for; of epochs by those that config.json, the ``record``, has of an earlier start."""
-    epochs = config_lib.from_dict(record["config"]).train.epochs
-    if config.train.epochs is None or epochs is None:
-        return config.train.steps
-    return record["steps"] // epochs * config.train.epochs
