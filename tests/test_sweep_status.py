@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import shutil
@@ -86,6 +87,20 @@ def test_a_member_that_a_longer_sweep_has_not_reached_is_interrupted(swept):
     assert (by_epochs.state, by_epochs.steps, by_epochs.seconds_left) == ("interrupted", None, None)
     shutil.copytree(swept / "done", swept / "tuning/done")
     assert status_of(swept / "tuning").state == "finished"  # it has chosen, and is not made again
+
+
+def test_members_trained_together_end_together(swept, capsys):
+    """Red if the time left is divided by members that one process trains, each of which has noted its share of the time alone."""
+    for name in ("stopped", "later"):
+        shutil.rmtree(swept / name, ignore_errors=True)
+    shutil.copytree(swept / "working", swept / "later")
+    with RunDirectory(swept / "later").locked(), contextlib.ExitStack() as held:
+        (swept / "working/.lock").unlink()  # of the fixture
+        held.enter_context(RunDirectory(swept / "working").locked())
+        status.run(str(swept))
+    printed = capsys.readouterr().out
+    assert "2 running, 1 waiting, 1 failed, 1 finished; about 50 s left" in printed  # 15, 15, and as long as the one before has taken
+    assert [line.split()[-2:] for line in printed.splitlines() if line.split()[1] == "running"] == [["30", "s"]] * 2
 
 
 def test_looking_changes_nothing_and_stops_nobody(swept):

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
@@ -31,8 +32,9 @@ class Status:
       step: the last one of which metrics are written.
       steps: all that were asked for; None where that is not known yet.
       metric: the best dev metric so far, as text.
-      seconds: spent in updates so far.
+      seconds: spent in updates so far; of time that members trained together share, an equal share.
       error: why it failed.
+      process: which one is at it, by its number; None where none is. Members trained together have the same.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Status:
     metric: str = MISSING
     seconds: float | None = None
     error: str | None = None
+    process: int | None = None
 
     @property
     def share(self) -> float:
@@ -55,7 +58,7 @@ class Status:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time in updates that it still needs; None where that cannot be said."""
+        """Time in updates that it still needs, its own share; None where that cannot be said."""
         return None if self.whole is None else (1 - self.share) * self.whole
 
 
@@ -81,10 +84,11 @@ def read_status(workdir: str) -> list[Status]:
 def run(workdir: str) -> None:
     """Prints the status of a sweep. Raises UserError as ``read_status`` does."""
     members = read_status(workdir)
-    rows = [_row(member) for member in members]
+    rows = [_row(member, members) for member in members]
     print_table(("member", "state", "metric", "step", "time", "left"), rows, left=3)
     counts = {state: sum(member.state == state for member in members) for state in STATES}
-    left = time_left([(member.share, member.whole) for member in members], counts["running"])
+    processes = {member.process for member in members if member.process is not None}
+    left = time_left([(member.share, member.whole) for member in members], len(processes))
     print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)}{_left_label(left)}")
     for member in members:
         if member.error is not None:
@@ -95,7 +99,8 @@ def run(workdir: str) -> None:
 
 def _member(root: pathlib.Path, name: str, asked: Length | None) -> Status:
     run = RunDirectory(root / name)
-    working = run.is_locked()  # asked first, so that what ends meanwhile has its result below
+    process = run.holder()  # asked first, so that what ends meanwhile has its result below
+    working = process is not None
     result, record = run.result(), run.record()
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
@@ -105,8 +110,8 @@ def _member(root: pathlib.Path, name: str, asked: Length | None) -> Status:
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:
-        return Status(name, state)
-    return _begun(run.path, name, state, record)
+        return Status(name, state, process=process)
+    return dataclasses.replace(_begun(run.path, name, state, record), process=process)
 
 
 def _begun(directory: pathlib.Path, name: str, state: str, record: dict[str, Any]) -> Status:
@@ -137,9 +142,12 @@ def _metric(name: str, value: float | None) -> str:
     return MISSING if value is None else f"{name} {value:.4f}"
 
 
-def _row(member: Status) -> list[str]:
+def _row(member: Status, members: Sequence[Status]) -> list[str]:
+    """Returns the columns of a member; what one process trains together ends together, after the shares of all."""
     step = MISSING if member.step is None else f"{member.step}/{member.steps or '?'}"
-    left = member.seconds_left if member.state not in ("finished", "failed") else None
+    together = [member] if member.process is None else [other for other in members if other.process == member.process]
+    shares = [other.seconds_left for other in together]
+    left = sum(share or 0.0 for share in shares) if member.state not in ("finished", "failed") and any(shares) else None
     return [member.name, member.state, member.metric, step, seconds_label(member.seconds), seconds_label(left)]
 
 

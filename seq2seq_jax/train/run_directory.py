@@ -91,24 +91,36 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = open(self.path / ".lock", "w")  # noqa: SIM115  closed below
+            file = open(self.path / ".lock", "a")  # noqa: SIM115  closed below; not emptied, since another may hold it
         except OSError as error:
             raise UserError(f"--workdir={self.path}: {error.strerror}; expected a directory that can be written to") from None
         with file:
             if not _lock(file):
                 raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
             yield
 
     def is_locked(self) -> bool:
-        """Returns whether a process holds the lock. The test lasts an instant and is shared, so that it stops nobody."""
+        """Returns whether a process holds the lock."""
+        return self.holder() is not None
+
+    def holder(self) -> int | None:
+        """Returns the number of the process that holds the lock, 0 where it has not said so yet; None where none does.
+
+        The test lasts an instant and is shared, so that it stops nobody.
+        """
         try:
             with open(self.path / ".lock") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    text = file.read()
+                    return int(text) if text.isdecimal() else 0
         except OSError:
-            return False
-        return False
+            return None
+        return None
 
     def record(self) -> dict[str, Any] | None:
         """Returns the content of config.json, or None where the run has not begun. Raises UserError where it is no such file."""
