@@ -51,41 +51,93 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     Returns:
       The exit code.
     """
-    verb: Verb | None = None
-    try:
-        with _terminated_like_interrupted():
-            name, verb, arguments = _named(arguments, title, verbs, groups)
-            code = verb.run(_parse(name, verb, arguments))
-            sys.stdout.flush()  # here, where it can be said that the output has no room
-            return code
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    except Interrupted as stopped:
-        print(f"stopped: {stopped}", file=sys.stderr)
-        return STOPPED
-    except TrainingFailed as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return ERROR
-    except KeyboardInterrupt:  # before training has begun, or after it has ended; or of a verb that trains nothing
-        if verb is None or not verb.resumes:
-            print("stopped", file=sys.stderr)
-            return ERROR
-        print("stopped: the same command goes on from here", file=sys.stderr)
-        return STOPPED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        _drop_output()
-        return DONE
-    except Exception as error:
-        if full := no_room(error):
+    output = _Output(sys.stdout)
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(_Unheard(sys.stderr)):  # type: ignore[type-var]  like streams
+        try:
+            with _terminated_like_interrupted():
+                name, verb, arguments = _named(arguments, title, verbs, groups)
+                output.to_its_end = verb.resumes
+                code = verb.run(_parse(name, verb, arguments))
+                sys.stdout.flush()  # here, where it can be said that the output has no room
+                return code
+        except _NobodyReads:
             _drop_output()
-            where = getattr(error, "filename", None) or "the output or the workdir"
-            print(f"failed: {where}: {full}; make room and give the command again", file=sys.stderr)
-            return ERROR
-        if not is_out_of_memory(error):
-            raise
-        print(f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch", file=sys.stderr)
-        return ERROR
+            return DONE
+        except KeyboardInterrupt:  # before training has begun, or after it has ended; or of a verb that trains nothing
+            print(f"stopped{': the same command goes on from here' if output.to_its_end else ''}", file=sys.stderr)
+            return STOPPED if output.to_its_end else ERROR
+        except Exception as error:
+            code, line = _explained(error)
+            print(line, file=sys.stderr)
+            return code
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """Returns the exit code of an error and the line that explains it. Raises the error where it has no explanation."""
+    if isinstance(error, UserError):
+        return USER_ERROR, f"error: {error}"
+    if isinstance(error, Interrupted):
+        return STOPPED, f"stopped: {error}"
+    if isinstance(error, TrainingFailed):
+        return ERROR, f"failed: {error}"
+    if full := no_room(error):
+        _drop_output()
+        where = getattr(error, "filename", None) or "the output or the workdir"
+        return ERROR, f"failed: {where}: {full}; make room and give the command again"
+    if is_out_of_memory(error):
+        return ERROR, f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch"
+    raise error
+
+
+class _NobodyReads(Exception):
+    """Whoever read our output has seen enough."""
+
+
+class _Stream:
+    """Stands in the place of a stream and settles what happens where nobody reads it any more."""
+
+    def __init__(self, stream: Any):
+        """Takes the place of ``stream``."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes text and returns its length."""
+        with self._writing():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what is held back."""
+        with self._writing():
+            self._stream.flush()
+
+    def _writing(self) -> contextlib.AbstractContextManager[Any]:
+        raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Unheard(_Stream):
+    """What a command says beside its answer, such as its progress: it goes on where nobody reads that."""
+
+    def _writing(self) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.suppress(OSError)
+
+
+class _Output(_Stream):
+    """The answer: where nobody reads it the command ends at once, but for one that does its work ``to_its_end``, as training does."""
+
+    to_its_end = False
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:  # which rich would make an exit code of 1
+            if not self.to_its_end:
+                raise _NobodyReads from None
+            _drop_output()
 
 
 def _drop_output() -> None:

@@ -271,6 +271,27 @@ def test_output_without_room_is_said_in_one_line(tmp_path):
     assert "No space left on device" in ended.stderr
 
 
+def test_nobody_has_to_read_what_a_sweep_says(tmp_path):
+    """Red if a reader that is gone, as ``head`` is after its lines, fails a member, or ends the sweep before its report."""
+    few = {"train__steps": 4, "train__eval_every": 2, "train__log_every": 1}
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), model__embedding_dim=32, **few)  # as the experiment: it is swept
+    flags = flags_of(config)
+    arguments = [f"--workdir={tmp_path / 's'}", *flags, "--embedding_dims=2", "--seeds=0,1", "--executor=serial"]
+    piped = subprocess.PIPE
+    with subprocess.Popen(command("sweep", *arguments), stdout=piped, stderr=piped, text=True, env=environment()) as sweep:
+        assert sweep.stdout is not None and sweep.stderr is not None
+        assert sweep.stderr.readline() == "sweep: 2 of 2 members to train\n"
+        sweep.stderr.close()
+        sweep.stdout.close()
+        assert sweep.wait(120) == 0
+    assert [json.loads(path.read_text())["status"] for path in tmp_path.glob("s/*/result.json")] == ["finished"] * 2
+    assert (tmp_path / "s/report.html").exists()
+    with subprocess.Popen(command("compare", f"--workdir={tmp_path / 's'}"), stdout=piped, stderr=piped, env=environment()) as compare:
+        assert compare.stdout is not None and compare.stderr is not None
+        compare.stdout.close()
+        assert (compare.wait(120), compare.stderr.read()) == (0, b"")
+
+
 def test_a_study_of_word_vectors_that_needs_a_decoder_says_so_alone(capsys, tmp_path):
     """Red if the gradient is said to be compiled before that is known, or the run is opened for it."""
     config = config_lib.to_dict(vector_config(tmp_path / "a.txt"))
