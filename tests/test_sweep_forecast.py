@@ -69,6 +69,25 @@ def test_finished_members_tell_the_time_of_the_others(tmp_path):
     assert found[members[2].name].seconds > 4 * 3.0
 
 
+def test_a_larger_batch_takes_longer(tmp_path, monkeypatch):
+    """Red if the time of an update is carried over to other batches as it is, or taken for theirs since the model is the same."""
+    config = text_config(write_text(tmp_path / "a.txt", 20_000), train__steps=4)
+    axes = {"train.batch_size": (16, 64), "model.embedding_dim": (6,), "train.seed": (0,)}
+    members = make_plan(config, axes, str(tmp_path / "s"), Design()).members
+    monkeypatch.setattr(forecast, "_timed", lambda config: 0.5)
+    found, _ = forecast.forecast(members, tmp_path / "s")
+    assert [found[member.name].seconds for member in members] == [pytest.approx(4 * 0.5), pytest.approx(4 * 4 * 0.5)]
+
+
+def test_what_a_container_has_cached_of_files_is_free(tmp_path):
+    """Red if the page cache counts as used: after a large file was read, hardly anything would seem to fit."""
+    for name, text in {"memory.max": "3000", "memory.current": "2800", "memory.stat": "anon 700\ninactive_file 2000\n"}.items():
+        (tmp_path / name).write_text(text)
+    assert forecast.available_bytes(tmp_path) == 3000 - 800
+    (tmp_path / "memory.max").write_text("max\n")
+    assert forecast.available_bytes(tmp_path) > 2**20
+
+
 def test_a_few_updates_are_timed_where_nothing_is_finished(tmp_path, monkeypatch):
     """Red if the update that compiles is timed too, or if the time of several is taken for that of one."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)

@@ -35,8 +35,6 @@ def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " B"]:
 class Recent:
     """Keeps what a pure function of seed and epoch, or of the epoch alone, gives for the current epoch of each seed that is trained."""
 
-    _SEEDS = 32
-
     def __init__(self, function: Callable[..., Any]):
         """Wraps a function whose last argument is the epoch."""
         self._function = function
@@ -45,10 +43,7 @@ class Recent:
     def __call__(self, *key: int) -> Any:
         """Returns the function's result, computed anew only where it is not the last one of the seed."""
         *seed, epoch = key
-        kept = self._results.pop(tuple(seed), None)
+        kept = self._results.get(tuple(seed))
         if kept is None or kept[0] != epoch:
-            kept = (epoch, self._function(*key))
-        self._results[tuple(seed)] = kept
-        if len(self._results) > self._SEEDS:
-            del self._results[next(iter(self._results))]
+            kept = self._results[tuple(seed)] = (epoch, self._function(*key))
         return kept[1]

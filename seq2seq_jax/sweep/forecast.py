@@ -3,7 +3,7 @@
 Memory is what one update holds at once: parameters and Adam's moments, what the largest batch keeps for the backward pass, as JAX
 traces it, the gradients of both, which are as large, and on a CPU the copy that a checkpoint takes. Not counted are decoding and the
 process itself, half a GiB. Time is measured on finished members of the same sweep, or on a few updates of one member, and carried
-over to other sizes by the operations of an update. Where threads share the batches of a small language model (``train/devices.py``), an
+over to other sizes and batches by the operations of an update. Where threads share the batches of a small language model (``train/devices.py``), an
 update takes somewhat less time and more memory than is forecast.
 
 References: Kaplan et al. 2020, Scaling laws, section 2.1: training takes 6 operations a parameter and token.
@@ -36,6 +36,7 @@ from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import total_steps
 
 TIMED_STEPS = 3
+CONTROL_GROUP = pathlib.Path("/sys/fs/cgroup")  # of a container, version 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,16 +77,18 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
     return forecasts, f"{basis}, without compiling and evaluations; memory: {available / 2**30:.1f} GiB are free"
 
 
-def available_bytes() -> int:
+def available_bytes(group: pathlib.Path = CONTROL_GROUP) -> int:
     """Returns the memory that training may use: the accelerator's, or what the machine and its control group have left."""
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
     fields = dict(line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
     available = int(fields["MemAvailable"].split()[0]) * 1024
-    limit, used = (pathlib.Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    limit = group / "memory.max"
     if limit.exists() and limit.read_text().strip() != "max":
-        available = min(available, int(limit.read_text()) - int(used.read_text()))
+        counters = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / "memory.current").read_text()) - int(counters["inactive_file"])  # of files read, given up when needed
+        available = min(available, int(limit.read_text()) - used)
     return available
 
 
@@ -155,15 +158,16 @@ def _timed(config: Config) -> float:
 
 
 def _seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float:
-    """Returns the seconds of all updates: as members of the same size took, else as their operations compare with others'."""
-    same = [seconds for other, seconds in measured if other.model == config.model]
+    """Returns the seconds of all updates: as members took that have the same programs, else as their operations compare with others'."""
+    same = [seconds for other, seconds in measured if program_key(other) == program_key(config)]
     if same:
         return statistics.median(same) * _steps(config)
-    share = [seconds * _operations(config) / _operations(other) for other, seconds in measured]
+    share = [seconds * _operations(program_key(config)) / _operations(program_key(other)) for other, seconds in measured]
     return statistics.median(share) * _steps(config)
 
 
+@functools.lru_cache(maxsize=256)
 def _operations(config: Config) -> float:
-    """Returns a number in proportion to an update's operations: the parameters that multiply, without tables, which are looked up."""
-    counts = count_parameters(config)
-    return counts["total"] - counts["embedding"]
+    """Returns a number in proportion to an update's operations: for each unit the parameters that multiply, but for tables, looked up."""
+    counts, batch = count_parameters(config), _largest_batch(config)
+    return (counts["total"] - counts["embedding"]) * sum(leaf.size for leaf in jax.tree.leaves(batch))
