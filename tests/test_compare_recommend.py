@@ -228,6 +228,14 @@ def test_one_column_alone_has_no_smaller_size_to_go_on_with(tmp_path):
     assert "--embedding_dims=1,4 " in recommend(tmp_path, {1: [0.3, 0.31]})["recommendation"]["command"]
 
 
+def test_a_budget_of_parameters_grows_to_larger_sizes_alone(tmp_path):
+    """Red if the command names a smaller size, to which the sweep has not matched the hidden sizes, and which it refuses."""
+    workdir = write_sweep(tmp_path, {16: [0.3, 0.31]})
+    grid = json.loads((tmp_path / "sweep.json").read_text())
+    (tmp_path / "sweep.json").write_text(json.dumps(grid | {"design": {"budget": "parameters", "tune": {}}}))
+    assert "--embedding_dims=16,64 " in compare([workdir])["recommendation"]["command"]
+
+
 def test_a_baseline_is_no_size_to_compare_the_only_one_with(tmp_path):
     """Red if its seeds are said to be too few, or the command that goes on asks for nothing new."""
     workdir = write_sweep(tmp_path / "s", {16: [0.3, 0.31]}, grid=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -291,6 +292,19 @@ def test_a_sweep_needs_a_dev_split_and_sound_data(tmp_path):
     with pytest.raises(UserError, match=r"a.tsv:2"):
         sweep(grid.config_lib.replace(config, {"data.dev_fraction": 0.1}), tmp_path / "sweep")
     assert not list(tmp_path.glob("sweep/*/"))
+
+
+def test_a_study_of_the_largest_table_that_fails_costs_no_answer(tmp_path, monkeypatch, capsys):
+    """Red if it ends a sweep whose members are trained before its comparison, or if a signal meanwhile does not."""
+    plan = make_plan(pair_config(write_pairs(tmp_path / "a.tsv", 60)), {"model.embedding_dim": (4,)}, str(tmp_path / "s"), Design())
+    monkeypatch.setattr(sweep_module, "_train", lambda members, folder, options: [])
+    for error, ends in ((UserError("a.tsv: the content has changed"), False), (Interrupted("stopped"), True)):
+        monkeypatch.setattr(sweep_module, "cut_tables", lambda members, folder, error=error: (_ for _ in ()).throw(error))
+        with pytest.raises(Interrupted) if ends else contextlib.nullcontext():
+            assert run_sweep(plan, SweepOptions("serial"), "launch.py sweep") == []
+    warned = capsys.readouterr().err
+    assert warned.count("\n") == 1
+    assert "warning: the table of the largest size is not studied: a.tsv: the content has changed" in warned
 
 
 def test_a_signal_during_the_last_step_of_a_member_stops_the_sweep(tmp_path, monkeypatch):

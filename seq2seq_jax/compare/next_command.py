@@ -52,7 +52,8 @@ def next_command(
         return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
     if alone and SIZE in sweep.axes:
         size = grid.sizes[0].embedding_dim  # learned tables come first
-        flags["--embedding_dims"] = _typed(sorted({max(1, size // 4), size, 4 * size}))
+        smallest = size if sweep.design.get("budget") == "parameters" else max(1, size // 4)  # that budget is the smallest size's
+        flags["--embedding_dims"] = _typed(sorted({smallest, size, 4 * size}))
     flags["--seeds"] = _seeds_flag(seeds)
     if _needs_retry(grid, tuning):
         flags["--retry_failed"] = None

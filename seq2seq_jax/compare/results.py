@@ -90,6 +90,7 @@ class Sweep:
       tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
       axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
       earlier_commands: others given before.
+      design: what is compared beside the axes, as sweep.json has it.
     """
 
     workdir: str
@@ -99,6 +100,7 @@ class Sweep:
     tuning: dict[str, Any] | None = None
     axes: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     earlier_commands: list[str] = dataclasses.field(default_factory=list)
+    design: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read_sweep(workdir: str) -> Sweep:
@@ -122,7 +124,7 @@ def read_sweep(workdir: str) -> Sweep:
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
     axes, earlier_commands = grid.get("axes") or _axes_of(runs, failures), grid.get("earlier_commands", [])
-    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands)
+    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands, grid.get("design", {}))
 
 
 def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], list[Failure]]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import Interrupted, UserError, error_line
 from seq2seq_jax.records import Length, updates_asked_for
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
@@ -77,11 +77,21 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
             names = ", ".join(left_out)
             print(f"sweep: not trained, since tuning failed for their size (--retry_failed tries again): {names}", file=sys.stderr)
         outcomes = _train([member for member in plan.members if member.name not in left_out], plan.folder, options)
-        cut_tables(plan.members, plan.folder)
-        estimate_sizes(plan.members, plan.folder)
+        _study_largest(plan)
         for member in plan.members:
             thin(plan.folder / member.name, options.keep)
         return outcomes
+
+
+def _study_largest(plan: Plan) -> None:
+    """Leaves in the run of the largest size what a smaller one would do; without it the answer stands all the same."""
+    for study in (cut_tables, estimate_sizes):
+        try:
+            study(plan.members, plan.folder)
+        except Interrupted:
+            raise
+        except Exception as error:
+            print(f"warning: the table of the largest size is not studied: {error_line(error)}", file=sys.stderr)
 
 
 def check_length(plan: Plan, retry_failed: bool) -> None:
