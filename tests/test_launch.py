@@ -278,7 +278,8 @@ def test_nobody_has_to_read_what_a_sweep_says(tmp_path):
     arguments = [f"--workdir={tmp_path / 's'}", *flags, "--embedding_dims=6", "--seeds=0,1", "--executor=serial"]
     piped = subprocess.PIPE
     with subprocess.Popen(command("sweep", *arguments), stdout=piped, stderr=piped, text=True, env=environment()) as sweep:
-        assert sweep.stdout is not None and sweep.stderr is not None
+        assert sweep.stdout is not None
+        assert sweep.stderr is not None
         assert sweep.stderr.readline() == "sweep: 2 of 2 members to train\n"
         sweep.stderr.close()
         sweep.stdout.close()
@@ -286,7 +287,8 @@ def test_nobody_has_to_read_what_a_sweep_says(tmp_path):
     assert [json.loads(path.read_text())["status"] for path in tmp_path.glob("s/*/result.json")] == ["finished"] * 2
     assert (tmp_path / "s/report.html").exists()
     with subprocess.Popen(command("compare", f"--workdir={tmp_path / 's'}"), stdout=piped, stderr=piped, env=environment()) as compare:
-        assert compare.stdout is not None and compare.stderr is not None
+        assert compare.stdout is not None
+        assert compare.stderr is not None
         compare.stdout.close()
         assert (compare.wait(120), compare.stderr.read()) == (0, b"")
 
