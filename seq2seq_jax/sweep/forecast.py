@@ -138,8 +138,8 @@ def _finished(members: Sequence[Member], folder: pathlib.Path) -> list[tuple[Con
     """Returns configurations of finished members and the seconds that an update of theirs took."""
     finished = []
     for member in members:
-        result = RunDirectory(folder / member.name).result()
-        if result is not None and result["status"] == "finished":
+        result = RunDirectory(folder / member.name).finished()
+        if result is not None:
             finished.append((member.config, result["train_seconds"] / result["steps"]))
     return finished
 

@@ -35,8 +35,7 @@ def largest_runs(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
     """Returns, for each setting, the finished run in which compare looks for these files: the first seed of the largest learnt size."""
     by_setting: dict[str, list[Member]] = {}
     for member in members:
-        result = RunDirectory(folder / member.name).result()
-        if member.table == "learned" and result is not None and result["status"] == "finished":
+        if member.table == "learned" and RunDirectory(folder / member.name).finished() is not None:
             by_setting.setdefault(str(member.setting), []).append(member)
     largest = [min(some, key=lambda member: (-member.config.model.embedding_dim, member.config.train.seed)) for some in by_setting.values()]
     return [member.name for member in largest]
@@ -49,7 +48,7 @@ def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
     """
     for name in largest_runs(members, folder):
         run = RunDirectory(folder / name)
-        result = run.result()
+        result = run.finished()
         assert result is not None  # largest_runs() has seen it
         kept = (run.checkpoints / str(result["best_step"])).is_dir() and (run.checkpoints / str(result["steps"])).is_dir()
         if result["dev"] is not None and kept and not _is_current(run, result["best_step"]):

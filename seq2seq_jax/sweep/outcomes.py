@@ -56,7 +56,7 @@ def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
 def write_failure(folder: pathlib.Path, member: Member, error: str) -> None:
     """Writes the result of a member that has not finished, also of one that has never begun: it is not to be tried again unasked."""
     run = RunDirectory(folder / member.name)
-    if (run.result() or {}).get("status") != "finished":
+    if run.finished() is None:
         with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
             run.path.mkdir(parents=True, exist_ok=True)
             write_json(run.result_file, result_of("failed", member.config, member.varied, error=error))

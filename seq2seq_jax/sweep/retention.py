@@ -11,8 +11,8 @@ from seq2seq_jax.train.run_directory import RunDirectory
 def thin(run: pathlib.Path, keep: str | None) -> None:
     """Removes the checkpoints of a finished run but the ``best`` or the ``last`` one; None keeps both. An unfinished run stays whole."""
     directory = RunDirectory(run)
-    result = directory.result()
-    if keep is None or result is None or result["status"] != "finished":
+    result = directory.finished()
+    if keep is None or result is None:
         return
     kept = {"best": [result["best_step"]], "last": [result["steps"]], "none": []}[keep]
     Checkpoints(directory.checkpoints).keep(kept)

@@ -99,8 +99,8 @@ def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: T
         by_size.setdefault(_key(_size_of(member, tune)), []).append(member)
     chosen = list(earlier.chosen) if earlier else []
     for members in by_size.values():
-        results = [(member, RunDirectory(folder / FOLDER / member.name).result()) for member in members]
-        finished = [(member, result) for member, result in results if result is not None and result["status"] == "finished"]
+        results = [(member, RunDirectory(folder / FOLDER / member.name).finished()) for member in members]
+        finished = [(member, result) for member, result in results if result is not None]
         if finished:
             chosen.append({"varied": _size_of(members[0], tune), **_best(finished, tune)})
     seed = earlier.seed if earlier else tried[0].config.train.seed

@@ -132,7 +132,7 @@ class Loop:
         shape = self._batches.shape_at(step)
         if shape in self._compiled:
             return 0.0
-        self._compiled.add(shape)  # the call has waited for the compiler, and not for the device
+        self._compiled.add(shape)  # the call has waited for the compiler, and on a CPU for that update too
         return time.monotonic() - before
 
     def _visit(self, together: Sequence[Run], due: Due, since: float) -> None:

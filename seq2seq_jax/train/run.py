@@ -124,8 +124,7 @@ class Run:
 
         Raises UserError where the directory holds another run, or one that has made more updates.
         """
-        earlier = self.directory.result()
-        finished = earlier if earlier is not None and earlier["status"] == "finished" else None
+        finished = self.directory.finished()
         thinned = finished is not None and self._thinned(finished)
         sha256 = self.corpus.sha256 | ({} if self._pretrained is None else {"pretrained": self._pretrained.sha256})
         self.directory.check(self.config, sha256)
@@ -286,8 +285,7 @@ class Run:
     def fail(self, error: Exception) -> None:
         """Ends the run and writes why. Where it failed before it began, the result of an earlier start that finished stays."""
         self.error = error
-        earlier = self.directory.result()
-        if self._log is not None or earlier is None or earlier["status"] != "finished":
+        if self._log is not None or self.directory.finished() is None:
             write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=error_line(error)))
         self.close()
 

@@ -183,3 +183,8 @@ class RunDirectory:
     def result(self) -> dict[str, Any] | None:
         """Returns the content of result.json, or None where there is none, or a damaged one: the run can make it again."""
         return read_result(self.result_file)
+
+    def finished(self) -> dict[str, Any] | None:
+        """Returns the content of result.json where the run has finished, else None."""
+        result = self.result()
+        return result if result is not None and result["status"] == "finished" else None
