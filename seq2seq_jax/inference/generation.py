@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
+from seq2seq_jax.arrays import Ids
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS
 from seq2seq_jax.decode.sampling import sample
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.train.state import root_key
@@ -40,23 +43,17 @@ def sample_texts(
     run = TrainedRun(workdir)
     if run.config.model.kind != "language_model":
         raise UserError(f"--workdir={workdir}: expected a language model, this run is a {run.config.model.kind}")
-    model, vocabulary = nnx.merge(run.programs.structure, run.params), run.vocabularies["target"]
-    known = _known_units(run, prompt)
+    vocabulary, known = run.vocabularies["target"], _known_units(run, prompt)
+    read, draw = _compiled(run, temperature, top_k, top_p)
     prompt_ids = jnp.array([[BOS, *known]])
-    carry = model.start(1)
-    if prompt_ids.shape[1] > 1:
-        carry, _ = jax.jit(lambda carry, ids: model.decode(carry, ids))(carry, prompt_ids[:, :-1])
-
-    @jax.jit
-    def draw(carry: Any, ids: jax.Array, key: jax.Array):
-        return sample(model.step, carry, ids, key, SAMPLE_CHUNK, temperature, top_k, top_p)
+    start = read(run.params, prompt_ids[:, :-1])
 
     def pieces(key: Key[Array, ""]) -> Iterator[str]:
         """Draws one text; its pieces follow from all of it so far, since a unit may be spelled differently beside another."""
-        state, last, drawn, text = carry, prompt_ids[:, -1], list[int](), vocabulary.decode(known)
+        state, last, drawn, text = start, prompt_ids[:, -1], list[int](), vocabulary.decode(known)
         yield text
         for chunk in range(-(-length // SAMPLE_CHUNK)):
-            state, ids = draw(state, last, jax.random.fold_in(key, chunk))
+            state, ids = draw(run.params, state, last, jax.random.fold_in(key, chunk))
             last = ids[:, -1]
             drawn.extend(jax.device_get(ids)[0].tolist())
             longer = vocabulary.decode([*known, *drawn[:length]])
@@ -67,6 +64,20 @@ def sample_texts(
 
     key = named(root_key(seed), "sample")
     return [pieces(jax.random.fold_in(key, place)) for place in range(number)]
+
+
+def _compiled(run: TrainedRun, temperature: float, top_k: int | None, top_p: float | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Returns what reads the symbols of a prompt, and what draws the next ones; both take the parameters of a run first."""
+    merge = functools.partial(nnx.merge, run.programs.structure)
+
+    def read(params: Params, ids: Ids) -> Any:
+        model = merge(params)
+        return model.decode(model.start(1), ids)[0] if ids.shape[1] else model.start(1)
+
+    def draw(params: Params, state: Any, ids: Int[Array, 1], key: Key[Array, ""]) -> tuple[Any, Ids]:
+        return sample(merge(params).step, state, ids, key, SAMPLE_CHUNK, temperature, top_k, top_p)
+
+    return jax.jit(read), jax.jit(draw)
 
 
 def _known_units(run: TrainedRun, prompt: str) -> list[int]:
