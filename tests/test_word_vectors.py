@@ -15,7 +15,7 @@ from training_fixture import vector_config
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.results import read_sweep
-from seq2seq_jax.data.corpus import TextSplit, load_corpus
+from seq2seq_jax.data.corpus import TextSplit, corpus_key, load_corpus
 from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_questions import WordQuestions, load, read_analogies, read_similarity
@@ -105,6 +105,25 @@ def test_only_known_words_are_asked(tmp_path):
     ]
     with pytest.raises(UserError, match=r"data.analogies=.*q.txt: .*words of 0 lines"):
         load(config, Vocabulary([*SPECIALS, "man"], "word"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "section", "others"),
+    [("semantic_analogy_accuracy", "gram1", "capitals"), ("syntactic_analogy_accuracy", "capitals", "gram1")],
+)
+def test_a_metric_without_a_question_of_its_group_is_refused(tmp_path, metric, section, others):
+    """Red if that is found out by a KeyError after the first evaluation, or a sweep does not see it before it trains."""
+    questions = f": {section}\nman woman king queen\n: {others}\nman woman tsar queen\n"
+    text = write(tmp_path / "a.txt", "man woman king queen\n" * 99)
+    config = vector_config(pathlib.Path(text), data__analogies=write(tmp_path / "q.txt", questions), train__metric=metric)
+    validate(config)
+    for reading in (config, corpus_key(config)):
+        with pytest.raises(
+            UserError, match=rf"^data\.analogies=.*q\.txt: .*words of no {metric.partition('_')[0]} question; expected .*{metric}$"
+        ):
+            load_corpus(reading)
+    other = {"semantic": "syntactic", "syntactic": "semantic"}[metric.partition("_")[0]]
+    load_corpus(config_lib.replace(config, {"train.metric": f"{other}_analogy_accuracy"}))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from seq2seq_jax.config import Config, ModelConfig, get
+from seq2seq_jax.config import Config, ModelConfig, TrainConfig, get
 from seq2seq_jax.data import sources, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
@@ -89,8 +89,9 @@ class Corpus:
 
 
 def corpus_key(config: Config) -> Config:
-    """Returns what runs have in common that have the same corpus: the data, and of the model what the vocabularies depend on."""
-    return Config(data=config.data, model=ModelConfig(kind=config.model.kind, share_embeddings=config.model.share_embeddings))
+    """Returns what runs have in common that have the same corpus: the data, what the vocabularies depend on, what is to be asked."""
+    model = ModelConfig(kind=config.model.kind, share_embeddings=config.model.share_embeddings)
+    return Config(config.data, model, TrainConfig(metric=config.train.metric))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.config import Config, get
+from seq2seq_jax.config import Config, get, metric_of
 from seq2seq_jax.data import readers
 from seq2seq_jax.data.sources import WORD_QUESTIONS
 from seq2seq_jax.data.vocabulary import Vocabulary
@@ -45,7 +45,10 @@ class WordQuestions:
 
 
 def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
-    """Reads the files that the configuration names. Raises UserError for a broken line, and where a file asks for no known word."""
+    """Reads the files that the configuration names.
+
+    Raises UserError for a broken line, where a file asks for no known word, and where there is nothing that the metric can rest on.
+    """
     asked = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
     analogies = read_analogies(asked["analogies"]) if "analogies" in asked else []
     similarity = read_similarity(asked["similarity"]) if "similarity" in asked else []
@@ -57,6 +60,7 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
             notes.append(f"{asked[name]}: all words are known of {known} of {total} lines.")
             if known < (1 if name == "analogies" else 2):
                 raise UserError(f"data.{name}={asked[name]}: the training text has the words of {known} lines; expected more")
+    _check_metric(config, [syntactic for _, syntactic in questions])
     return WordQuestions(
         np.array([rows for rows, _ in questions], np.int64).reshape(-1, 4),
         np.array([syntactic for _, syntactic in questions], bool),
@@ -65,6 +69,18 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
         {name: readers.sha256_of(path) for name, path in asked.items()},
         notes,
     )
+
+
+def _check_metric(config: Config, syntactic: list[bool]) -> None:
+    """Raises UserError where the metric counts one group of the questions and the vocabulary knows none of it."""
+    name = metric_of(config).name
+    for metric, group, known in (
+        ("semantic_analogy_accuracy", "semantic", not all(syntactic)),
+        ("syntactic_analogy_accuracy", "syntactic", any(syntactic)),
+    ):
+        if name == metric and not known:
+            where = f"data.analogies={config.data.analogies}"
+            raise UserError(f"{where}: the training text has the words of no {group} question; expected some for train.metric={name}")
 
 
 def read_analogies(path: str) -> list[tuple[str, list[str]]]:
