@@ -76,11 +76,11 @@ def test_similarity_is_the_correlation_of_ranks():
 def test_examples_are_what_the_metric_rests_on(metric, examples):
     """Red if units of text stand for the questions or pairs that chose, from which the comparison says how small the dev set is."""
     analogies = np.array([[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]])
-    questions = WordQuestions(analogies, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, [])
-    asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric), _word_questions=questions)
+    questions = WordQuestions(analogies, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, {}, [])
+    asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric))
     losses = [Loss(*map(jnp.asarray, sums)) for sums in ((1000, 1000, 400), (1100, 1100, 500))]
     table = np.random.default_rng(0).normal(size=(9, 3))
-    found = Evaluator._score_vectors(asked, TextSplit("", np.zeros(0, int)), losses, table)
+    found = Evaluator._score_vectors(asked, TextSplit("", np.zeros(0, int), questions), losses, table)
     assert found.metrics["examples"] == examples
     assert (found.scores is None) == (metric == "word_similarity")
     if found.scores is not None:
@@ -194,6 +194,23 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
     assert set(result["test"]) == {"loss_nats_per_token", "examples"}  # what was asked on dev has chosen already
     assert evaluate([str(tmp_path / "run")], "test").items() >= result["test"].items()
     assert compare_sweeps([read_sweep(str(tmp_path))])["recommendation"]["test"] is None
+
+
+def test_what_is_asked_is_what_the_run_was_asked(planted, tmp_path):
+    """Red if a file of questions that has changed since is scored without a word, by ``evaluate`` or within a run."""
+    asked = pathlib.Path(write(tmp_path / "alike.txt", (planted / "alike.txt").read_text()))
+    values = {"data__similarity": str(asked), "data__test_fraction": 0.1, "train__steps": 4, "train__eval_every": 2}
+    config = vector_config(planted / "text.txt", **values)
+    corpus = load_corpus(config)
+    write(asked, "a1 a2 0\nb1 b2 0\na0 b0 1\na3 b4 1\na3 b4 1\n")
+    result = train(config, str(tmp_path / "run"), corpus=corpus)
+    assert result["dev"]["word_similarity_pairs"] == 4
+    for file in (None, write(tmp_path / "other.txt", "a1 a2 a1 a2\n" * 50)):
+        with pytest.raises(UserError, match=r"alike\.txt: the content is not that of the run's similarity data; expected sha256"):
+            evaluate([str(tmp_path / "run")], "dev", file)
+    evaluate([str(tmp_path / "run")], "test")
+    write(asked, (planted / "alike.txt").read_text())
+    assert evaluate([str(tmp_path / "run")], "dev")["word_similarity_pairs"] == 4
 
 
 def test_the_counts_that_negatives_rest_on_stay_with_the_run(planted, tmp_path):

@@ -33,6 +33,7 @@ class WordQuestions:
       pairs: rows of the two words of each similarity.
       similarity: what people say of them.
       sha256: hash of the content of each file, by its setting.
+      paths: where these files lie, as the settings have it.
       notes: how much of it the vocabulary knows.
     """
 
@@ -41,6 +42,7 @@ class WordQuestions:
     pairs: Int[np.ndarray, "_ 2"]
     similarity: Float[np.ndarray, " _"]
     sha256: dict[str, str]
+    paths: dict[str, str]
     notes: list[str]
 
 
@@ -67,6 +69,7 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
         np.array([rows for rows, _ in pairs], np.int64).reshape(-1, 2),
         np.array([score for _, score in pairs], np.float64),
         {name: readers.sha256_of(path) for name, path in asked.items()},
+        asked,
         notes,
     )
 

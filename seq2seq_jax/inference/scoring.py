@@ -35,8 +35,7 @@ def evaluate(
     together = len(workdirs) > 1 or beam_size > 1
     runs = open_translators(workdirs) if together else [TrainedRun(workdirs[0])]
     run = runs[0]
-    recorded = None if file else run.record["data_sha256"]
-    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=recorded)
+    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=run.record["data_sha256"])
     if together:
         assert isinstance(data, PairSplit)  # they are translators
         outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, length_penalty=length_penalty)]
