@@ -166,6 +166,8 @@ def test_a_split_is_read_again_and_a_changed_file_is_named(tmp_path, kind):
 
 
 def test_reading_a_split_touches_no_other_file(tmp_path):
+    tmp_path = tmp_path / "hidden_dim=8,embedding_dim=16,seed=0"
+    tmp_path.mkdir()
     config = _config(tmp_path, train=PAIRS, dev="word1\tx\n")
     loaded = _load(config)
     (tmp_path / "train.txt").unlink()
