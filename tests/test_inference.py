@@ -1,6 +1,8 @@
 """Translating with finished runs: beams, lists of the best, ensembles, and what the attention looked at."""
 
 import json
+import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
 from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translation import open_translators, translations, write_attention
+from seq2seq_jax.inference.translation import check_attention_file, open_translators, translations, write_attention
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
 
@@ -129,6 +131,28 @@ def test_attention_is_written_and_drawn(workdirs, tmp_path):
     assert picture.name == "attention.svg"
     assert all(f">{symbol.replace('<', '&lt;').replace('>', '&gt;')}</text>" in drawn for symbol in rows[0]["source"])
     assert translations(open_translators([workdirs["a"]]), SOURCES)[0][0].attended is None
+
+
+def test_attention_is_written_where_it_is_named(workdirs, tmp_path, monkeypatch):
+    """Red if a link or a device is replaced by a file, or what cannot be written is found out after all translations."""
+    found = translations(open_translators([workdirs["a"]]), ["abc"], attention=True)
+    for name, target in (("a.json", tmp_path / "target"), ("null.json", "/dev/null"), ("full.json", "/dev/full")):
+        (tmp_path / name).symlink_to(target)
+        check_attention_file(tmp_path / name)
+    assert write_attention(tmp_path / "a.json", found) == tmp_path / "a.svg"
+    assert (tmp_path / "a.json").is_symlink()
+    assert json.loads((tmp_path / "target").read_text(encoding="utf-8"))["source"] == ["a", "b", "c", "<eos>"]
+    assert write_attention(tmp_path / "null.json", found) is None
+    assert (tmp_path / "null.json").is_symlink()
+    with pytest.raises(UserError, match=r"^--attention=.*full\.json: cannot be written: No space left"):
+        write_attention(tmp_path / "full.json", found)
+    with open(tmp_path / "open.json", "w") as file:  # where standard output leads to a file, say
+        assert write_attention(pathlib.Path(f"/dev/fd/{file.fileno()}"), found) is None
+    assert (tmp_path / "open.json").read_text(encoding="utf-8") == (tmp_path / "target").read_text(encoding="utf-8")
+    for denied, name in ((tmp_path, "new.json"), (tmp_path / "target", "a.json"), (tmp_path / "a.svg", "a.json")):
+        monkeypatch.setattr(os, "access", lambda place, mode, denied=denied: pathlib.Path(place).resolve() != denied)
+        with pytest.raises(UserError, match=rf"^--attention=.*{name}: .* cannot be written; expected"):
+            check_attention_file(tmp_path / name)
 
 
 def test_attention_has_the_text_of_subwords(workdirs):

@@ -13,9 +13,9 @@ from seq2seq_jax.data.corpus import PairSplit, load_split
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS, EOS
 from seq2seq_jax.embeddings.flow import print_flow, to_json
-from seq2seq_jax.embeddings.printing import write_file
 from seq2seq_jax.embeddings.trace import Ids, trace
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.train.run_directory import RunDirectory
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import json
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -23,11 +24,12 @@ from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.decode.beam import LENGTH_PENALTY, Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import Params
-from seq2seq_jax.train.run_directory import write_atomically
 
 ROWS = 256  # hypotheses decoded together
+_DEVICES = (pathlib.Path("/dev"), pathlib.Path("/dev/fd"))  # where no picture belongs beside what is written to
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,11 +136,14 @@ def translations(
 
 
 def check_attention_file(path: pathlib.Path) -> None:
-    """Raises UserError where attention cannot be written to ``path``; before there is any."""
+    """Raises UserError where attention, or its picture, cannot be written to ``path``; before there is any."""
     if path.suffix == ".svg":
         raise UserError(f"--attention={path}: that is the name of the picture; expected another ending, such as .json")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UserError(f"--attention={path}: expected a file in a folder that exists")
+    for file in filter(None, (path, _picture_of(path))):
+        if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+            raise UserError(f"--attention={path}: {file} cannot be written; expected a place for a file and a picture beside it")
 
 
 def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
@@ -146,19 +151,28 @@ def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]
 
     Returns:
       The picture's path, which is ``path`` with the ending .svg; None where there is none.
+
+    Raises:
+      UserError: one of them cannot be written.
     """
     nothing = Attended([], [], np.zeros((0, 0)))
     attended = [best.attended or nothing for best, *_ in outputs]
     rows = ({"source": one.source, "output": one.output, "weights": one.weights.astype(np.float64).round(6).tolist()} for one in attended)
-    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    drawn = next((one for one in attended if one.source), None)
-    if drawn is None:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_file(lambda: path.write_text(text, encoding="utf-8"), "--attention", str(path))
+    drawn, picture = next((one for one in attended if one.source), None), _picture_of(path)
+    if drawn is None or picture is None:
         return None
     from seq2seq_jax.inference.attention_picture import draw_attention
 
-    picture = path.with_suffix(".svg")
-    draw_attention(picture, drawn.source, drawn.output, drawn.weights)
+    write_file(lambda: draw_attention(picture, drawn.source, drawn.output, drawn.weights), "--attention", str(picture))
     return picture
+
+
+def _picture_of(path: pathlib.Path) -> pathlib.Path | None:
+    """Returns the picture's place beside the file; none beside a pipe or a device, such as /dev/stdout."""
+    is_file = path.is_file() or not path.exists()
+    return path.with_suffix(".svg") if is_file and path.absolute().parent not in _DEVICES else None
 
 
 def _check_together(runs: Sequence[TrainedRun]) -> None:
