@@ -112,6 +112,10 @@ def test_a_search_keeps_as_many_as_are_asked_for(workdirs):
 def test_what_cannot_be_done_is_said(workdirs):
     with pytest.raises(UserError, match="its vocabularies are not those of"):
         translations(open_translators([workdirs["a"], workdirs["c"]]), SOURCES)
+    left = pathlib.Path(workdirs["b"]) / "vocabulary/source.json.123.partial"
+    left.write_text("{")  # by a start that was killed
+    assert len(open_translators([workdirs["a"], workdirs["b"]])) == 2
+    left.unlink()
     with pytest.raises(UserError, match="--attention"):
         translations(open_translators([workdirs["c"]]), SOURCES, attention=True)
 

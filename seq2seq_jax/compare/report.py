@@ -5,7 +5,6 @@ Read next: ``report.html.jinja``, the page; ``figures.py``, the pictures.
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from seq2seq_jax.compare import artifacts, columns, figures, labels
 from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.embeddings.map import symbol_map
+from seq2seq_jax.files import write_atomically
 from seq2seq_jax.show import picture, symbols
 from seq2seq_jax.show.labels import error_label
 from seq2seq_jax.show.picture import Picture
@@ -51,12 +51,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
         )
     )
     path = pathlib.Path(sweeps[0].workdir) / ("report.html" if len(sweeps) == 1 else "report_pooled.html")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(symbols.printable(page), encoding="utf-8", errors="replace")
-        os.replace(partial, path)  # whoever has the page open never sees half of it
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, symbols.printable(page))
     return path
 
 

@@ -190,7 +190,8 @@ def _check_together(runs: Sequence[TrainedRun]) -> None:
 
 def _reading(run: TrainedRun) -> tuple[bool, dict[str, bytes]]:
     """Returns what decides how text becomes ids and back."""
-    files = {path.name: path.read_bytes() for path in (run.directory.path / "vocabulary").iterdir()}
+    places = [path for side in run.vocabularies for path in (run.directory.path / "vocabulary").glob(f"{side}*.json")]
+    files = {path.name: path.read_bytes() for path in places}  # and nothing that a killed start has left beside them
     return run.config.data.normalize_nfc, files
 
 
