@@ -20,7 +20,7 @@ from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.sources import Pairs
 from seq2seq_jax.data.vocabulary import BOS, EOS, UNK, Vocabulary
-from seq2seq_jax.data.windows import WindowBatches
+from seq2seq_jax.data.windows import WindowBatches, unit_counts
 from seq2seq_jax.data.word_questions import WordQuestions
 from seq2seq_jax.errors import UserError
 
@@ -161,8 +161,13 @@ def load_split(
 
 
 def lookup_counts(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
-    """Returns by side how often an epoch of training looks up each row of its table; of a table for both sides, by either."""
-    train = corpus.train
+    """Returns by side how often an epoch of training looks up each row of its table; of a table for both sides, by either.
+
+    Of word vectors, how often a unit would be a centre if none were thinned out: line breaks and what has no row of its own never are.
+    """
+    train, target = corpus.train, corpus.vocabularies["target"]
+    if target.counts is not None:
+        return {"target": unit_counts(target.counts, target.line_break)}
     if isinstance(train, TextSplit):
         seen = {"target": (train.ids[:-1], BOS, 1)}  # every unit is read but the last, and BOS before the first
     else:
