@@ -103,6 +103,8 @@ def test_vocabularies_come_from_the_training_side_alone(tmp_path):
     assert note.startswith("dev: 1 of 3 units are not in the vocabulary; each costs no more than one <unk>")
     assert corpus.unknown_units("dev", text.dev, text.vocabularies) == (1, [note])
     assert corpus.unknown_units("train", text.train, text.vocabularies) == (0, [])
+    (note,) = _load(_config(tmp_path, "skip_gram", train="a b\n" * 9, dev="a b q\n", target_unit="word", subsample=0.0)).notes
+    assert note.startswith("dev: 1 of 4 units are not in the vocabulary; they are left out, so losses compare")
 
 
 def test_text_is_normalized_before_anything_else(tmp_path):

@@ -302,8 +302,11 @@ def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping
     """Returns how many units of a text, or of the sources of pairs, have no row, and the sentence that says so where there are any."""
     if isinstance(split, TextSplit):
         count = int((split.ids == UNK).sum())
-        costs = "each costs no more than one <unk>, so losses compare with the same vocabulary only"
-        sentence = f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}."
+        of_words = vocabularies["target"].counts is not None  # word vectors, which have no row for what is unknown
+        costs = "they are left out" if of_words else "each costs no more than one <unk>"
+        sentence = (
+            f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
+        )
     else:
         of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
         count = sum(of_sources)
