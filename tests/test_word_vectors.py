@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import unicodedata
 from types import SimpleNamespace
 from typing import Any
 
@@ -107,6 +108,20 @@ def test_only_known_words_are_asked(tmp_path):
         load(config, Vocabulary([*SPECIALS, "man"], "word"))
 
 
+def test_questions_are_brought_to_the_form_of_the_text(tmp_path):
+    """Red if data.normalize_nfc passes over them: none of their words would be known."""
+    words = [unicodedata.normalize("NFD", word) for word in ("café", "thé", "père", "mère")]
+    config = vector_config(
+        pathlib.Path(write(tmp_path / "a.txt", " ".join(words) + "\n")),
+        data__analogies=write(tmp_path / "q.txt", f": x\n{' '.join(words)}\n"),
+        data__similarity=write(tmp_path / "s.txt", f"{words[0]} {words[1]} 1\n{words[2]},{words[3]},2\n"),
+    )
+    for nfc, form in ((True, "NFC"), (False, "NFD")):
+        vocabulary = Vocabulary([*SPECIALS, *(unicodedata.normalize(form, word) for word in words)], "word")
+        found = load(config_lib.replace(config, {"data.normalize_nfc": nfc}), vocabulary)
+        assert (found.analogies.tolist(), found.pairs.tolist()) == ([[4, 5, 6, 7]], [[4, 5], [6, 7]])
+
+
 @pytest.mark.parametrize(
     ("metric", "section", "others"),
     [("semantic_analogy_accuracy", "gram1", "capitals"), ("syntactic_analogy_accuracy", "capitals", "gram1")],
@@ -141,12 +156,12 @@ def test_a_metric_without_a_question_of_its_group_is_refused(tmp_path, metric, s
 def test_a_broken_line_is_named(tmp_path, reader, text, line):
     path = write(tmp_path / "broken.txt", text)
     with pytest.raises(UserError, match=rf"broken\.txt:{line}: expected"):
-        reader(path)
+        reader(path, nfc=False)
 
 
 @pytest.mark.parametrize("text", ["tiger\tcat\t7.35\nplane car 5\n", "Word 1,Word 2,Human (mean)\ntiger,cat,7.35\nplane, car, 5, x\n"])
 def test_similarities_are_read_as_they_are_published(tmp_path, text):
-    assert read_similarity(write(tmp_path / "s.csv", text)) == [(["tiger", "cat"], 7.35), (["plane", "car"], 5.0)]
+    assert read_similarity(write(tmp_path / "s.csv", text), nfc=False) == [(["tiger", "cat"], 7.35), (["plane", "car"], 5.0)]
 
 
 @pytest.fixture(scope="module")

@@ -52,8 +52,9 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
     Raises UserError for a broken line, where a file asks for no known word, and where there is nothing that the metric can rest on.
     """
     asked = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
-    analogies = read_analogies(asked["analogies"]) if "analogies" in asked else []
-    similarity = read_similarity(asked["similarity"]) if "similarity" in asked else []
+    nfc = config.data.normalize_nfc
+    analogies = read_analogies(asked["analogies"], nfc) if "analogies" in asked else []
+    similarity = read_similarity(asked["similarity"], nfc) if "similarity" in asked else []
     questions = [(rows, section.startswith(SYNTACTIC)) for section, words in analogies if (rows := _rows(words, vocabulary))]
     pairs = [(rows, score) for words, score in similarity if (rows := _rows(words, vocabulary))]
     notes = []
@@ -86,10 +87,10 @@ def _check_metric(config: Config, syntactic: list[bool]) -> None:
             raise UserError(f"{where}: the training text has the words of no {group} question; expected some for train.metric={name}")
 
 
-def read_analogies(path: str) -> list[tuple[str, list[str]]]:
+def read_analogies(path: str, nfc: bool) -> list[tuple[str, list[str]]]:
     """Returns the section and the four words of each question. Raises UserError, naming file and line, for a line of another form."""
     found, section = [], ""
-    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
+    for number, line in enumerate(_lines(path, nfc), 1):
         words = line.split()
         if line.startswith(":"):
             section = line[1:].strip()
@@ -100,10 +101,10 @@ def read_analogies(path: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def read_similarity(path: str) -> list[tuple[list[str], float]]:
+def read_similarity(path: str, nfc: bool) -> list[tuple[list[str], float]]:
     """Returns the two words and the score of each line. Raises UserError, naming file and line, for a line of another form."""
     found = []
-    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
+    for number, line in enumerate(_lines(path, nfc), 1):
         if not line.strip() or line.startswith("#"):
             continue
         rows = _rows_of(line)
@@ -114,6 +115,10 @@ def read_similarity(path: str) -> list[tuple[list[str], float]]:
             raise UserError(f"{path}:{number}: expected two words and a number separated by blanks, tabs or commas, found {line!r}")
         found.append(scored[0])
     return found
+
+
+def _lines(path: str, nfc: bool) -> list[str]:
+    return readers.split_lines(readers.normalize(readers.read_text(path), nfc))
 
 
 def _rows_of(line: str) -> list[list[str]]:
