@@ -16,6 +16,7 @@ from seq2seq_jax.compare import artifacts, columns, figures, labels
 from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.embeddings.map import symbol_map
+from seq2seq_jax.evaluate.metrics import is_right
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.show import picture, symbols
 from seq2seq_jax.show.labels import error_label
@@ -118,9 +119,10 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
 
 
 def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]:
-    """Yields sources with their references and the output of the first run of every size."""
+    """Yields sources with their references and the output of the first run of every size, right as the word error rate has it."""
     by_size = [runs_of(runs, row["embedding_dim"], row["table"]) for row in part["sizes"] if row["mean"] is not None]
     answers = [{record["source"]: record for record in artifacts.samples(same[0].directory)} for same in by_size]
+    units = [artifacts.target_unit(same[0].directory) for same in by_size]
     sources = [source for source in (answers[0] if answers else {}) if all(source in each for each in answers)]
     for source in sources[:SHOWN_EXAMPLES]:
         references = [str(reference) for reference in answers[0][source]["references"]]
@@ -128,7 +130,10 @@ def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]
         yield {
             "source": source[:LONGEST_TEXT],
             "references": [reference[:LONGEST_TEXT] for reference in references],
-            "outputs": [{"text": output[:LONGEST_TEXT], "right": output in references} for output in outputs],
+            "outputs": [
+                {"text": output[:LONGEST_TEXT], "right": is_right(output, references, unit)}
+                for output, unit in zip(outputs, units, strict=True)
+            ],
         }
 
 
