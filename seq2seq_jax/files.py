@@ -10,12 +10,12 @@ from typing import Any
 from seq2seq_jax.errors import UserError
 
 
-def write_atomically(path: pathlib.Path, text: str) -> None:
+def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
     """Replaces a file's content in one move, so that neither a kill nor a reader finds half of it. Raises OSError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(beside, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import http.server
 import logging
+import os
 import threading
 import warnings
 
@@ -87,6 +88,18 @@ def test_compressed_files_are_unpacked_and_checked_as_they_came(mirror, tmp_path
     files = {"train": {"m/train.en.gz": gzip.compress(b"one\ntwo\n"), "m/train.de.gz": gzip.compress(b"eins\nzwei\n")}}
     _serve(monkeypatch, folder, "small", "pairs", files)
     assert readers.read_pairs(named.locate("small", "train")) == [("one", "eins"), ("two", "zwei")]
+    unpacked = tmp_path / "cache,seed=0/m/train.de"
+    unpacked.write_bytes(b"eins\n")  # as a kill may have left it
+    assert readers.read_pairs(named.locate("small", "train")) == [("one", "eins"), ("two", "zwei")]
+    unpacked.unlink()
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        named.locate("small", "train")
+    assert not unpacked.exists()
 
 
 def test_another_content_is_refused(mirror, monkeypatch, pooch_log):
