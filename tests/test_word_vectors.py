@@ -287,6 +287,12 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no run or sweep here"):
         vector_size.run({"workdir": tmp_path / "nothing", "format": "table"})
+    for name, content in (("config.json", "{}"), ("sweep.json", '{"format": 1, "members": []}'), ("sweep.json", "{")):
+        broken = tmp_path / f"broken{len(content)}"
+        broken.mkdir()
+        (broken / name).write_text(content)
+        with pytest.raises(UserError, match=rf"broken{len(content)}/{name}: "):
+            vector_size.run({"workdir": broken, "format": "table"})
     nothing = SizeEstimate(None, np.array([3.0]), np.array([]), 0.1, 17)
     monkeypatch.setattr(vector_size, "estimated_size", lambda config, corpus: nothing)
     vector_size.run({"workdir": tmp_path, "format": "table"})
