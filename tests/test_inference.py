@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from training_fixture import evaluate, translations
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -14,9 +15,8 @@ from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
 from seq2seq_jax.inference import tracing
-from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translation import check_attention_file, open_translators, translations, write_attention
+from seq2seq_jax.inference.translation import check_attention_file, open_translators, write_attention
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
 
@@ -93,14 +93,18 @@ def test_an_answer_is_one_line_whatever_is_decoded(workdirs, monkeypatch):
 
 
 def test_the_best_come_first_by_score(workdirs):
-    found = translations(open_translators([workdirs["a"]]), list(filter(None, SOURCES)), beam_size=4, n_best=4, length_penalty=1.0)
-    for listed in found:
+    runs, sources = open_translators([workdirs["a"]]), list(filter(None, SOURCES))
+    found, by_probability = (translations(runs, sources, 4, 4, length_penalty) for length_penalty in (1.0, 0.0))
+    for listed, others in zip(found, by_probability, strict=True):
         assert len({one.text for one in listed}) == 4
         assert [one.score for one in listed] == sorted((one.score for one in listed), reverse=True)
-        for one in listed:
+        log_probabilities = {one.text: one.score for one in others}
+        same = [one for one in listed if one.text in log_probabilities]
+        assert same
+        for one in same:
             length = len(one.text) + 1  # with EOS, which the limit cuts from none of these
-            assert one.score == pytest.approx(one.log_probability / ((5 + length) / 6), rel=1e-5)
-    assert translations(open_translators([workdirs["a"]]), []) == []
+            assert one.score == pytest.approx(log_probabilities[one.text] / ((5 + length) / 6), rel=1e-5)
+    assert translations(runs, []) == []
 
 
 def test_a_search_keeps_as_many_as_are_asked_for(workdirs):

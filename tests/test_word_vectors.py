@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training_fixture import vector_config
+from training_fixture import evaluate, vector_config
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
@@ -25,7 +25,6 @@ from seq2seq_jax.embeddings.pip_loss import SizeEstimate
 from seq2seq_jax.embeddings.vector_size import as_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
-from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.plan import make_plan

@@ -21,7 +21,7 @@ from seq2seq_jax.data.corpus import PairSplit, unknown_units
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import PAD
-from seq2seq_jax.decode.beam import LENGTH_PENALTY, Hypotheses
+from seq2seq_jax.decode.beam import Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_file
@@ -50,13 +50,11 @@ class Translation:
 
     Attributes:
       text: the output.
-      log_probability: of the output, nats.
-      score: log-probability over the length penalty (Wu et al. 2016, eq. 14), by which outputs of a source are ranked.
+      score: log-probability of the output, nats, over the length penalty (Wu et al. 2016, eq. 14), by which outputs of a source are ranked.
       attended: where it was asked for; only of the best output.
     """
 
     text: str
-    log_probability: float
     score: float
     attended: Attended | None = None
 
@@ -88,9 +86,9 @@ def open_translators(workdirs: Sequence[str]) -> list[TrainedRun]:
 def translations(
     runs: Sequence[TrainedRun],
     sources: Sequence[str],
-    beam_size: int = 1,
-    n_best: int = 1,
-    length_penalty: float = LENGTH_PENALTY,
+    beam_size: int,
+    n_best: int,
+    length_penalty: float,
     attention: bool = False,
 ) -> list[list[Translation]]:
     """Returns the best outputs of each source, best first; for an empty source there is nothing to translate, and its output is empty.
@@ -122,7 +120,7 @@ def translations(
     ) -> Float[Array, "B T S"] | None:
         return mean_attention(list(map(nnx.merge, structures, params)), source, lengths, target)
 
-    outputs = [[Translation("", 0.0, 0.0)] for _ in sources]
+    outputs = [[Translation("", 0.0)] for _ in sources]
     places = [place for place, source in enumerate(sources) if source]
     rows = max(1, min(len(places), ROWS // beam_size))
     for indices, batch in runs[0].evaluator.source_batches([sources[place] for place in places], rows):
@@ -201,8 +199,7 @@ def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attende
     for k in range(n_best):
         if np.isfinite(decoded.scores[row, k]):
             text = run.vocabularies["target"].decode_line(decoded.ids[row, k])
-            values = float(decoded.log_probabilities[row, k]), float(decoded.scores[row, k])
-            listed.append(Translation(text, *values, attended if k == 0 else None))
+            listed.append(Translation(text, float(decoded.scores[row, k]), attended if k == 0 else None))
     return listed
 
 
