@@ -84,7 +84,11 @@ def _define_compare(values: flags.FlagValues) -> None:
 def _define_beam(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("beam_size", 1, "hypotheses kept at every step; 1 is greedy", lower_bound=1, flag_values=values)
     flags.DEFINE_float(
-        "length_penalty", 0.6, "length normalisation of the beam (Wu et al. 2016); 0: none", lower_bound=0, flag_values=values
+        "length_penalty",
+        config_lib.LENGTH_PENALTY,
+        "length normalisation of the beam (Wu et al. 2016); 0: none",
+        lower_bound=0,
+        flag_values=values,
     )
 
 

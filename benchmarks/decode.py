@@ -14,8 +14,7 @@ from flax import nnx
 
 from benchmarks import ours, timing
 from benchmarks.translator_step import CONFIG, LENGTHS, SIZES
-from seq2seq_jax.config import ModelConfig
-from seq2seq_jax.decode.beam import LENGTH_PENALTY
+from seq2seq_jax.config import LENGTH_PENALTY, ModelConfig
 from seq2seq_jax.decode.sampling import sample
 from seq2seq_jax.decode.translators import translate_by_beam, translate_greedily
 from seq2seq_jax.model.build import initial_params, structure

@@ -25,6 +25,7 @@ FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # in place of SIZE, each for one side
 AXIS_FLAGS = {"embedding_dims": SIZE, "seeds": SEED}  # flags of a sweep for what --axis=FIELD=VALUES says too
+LENGTH_PENALTY = 0.6  # of a beam where --length_penalty says no other; Wu et al. 2016, section 7, found 0.6 to 0.7 best on their dev set
 
 Unit = Literal["char", "byte", "word", "bpe"]
 Kind = Literal["translator", "language_model", "skip_gram"]

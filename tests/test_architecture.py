@@ -18,7 +18,20 @@ MAY_IMPORT = {
     room: set(re.findall(r"[a-z]+", imported))
     for room, imported in re.findall(ROW, (ROOT / "docs/architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
 }
-WITHOUT_JAX = ("compare", "data", "evaluate", "show", "command", "experiment", "validation", "records", "config", "errors", "embeddings")
+WITHOUT_JAX = (
+    "compare",
+    "data",
+    "evaluate",
+    "show",
+    "command",
+    "experiment",
+    "validation",
+    "records",
+    "config",
+    "errors",
+    "files",
+    "embeddings",
+)
 TRACE = PACKAGE / "embeddings/trace.py"  # the one study that needs the network
 JAX = {"jax", "flax", "optax", "orbax"}
 

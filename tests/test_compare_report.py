@@ -67,6 +67,22 @@ def test_text_of_the_data_is_escaped(report):
     assert "out of memory at step 3" in page_of(report)
 
 
+def test_examples_are_right_as_the_metric_has_it(tmp_path):
+    """Where words are the units, blanks between them are no part of an output. Red if what the table counts as right is crossed out."""
+    workdir = write_sweep(tmp_path / "s", {4: [0.5], 16: [0.4]})
+    add_artifacts(tmp_path / "s")
+    for size, unit in ((4, "word"), (16, "char")):
+        member = tmp_path / "s" / member_name(size, 0)
+        rows = ({"source": said, "references": ["no", "a  b"], "output": said} for said in ("a b", "a c"))
+        (member / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        record = json.loads((member / "config.json").read_text())
+        record["config"]["data"]["target_unit"] = unit
+        (member / "config.json").write_text(json.dumps(record))
+    run([workdir], "csv")
+    marks = re.findall(r"([✓✗]) <bdi>(.*?)</bdi>", page_of(tmp_path / "s"))
+    assert marks == [("✓", "a b"), ("✗", "a b"), ("✗", "a c"), ("✗", "a c")]
+
+
 def test_every_id_on_the_page_is_unique(report):
     ids = re.findall(r'\bid="([^"]+)"', page_of(report))
     assert len(ids) == len(set(ids))

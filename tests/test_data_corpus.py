@@ -103,6 +103,8 @@ def test_vocabularies_come_from_the_training_side_alone(tmp_path):
     assert note.startswith("dev: 1 of 3 units are not in the vocabulary; each costs no more than one <unk>")
     assert corpus.unknown_units("dev", text.dev, text.vocabularies) == (1, [note])
     assert corpus.unknown_units("train", text.train, text.vocabularies) == (0, [])
+    (note,) = _load(_config(tmp_path, "skip_gram", train="a b\n" * 9, dev="a b q\n", target_unit="word", subsample=0.0)).notes
+    assert note.startswith("dev: 1 of 4 units are not in the vocabulary; they are left out, so losses compare")
 
 
 def test_text_is_normalized_before_anything_else(tmp_path):
@@ -166,6 +168,8 @@ def test_a_split_is_read_again_and_a_changed_file_is_named(tmp_path, kind):
 
 
 def test_reading_a_split_touches_no_other_file(tmp_path):
+    tmp_path = tmp_path / "hidden_dim=8,embedding_dim=16,seed=0"
+    tmp_path.mkdir()
     config = _config(tmp_path, train=PAIRS, dev="word1\tx\n")
     loaded = _load(config)
     (tmp_path / "train.txt").unlink()

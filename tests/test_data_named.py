@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import http.server
 import logging
+import os
 import threading
 import warnings
 
@@ -80,11 +81,25 @@ def test_a_download_is_cached_and_then_needs_no_network(mirror, monkeypatch):
     assert named.locate("small", "train") == place
 
 
-def test_compressed_files_are_unpacked_and_checked_as_they_came(mirror, monkeypatch):
+def test_compressed_files_are_unpacked_and_checked_as_they_came(mirror, tmp_path, monkeypatch):
+    """Red too if a comma in the name of the cache parts the two files of a split elsewhere than between them."""
     folder, _ = mirror
+    monkeypatch.setenv("SEQ2SEQ_JAX_CACHE", str(tmp_path / "cache,seed=0"))
     files = {"train": {"m/train.en.gz": gzip.compress(b"one\ntwo\n"), "m/train.de.gz": gzip.compress(b"eins\nzwei\n")}}
     _serve(monkeypatch, folder, "small", "pairs", files)
     assert readers.read_pairs(named.locate("small", "train")) == [("one", "eins"), ("two", "zwei")]
+    unpacked = tmp_path / "cache,seed=0/m/train.de"
+    unpacked.write_bytes(b"eins\n")  # as a kill may have left it
+    assert readers.read_pairs(named.locate("small", "train")) == [("one", "eins"), ("two", "zwei")]
+    unpacked.unlink()
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        named.locate("small", "train")
+    assert not unpacked.exists()
 
 
 def test_another_content_is_refused(mirror, monkeypatch, pooch_log):

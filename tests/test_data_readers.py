@@ -26,6 +26,23 @@ def test_two_aligned_files_are_two_columns(tmp_path):
     assert readers.read_pairs(f"{tmp_path}/with,comma.tsv") == [("a", "b")]
 
 
+def test_files_are_found_in_folders_whose_names_have_commas(tmp_path, monkeypatch):
+    """Members of a sweep have such names. Red if a comma of a path is taken for the one between two files."""
+    folder = tmp_path / "embedding_dim=16,seed=0"
+    folder.mkdir()
+    (folder / "a,b.src").write_text("one\n")
+    (folder / "a.tgt").write_text("1\n")
+    monkeypatch.chdir(folder)
+    relative = "a,b.src,a.tgt"
+    absolute = readers.absolute(relative)
+    assert absolute == f"{folder}/a,b.src,{folder}/a.tgt"
+    assert readers.read_pairs(absolute) == readers.read_pairs(relative) == [("one", "1")]
+    assert readers.sha256_of(absolute) == readers.sha256_of(relative)
+    (folder / "a.tgt").unlink()
+    with pytest.raises(UserError, match=r"a\.tgt: expected one file of two columns, or two aligned files"):
+        readers.read_pairs(absolute)
+
+
 @pytest.mark.parametrize(
     ("content", "line", "expected"),
     [

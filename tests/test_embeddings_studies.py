@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import scipy.stats
 from gensim.models import KeyedVectors
-from training_fixture import ROOT, environment
+from training_fixture import ROOT, environment, pair_config
 
 sys.path.insert(0, str(ROOT))
 import launch as launch_module
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.embeddings.analogy import analogy
 from seq2seq_jax.embeddings.map import symbol_map
@@ -39,7 +40,8 @@ def write_run(folder: pathlib.Path, symbols: list[str], unit: str = "char", seed
     moved = np.where(counts > 0, 0.5, 0.0)
     arrays = {"source_table": table, "source_symbols": np.array(json.dumps(symbols)), "source_unit": np.array(unit)}
     np.savez(folder / "embedding.npz", **arrays, source_counts=counts, source_moved=moved)
-    (folder / "result.json").write_text(json.dumps({"status": "finished", **result}))
+    said = {"status": "finished", "metric": {"name": "word_error_rate", "lower_is_better": True}, "steps": 8, "train_seconds": 1.0}
+    (folder / "result.json").write_text(json.dumps({**said, **result}))
     return folder
 
 
@@ -173,7 +175,7 @@ def test_stability_is_1_for_equal_tables_and_chance_for_random_ones(tmp_path, ca
         varied = {"model.embedding_dim": 12, "train.seed": seed}
         write_run(tmp_path / f"s/12-{seed}", symbols, "word", vectors=rng.normal(size=(204, 12)), varied=varied)
     (tmp_path / "s/unfinished").mkdir()
-    equal, random = stability(str(tmp_path / "s"), 10)
+    (equal, random), _ = stability(str(tmp_path / "s"), 10)
     assert (equal.setting, random.setting) == ({"model.embedding_dim": 6}, {"model.embedding_dim": 12})
     assert equal.overlap == 1
     assert equal.chance == pytest.approx(10 / 198)  # of 199 trained rows, the others
@@ -181,6 +183,36 @@ def test_stability_is_1_for_equal_tables_and_chance_for_random_ones(tmp_path, ca
     found = answer(capsys, "stability", f"--workdir={tmp_path / 's'}")["groups"]
     assert [group["overlap"] for group in found] == [equal.overlap, random.overlap]
     assert run(capsys, "stability", f"--workdir={tmp_path / 's/6-0'}")[0] == 2
+
+
+def test_stability_compares_what_compare_does(tmp_path, capsys):
+    """Red if a directory that is no member counts, or a run that a longer sweep has not reached, or if that goes unsaid."""
+    symbols = [*SPECIALS, *(f"w{i}" for i in range(20))]
+    members = [{"name": f"seed={seed}", "varied": {"model.embedding_dim": 6, "train.seed": seed}} for seed in range(4)]
+    for seed, member in enumerate(members):
+        folder = write_run(tmp_path / member["name"], symbols, seed=seed, varied=member["varied"])
+        config = config_lib.replace(pair_config(tmp_path / "a.tsv"), {"train.steps": 10 if seed == 2 else 20})
+        record = {"format": 1, "config": config_lib.to_dict(config), "data_sha256": {}}
+        (folder / "config.json").write_text(json.dumps(record))
+    (tmp_path / "seed=0/config.json").unlink()  # as of a run that was copied without it
+    write_run(tmp_path / "broken", symbols, varied=members[0]["varied"], steps="many")
+
+    def compared() -> tuple[list[int], list[str]]:
+        found = answer(capsys, "stability", f"--workdir={tmp_path}")
+        return found["groups"][0]["seeds"], found["left_out"]
+
+    assert compared() == ([0, 1, 2, 3], [])
+    asked = {"train": {"steps": 20, "epochs": None}}
+    grid = {"format": 1, "members": members[:3], "config": asked}
+    (tmp_path / "sweep.json").write_text(json.dumps(grid))
+    assert compared() == ([0, 1], ["seed=2"])
+    shown = run(capsys, "stability", f"--workdir={tmp_path}")[1].replace("\n", " ")
+    assert "Left out, trained for other steps or epochs than the sweep asks for now: seed=2." in shown
+    (tmp_path / "sweep.json").write_text(json.dumps({**grid, "members": members[1:3], "config": {"train": {"steps": 40}}}))
+    assert compared() == ([1, 2], [])  # nothing is that long yet
+    (tmp_path / "seed=1/config.json").write_text("{")
+    code, _, err = run(capsys, "stability", f"--workdir={tmp_path}")
+    assert (code, "seed=1/config.json: not JSON" in err) == (2, True)
 
 
 def test_the_map_names_every_symbol(tmp_path, capsys):

@@ -1,9 +1,12 @@
 """Translating with finished runs: beams, lists of the best, ensembles, and what the attention looked at."""
 
 import json
+import os
+import pathlib
 
 import numpy as np
 import pytest
+from training_fixture import evaluate, translations
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -11,9 +14,9 @@ from seq2seq_jax.data.corpus import PairSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
-from seq2seq_jax.inference.scoring import evaluate
+from seq2seq_jax.inference import tracing
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translation import open_translators, translations, write_attention
+from seq2seq_jax.inference.translation import check_attention_file, open_translators, write_attention
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
 
@@ -90,14 +93,18 @@ def test_an_answer_is_one_line_whatever_is_decoded(workdirs, monkeypatch):
 
 
 def test_the_best_come_first_by_score(workdirs):
-    found = translations(open_translators([workdirs["a"]]), list(filter(None, SOURCES)), beam_size=4, n_best=4, length_penalty=1.0)
-    for listed in found:
+    runs, sources = open_translators([workdirs["a"]]), list(filter(None, SOURCES))
+    found, by_probability = (translations(runs, sources, 4, 4, length_penalty) for length_penalty in (1.0, 0.0))
+    for listed, others in zip(found, by_probability, strict=True):
         assert len({one.text for one in listed}) == 4
         assert [one.score for one in listed] == sorted((one.score for one in listed), reverse=True)
-        for one in listed:
+        log_probabilities = {one.text: one.score for one in others}
+        same = [one for one in listed if one.text in log_probabilities]
+        assert same
+        for one in same:
             length = len(one.text) + 1  # with EOS, which the limit cuts from none of these
-            assert one.score == pytest.approx(one.log_probability / ((5 + length) / 6), rel=1e-5)
-    assert translations(open_translators([workdirs["a"]]), []) == []
+            assert one.score == pytest.approx(log_probabilities[one.text] / ((5 + length) / 6), rel=1e-5)
+    assert translations(runs, []) == []
 
 
 def test_a_search_keeps_as_many_as_are_asked_for(workdirs):
@@ -110,8 +117,23 @@ def test_a_search_keeps_as_many_as_are_asked_for(workdirs):
 def test_what_cannot_be_done_is_said(workdirs):
     with pytest.raises(UserError, match="its vocabularies are not those of"):
         translations(open_translators([workdirs["a"], workdirs["c"]]), SOURCES)
+    left = pathlib.Path(workdirs["b"]) / "vocabulary/source.json.123.partial"
+    left.write_text("{")  # by a start that was killed
+    assert len(open_translators([workdirs["a"], workdirs["b"]])) == 2
+    left.unlink()
     with pytest.raises(UserError, match="--attention"):
         translations(open_translators([workdirs["c"]]), SOURCES, attention=True)
+
+
+def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch):
+    """Red if a tab, which aligned files may have, is taken for the one between source and target that is typed."""
+    monkeypatch.setattr(tracing, "load_split", lambda *given, **named: PairSplit(["a\tb", "c"], [["b\t", "a"], ["c"]]))
+    tracing.trace_run(workdirs["a"], None, 0, "json", None)
+    found = json.loads(capsys.readouterr().out)
+    assert found["sequences"]["source"]["symbols"] == ["a", "<unk>", "b", "<eos>"]
+    assert [row["symbol"] for row in found["outputs"]] == ["b", "<unk>", "<eos>"]
+    with pytest.raises(UserError, match="--text: has more than one tab"):
+        tracing.trace_run(workdirs["a"], "a\tb\tc", 0, "json", None)
 
 
 def test_attention_is_written_and_drawn(workdirs, tmp_path):
@@ -129,6 +151,28 @@ def test_attention_is_written_and_drawn(workdirs, tmp_path):
     assert picture.name == "attention.svg"
     assert all(f">{symbol.replace('<', '&lt;').replace('>', '&gt;')}</text>" in drawn for symbol in rows[0]["source"])
     assert translations(open_translators([workdirs["a"]]), SOURCES)[0][0].attended is None
+
+
+def test_attention_is_written_where_it_is_named(workdirs, tmp_path, monkeypatch):
+    """Red if a link or a device is replaced by a file, or what cannot be written is found out after all translations."""
+    found = translations(open_translators([workdirs["a"]]), ["abc"], attention=True)
+    for name, target in (("a.json", tmp_path / "target"), ("null.json", "/dev/null"), ("full.json", "/dev/full")):
+        (tmp_path / name).symlink_to(target)
+        check_attention_file(tmp_path / name)
+    assert write_attention(tmp_path / "a.json", found) == tmp_path / "a.svg"
+    assert (tmp_path / "a.json").is_symlink()
+    assert json.loads((tmp_path / "target").read_text(encoding="utf-8"))["source"] == ["a", "b", "c", "<eos>"]
+    assert write_attention(tmp_path / "null.json", found) is None
+    assert (tmp_path / "null.json").is_symlink()
+    with pytest.raises(UserError, match=r"^--attention=.*full\.json: cannot be written: No space left"):
+        write_attention(tmp_path / "full.json", found)
+    with open(tmp_path / "open.json", "w") as file:  # where standard output leads to a file, say
+        assert write_attention(pathlib.Path(f"/dev/fd/{file.fileno()}"), found) is None
+    assert (tmp_path / "open.json").read_text(encoding="utf-8") == (tmp_path / "target").read_text(encoding="utf-8")
+    for denied, name in ((tmp_path, "new.json"), (tmp_path / "target", "a.json"), (tmp_path / "a.svg", "a.json")):
+        monkeypatch.setattr(os, "access", lambda place, mode, denied=denied: pathlib.Path(place).resolve() != denied)
+        with pytest.raises(UserError, match=rf"^--attention=.*{name}: .* cannot be written; expected"):
+            check_attention_file(tmp_path / name)
 
 
 def test_attention_has_the_text_of_subwords(workdirs):

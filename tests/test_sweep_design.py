@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 import sweep_fixture
 from sweep_fixture import compare
-from training_fixture import pair_config, result_of, write_pairs
+from training_fixture import evaluate, pair_config, result_of, write_pairs
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.labels import tuning_lines
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.model.build import embedding_tables, initial_params, structure
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named

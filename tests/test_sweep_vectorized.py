@@ -10,11 +10,20 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_of, text_config, vector_config, write_pairs, write_text
+from training_fixture import (
+    checkpoint_arrays,
+    evaluate,
+    metrics_of,
+    pair_config,
+    result_of,
+    text_config,
+    vector_config,
+    write_pairs,
+    write_text,
+)
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted, UserError
-from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.sweep import executors, padding, stacked
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import make_members

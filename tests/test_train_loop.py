@@ -12,7 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training_fixture import checkpoint_arrays, metrics_of, pair_config, result_of, text_config, write_pairs, write_text
+from training_fixture import (
+    checkpoint_arrays,
+    evaluate,
+    metrics_of,
+    pair_config,
+    result_of,
+    text_config,
+    translations,
+    write_pairs,
+    write_text,
+)
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
@@ -20,8 +30,7 @@ from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_
 from seq2seq_jax.data.vocabulary import split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
 from seq2seq_jax.inference.generation import sample_texts
-from seq2seq_jax.inference.scoring import evaluate
-from seq2seq_jax.inference.translation import open_translators, translations
+from seq2seq_jax.inference.translation import open_translators
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.train.checkpoints import Checkpoints

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, write_pairs, write_text
+from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, vector_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
@@ -15,6 +15,8 @@ from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.corpus import load_corpus, lookup_counts, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.data.vectors import write_word2vec
+from seq2seq_jax.data.vocabulary import PAD
+from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.embeddings.tables import read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.inference.tracing import trace_run
@@ -207,4 +209,17 @@ def test_reads_are_those_of_the_batches_of_an_epoch(tmp_path, shared):
         batch = batches.batch_at(0, step)
         assert isinstance(batch, TextBatch)
         np.add.at(seen, batch.inputs[batch.weights > 0], 1)
+    np.testing.assert_array_equal(lookup_counts(corpus)["target"], seen)
+    (tmp_path / "b.txt").write_text("a b a c\nb a rare b\n\nc d d a\n")
+    words = vector_config(tmp_path / "b.txt", data__dev_fraction=0.0, data__subsample=0.0, data__min_count=2)
+    corpus = load_corpus(words)
+    batches, vocabulary = training_batches(words, corpus), corpus.vocabularies["target"]
+    seen = np.zeros(len(vocabulary), int)
+    for step in range(batches.steps_per_epoch):
+        batch = batches.batch_at(0, step)
+        assert isinstance(batch, WindowBatch)
+        np.add.at(seen, batch.units[:, words.data.window : -words.data.window], 1)
+    seen[PAD] = 0
+    assert vocabulary.line_break is not None
+    assert seen[vocabulary.line_break] == 0
     np.testing.assert_array_equal(lookup_counts(corpus)["target"], seen)

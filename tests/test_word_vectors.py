@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import pathlib
+import unicodedata
 from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training_fixture import vector_config
+from training_fixture import evaluate, vector_config
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.results import read_sweep
-from seq2seq_jax.data.corpus import TextSplit, load_corpus
+from seq2seq_jax.data.corpus import TextSplit, corpus_key, load_corpus
 from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_questions import WordQuestions, load, read_analogies, read_similarity
@@ -24,7 +25,6 @@ from seq2seq_jax.embeddings.pip_loss import SizeEstimate
 from seq2seq_jax.embeddings.vector_size import as_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
-from seq2seq_jax.inference.scoring import evaluate
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.plan import make_plan
@@ -76,11 +76,11 @@ def test_similarity_is_the_correlation_of_ranks():
 def test_examples_are_what_the_metric_rests_on(metric, examples):
     """Red if units of text stand for the questions or pairs that chose, from which the comparison says how small the dev set is."""
     analogies = np.array([[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]])
-    questions = WordQuestions(analogies, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, [])
-    asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric), _word_questions=questions)
+    questions = WordQuestions(analogies, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, {}, [])
+    asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric))
     losses = [Loss(*map(jnp.asarray, sums)) for sums in ((1000, 1000, 400), (1100, 1100, 500))]
     table = np.random.default_rng(0).normal(size=(9, 3))
-    found = Evaluator._score_vectors(asked, TextSplit("", np.zeros(0, int)), losses, table)
+    found = Evaluator._score_vectors(asked, TextSplit("", np.zeros(0, int), questions), losses, table)
     assert found.metrics["examples"] == examples
     assert (found.scores is None) == (metric == "word_similarity")
     if found.scores is not None:
@@ -107,6 +107,39 @@ def test_only_known_words_are_asked(tmp_path):
         load(config, Vocabulary([*SPECIALS, "man"], "word"))
 
 
+def test_questions_are_brought_to_the_form_of_the_text(tmp_path):
+    """Red if data.normalize_nfc passes over them: none of their words would be known."""
+    words = [unicodedata.normalize("NFD", word) for word in ("café", "thé", "père", "mère")]
+    config = vector_config(
+        pathlib.Path(write(tmp_path / "a.txt", " ".join(words) + "\n")),
+        data__analogies=write(tmp_path / "q.txt", f": x\n{' '.join(words)}\n"),
+        data__similarity=write(tmp_path / "s.txt", f"{words[0]} {words[1]} 1\n{words[2]},{words[3]},2\n"),
+    )
+    for nfc, form in ((True, "NFC"), (False, "NFD")):
+        vocabulary = Vocabulary([*SPECIALS, *(unicodedata.normalize(form, word) for word in words)], "word")
+        found = load(config_lib.replace(config, {"data.normalize_nfc": nfc}), vocabulary)
+        assert (found.analogies.tolist(), found.pairs.tolist()) == ([[4, 5, 6, 7]], [[4, 5], [6, 7]])
+
+
+@pytest.mark.parametrize(
+    ("metric", "section", "others"),
+    [("semantic_analogy_accuracy", "gram1", "capitals"), ("syntactic_analogy_accuracy", "capitals", "gram1")],
+)
+def test_a_metric_without_a_question_of_its_group_is_refused(tmp_path, metric, section, others):
+    """Red if that is found out by a KeyError after the first evaluation, or a sweep does not see it before it trains."""
+    questions = f": {section}\nman woman king queen\n: {others}\nman woman tsar queen\n"
+    text = write(tmp_path / "a.txt", "man woman king queen\n" * 99)
+    config = vector_config(pathlib.Path(text), data__analogies=write(tmp_path / "q.txt", questions), train__metric=metric)
+    validate(config)
+    for reading in (config, corpus_key(config)):
+        with pytest.raises(
+            UserError, match=rf"^data\.analogies=.*q\.txt: .*words of no {metric.partition('_')[0]} question; expected .*{metric}$"
+        ):
+            load_corpus(reading)
+    other = {"semantic": "syntactic", "syntactic": "semantic"}[metric.partition("_")[0]]
+    load_corpus(config_lib.replace(config, {"train.metric": f"{other}_analogy_accuracy"}))
+
+
 @pytest.mark.parametrize(
     ("reader", "text", "line"),
     [
@@ -122,12 +155,12 @@ def test_only_known_words_are_asked(tmp_path):
 def test_a_broken_line_is_named(tmp_path, reader, text, line):
     path = write(tmp_path / "broken.txt", text)
     with pytest.raises(UserError, match=rf"broken\.txt:{line}: expected"):
-        reader(path)
+        reader(path, nfc=False)
 
 
 @pytest.mark.parametrize("text", ["tiger\tcat\t7.35\nplane car 5\n", "Word 1,Word 2,Human (mean)\ntiger,cat,7.35\nplane, car, 5, x\n"])
 def test_similarities_are_read_as_they_are_published(tmp_path, text):
-    assert read_similarity(write(tmp_path / "s.csv", text)) == [(["tiger", "cat"], 7.35), (["plane", "car"], 5.0)]
+    assert read_similarity(write(tmp_path / "s.csv", text), nfc=False) == [(["tiger", "cat"], 7.35), (["plane", "car"], 5.0)]
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +208,23 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
     assert set(result["test"]) == {"loss_nats_per_token", "examples"}  # what was asked on dev has chosen already
     assert evaluate([str(tmp_path / "run")], "test").items() >= result["test"].items()
     assert compare_sweeps([read_sweep(str(tmp_path))])["recommendation"]["test"] is None
+
+
+def test_what_is_asked_is_what_the_run_was_asked(planted, tmp_path):
+    """Red if a file of questions that has changed since is scored without a word, by ``evaluate`` or within a run."""
+    asked = pathlib.Path(write(tmp_path / "alike.txt", (planted / "alike.txt").read_text()))
+    values = {"data__similarity": str(asked), "data__test_fraction": 0.1, "train__steps": 4, "train__eval_every": 2}
+    config = vector_config(planted / "text.txt", **values)
+    corpus = load_corpus(config)
+    write(asked, "a1 a2 0\nb1 b2 0\na0 b0 1\na3 b4 1\na3 b4 1\n")
+    result = train(config, str(tmp_path / "run"), corpus=corpus)
+    assert result["dev"]["word_similarity_pairs"] == 4
+    for file in (None, write(tmp_path / "other.txt", "a1 a2 a1 a2\n" * 50)):
+        with pytest.raises(UserError, match=r"alike\.txt: the content is not that of the run's similarity data; expected sha256"):
+            evaluate([str(tmp_path / "run")], "dev", file)
+    evaluate([str(tmp_path / "run")], "test")
+    write(asked, (planted / "alike.txt").read_text())
+    assert evaluate([str(tmp_path / "run")], "dev")["word_similarity_pairs"] == 4
 
 
 def test_the_counts_that_negatives_rest_on_stay_with_the_run(planted, tmp_path):
@@ -236,6 +286,12 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no run or sweep here"):
         vector_size.run({"workdir": tmp_path / "nothing", "format": "table"})
+    for name, content in (("config.json", "{}"), ("sweep.json", '{"format": 1, "members": []}'), ("sweep.json", "{")):
+        broken = tmp_path / f"broken{len(content)}"
+        broken.mkdir()
+        (broken / name).write_text(content)
+        with pytest.raises(UserError, match=rf"broken{len(content)}/{name}: "):
+            vector_size.run({"workdir": broken, "format": "table"})
     nothing = SizeEstimate(None, np.array([3.0]), np.array([]), 0.1, 17)
     monkeypatch.setattr(vector_size, "estimated_size", lambda config, corpus: nothing)
     vector_size.run({"workdir": tmp_path, "format": "table"})

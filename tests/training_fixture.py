@@ -8,13 +8,14 @@ import pathlib
 import random
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import compilation
 import numpy as np
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import LENGTH_PENALTY, Config
 from seq2seq_jax.experiment import load_experiment
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -108,6 +109,27 @@ def launch(verb: str, *arguments: str, stdin: str = "", timeout: float = 120) ->
     return subprocess.run(
         command(verb, *arguments), input=stdin, capture_output=True, text=True, env=environment(), timeout=timeout, check=False
     )
+
+
+def evaluate(workdirs: Sequence[str], split: Literal["dev", "test"], file: str | None = None, beam_size: int = 1) -> dict[str, Any]:
+    """Scores runs as the command does where no other flag is given."""
+    from seq2seq_jax.inference import scoring
+
+    return scoring.evaluate(workdirs, split, file, beam_size, LENGTH_PENALTY)
+
+
+def translations(
+    runs: Sequence[Any],
+    sources: Sequence[str],
+    beam_size: int = 1,
+    n_best: int = 1,
+    length_penalty: float = LENGTH_PENALTY,
+    attention: bool = False,
+) -> Any:
+    """Translates as the command does where no other flag is given."""
+    from seq2seq_jax.inference import translation
+
+    return translation.translations(runs, sources, beam_size, n_best, length_penalty, attention)
 
 
 def without_timings(value: Any) -> Any:

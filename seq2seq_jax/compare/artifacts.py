@@ -93,6 +93,12 @@ def configuration(directory: pathlib.Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def target_unit(directory: pathlib.Path) -> str | None:
+    """Returns the unit of a run's outputs, where its ``config.json`` says it."""
+    data = configuration(directory).get("data")
+    return data.get("target_unit") if isinstance(data, dict) else None
+
+
 def _json_object(path: pathlib.Path) -> dict[str, Any]:
     try:
         value = parsed(path.read_text(encoding="utf-8"))

@@ -5,7 +5,6 @@ Read next: ``report.html.jinja``, the page; ``figures.py``, the pictures.
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +16,8 @@ from seq2seq_jax.compare import artifacts, columns, figures, labels
 from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.embeddings.map import symbol_map
+from seq2seq_jax.evaluate.metrics import is_right
+from seq2seq_jax.files import write_atomically
 from seq2seq_jax.show import picture, symbols
 from seq2seq_jax.show.labels import error_label
 from seq2seq_jax.show.picture import Picture
@@ -51,12 +52,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
         )
     )
     path = pathlib.Path(sweeps[0].workdir) / ("report.html" if len(sweeps) == 1 else "report_pooled.html")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(symbols.printable(page), encoding="utf-8", errors="replace")
-        os.replace(partial, path)  # whoever has the page open never sees half of it
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, symbols.printable(page))
     return path
 
 
@@ -123,9 +119,10 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
 
 
 def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]:
-    """Yields sources with their references and the output of the first run of every size."""
+    """Yields sources with their references and the output of the first run of every size, right as the word error rate has it."""
     by_size = [runs_of(runs, row["embedding_dim"], row["table"]) for row in part["sizes"] if row["mean"] is not None]
     answers = [{record["source"]: record for record in artifacts.samples(same[0].directory)} for same in by_size]
+    units = [artifacts.target_unit(same[0].directory) for same in by_size]
     sources = [source for source in (answers[0] if answers else {}) if all(source in each for each in answers)]
     for source in sources[:SHOWN_EXAMPLES]:
         references = [str(reference) for reference in answers[0][source]["references"]]
@@ -133,7 +130,10 @@ def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]
         yield {
             "source": source[:LONGEST_TEXT],
             "references": [reference[:LONGEST_TEXT] for reference in references],
-            "outputs": [{"text": output[:LONGEST_TEXT], "right": output in references} for output in outputs],
+            "outputs": [
+                {"text": output[:LONGEST_TEXT], "right": is_right(output, references, unit)}
+                for output, unit in zip(outputs, units, strict=True)
+            ],
         }
 
 

@@ -88,7 +88,6 @@ class PairBatches:
     Attributes:
       steps_per_epoch: ceil(examples / batch_size).
       shapes: distinct (source, target) lengths of the batches, units with EOS.
-      padding_share: share of the places of an epoch's source and target arrays that hold no unit, 0 to 1.
     """
 
     def __init__(self, sources: Sequences, targets: Sequences, batch_size: int):
@@ -98,7 +97,6 @@ class PairBatches:
             raise UserError("data.train: no pair is left to train on")
         self._layout = Layout(*lengths, batch_size, choose_shapes(*lengths, batch_size))
         self.shapes = self._layout.shapes
-        self.padding_share = self._layout.padding_share
         self.steps_per_epoch = len(self._layout.batch_shapes)
         self._runs = _runs(self._layout.batch_shapes)
         self._orders = Recent(self._order)
@@ -131,7 +129,6 @@ class TextBatches:
     Attributes:
       steps_per_epoch: segments of a row.
       shapes: the one (batch, segment) shape.
-      padding_share: share of an epoch's places that hold no unit, 0 to 1.
     """
 
     def __init__(self, ids: Int[np.ndarray, " T"], batch_size: int, segment_length: int):
@@ -143,7 +140,6 @@ class TextBatches:
         self._segment = min(segment_length, self._part)
         self.steps_per_epoch = -(-self._part // self._segment)
         self.shapes = [(batch_size, self._segment)]
-        self.padding_share = 1 - len(ids) / (self.steps_per_epoch * batch_size * self._segment)
 
     def shape_at(self, step: int) -> Shape:
         """Returns the (batch, segment) shape, the same at every step."""

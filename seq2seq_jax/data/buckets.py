@@ -25,6 +25,7 @@ class Layout:
     Attributes:
       shapes: those that occur, cheapest first.
       batch_shapes: index into ``shapes`` of each batch; batches of equal shape follow each other.
+      padding_share: share of the places of an epoch's source and target arrays that hold no unit, 0 to 1.
     """
 
     def __init__(self, source_lengths: Int[np.ndarray, " B"], target_lengths: Int[np.ndarray, " B"], batch_size: int, shapes: list[Shape]):

@@ -14,13 +14,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from seq2seq_jax.config import Config, ModelConfig, get
+from seq2seq_jax.config import Config, ModelConfig, TrainConfig
 from seq2seq_jax.data import sources, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.sources import Pairs
 from seq2seq_jax.data.vocabulary import BOS, EOS, UNK, Vocabulary
-from seq2seq_jax.data.windows import WindowBatches
+from seq2seq_jax.data.windows import WindowBatches, unit_counts
+from seq2seq_jax.data.word_questions import WordQuestions
 from seq2seq_jax.errors import UserError
 
 Batches = PairBatches | TextBatches | WindowBatches
@@ -50,11 +51,11 @@ class PairSplit:
 
 @dataclasses.dataclass(frozen=True)
 class TextSplit:
-    """A running text and its ids, without specials; ``is_test`` where nothing may be chosen by its scores."""
+    """A running text and its ids, without specials; ``questions`` are what word vectors are asked beside its loss, where they are."""
 
     text: str
     ids: Int[np.ndarray, " T"]
-    is_test: bool = False
+    questions: WordQuestions | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -89,8 +90,9 @@ class Corpus:
 
 
 def corpus_key(config: Config) -> Config:
-    """Returns what runs have in common that have the same corpus: the data, and of the model what the vocabularies depend on."""
-    return Config(data=config.data, model=ModelConfig(kind=config.model.kind, share_embeddings=config.model.share_embeddings))
+    """Returns what runs have in common that have the same corpus: the data, what the vocabularies depend on, what is to be asked."""
+    model = ModelConfig(kind=config.model.kind, share_embeddings=config.model.share_embeddings)
+    return Config(config.data, model, TrainConfig(metric=config.train.metric))
 
 
 @contextlib.contextmanager
@@ -112,15 +114,15 @@ def load_corpus(config: Config) -> Corpus:
     notes = list(raw.notes)
     held_out = {split: raw.content[split] for split in ("dev", "test") if split in raw.content}
     train, vocabularies = _training(config, raw.content["train"], notes)
-    others = {split: _split(config, content, vocabularies, split, _origin(raw, split)) for split, content in held_out.items()}
+    asked = word_questions.load(config, vocabularies["target"]) if config.model.kind == "skip_gram" else None
+    others = {split: _split(config, content, vocabularies, split, _origin(raw, split), asked) for split, content in held_out.items()}
     for name, split in others.items():
         notes += _remarks(name, split, raw.content["train"], vocabularies)
     digests, paths = dict(raw.sha256), dict(raw.paths)
-    if config.model.kind == "skip_gram":
-        asked = word_questions.load(config, vocabularies["target"])
+    if asked is not None:
         notes += asked.notes
         digests |= asked.sha256
-        paths |= {name: get(config, f"data.{name}") for name in asked.sha256}
+        paths |= asked.paths
     return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, digests, paths)
 
 
@@ -139,23 +141,33 @@ def load_split(
       split: which.
       file: data of the same form as data.dev, scored instead.
       vocabularies: the run's; they give a text its ids.
-      recorded: the sha256 of the run's data, checked where the split comes from there.
+      recorded: the sha256 of the run's data, checked for what comes from there; of word vectors also what dev and a file are asked.
 
     Raises UserError where there is no such split or the data has changed.
     """
+    asked = None
+    if config.model.kind == "skip_gram" and (file is not None or split != "test"):
+        asked = word_questions.load(config, vocabularies["target"])
+        if recorded is not None:
+            check_recorded(recorded, asked.sha256, asked.paths)
     if file is not None:
-        return _split(config, sources.read_file(config, sources.absolute(config, file), []), vocabularies, "file", file)
+        return _split(config, sources.read_file(config, sources.absolute(config, file), []), vocabularies, "file", file, asked)
     raw = sources.read_splits(config, [split])
     if recorded is not None:
         check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
         raise UserError(f"--split={split}: the run's data has no {split} split")
-    return _split(config, raw.content[split], vocabularies, split, _origin(raw, split))
+    return _split(config, raw.content[split], vocabularies, split, _origin(raw, split), asked)
 
 
 def lookup_counts(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
-    """Returns by side how often an epoch of training looks up each row of its table; of a table for both sides, by either."""
-    train = corpus.train
+    """Returns by side how often an epoch of training looks up each row of its table; of a table for both sides, by either.
+
+    Of word vectors, how often a unit would be a centre if none were thinned out: line breaks and what has no row of its own never are.
+    """
+    train, target = corpus.train, corpus.vocabularies["target"]
+    if target.counts is not None:
+        return {"target": unit_counts(target.counts, target.line_break)}
     if isinstance(train, TextSplit):
         seen = {"target": (train.ids[:-1], BOS, 1)}  # every unit is read but the last, and BOS before the first
     else:
@@ -252,10 +264,15 @@ def _origin(raw: sources.Sources, split: str) -> str:
     return raw.paths.get(split, f"data.{split}_fraction")
 
 
-def _split(config: Config, content: Pairs | str, vocabularies: Mapping[str, Vocabulary], name: str, origin: str) -> PairSplit | TextSplit:
-    """Encodes what is held out. Raises UserError, naming its ``origin``, where nothing of a text is left to score."""
+def _split(
+    config: Config, content: Pairs | str, vocabularies: Mapping[str, Vocabulary], name: str, origin: str, asked: WordQuestions | None
+) -> PairSplit | TextSplit:
+    """Encodes what is held out. Test is not ``asked`` anything: the same questions have chosen on dev.
+
+    Raises UserError, naming its ``origin``, where nothing of a text is left to score.
+    """
     if isinstance(content, str):
-        split = _text_split(content, vocabularies["target"], is_test=name == "test")
+        split = _text_split(content, vocabularies["target"], None if name == "test" else asked)
         if not len(split.ids):
             raise UserError(f"{origin}: no unit is left to score; expected some text")
         if config.model.kind == "skip_gram":
@@ -267,8 +284,8 @@ def _split(config: Config, content: Pairs | str, vocabularies: Mapping[str, Voca
     return PairSplit(list(answers), [list(targets) for targets in answers.values()])
 
 
-def _text_split(text: str, vocabulary: Vocabulary, is_test: bool = False) -> TextSplit:
-    return TextSplit(text, np.array(vocabulary.encode(text), np.int32), is_test)
+def _text_split(text: str, vocabulary: Vocabulary, asked: WordQuestions | None = None) -> TextSplit:
+    return TextSplit(text, np.array(vocabulary.encode(text), np.int32), asked)
 
 
 def _remarks(name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> list[str]:
@@ -285,8 +302,11 @@ def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping
     """Returns how many units of a text, or of the sources of pairs, have no row, and the sentence that says so where there are any."""
     if isinstance(split, TextSplit):
         count = int((split.ids == UNK).sum())
-        costs = "each costs no more than one <unk>, so losses compare with the same vocabulary only"
-        sentence = f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}."
+        of_words = vocabularies["target"].counts is not None  # word vectors, which have no row for what is unknown
+        costs = "they are left out" if of_words else "each costs no more than one <unk>"
+        sentence = (
+            f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
+        )
     else:
         of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
         count = sum(of_sources)

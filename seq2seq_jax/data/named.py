@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gzip
 import importlib.metadata
 import logging
 import os
@@ -21,6 +22,7 @@ from typing import Literal
 from seq2seq_jax.config import cache_folder
 from seq2seq_jax.data import readers
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import write_atomically
 
 MIRROR_VARIABLE = "SEQ2SEQ_JAX_MIRROR"
 _ADDRESS = "https://raw.githubusercontent.com"
@@ -45,16 +47,15 @@ class RemoteFile:
         cache = cache_folder()
         address = f"{(os.environ.get(MIRROR_VARIABLE) or _ADDRESS).rstrip('/')}/{self.path}"
         place = cache / self.path
-        unpack = pooch.Decompress(name=place.stem) if place.suffix == ".gz" else None
         try:
             with _silent(pooch.get_logger()):
-                found = pooch.retrieve(address, f"sha256:{self.sha256}", place.name, place.parent, processor=unpack)
+                found = pathlib.Path(pooch.retrieve(address, f"sha256:{self.sha256}", place.name, place.parent))
         except ValueError:
             raise UserError(f"data.name={name}: {address} has not the published sha256 {self.sha256}; expected the original file") from None
         except OSError as error:  # those of requests are OSErrors
             reason = f"cannot be downloaded ({type(error).__name__}) and is not in the cache"
             raise UserError(f"data.name={name}: {address} {reason} {cache}; expected a network, or the file at {place}") from None
-        return pathlib.Path(found)
+        return _unpacked(found) if place.suffix == ".gz" else found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +183,14 @@ def locate(name: str, split: str) -> str:
     Raises UserError where a file cannot be had.
     """
     return ",".join(str(file.locate(name)) for file in data_set(name).files[split])
+
+
+def _unpacked(archive: pathlib.Path) -> pathlib.Path:
+    """Returns where the content of a compressed file lies beside it, whole: one that a kill or an earlier version cut is written again."""
+    place, content = archive.with_suffix(""), gzip.decompress(archive.read_bytes())
+    if not place.is_file() or place.read_bytes() != content:
+        write_atomically(place, content)
+    return place
 
 
 @contextlib.contextmanager

@@ -17,14 +17,17 @@ from seq2seq_jax.errors import UserError
 def files_of(spec: str) -> list[pathlib.Path]:
     """Returns the one or two files that a pair setting names: ``a.tsv``, or ``a.src,a.tgt``.
 
-    Raises UserError where there are more than two. A file whose own name has a comma is found as it stands.
+    Names and folders may have commas themselves: one file is found as it stands, of two the comma between them is the first that parts
+    the setting into two that exist. Raises UserError where there are several commas and none does.
     """
-    if pathlib.Path(spec).exists():
+    if pathlib.Path(spec).exists() or "," not in spec:
         return [pathlib.Path(spec)]
-    parts = spec.split(",")
-    if len(parts) > 2 or not all(parts):
-        raise UserError(f"{spec}: expected one file of two columns, or two aligned files a.src,a.tgt")
-    return [pathlib.Path(part) for part in parts]
+    cuts = [(spec[:place], spec[place + 1 :]) for place, character in enumerate(spec) if character == ","]
+    there = [cut for cut in cuts if all(part and pathlib.Path(part).exists() for part in cut)]
+    first, *others = there or cuts
+    if not all(first) or (others and not there):
+        raise UserError(f"{spec}: expected one file of two columns, or two aligned files a.src,a.tgt; none of its commas parts two files")
+    return [pathlib.Path(part) for part in first]
 
 
 def absolute(spec: str) -> str:

@@ -107,9 +107,8 @@ def _check_form(config: Config) -> None:
 
 
 def _files_of(config: Config) -> dict[str, str]:
-    """Returns the absolute settings of the splits that have a file of their own, train first; empty ones where named."""
-    given = {split: get(config, f"data.{split}") for split in SPLITS}
-    given = {split: absolute(config, spec) for split, spec in given.items() if spec is not None}
+    """Returns the settings of the splits that have a file of their own, train first; empty ones where named."""
+    given = {split: spec for split in SPLITS if (spec := get(config, f"data.{split}")) is not None}
     if config.data.name is not None:
         if given:
             raise UserError(f"data.{min(given)}: the data set data.name={config.data.name} brings its own files; expected one of the two")
@@ -120,9 +119,9 @@ def _files_of(config: Config) -> dict[str, str]:
 
 
 def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
-    """Returns where the files of splits lie, as settings; those of a named data set are downloaded where they are not cached."""
+    """Returns where the files of splits lie, absolute, as settings; those of a named data set are downloaded where they are not cached."""
     if config.data.name is None:
-        return dict(files)
+        return {split: absolute(config, spec) for split, spec in files.items()}
     return {split: named.locate(config.data.name, split) for split in files}
 
 

@@ -21,6 +21,7 @@ from jaxtyping import Int
 
 from seq2seq_jax.config import FORMAT_VERSION, Unit
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import write_atomically
 
 if TYPE_CHECKING:
     import tokenizers
@@ -123,11 +124,11 @@ class Vocabulary:
         place = pathlib.Path(folder) / "vocabulary"
         place.mkdir(parents=True, exist_ok=True)
         if self._tokenizer is not None:
-            _write(place / f"{side}.tokenizer.json", self._tokenizer.to_str(pretty=True))
+            write_atomically(place / f"{side}.tokenizer.json", self._tokenizer.to_str(pretty=True))
         content: dict[str, Any] = {"format": FORMAT_VERSION, "unit": self.unit, "symbols": self.symbols}
         if self.counts is not None:
             content["counts"] = self.counts.tolist()
-        _write(place / f"{side}.json", json.dumps(content, ensure_ascii=False, indent=0))
+        write_atomically(place / f"{side}.json", json.dumps(content, ensure_ascii=False, indent=0))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], side: str) -> Vocabulary:
@@ -184,13 +185,6 @@ def _train_bpe(texts: Iterable[str], min_count: int, bpe_size: int) -> tokenizer
 def _symbols_of(tokenizer: tokenizers.Tokenizer) -> list[str]:
     rows = tokenizer.get_vocab()
     return sorted(rows, key=rows.__getitem__)
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-    """Replaces a file at once, so that a killed process leaves no half of one."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    partial.replace(path)
 
 
 def _read(path: pathlib.Path, parse: Any) -> Any:

@@ -64,7 +64,6 @@ class WindowBatches:
     Attributes:
       steps_per_epoch: enough for the units that are expected to be kept; the same for every seed.
       shapes: the one (batch, block) shape.
-      padding_share: expected share of an epoch's places that hold no unit, 0 to 1.
     """
 
     def __init__(
@@ -95,11 +94,9 @@ class WindowBatches:
         self._keep = keep_probability(counts, subsample)[self._ids]
         self._noise = np.cumsum(noise_distribution(counts))
         self._rows, self._length, self._window = batch_size, segment_length, window
-        expected = float(self._keep.sum())
-        most = expected + _MARGIN * math.sqrt(float((self._keep * (1 - self._keep)).sum()))
+        most = float(self._keep.sum()) + _MARGIN * math.sqrt(float((self._keep * (1 - self._keep)).sum()))
         self.steps_per_epoch = max(1, math.ceil(most / (batch_size * segment_length)))
         self.shapes = [(batch_size, segment_length)]
-        self.padding_share = 1 - expected / (self.steps_per_epoch * batch_size * segment_length)
         self._epochs = Recent(self._epoch)
 
     @property

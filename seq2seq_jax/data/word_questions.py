@@ -14,7 +14,7 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.config import Config, get
+from seq2seq_jax.config import Config, get, metric_of
 from seq2seq_jax.data import readers
 from seq2seq_jax.data.sources import WORD_QUESTIONS
 from seq2seq_jax.data.vocabulary import Vocabulary
@@ -33,6 +33,7 @@ class WordQuestions:
       pairs: rows of the two words of each similarity.
       similarity: what people say of them.
       sha256: hash of the content of each file, by its setting.
+      paths: where these files lie, as the settings have it.
       notes: how much of it the vocabulary knows.
     """
 
@@ -41,14 +42,19 @@ class WordQuestions:
     pairs: Int[np.ndarray, "_ 2"]
     similarity: Float[np.ndarray, " _"]
     sha256: dict[str, str]
+    paths: dict[str, str]
     notes: list[str]
 
 
 def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
-    """Reads the files that the configuration names. Raises UserError for a broken line, and where a file asks for no known word."""
+    """Reads the files that the configuration names.
+
+    Raises UserError for a broken line, where a file asks for no known word, and where there is nothing that the metric can rest on.
+    """
     asked = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
-    analogies = read_analogies(asked["analogies"]) if "analogies" in asked else []
-    similarity = read_similarity(asked["similarity"]) if "similarity" in asked else []
+    nfc = config.data.normalize_nfc
+    analogies = read_analogies(asked["analogies"], nfc) if "analogies" in asked else []
+    similarity = read_similarity(asked["similarity"], nfc) if "similarity" in asked else []
     questions = [(rows, section.startswith(SYNTACTIC)) for section, words in analogies if (rows := _rows(words, vocabulary))]
     pairs = [(rows, score) for words, score in similarity if (rows := _rows(words, vocabulary))]
     notes = []
@@ -57,20 +63,34 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
             notes.append(f"{asked[name]}: all words are known of {known} of {total} lines.")
             if known < (1 if name == "analogies" else 2):
                 raise UserError(f"data.{name}={asked[name]}: the training text has the words of {known} lines; expected more")
+    _check_metric(config, [syntactic for _, syntactic in questions])
     return WordQuestions(
         np.array([rows for rows, _ in questions], np.int64).reshape(-1, 4),
         np.array([syntactic for _, syntactic in questions], bool),
         np.array([rows for rows, _ in pairs], np.int64).reshape(-1, 2),
         np.array([score for _, score in pairs], np.float64),
         {name: readers.sha256_of(path) for name, path in asked.items()},
+        asked,
         notes,
     )
 
 
-def read_analogies(path: str) -> list[tuple[str, list[str]]]:
+def _check_metric(config: Config, syntactic: list[bool]) -> None:
+    """Raises UserError where the metric counts one group of the questions and the vocabulary knows none of it."""
+    name = metric_of(config).name
+    for metric, group, known in (
+        ("semantic_analogy_accuracy", "semantic", not all(syntactic)),
+        ("syntactic_analogy_accuracy", "syntactic", any(syntactic)),
+    ):
+        if name == metric and not known:
+            where = f"data.analogies={config.data.analogies}"
+            raise UserError(f"{where}: the training text has the words of no {group} question; expected some for train.metric={name}")
+
+
+def read_analogies(path: str, nfc: bool) -> list[tuple[str, list[str]]]:
     """Returns the section and the four words of each question. Raises UserError, naming file and line, for a line of another form."""
     found, section = [], ""
-    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
+    for number, line in enumerate(_lines(path, nfc), 1):
         words = line.split()
         if line.startswith(":"):
             section = line[1:].strip()
@@ -81,10 +101,10 @@ def read_analogies(path: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def read_similarity(path: str) -> list[tuple[list[str], float]]:
+def read_similarity(path: str, nfc: bool) -> list[tuple[list[str], float]]:
     """Returns the two words and the score of each line. Raises UserError, naming file and line, for a line of another form."""
     found = []
-    for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):
+    for number, line in enumerate(_lines(path, nfc), 1):
         if not line.strip() or line.startswith("#"):
             continue
         rows = _rows_of(line)
@@ -95,6 +115,10 @@ def read_similarity(path: str) -> list[tuple[list[str], float]]:
             raise UserError(f"{path}:{number}: expected two words and a number separated by blanks, tabs or commas, found {line!r}")
         found.append(scored[0])
     return found
+
+
+def _lines(path: str, nfc: bool) -> list[str]:
+    return readers.split_lines(readers.normalize(readers.read_text(path), nfc))
 
 
 def _rows_of(line: str) -> list[list[str]]:

@@ -12,8 +12,6 @@ from jaxtyping import Array, Float, Int
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.decode.greedy import Step, without_never
 
-LENGTH_PENALTY = 0.6  # alpha; Wu et al. 2016, section 7, found 0.6 to 0.7 best on their dev set
-
 
 class Hypotheses(NamedTuple):
     """The outputs of a beam, best first.
@@ -38,7 +36,7 @@ def length_penalty(lengths: Int[Array, "*B"] | int, alpha: float) -> Float[Array
     return ((5.0 + jnp.asarray(lengths, jnp.float32)) / 6.0) ** alpha
 
 
-def beam_search(step: Step, state: Any, rows: int, width: int, limit: int, alpha: float = LENGTH_PENALTY) -> Hypotheses:
+def beam_search(step: Step, state: Any, rows: int, width: int, limit: int, alpha: float) -> Hypotheses:
     """Decodes ``rows`` sequences of at most ``limit`` symbols and keeps the best ``width`` hypotheses of each.
 
     A hypothesis that has ended stays and competes with its score; the search ends when all that are kept have ended.

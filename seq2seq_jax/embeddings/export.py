@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax.data import vectors
-from seq2seq_jax.embeddings.printing import write_file
 from seq2seq_jax.embeddings.tables import open_table
+from seq2seq_jax.files import write_file
 
 
 def run(options: Mapping[str, Any]) -> None:

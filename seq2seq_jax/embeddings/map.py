@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from seq2seq_jax.embeddings.printing import write_file
 from seq2seq_jax.embeddings.tables import Table, open_trained
+from seq2seq_jax.files import write_file
 from seq2seq_jax.show.picture import MUTED, Picture
 
 MOST_CHARACTERS = 150  # of labels that still can be told apart on a map: so many letters, or fewer words

@@ -1,13 +1,11 @@
-"""How studies print what they found: sentences, tables and JSON; and how they write a file that was asked for."""
+"""How studies print what they found: sentences, tables and JSON."""
 
 from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from seq2seq_jax.errors import UserError
 
 WIDTH = 80  # of sentences, columns
 
@@ -27,11 +25,3 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int,
 def print_json(value: dict[str, Any]) -> None:
     """Prints one JSON object; text of any script stays as it is."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def write_file(write: Callable[[], Any], flag: str, path: str) -> None:
-    """Calls ``write``. Raises UserError, naming the ``flag``, where the file cannot be written."""
-    try:
-        write()
-    except OSError as error:
-        raise UserError(f"{flag}={path}: cannot be written: {error.strerror}; expected a place for a file") from None

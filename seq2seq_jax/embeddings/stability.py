@@ -17,9 +17,10 @@ from jaxtyping import Float
 
 from seq2seq_jax.config import SEED
 from seq2seq_jax.embeddings.neighbours import neighbour_sets
-from seq2seq_jax.embeddings.printing import print_json, print_rows
+from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import length_of, read_config, read_grid, read_result
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
 
@@ -51,9 +52,9 @@ class Stability:
 
 def run(options: Mapping[str, Any]) -> None:
     """Prints for each size of a sweep the share of nearest neighbours that two seeds have in common."""
-    found = stability(options["workdir"], options["k"], options["table"])
+    found, left_out = stability(options["workdir"], options["k"], options["table"])
     if options["format"] == "json":
-        print_json({"groups": [_as_json(result) for result in found]})
+        print_json({"groups": [_as_json(result) for result in found], "left_out": left_out})
         return
     rows = [
         [
@@ -68,6 +69,8 @@ def run(options: Mapping[str, Any]) -> None:
     ]
     print("Share of nearest neighbours that two seeds have in common, mean over pairs:")
     print_rows(("setting", "table", "seeds", "nearest", "in common", "by chance"), rows, left=2)
+    if left_out:
+        print_sentence(f"Left out, trained for other steps or epochs than the sweep asks for now: {', '.join(left_out)}.")
 
 
 def _as_json(result: Stability) -> dict[str, Any]:
@@ -83,32 +86,49 @@ def _as_json(result: Stability) -> dict[str, Any]:
     }
 
 
-def stability(workdir: str, k: int, side: str | None = None) -> list[Stability]:
+def stability(workdir: str, k: int, side: str | None = None) -> tuple[list[Stability], list[str]]:
     """Compares the neighbours over the seeds of each setting of a sweep, the smallest size first.
+
+    Returns also the names of runs that are left out: those that compare leaves out for their length.
 
     Raises UserError where no setting has tables of two seeds.
     """
     groups: dict[str, list[tuple[dict[str, Any], list[Table]]]] = {}
-    for path in sorted(pathlib.Path(workdir).glob("*/embedding.npz")):
-        varied = _varied(path.parent)
-        if varied is not None:
-            setting = {name: value for name, value in varied.items() if name != SEED}
-            groups.setdefault(json.dumps(setting, sort_keys=True), []).append((varied, read_tables(path.parent)))
+    runs, left_out = _finished(pathlib.Path(workdir))
+    for path, varied in runs:
+        setting = {name: value for name, value in varied.items() if name != SEED}
+        groups.setdefault(json.dumps(setting, sort_keys=True), []).append((varied, read_tables(path)))
     found = [result for group in groups.values() if len(group) > 1 for result in _compare(group, k, side)]
     if not found:
         raise UserError(f"--workdir={workdir}: no size has finished tables of two seeds; expected a sweep's directory")
-    return sorted(found, key=lambda result: [(str(type(value)), value) for value in result.setting.values()])
+    return sorted(found, key=lambda result: [(str(type(value)), value) for value in result.setting.values()]), left_out
 
 
-def _varied(directory: pathlib.Path) -> dict[str, Any] | None:
-    """Returns the values that tell a finished run from the others of its sweep."""
-    try:
-        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        return dict(result["varied"]) if result["status"] == "finished" and SEED in result["varied"] else None
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{directory / 'result.json'}: damaged ({error}); expected the result of a run") from None
+def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, Any]]], list[str]]:
+    """Returns the finished runs of a sweep that have a table, each with the values that tell it from the others.
+
+    Those are left out, and named, that have another length than the sweep asks for now, unless all have. Without sweep.json every
+    run in the directory counts.
+    """
+    grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
+    entries = {entry["name"]: entry for entry in grid.get("members", ())}
+    runs, left_out = {}, []
+    for path in sorted(path.parent for path in root.glob("*/embedding.npz")):
+        result = read_result(path / "result.json")
+        varied = None if result is None or result["status"] != "finished" else result.get("varied")
+        if isinstance(varied, dict) and SEED in varied and (not grid or path.name in entries):
+            runs[path.name] = (path, varied)
+            if _has_another_length(path, grid.get("config"), entries.get(path.name)):
+                left_out.append(path.name)
+    if len(left_out) == len(runs):
+        return list(runs.values()), []
+    return [run for name, run in runs.items() if name not in left_out], left_out
+
+
+def _has_another_length(run: pathlib.Path, asked_for: dict[str, Any] | None, entry: dict[str, Any] | None) -> bool:
+    made = length_of(read_config(run / "config.json")["config"]) if (run / "config.json").exists() else None
+    asked = length_of(asked_for, entry)
+    return made is not None and asked is not None and made != asked
 
 
 def _compare(group: Sequence[tuple[dict[str, Any], list[Table]]], k: int, side: str | None) -> list[Stability]:

@@ -5,7 +5,6 @@ Read next: ``pip_loss.py``, where the estimate is made.
 
 from __future__ import annotations
 
-import json
 import pathlib
 import sys
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from seq2seq_jax.data.windows import unit_counts
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
 from seq2seq_jax.embeddings.printing import print_json, print_rows
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import read_config, read_grid
 
 NO_ESTIMATE = "no singular value of the co-occurrences rises above the noise; a longer text has less of it"
 
@@ -67,12 +67,14 @@ def run(options: Mapping[str, Any]) -> None:
 
 def _recorded(directory: pathlib.Path) -> tuple[Config, dict[str, str] | None]:
     """Returns the configuration of a run with the sha256 of its data, or that of a sweep."""
-    for name in ("config.json", "sweep.json"):
-        path = directory / name
-        if path.exists():
-            try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-                return config_lib.from_dict(record["config"]), record.get("data_sha256")
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                raise UserError(f"{path}: expected the configuration of a run or sweep, found something else ({error})") from error
+    run, sweep = directory / "config.json", directory / "sweep.json"
+    if run.exists():
+        record = read_config(run)
+        return config_lib.from_dict(record["config"]), record["data_sha256"]
+    if sweep.exists():
+        grid = read_grid(sweep, "config")
+        try:
+            return config_lib.from_dict(grid["config"]), None
+        except UserError as error:
+            raise UserError(f"{sweep}: {error}") from None
     raise UserError(f"--workdir={directory}: there is no run or sweep here; train word vectors first")

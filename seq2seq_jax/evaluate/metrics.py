@@ -17,7 +17,7 @@ from jaxtyping import Float
 References = Sequence[Sequence[str]]
 
 
-def _is_right(output: str, answers: Sequence[str], unit: str) -> bool:
+def is_right(output: str, answers: Iterable[str], unit: str | None) -> bool:
     """Returns whether an output is one of the answers; where blanks only separate units, their number does not count."""
     return any(output == answer or (unit == "word" and output.split() == answer.split()) for answer in answers)
 
@@ -48,8 +48,8 @@ def _chrf() -> Any:
 
 # Of an output, its right answers and the unit of the target: an amount and the size that it is counted over.
 PER_EXAMPLE: dict[str, Callable[[str, Sequence[str], str], tuple[float, float]]] = {
-    "word_error_rate": lambda output, answers, unit: (not _is_right(output, answers, unit), 1),
-    "exact_match": lambda output, answers, unit: (_is_right(output, answers, unit), 1),
+    "word_error_rate": lambda output, answers, unit: (not is_right(output, answers, unit), 1),
+    "exact_match": lambda output, answers, unit: (is_right(output, answers, unit), 1),
     "phone_error_rate": lambda output, answers, unit: _edits(output, answers, words=unit == "word"),
     "token_error_rate": lambda output, answers, unit: _edits(output, answers, words=True),
     "character_error_rate": lambda output, answers, unit: _edits(output, answers, words=False),

@@ -7,25 +7,20 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from seq2seq_jax.data.corpus import PairSplit, load_split, unknown_units
-from seq2seq_jax.decode.beam import LENGTH_PENALTY
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, translation_metrics
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.inference.translation import open_translators, translations
 
 
 def evaluate(
-    workdirs: Sequence[str],
-    split: Literal["dev", "test"],
-    file: str | None = None,
-    beam_size: int = 1,
-    length_penalty: float = LENGTH_PENALTY,
+    workdirs: Sequence[str], split: Literal["dev", "test"], file: str | None, beam_size: int, length_penalty: float
 ) -> dict[str, Any]:
     """Scores best checkpoints on a split of their data, or on ``file``. Returns the metrics; of ``file`` also its ``unknown_units``.
 
     Args:
       workdirs: one run, or several translators that decode together, for which there is no loss.
       split: of the first run's data.
-      file: what is scored instead, in the form of the data.
+      file: what is scored instead, in the form of the data; None: the split.
       beam_size: hypotheses kept at every step; 1 is greedy.
       length_penalty: strength of the beam's length normalisation.
 
@@ -35,11 +30,10 @@ def evaluate(
     together = len(workdirs) > 1 or beam_size > 1
     runs = open_translators(workdirs) if together else [TrainedRun(workdirs[0])]
     run = runs[0]
-    recorded = None if file else run.record["data_sha256"]
-    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=recorded)
+    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=run.record["data_sha256"])
     if together:
         assert isinstance(data, PairSplit)  # they are translators
-        outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, length_penalty=length_penalty)]
+        outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, 1, length_penalty)]
         metrics = translation_metrics(outputs, data.targets, run.config.data.target_unit)
     else:
         evaluation = run.evaluator.evaluate(run.params, data)

@@ -9,13 +9,13 @@ import sys
 import numpy as np
 from flax import nnx
 
-from seq2seq_jax.data.corpus import PairSplit, load_split
+from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_split
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS, EOS
 from seq2seq_jax.embeddings.flow import print_flow, to_json
-from seq2seq_jax.embeddings.printing import write_file
 from seq2seq_jax.embeddings.trace import Ids, trace
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.train.run_directory import RunDirectory
 
@@ -49,29 +49,41 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
 
 def _example(run: TrainedRun, text: str | None) -> tuple[Ids, np.ndarray]:
     """Returns what is read and what is predicted, as ids."""
-    text = _dev_line(run) if text is None else normalize(text, run.config.data.normalize_nfc)
+    text = None if text is None else normalize(text, run.config.data.normalize_nfc)
     encode = run.vocabularies["target"].encode
     if run.config.model.kind == "language_model":
-        units = encode(text)
+        units = encode(_dev_line(run) if text is None else text)
         if not units:
             raise UserError("--text: has no unit to predict; expected some text")
         return {"target": np.array([BOS, *units[:-1]], np.int32)}, np.array(units, np.int32)
+    source, target = _dev_pair(run) if text is None else _typed_pair(run, text)
+    units = encode(target)
+    ids = {"source": np.array([*run.vocabularies["source"].encode(source), EOS], np.int32), "target": np.array([BOS, *units], np.int32)}
+    return ids, np.array([*units, EOS], np.int32)
+
+
+def _typed_pair(run: TrainedRun, text: str) -> tuple[str, str]:
+    """Returns source and target of a text that has a tab between them; without one the target is what the model makes of it."""
     source, tab, target = text.partition("\t")
     if "\t" in target:
         raise UserError("--text: has more than one tab; expected a source, or source, tab, target")
     if not tab:
         target = run.evaluator.translate(run.params, [source])[0]
         print(f"trace: the target is the model's own output, {target!r}; give another after a tab", file=sys.stderr)
-    units = encode(target)
-    ids = {"source": np.array([*run.vocabularies["source"].encode(source), EOS], np.int32), "target": np.array([BOS, *units], np.int32)}
-    return ids, np.array([*units, EOS], np.int32)
+    return source, target
+
+
+def _dev_pair(run: TrainedRun) -> tuple[str, str]:
+    """Returns the first pair of dev, which may have tabs where its parts stand in two files."""
+    dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.record["data_sha256"])
+    assert isinstance(dev, PairSplit)  # it is a translator
+    return dev.sources[0], dev.targets[0][0]
 
 
 def _dev_line(run: TrainedRun) -> str:
-    """Returns the first pair of dev, its parts with a tab between them, or the first line of its text that is not blank."""
+    """Returns the first line of dev's text that is not blank."""
     dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.record["data_sha256"])
-    if isinstance(dev, PairSplit):
-        return f"{dev.sources[0]}\t{dev.targets[0][0]}"
+    assert isinstance(dev, TextSplit)  # it is a language model
     vocabulary = run.vocabularies["target"]
     line = next((line for line in dev.text.split("\n") if line.strip()), dev.text)
     return vocabulary.decode(vocabulary.encode(line)[:MOST_UNITS])

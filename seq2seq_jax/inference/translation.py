@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import json
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -20,14 +21,15 @@ from seq2seq_jax.data.corpus import PairSplit, unknown_units
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import PAD
-from seq2seq_jax.decode.beam import LENGTH_PENALTY, Hypotheses
+from seq2seq_jax.decode.beam import Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import Params
-from seq2seq_jax.train.run_directory import write_atomically
 
 ROWS = 256  # hypotheses decoded together
+_DEVICES = (pathlib.Path("/dev"), pathlib.Path("/dev/fd"))  # where no picture belongs beside what is written to
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +50,11 @@ class Translation:
 
     Attributes:
       text: the output.
-      log_probability: of the output, nats.
-      score: log-probability over the length penalty (Wu et al. 2016, eq. 14), by which outputs of a source are ranked.
+      score: log-probability of the output, nats, over the length penalty (Wu et al. 2016, eq. 14), by which outputs of a source are ranked.
       attended: where it was asked for; only of the best output.
     """
 
     text: str
-    log_probability: float
     score: float
     attended: Attended | None = None
 
@@ -86,9 +86,9 @@ def open_translators(workdirs: Sequence[str]) -> list[TrainedRun]:
 def translations(
     runs: Sequence[TrainedRun],
     sources: Sequence[str],
-    beam_size: int = 1,
-    n_best: int = 1,
-    length_penalty: float = LENGTH_PENALTY,
+    beam_size: int,
+    n_best: int,
+    length_penalty: float,
     attention: bool = False,
 ) -> list[list[Translation]]:
     """Returns the best outputs of each source, best first; for an empty source there is nothing to translate, and its output is empty.
@@ -120,7 +120,7 @@ def translations(
     ) -> Float[Array, "B T S"] | None:
         return mean_attention(list(map(nnx.merge, structures, params)), source, lengths, target)
 
-    outputs = [[Translation("", 0.0, 0.0)] for _ in sources]
+    outputs = [[Translation("", 0.0)] for _ in sources]
     places = [place for place, source in enumerate(sources) if source]
     rows = max(1, min(len(places), ROWS // beam_size))
     for indices, batch in runs[0].evaluator.source_batches([sources[place] for place in places], rows):
@@ -134,11 +134,14 @@ def translations(
 
 
 def check_attention_file(path: pathlib.Path) -> None:
-    """Raises UserError where attention cannot be written to ``path``; before there is any."""
+    """Raises UserError where attention, or its picture, cannot be written to ``path``; before there is any."""
     if path.suffix == ".svg":
         raise UserError(f"--attention={path}: that is the name of the picture; expected another ending, such as .json")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UserError(f"--attention={path}: expected a file in a folder that exists")
+    for file in filter(None, (path, _picture_of(path))):
+        if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+            raise UserError(f"--attention={path}: {file} cannot be written; expected a place for a file and a picture beside it")
 
 
 def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
@@ -146,19 +149,28 @@ def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]
 
     Returns:
       The picture's path, which is ``path`` with the ending .svg; None where there is none.
+
+    Raises:
+      UserError: one of them cannot be written.
     """
     nothing = Attended([], [], np.zeros((0, 0)))
     attended = [best.attended or nothing for best, *_ in outputs]
     rows = ({"source": one.source, "output": one.output, "weights": one.weights.astype(np.float64).round(6).tolist()} for one in attended)
-    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    drawn = next((one for one in attended if one.source), None)
-    if drawn is None:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_file(lambda: path.write_text(text, encoding="utf-8"), "--attention", str(path))
+    drawn, picture = next((one for one in attended if one.source), None), _picture_of(path)
+    if drawn is None or picture is None:
         return None
     from seq2seq_jax.inference.attention_picture import draw_attention
 
-    picture = path.with_suffix(".svg")
-    draw_attention(picture, drawn.source, drawn.output, drawn.weights)
+    write_file(lambda: draw_attention(picture, drawn.source, drawn.output, drawn.weights), "--attention", str(picture))
     return picture
+
+
+def _picture_of(path: pathlib.Path) -> pathlib.Path | None:
+    """Returns the picture's place beside the file; none beside a pipe or a device, such as /dev/stdout."""
+    is_file = path.is_file() or not path.exists()
+    return path.with_suffix(".svg") if is_file and path.absolute().parent not in _DEVICES else None
 
 
 def _check_together(runs: Sequence[TrainedRun]) -> None:
@@ -176,7 +188,8 @@ def _check_together(runs: Sequence[TrainedRun]) -> None:
 
 def _reading(run: TrainedRun) -> tuple[bool, dict[str, bytes]]:
     """Returns what decides how text becomes ids and back."""
-    files = {path.name: path.read_bytes() for path in (run.directory.path / "vocabulary").iterdir()}
+    places = [path for side in run.vocabularies for path in (run.directory.path / "vocabulary").glob(f"{side}*.json")]
+    files = {path.name: path.read_bytes() for path in places}  # and nothing that a killed start has left beside them
     return run.config.data.normalize_nfc, files
 
 
@@ -186,8 +199,7 @@ def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attende
     for k in range(n_best):
         if np.isfinite(decoded.scores[row, k]):
             text = run.vocabularies["target"].decode_line(decoded.ids[row, k])
-            values = float(decoded.log_probabilities[row, k]), float(decoded.scores[row, k])
-            listed.append(Translation(text, *values, attended if k == 0 else None))
+            listed.append(Translation(text, float(decoded.scores[row, k]), attended if k == 0 else None))
     return listed
 
 

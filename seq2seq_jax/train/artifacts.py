@@ -14,10 +14,11 @@ from jaxtyping import Float
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, lookup_counts
+from seq2seq_jax.files import write_atomically
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.train.evaluation import Evaluation
 from seq2seq_jax.train.pretrained import Pretrained
-from seq2seq_jax.train.run_directory import versions, write_atomically
+from seq2seq_jax.train.run_directory import versions
 
 SAMPLES = 20  # dev examples written out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,6 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data import word_questions
 from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs, window_batches
@@ -168,7 +166,7 @@ class Evaluator:
         return [self._programs.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
 
     def _score_vectors(self, split: TextSplit, losses: Sequence[Loss], table: Float[np.ndarray, "V D"]) -> Evaluation:
-        """Scores the loss and, on dev alone, analogies and similarity: test has no questions of its own, and these have chosen already.
+        """Scores the loss and, where the split is asked something, analogies and similarity.
 
         ``examples`` counts what the metric that chooses rests on: questions, pairs of words, or units of text.
         """
@@ -176,9 +174,9 @@ class Evaluator:
         count = float(units.sum())
         metrics: dict[str, Any] = {"loss_nats_per_token": float(nats.sum()) / max(1.0, count), "examples": int(count)}
         by_batch = _several(nats, units) if self._metric.name == "loss_nats_per_token" else None
-        if split.is_test:
+        asked, hits = split.questions, {}
+        if asked is None:
             return Evaluation(metrics, [], by_batch)
-        asked, hits = self._word_questions, {}
         if len(asked.analogies):
             right = analogy_hits(table, asked.analogies).astype(np.float64)
             groups = {"": np.ones(len(right), bool), "semantic_": ~asked.syntactic, "syntactic_": asked.syntactic}
@@ -194,10 +192,6 @@ class Evaluator:
         if chosen_by is None:
             return Evaluation(metrics, [], by_batch)
         return Evaluation({**metrics, "examples": len(chosen_by)}, [], (chosen_by, np.ones(len(chosen_by))))
-
-    @functools.cached_property
-    def _word_questions(self) -> word_questions.WordQuestions:
-        return word_questions.load(self._config, self._vocabularies["target"])
 
 
 def _by_batch(losses: Sequence[Loss]) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:

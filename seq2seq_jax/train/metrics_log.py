@@ -10,7 +10,7 @@ import numpy as np
 from tensorboardX import SummaryWriter
 
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.train.run_directory import write_atomically
+from seq2seq_jax.files import write_atomically
 
 
 class MetricsLog:

@@ -1,4 +1,4 @@
-"""A run directory: where each file lies, and how the small ones are written so that a kill leaves old or new, never half."""
+"""A run directory: where each file lies, and who may write there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import dataclasses
 import fcntl
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 import time
@@ -19,6 +18,7 @@ from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import write_atomically
 from seq2seq_jax.records import no_run, read_config, read_result
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
@@ -26,16 +26,6 @@ LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an in
 
 class Locked(UserError):
     """Another process is working on the run."""
-
-
-def write_atomically(path: pathlib.Path, text: str) -> None:
-    """Replaces a file's content in one move."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

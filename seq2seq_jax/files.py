@@ -1,0 +1,31 @@
+"""How files are written: those of runs and sweeps so that a kill leaves old or new, and those that the user names."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from seq2seq_jax.errors import UserError
+
+
+def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
+    """Replaces a file's content in one move, so that neither a kill nor a reader finds half of it. Raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(beside, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_file(write: Callable[[], Any], flag: str, path: str) -> None:
+    """Calls ``write``, which writes where the user has said. Raises UserError, naming the ``flag``, where that cannot be."""
+    try:
+        write()
+    except OSError as error:
+        raise UserError(f"{flag}={path}: cannot be written: {error.strerror}; expected a place for a file") from None
