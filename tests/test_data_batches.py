@@ -164,12 +164,12 @@ def test_borders_of_a_text_move_with_seed_and_epoch():
     np.testing.assert_array_equal(batches.batch_at(0, 3).targets, others.batch_at(0, 3).targets)
 
 
-@pytest.mark.parametrize(("units", "rows", "segment"), [(1000, 4, 32), (1003, 8, 16), (5, 8, 16), (97, 1, 10)])
-def test_evaluation_of_a_text_scores_every_unit_once_after_its_own_past(units, rows, segment):
+@pytest.mark.parametrize(("units", "rows", "segment", "warm_up"), [(1000, 4, 32, 3), (1003, 8, 16, 1), (5, 8, 16, 1), (97, 1, 10, 4)])
+def test_evaluation_of_a_text_scores_every_unit_once_after_its_own_past(units, rows, segment, warm_up):
     ids = np.arange(10, 10 + units, dtype=np.int32)
     scored = []
     past = [[] for _ in range(rows)]  # inputs since the row was last made fresh: what the carried state knows
-    for batch in text_evaluation_batches(ids, rows, segment):
+    for batch in text_evaluation_batches(ids, rows, segment, warm_up):
         for row in range(rows):
             past[row] = [] if batch.fresh[row] else past[row]
             for place in range(batch.inputs.shape[1]):
@@ -178,7 +178,7 @@ def test_evaluation_of_a_text_scores_every_unit_once_after_its_own_past(units, r
                     target = int(batch.targets[row, place])
                     before = [BOS, *range(10, target)]
                     assert past[row] == before[-len(past[row]) :]
-                    assert len(past[row]) == len(before) or len(past[row]) > batch.inputs.shape[1]
+                    assert len(past[row]) == len(before) or len(past[row]) > min(warm_up * batch.inputs.shape[1], len(before) - 1)
                     scored.append(target)
     assert sorted(scored) == ids.tolist()
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from training_fixture import (
     checkpoint_arrays,
     evaluate,
@@ -27,7 +28,7 @@ from training_fixture import (
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
-from seq2seq_jax.data.vocabulary import split_words
+from seq2seq_jax.data.vocabulary import BOS, split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
 from seq2seq_jax.inference.generation import sample_texts
 from seq2seq_jax.inference.translation import open_translators
@@ -167,8 +168,8 @@ def test_scoring_uses_shapes_of_training_only(tmp_path):
 )
 def test_a_uniform_model_has_the_bits_of_its_vocabulary(tmp_path, unit, metric):
     """Red if a unit is scored twice or not at all, or characters are counted as something else than code points, in all or by batch."""
-    path = write_text(tmp_path / "a.txt", 3000)
-    config = text_config(path, data__target_unit=unit, data__bpe_size=260, data__segment_length=5, train__metric=metric)
+    path = write_text(tmp_path / "a.txt", 20_000)
+    config = text_config(path, data__target_unit=unit, data__bpe_size=260, data__dev_fraction=0.5, train__metric=metric)
     corpus = load_corpus(config)
     assert isinstance(corpus.dev, TextSplit)
     vocabulary = corpus.vocabularies["target"]
@@ -183,6 +184,26 @@ def test_a_uniform_model_has_the_bits_of_its_vocabulary(tmp_path, unit, metric):
     assert len(scores[0]) > 1
     assert found[metric] == pytest.approx(scores[0].sum() / scores[1].sum(), rel=1e-9)
     assert scores[1].sum() == pytest.approx(characters if metric == "bits_per_character" else units)
+
+
+def test_a_text_is_scored_with_all_of_it_before_in_mind(tmp_path):
+    """Red if a dev score depends on the length of training's segments, or on how the text is cut to be scored faster."""
+    path = write_text(tmp_path / "a.txt", 8000)
+    scores = []
+    for length, fraction in ((4, 0.2), (64, 0.2), (16, 0.6)):
+        config = text_config(path, data__segment_length=length, data__dev_fraction=fraction)
+        corpus = load_corpus(config)
+        compiled = programs(config, corpus.vocabulary_sizes, 1, Devices(1), 0)
+        params = initial_params(config.model, corpus.vocabulary_sizes, jax.random.key(0))
+        params["stack"]["layers"][0]["recurrent_kernel"] *= 3  # so that the state matters
+        assert isinstance(corpus.dev, TextSplit)
+        ids = jnp.asarray(corpus.dev.ids)[None]
+        model = nnx.merge(compiled.structure, params)
+        _, logits = model.decode(model.start(1), jnp.concatenate([jnp.full((1, 1), BOS), ids[:, :-1]], axis=1))
+        whole = -jnp.take_along_axis(jax.nn.log_softmax(logits), ids[..., None], axis=-1).mean()
+        scores.append(Evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev).metrics["loss_nats_per_token"])
+        assert scores[-1] == pytest.approx(float(whole), rel=1e-4)
+    assert scores[0] == scores[1]
 
 
 def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):

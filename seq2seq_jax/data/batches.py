@@ -180,21 +180,22 @@ def evaluation_batches(
         yield indices, pairs.batch(indices, layout.shapes[shape])
 
 
-def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_length: int) -> Iterator[TextBatch]:
+def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_length: int, warm_up: int) -> Iterator[TextBatch]:
     """Yields a text in ``rows`` equal parts, segment by segment, every unit scored once.
 
-    The first segment is a warm-up of weight 0: it gives each row but the first the text before its part, so that a row
-    starts with a state. The first row starts fresh at the second segment. With one row the score is that of the whole text.
+    The first ``warm_up`` segments have weight 0: they give each row but the first the text before its part, so that a row starts with
+    a state. The first row starts fresh after them. One row needs none, and its score is that of the whole text.
     """
     if not len(ids):
         return
     part = -(-len(ids) // rows)
     width = min(segment_length, part)
-    for segment in range(-1, -(-part // width)):
+    first = -warm_up if rows > 1 else 0
+    for segment in range(first, -(-part // width)):
         columns = segment * width + np.arange(width)
         places = np.arange(rows)[:, None] * part + columns
         counted = (columns >= 0) & (columns < part) & (places < len(ids))
-        fresh = np.full(rows, segment == -1)
+        fresh = np.full(rows, segment == first)
         fresh[0] |= segment == 0
         yield _text_batch(np.asarray(ids, np.int32), places.clip(0, len(ids) - 1), counted, fresh)
 

@@ -29,7 +29,11 @@ from seq2seq_jax.model.skip_gram import VECTORS
 from seq2seq_jax.train.programs import Programs
 
 DECODE_ROWS = 256  # sources decoded together
-TEXT_ROWS = 32  # parts of a text scored together, each after a warm-up of one segment
+TEXT_ROWS = 32  # most parts of a text that are scored together
+TEXT_PART = 1024  # units of the shortest of them: a text that has no two of these is scored whole, from its beginning
+TEXT_SEGMENT = 64  # units of each part in a batch, however long training's segments are
+TEXT_WARM_UP = 4  # such segments read before a part, so that a score hardly knows of the cuts
+FEWEST_BLOCKS = 10  # batches below which resampling them would understate what another text gives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,10 +148,10 @@ class Evaluator:
         return Evaluation(metrics, outputs, _several(nats, units) if name == "loss_nats_per_token" else None)
 
     def _text_losses(self, params: Params, split: TextSplit) -> list[Loss]:
-        rows = min(TEXT_ROWS, max(1, len(split.ids) // self._config.data.segment_length))
+        rows = min(TEXT_ROWS, max(1, len(split.ids) // TEXT_PART))
         carry = self._programs.start(params, rows)
         losses = []
-        for batch in text_evaluation_batches(split.ids, rows, self._config.data.segment_length):
+        for batch in text_evaluation_batches(split.ids, rows, TEXT_SEGMENT, TEXT_WARM_UP):
             loss, carry = self._programs.eval_step(params, carry, batch)
             losses.append(loss)
         return losses
@@ -204,5 +208,5 @@ def _by_batch(losses: Sequence[Loss]) -> tuple[Float[np.ndarray, " B"], Float[np
 def _several(
     amounts: Float[np.ndarray, " B"], sizes: Float[np.ndarray, " B"]
 ) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]] | None:
-    """Returns the scores of batches where there are several: one alone says nothing of what another text would give."""
-    return (amounts, sizes) if len(amounts) > 1 else None
+    """Returns the scores of batches where there are enough to say something of what another text would give."""
+    return (amounts, sizes) if len(amounts) >= FEWEST_BLOCKS else None

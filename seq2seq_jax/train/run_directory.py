@@ -7,6 +7,7 @@ import dataclasses
 import fcntl
 import importlib.metadata
 import json
+import os
 import pathlib
 import platform
 import time
