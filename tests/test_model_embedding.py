@@ -7,10 +7,11 @@ import pytest
 
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import PairBatch, TextBatch
-from seq2seq_jax.model.build import embedding_tables, initial_params
+from seq2seq_jax.model.build import embedding_tables, initial_params, table_names
 from seq2seq_jax.model.embedding import INITIAL_STD, Embedding
 from seq2seq_jax.model.output import Output
 from seq2seq_jax.model.recurrent import LSTM
+from seq2seq_jax.train.state import parameter_counts
 from tests.model_fixture import Small, normal
 
 WIDTHS = (2, 512)
@@ -18,6 +19,25 @@ SOURCE = jnp.array([[4, 5, 4, 2], [7, 2, 0, 0]])
 TARGET = jnp.array([[6, 4, 2], [2, 0, 0]])
 PAIRS = PairBatch(SOURCE, jnp.array([4, 2]), TARGET, jnp.array([3, 1]))
 TEXT = TextBatch(SOURCE, SOURCE, jnp.ones((2, 4)), jnp.array([True, True]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ["source_embedding", "target_embedding"]),
+        ({"share_embeddings": True}, ["shared_embedding"]),
+        ({"table": "frozen"}, ["source_embedding", "target_embedding"]),
+        ({"table": "onehot"}, []),
+        ({"kind": "language_model"}, ["target_embedding"]),
+        ({"kind": "skip_gram"}, ["target_embedding"]),
+    ],
+)
+def test_tables_are_told_from_other_parameters(settings, names):
+    """Red if a table is passed over where parameters are counted or tables cut, or something else is taken for one."""
+    model = Small(**settings)
+    assert sorted(table_names(model.params)) == names
+    learned = [model.params[name]["table"].size for name in names] if settings.get("table") != "frozen" else []
+    assert parameter_counts(model.params, model.config)["embedding"] == sum(learned)
 
 
 def test_preactivations_have_one_variance_whatever_the_width():

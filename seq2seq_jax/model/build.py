@@ -46,9 +46,14 @@ def pretrained_table(config: ModelConfig) -> tuple[str, str]:
     return side, f"{side}_embedding"
 
 
+def table_names(params: Params) -> list[str]:
+    """Returns which of the parameters are tables of symbols, learnt or frozen; the contexts of word vectors are none."""
+    return [name for name in params if name.endswith("_embedding")]
+
+
 def embedding_tables(params: Params) -> dict[str, Table]:
     """Returns the stored tables by side, learnt or frozen; source and target have the same one where they share it."""
-    stored = {name: table for name in params if name.endswith("_embedding") for table in params[name].values()}
+    stored = {name: table for name in table_names(params) for table in params[name].values()}
     if "shared_embedding" in stored:
         return dict.fromkeys(("source", "target"), stored["shared_embedding"])
     return {side: stored[f"{side}_embedding"] for side in ("source", "target") if f"{side}_embedding" in stored}

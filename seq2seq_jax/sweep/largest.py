@@ -21,7 +21,7 @@ from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.model.build import Params, embedding_tables
+from seq2seq_jax.model.build import Params, embedding_tables, table_names
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, corpus_of
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
@@ -91,7 +91,7 @@ def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None
 
 def decomposed(params: Params) -> Decomposed:
     """Returns the singular value decomposition of every table, by its name in the parameters."""
-    tables = {name: np.asarray(held["table"], np.float64) for name, held in params.items() if name.endswith("_embedding")}
+    tables = {name: np.asarray(params[name]["table"], np.float64) for name in table_names(params)}
     return {name: np.linalg.svd(table, full_matrices=False) for name, table in tables.items()}
 
 
