@@ -8,6 +8,7 @@ import fcntl
 import importlib.metadata
 import json
 import os
+import os
 import pathlib
 import platform
 import time
