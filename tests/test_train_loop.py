@@ -30,6 +30,7 @@ from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import BOS, split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
+from seq2seq_jax.inference import generation
 from seq2seq_jax.inference.generation import sample_texts
 from seq2seq_jax.inference.translation import open_translators
 from seq2seq_jax.model.build import initial_params
@@ -204,6 +205,29 @@ def test_a_text_is_scored_with_all_of_it_before_in_mind(tmp_path):
         scores.append(Evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev).metrics["loss_nats_per_token"])
         assert scores[-1] == pytest.approx(float(whole), rel=1e-4)
     assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("unit", ["byte", "word", "bpe"])
+def test_the_pieces_of_a_text_are_the_text(tmp_path, monkeypatch, unit):
+    """Red if what is spelled anew for a piece begins in the middle of a word or a character, or something is said twice or lost."""
+    path = tmp_path / "a.txt"
+    path.write_text("zwölf Boxkämpfer jagen\nViktor quer über den großen Sylter Deich 🙂 und zurück\n" * 40)
+    train(text_config(path, data__target_unit=unit, data__bpe_size=300, data__dev_fraction=0.2, train__steps=2), str(tmp_path / "run"))
+    texts = []
+    for context in (7, 64, 10_000):
+        monkeypatch.setattr(generation, "CONTEXT", context)
+        texts.append("".join(sample_texts(str(tmp_path / "run"), "", 200, 1.0, 3)[0]))
+    assert len(set(texts)) == 1
+
+
+def test_a_sample_of_lines_begins_a_line(tmp_path):
+    """Red if it goes on from the beginning of the training text, which is read once an epoch, and so as in the middle of a line."""
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{'xyz'[place % 3]}abcdefgh{place}\n" for place in range(300)))
+    config = text_config(path, data__lines=True, train__steps=400, train__learning_rate=0.02)
+    train(config, str(tmp_path / "run"))
+    texts = ["".join(text) for text in sample_texts(str(tmp_path / "run"), "", 4, 0.3, 0, number=20)]
+    assert {text[0] for text in texts} <= set("xyz")
 
 
 def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):

@@ -23,6 +23,7 @@ from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.train.state import root_key
 
 SAMPLE_CHUNK = 32  # symbols drawn for one visit of the host
+CONTEXT = 64  # symbols before these that may settle how they are spelled
 
 
 def sample_texts(
@@ -44,23 +45,26 @@ def sample_texts(
     if run.config.model.kind != "language_model":
         raise UserError(f"--workdir={workdir}: expected a language model, this run is a {run.config.model.kind}")
     vocabulary, known = run.vocabularies["target"], _known_units(run, prompt)
+    start_unit = vocabulary.encode("\n") if run.config.data.lines else [BOS]  # where lines begin; BOS is read once an epoch, at the first
     read, draw = _compiled(run, temperature, top_k, top_p)
-    prompt_ids = jnp.array([[BOS, *known]])
+    prompt_ids = jnp.array([[*start_unit, *known]])
     start = read(run.params, prompt_ids[:, :-1])
 
     def pieces(key: Key[Array, ""]) -> Iterator[str]:
-        """Draws one text; its pieces follow from all of it so far, since a unit may be spelled differently beside another."""
-        state, last, drawn, text = start, prompt_ids[:, -1], list[int](), vocabulary.decode(known)
-        yield text
+        """Draws one text. What is new in it is what its end, spelled anew, has more: a unit may be spelled differently beside another."""
+        state, last, end, said = start, prompt_ids[:, -1], list(known), vocabulary.decode(known)
+        yield said
         for chunk in range(-(-length // SAMPLE_CHUNK)):
             state, ids = draw(run.params, state, last, jax.random.fold_in(key, chunk))
             last = ids[:, -1]
-            drawn.extend(jax.device_get(ids)[0].tolist())
-            longer = vocabulary.decode([*known, *drawn[:length]])
-            if len(drawn) < length:
-                longer = longer.rstrip("\ufffd")  # perhaps the beginning of a character that the next chunk completes
-            yield longer[len(text) :]
-            text = longer
+            end += jax.device_get(ids)[0].tolist()[: length - chunk * SAMPLE_CHUNK]
+            text = vocabulary.decode(end)
+            whole = text.rstrip("\ufffd") if (chunk + 1) * SAMPLE_CHUNK < length else text  # the next chunk may complete a character
+            yield whole[len(said) :]
+            if whole == text:
+                end = end[-CONTEXT:]
+                whole = vocabulary.decode(end)
+            said = whole
 
     key = named(root_key(seed), "sample")
     return [pieces(jax.random.fold_in(key, place)) for place in range(number)]
