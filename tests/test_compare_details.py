@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax.compare import bootstrap, cost, statistics
-from seq2seq_jax.compare.labels import cost_lines
+from seq2seq_jax.compare.labels import cost_lines, design_lines
 from seq2seq_jax.compare.main import run
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
@@ -267,3 +267,16 @@ def test_pooling_refuses_what_cannot_be_pooled(tmp_path):
         compare([*workdirs, other])
     with pytest.raises(UserError, match="no size"):
         compare([*workdirs, write_sweep(tmp_path / "apart", {3: [0.1, 0.2]})])
+
+
+def test_a_budget_of_parameters_tells_its_hidden_sizes(tmp_path):
+    """Red if a size is recommended without the hidden size that its figures belong to, also for the size that keeps the sweep's own."""
+    workdir = write_sweep(tmp_path, {2: [0.5, 0.51], 8: [0.3, 0.31]})
+    grid = json.loads((tmp_path / "sweep.json").read_text())
+    for entry in grid["members"]:
+        entry["adapted"] = {"model.hidden_dim": 97} if entry["varied"]["model.embedding_dim"] == 8 else {}
+    own = {"config": {"model": {"hidden_dim": 100}, "train": {}}}
+    (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
+    assert design_lines(compare([workdir])) == ["Hidden size, for equally many parameters: 100 at size 2, 97 at size 8."]
+    (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "hidden", "tune": {}}}))
+    assert design_lines(compare([workdir])) == []

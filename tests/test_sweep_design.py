@@ -16,7 +16,7 @@ from sweep_fixture import compare
 from training_fixture import evaluate, pair_config, result_of, write_pairs
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.compare.labels import tuning_lines
+from seq2seq_jax.compare.labels import design_lines
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import embedding_tables, initial_params, structure
@@ -134,10 +134,14 @@ def test_each_size_gets_its_best_setting_from_a_seed_outside_the_comparison(swep
     seconds = [json.loads(path.read_text())["train_seconds"] for path in folder.glob("tuning/*/result.json")]
     assert found["train_seconds"] == pytest.approx(sum(seconds))
     told = compare([str(folder)])
+    assert told["tuning"]["tried"] == {"train.learning_rate": [0.001, 0.02]}
+    chosen = {entry["values"]["train.learning_rate"] for entry in found["chosen"]}
+    for value, end in ((0.02, "0.02 is the largest tried, and a larger one"), (0.001, "0.001 is the smallest tried, and a smaller one")):
+        assert (end in design_lines(told)[0]) == (value in chosen)
     assert told["tuning"]["chosen"][0] == {"embedding_dim": 2, "table": "learned", "values": found["chosen"][0]["values"]}
     assert all(told["tuning"][key] == found[key] for key in ("seed", "runs", "train_seconds"))
-    assert "8 runs" in tuning_lines(told)[-1]
-    assert "with seed 1, which is not compared" in tuning_lines(told)[-1]
+    assert "8 runs" in design_lines(told)[-1]
+    assert "with seed 1, which is not compared" in design_lines(told)[-1]
     for name, entry in zip(NAMES, found["chosen"], strict=True):
         used = json.loads((folder / name / "config.json").read_text())["config"]["train"]
         assert (used["learning_rate"], used["seed"]) == (entry["values"]["train.learning_rate"], 0)

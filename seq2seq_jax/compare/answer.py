@@ -30,6 +30,7 @@ def answer_object(
     setting: dict[str, Any],
     failures: list[Failure],
     tuning: dict[str, Any] | None,
+    hidden_dims: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Returns the whole object. NaN stands where a figure is not known (``without_nan`` makes it null).
 
@@ -43,6 +44,7 @@ def answer_object(
       setting: values of the further swept fields.
       failures: members without a result.
       tuning: what was chosen for each size before the comparison; None without.
+      hidden_dims: of each size, where they differ.
     """
     costs = [cost.cost_of(size) for size in grid.sizes]
     return {
@@ -61,6 +63,7 @@ def answer_object(
         "rules_of_thumb": [] if grid.pooled else rules.rules_of_thumb(grid),
         "truncated_table": [] if grid.pooled else rules.truncated_table(grid),
         "tuning": tuning,
+        "hidden_dims": hidden_dims or [],
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from seq2seq_jax.compare import pooling, reason
 from seq2seq_jax.compare.answer import answer_object, without_nan
-from seq2seq_jax.compare.cost import tuning_of
+from seq2seq_jax.compare.cost import hidden_dims_of, tuning_of
 from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
 from seq2seq_jax.compare.reason import Words
@@ -77,7 +77,7 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, recommendation), *reason.dev_set_warning(grid, recommendation)]
     going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
     words = Words(reason.verdict_sentences(grid, recommendation), cautions, going_on, command)
-    return answer_object(grid, recommendation, words, setting, failures, tuning)
+    return answer_object(grid, recommendation, words, setting, failures, tuning, hidden_dims_of(sweep, grid))
 
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:

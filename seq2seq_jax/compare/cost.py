@@ -57,7 +57,17 @@ def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> dict[str, Any] | None:
         own = {"embedding_dim": varied.pop(SIZE, None), "table": varied.pop(TABLE, "learned")}
         if varied == setting:
             chosen.append(own | {"values": entry["values"]})
-    return {key: sweep.tuning[key] for key in ("seed", "runs", "train_seconds")} | {"chosen": chosen}
+    costs = {key: sweep.tuning[key] for key in ("seed", "runs", "train_seconds")}
+    return costs | {"chosen": chosen, "tried": sweep.design.get("tune", {})}
+
+
+def hidden_dims_of(sweep: Sweep, grid: Grid) -> list[dict[str, Any]]:
+    """Returns the hidden size of each size, where a budget of parameters makes them differ; else nothing."""
+    return [
+        {"embedding_dim": size.embedding_dim, "table": size.table, "hidden_dim": sweep.hidden_dims[size.runs[0].member.name]}
+        for size in grid.sizes
+        if size.runs and size.runs[0].member.name in sweep.hidden_dims
+    ]
 
 
 def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, " sizes"]) -> Bool[np.ndarray, " sizes"]:

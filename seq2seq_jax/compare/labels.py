@@ -5,6 +5,7 @@ Knows the comparison's JSON and no layout.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax.compare.grid import decimals_for, size_name, spelled
@@ -101,8 +102,13 @@ def cost_lines(part: dict[str, Any]) -> list[str]:
     return lines
 
 
-def tuning_lines(part: dict[str, Any]) -> list[str]:
-    """Says what was chosen for each size before the comparison, and what that has cost."""
+def design_lines(part: dict[str, Any]) -> list[str]:
+    """Says what else differs between the sizes: hidden sizes that keep a budget, and what tuning has chosen, and at what cost."""
+    at = ", ".join(f"{row['hidden_dim']} at size {size_label(row)}" for row in part["hidden_dims"])
+    return ([f"Hidden size, for equally many parameters: {at}."] if at else []) + _tuning_lines(part)
+
+
+def _tuning_lines(part: dict[str, Any]) -> list[str]:
     tuning = part["tuning"]
     if tuning is None:
         return []
@@ -111,11 +117,21 @@ def tuning_lines(part: dict[str, Any]) -> list[str]:
         values = [row["values"][path] for row in tuning["chosen"]]
         said = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
         at = [f"{value} at size {size_label(row)}" for value, row in zip(said, tuning["chosen"], strict=True)]
-        lines.append(f"Chosen {path}: {', '.join(at) if len(set(said)) > 1 else f'{said[0]} at every size'}.")
+        edge = _edge_label(values, tuning["tried"].get(path, []))
+        lines.append(f"Chosen {path}: {', '.join(at) if len(set(said)) > 1 else f'{said[0]} at every size'}{edge}.")
     compared = {seed for row in part["sizes"] for seed in row["seeds"]}
     apart = "which is compared too" if tuning["seed"] in compared else "which is not compared"
     cost = f"{runs_label(tuning['runs'])}, {seconds_label(tuning['train_seconds'])} of training"
     return [*lines, f"Tuning took {cost}, with seed {tuning['seed']}, {apart}."]
+
+
+def _edge_label(chosen: Sequence[Any], tried: Sequence[Any]) -> str:
+    """Says which chosen values are the last of those tried, beyond which a better one may lie."""
+    if len(tried) < 2 or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in tried):
+        return ""
+    ends = {"largest": max(tried), "smallest": min(tried)}
+    met = [name for name, value in ends.items() if value in chosen and value > 0]  # nothing that is tuned goes below 0
+    return "".join(f"; {ends[name]:g} is the {name} tried, and a {name[:-3]}er one may be better" for name in met)
 
 
 def noise_lines(part: dict[str, Any]) -> list[str]:

@@ -111,7 +111,7 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
         "over": labels.over(part),
         "dots": "runs" if labels.over(part) == "seeds" else "data sets",
         "test": labels.test_sentence(part),
-        "lines": [*labels.cost_lines(part), *labels.tuning_lines(part), *labels.noise_lines(part)],
+        "lines": [*labels.cost_lines(part), *labels.design_lines(part), *labels.noise_lines(part)],
         "pictures": inline,
         "examples": list(_examples(part, runs)) if len(sweeps) == 1 else [],
         "example_sizes": [labels.size_label(row) for row in part["sizes"] if row["mean"] is not None],

@@ -91,6 +91,7 @@ class Sweep:
       axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
       earlier_commands: others given before.
       design: what is compared beside the axes, as sweep.json has it.
+      hidden_dims: of each member, where a budget of parameters makes them differ.
     """
 
     workdir: str
@@ -101,6 +102,7 @@ class Sweep:
     axes: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     earlier_commands: list[str] = dataclasses.field(default_factory=list)
     design: dict[str, Any] = dataclasses.field(default_factory=dict)
+    hidden_dims: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def read_sweep(workdir: str) -> Sweep:
@@ -124,7 +126,17 @@ def read_sweep(workdir: str) -> Sweep:
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
     axes, earlier_commands = grid.get("axes") or _axes_of(runs, failures), grid.get("earlier_commands", [])
-    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands, grid.get("design", {}))
+    design, hidden = grid.get("design", {}), _hidden_dims(grid)
+    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands, design, hidden)
+
+
+def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
+    """Returns by member the hidden size that a budget of parameters has led to; nothing where all have the same."""
+    if grid.get("design", {}).get("budget") != "parameters":
+        return {}
+    shared = grid.get("config", {}).get("model", {}).get("hidden_dim")
+    found = {entry["name"]: entry.get("adapted", {}).get("model.hidden_dim", shared) for entry in grid["members"]}
+    return {name: hidden_dim for name, hidden_dim in found.items() if isinstance(hidden_dim, int)}
 
 
 def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], list[Failure]]:

@@ -20,7 +20,7 @@ import rich.text
 from seq2seq_jax.compare import columns
 from seq2seq_jax.compare.columns import Column
 from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.labels import cost_lines, noise_lines, over, role, setting_label, test_sentence, tuning_lines
+from seq2seq_jax.compare.labels import cost_lines, design_lines, noise_lines, over, role, setting_label, test_sentence
 from seq2seq_jax.show.labels import error_label
 
 WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
@@ -36,7 +36,7 @@ def print_table(comparison: dict[str, Any], noise_floor: bool = False) -> None:
         _print_sizes(console, part)
         _print_recommendation(console, part)
         console.print()
-        for line in cost_lines(part) + tuning_lines(part) + (noise_lines(part) if noise_floor else []):
+        for line in cost_lines(part) + design_lines(part) + (noise_lines(part) if noise_floor else []):
             console.print(line)
         _print_failed(console, part)
 
