@@ -8,7 +8,6 @@ import fcntl
 import importlib.metadata
 import json
 import os
-import os
 import pathlib
 import platform
 import time
