@@ -78,11 +78,12 @@ def test_the_loss_of_pairs_has_scores_by_batch(workdirs):
     run = TrainedRun(workdirs["a"])
     config = config_lib.replace(run.config, {"train.metric": "loss_nats_per_token"})
     evaluator = Evaluator(config, run.programs, run.vocabularies)
-    found = evaluator.evaluate(run.params, PairSplit([*map(str, WORDS)], [[word] for word in WORDS]))
+    words = WORDS * 4  # ten batches and more
+    found = evaluator.evaluate(run.params, PairSplit([*map(str, words)], [[word] for word in words]))
     assert found.scores is not None
     amounts, sizes = found.scores
     assert found.metrics["loss_nats_per_token"] == pytest.approx(amounts.sum() / sizes.sum(), rel=1e-9)
-    assert (len(sizes), sizes.sum()) == (len(WORDS) // 8, 4 * len(WORDS))
+    assert (len(sizes), sizes.sum()) == (len(words) // 8, 4 * len(words))
 
 
 def test_an_answer_is_one_line_whatever_is_decoded(workdirs, monkeypatch):

@@ -66,7 +66,7 @@ def test_similarity_is_the_correlation_of_ranks():
 @pytest.mark.parametrize(
     ("metric", "examples"),
     [
-        ("loss_nats_per_token", 900),
+        ("loss_nats_per_token", 9000),
         ("word_similarity", 2),
         ("analogy_accuracy", 3),
         ("semantic_analogy_accuracy", 2),
@@ -78,7 +78,7 @@ def test_examples_are_what_the_metric_rests_on(metric, examples):
     analogies = np.array([[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]])
     questions = WordQuestions(analogies, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, {}, [])
     asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric))
-    losses = [Loss(*map(jnp.asarray, sums)) for sums in ((1000, 1000, 400), (1100, 1100, 500))]
+    losses = [Loss(*map(jnp.asarray, sums)) for sums in ((1000, 1000, 400), (1100, 1100, 500)) * 10]
     table = np.random.default_rng(0).normal(size=(9, 3))
     found = Evaluator._score_vectors(asked, TextSplit("", np.zeros(0, int), questions), losses, table)
     assert found.metrics["examples"] == examples
@@ -269,7 +269,7 @@ def test_a_line_of_the_log_without_a_pair_is_written(planted, tmp_path):
 
 def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted, tmp_path, capsys, monkeypatch):
     """Red if the estimate is made of another text than the run's, or compare does not find it."""
-    config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6, model__negatives=1)
+    config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6, train__batch_size=4, model__negatives=1)
     axes = {"model.embedding_dim": (2, 3)}
     run_sweep(make_plan(config, axes, str(tmp_path), Design()), SweepOptions("serial"), "launch.py sweep")
     compared = compare_sweeps([read_sweep(str(tmp_path))])
