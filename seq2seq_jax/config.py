@@ -59,7 +59,11 @@ class DataConfig:
     source_unit: Unit = _setting("char", "unit of the source", kinds=_PAIRS)
     target_unit: Unit = _setting("char", "unit of the target, and of a text that stands alone")
     normalize_nfc: bool = _setting(False, "bring all text to Unicode normalization form C first")
-    lines: bool = _setting(False, "the text is a list of independent lines, split by distinct line", kinds=_TEXT)
+    lines: bool = _setting(
+        False,
+        "the text is a list whose order says nothing, such as names: a line counts once, and dev and test have lines of their own",
+        kinds=_TEXT,
+    )
     max_length: int = _setting(64, "longest source or target kept for training, units", low=1, kinds=_PAIRS)
     min_count: int = _setting(1, "rarest symbol of the training text that gets a row of its own, occurrences", low=1)
     bpe_size: int = _setting(8000, "symbols of a bpe vocabulary (Sennrich et al. 2016), merges and the 256 bytes together", low=256)

@@ -161,11 +161,11 @@ def test_a_sweep_without_any_result_still_has_an_answer(capsys, tmp_path):
     assert [failure.name for failure in print_answer(workdir, None).failures] == failed  # for which the sweep ends with exit code 1
     text = capsys.readouterr().out
     assert "bits per character on dev (bits, lower is better)" in text
-    assert "No size can be recommended: no member has a result yet." in " ".join(text.split())
+    assert "No size can be recommended: no member has finished." in " ".join(text.split())
     assert "\nTo go on: launch.py sweep " in text
     assert text.count(": not run") == 4
     page = (tmp_path / "s" / "report.html").read_text()
-    assert "no member has a result yet" in page
+    assert "no member has finished" in page
     assert "Device: ." not in page
     run([workdir], "csv")
     assert [line.split(",")[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [["4", "learned"], ["16", "learned"]]
@@ -193,7 +193,7 @@ def test_a_sweep_of_which_little_is_known_has_an_answer_too(capsys, tmp_path, ch
     (tmp_path / "s" / "sweep.json").write_text(json.dumps(grid | change))
     for format in ("json", "csv", "table"):
         run([workdir], format, noise_floor=True)
-    assert "no member has a result yet" in capsys.readouterr().out
+    assert "no member has finished" in capsys.readouterr().out
 
 
 def test_where_tuning_has_failed_the_command_tries_it_again(tmp_path):

@@ -82,6 +82,8 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         "dev: 1 of 5 sources have a unit that train has not.",
     ]
     assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abc", "q"], [["x", "", "uvwxyz"], ["x"], ["x"], ["y"], ["x"]])
+    with pytest.raises(UserError, match=r"data\.min_count=9: no char of the training text is that frequent"):
+        _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", min_count=9))
     with pytest.raises(UserError, match=r"data\.max_length=1: no training pair is left"):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", max_length=1))
 
@@ -144,10 +146,10 @@ def test_words_without_neighbours_are_refused(tmp_path):
         _load(_config(tmp_path, "skip_gram", train=text, dev="a\nb\n", target_unit="word"))
     with pytest.raises(UserError, match=r"dev_fraction: no unit has a neighbour"):
         _load(_config(tmp_path, "skip_gram", train="a " * 800, dev_fraction=0.1, target_unit="word"))
-    for min_count, units in ((1, "a\n"), (900, "a a\n")):  # no neighbours, no units
+    for min_count, said in ((1, "train.txt: no unit has a neighbour"), (900, "data.min_count=900: no word of the training text")):
         shares = {"dev_fraction": 0.0, "test_fraction": 0.0}
-        config = _config(tmp_path, "skip_gram", train=units * 400, target_unit="word", subsample=0.0, min_count=min_count, **shares)
-        with pytest.raises(UserError, match=r"train.txt: no unit has a neighbour"):
+        config = _config(tmp_path, "skip_gram", train="a\n" * 400, target_unit="word", subsample=0.0, min_count=min_count, **shares)
+        with pytest.raises(UserError, match=said):
             corpus.training_batches(config, _load(config))
 
 

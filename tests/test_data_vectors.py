@@ -130,6 +130,7 @@ def test_a_text_is_none_the_less_for_a_control_character_and_bytes_are_none_for_
         (b"2 3\na 1 2 3\nb 1 -. 3\n", ":3: '-.' is not a finite number"),
         (b"2 3\na 1 2 3\nb 1 1e39 3\n", ":3: '1e39' is not a finite number"),
         (b"\x1f\x8b\x08\x00\n", ": compressed by gzip"),
+        (b"PK\x03\x04\x14 1\n", ": a zip archive, as .npz files are; expected word2vec"),
         (b"2 3\na 1 2 3\nb  1 2 3\n", ":3: expected a name and 3 numbers, found 4 after the name"),
         (b"2 3\na 1 2 3\n 1 2 3\n", ":3: expected a name and 3 numbers"),
         (b"2 3\na 1 2 3\n\xff 1 2 3\n", ":3: not UTF-8"),

@@ -118,6 +118,7 @@ def test_every_symbol_can_be_asked_for(tmp_path, capsys, symbols, unit, typed, r
     folder = write_run(tmp_path / "run", symbols, unit)
     table = read_tables(folder)[0]
     assert table.row_of(typed, "--symbol") == row
+    assert table.row_of(table.label(row), "--symbol") == row  # as it is shown
     found = answer(capsys, "neighbours", f"--workdir={folder}", f"--symbol={typed}", "--k=3")
     assert found["symbol"] == symbols[row]
     assert [near["symbol"] for near in found["neighbours"]] == [symbols[near.row] for near in neighbours(table, row, 3)]

@@ -296,6 +296,7 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     monkeypatch.setattr(vector_size, "estimated_size", lambda config, corpus: nothing)
     vector_size.run({"workdir": tmp_path, "format": "table"})
     assert capsys.readouterr().out.startswith("There is no estimate: no singular value")
+    assert as_json(nothing._replace(noise=0.0))["reason"].startswith("no two symbols are neighbours")
     largest = tmp_path / "embedding_dim=3/pip_loss.json"
     assert largest.exists()
     largest.write_text(json.dumps(as_json(nothing)))

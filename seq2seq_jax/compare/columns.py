@@ -37,6 +37,7 @@ def _role_in_words(part: dict[str, Any], row: dict[str, Any]) -> str:
 
 
 SIZE = Column("size", lambda part, row: size_label(row))
+DECODED = Column("decoded a second", lambda part, row: count_label(row["decoded_examples_per_second_median"]))
 RUNS = Column("runs", _runs)
 MEAN = Column("mean", lambda part, row: with_interval(row["mean"], row["ci95"], decimals_of(part)))
 RESAMPLED = Column("± with examples", lambda part, row: half_width(row["bootstrap_ci95"], decimals_of(part)))
@@ -65,5 +66,11 @@ REPORT = (
     Column("all parameters", lambda part, row: _parameters(row, "total")),
     Column("training", lambda part, row: seconds_label(row["train_seconds_median"])),
     Column("to best step", lambda part, row: seconds_label(row["best_step_seconds_median"])),
-    Column("decoded a second", lambda part, row: count_label(row["decoded_examples_per_second_median"])),
+    DECODED,  # where something is decoded
 )
+
+
+def of_report(part: dict[str, Any]) -> list[Column]:
+    """Returns the columns of the report for the comparison of a setting."""
+    decodes = any(row["decoded_examples_per_second_median"] is not None for row in part["sizes"])
+    return [column for column in REPORT if decodes or column is not DECODED]

@@ -42,7 +42,7 @@ class Words:
 def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Says which size was chosen and how sure that is, and which size would have been if its runs had not failed."""
     if not any(size.runs for size in grid.sizes):
-        return ["No size can be recommended: no member has a result yet."]
+        return ["No size can be recommended: no member has finished."]
     if recommendation.best is None or recommendation.chosen is None:
         return ["No size can be recommended: each has a failed or missing run.", *_had_it_not_failed(grid, recommendation)]
     sentences = [_choice(grid, recommendation)]

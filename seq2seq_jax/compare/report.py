@@ -44,7 +44,6 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
             title=f"{spelled(parts[0]['metric']['name'])} and embedding size: {names}",
             parts=[_part_view(sweeps, part, pictures, index) for index, (part, pictures) in enumerate(zip(parts, drawn, strict=True))],
             by_setting="comparisons" in comparison,
-            columns=columns.REPORT,
             role=labels.role,
             making=_making(sweeps, parts),
             light=picture.css_variables(dark=False),
@@ -107,6 +106,7 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
     }
     return {
         "comparison": part,
+        "columns": columns.of_report(part),
         "label": labels.setting_label(part["setting"]),
         "over": labels.over(part),
         "dots": "runs" if labels.over(part) == "seeds" else "data sets",

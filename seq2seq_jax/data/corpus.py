@@ -19,7 +19,7 @@ from seq2seq_jax.data import sources, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.sources import Pairs
-from seq2seq_jax.data.vocabulary import BOS, EOS, UNK, Vocabulary
+from seq2seq_jax.data.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
 from seq2seq_jax.data.windows import WindowBatches, unit_counts
 from seq2seq_jax.data.word_questions import WordQuestions
 from seq2seq_jax.errors import UserError
@@ -133,6 +133,7 @@ def load_split(
     *,
     vocabularies: Mapping[str, Vocabulary],
     recorded: Mapping[str, str] | None = None,
+    notes: list[str] | None = None,
 ) -> PairSplit | TextSplit:
     """Reads one split of a recorded run again, or ``file`` in its place.
 
@@ -142,6 +143,7 @@ def load_split(
       file: data of the same form as data.dev, scored instead.
       vocabularies: the run's; they give a text its ids.
       recorded: the sha256 of the run's data, checked for what comes from there; of word vectors also what dev and a file are asked.
+      notes: is told what is left out of a file.
 
     Raises UserError where there is no such split or the data has changed.
     """
@@ -151,7 +153,8 @@ def load_split(
         if recorded is not None:
             check_recorded(recorded, asked.sha256, asked.paths)
     if file is not None:
-        return _split(config, sources.read_file(config, sources.absolute(config, file), []), vocabularies, "file", file, asked)
+        content = sources.read_file(config, sources.absolute(config, file), [] if notes is None else notes)
+        return _split(config, content, vocabularies, "file", file, asked)
     raw = sources.read_splits(config, [split])
     if recorded is not None:
         check_recorded(recorded, raw.sha256, raw.paths)
@@ -228,10 +231,13 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
     data = config.data
     if isinstance(content, str):
         vocabulary = Vocabulary.build([content], data.target_unit, data.min_count, data.bpe_size)
+        _check_symbols(vocabulary, data.min_count)
         split = _text_split(content, vocabulary)
         return split, {"target": vocabulary.counted(split.ids) if config.model.kind == "skip_gram" else vocabulary}
     texts = dict(zip(("source", "target"), zip(*content, strict=True), strict=True))
     vocabularies = _vocabularies(config, texts)
+    for vocabulary in vocabularies.values():
+        _check_symbols(vocabulary, data.min_count)
     ids = {side: Ragged.of(map(vocabularies[side].encode, texts[side])) for side in texts}
     lengths = np.stack([ids["source"].lengths, ids["target"].lengths])
     empty, long = (lengths == 0).any(axis=0), (lengths > data.max_length).any(axis=0)
@@ -247,6 +253,12 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
     if repeated:
         notes.append(f"train: {repeated} exact repetitions of a pair kept.")
     return PairExamples(ids["source"].take(kept), ids["target"].take(kept)), vocabularies
+
+
+def _check_symbols(vocabulary: Vocabulary, min_count: int) -> None:
+    """Raises UserError where only specials have a row: a model of nothing but unknown units would score well and know nothing."""
+    if len(vocabulary) == len(SPECIALS):
+        raise UserError(f"data.min_count={min_count}: no {vocabulary.unit} of the training text is that frequent; expected a smaller one")
 
 
 def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[str, Vocabulary]:

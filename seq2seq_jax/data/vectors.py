@@ -25,7 +25,7 @@ from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import UserError
 
 _NUMBER_CHARACTERS = b"0123456789.eE+- "
-_GZIP = b"\x1f\x8b"
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _EVERY_DIGIT_0 = bytes.maketrans(b"123456789", b"000000000")
 _NO_NUMBER = (b"  ", b"- ", b" . ", b"-. ", b"0" * 39)  # no digits; or more than a 32-bit float holds
 _CONTROL = bytes(value for value in range(32) if value not in b"\t\n\r")  # in no text, and soon in any binary file
@@ -130,6 +130,8 @@ class _Form:
         fields = first.split()
         if first.startswith(_GZIP):
             raise UserError(f"{path}: compressed by gzip; expected a file of vectors, unpacked")
+        if first.startswith(_ZIP):
+            raise UserError(f"{path}: a zip archive, as .npz files are; expected word2vec's text or binary form, GloVe or fastText's .vec")
         header = len(fields) == 2 and all(field.isdigit() for field in fields)
         self.count, self.width = (int(fields[0]), int(fields[1])) if header else (None, len(first.rstrip(b" \r\n").split(b" ")) - 1)
         self.binary = header and self._reads_as_binary()

@@ -65,7 +65,7 @@ class Table:
         return label(self.symbols, self.unit, row)
 
     def row_of(self, typed: str, flag: str) -> int:
-        """Returns the row that a text from the command line names: the symbol itself, or, escaped, ``\\n`` or ``\\u0020``.
+        """Returns the row that a text from the command line names: the symbol itself, ``\\n`` or ``\\u0020``, or as it is shown.
 
         Raises UserError, naming the ``flag``, where there is none.
         """
@@ -75,6 +75,9 @@ class Table:
             for name in () if candidate is None else (symbol_of(candidate, self.unit), candidate):
                 if name in rows:
                     return rows[name]
+        shown = {self.label(row): row for row in reversed(range(len(self.symbols)))}
+        if typed in shown:
+            return shown[typed]
         near = ", ".join(self.label(row) for row in range(len(SPECIALS), min(len(SPECIALS) + 8, len(self.symbols))))
         raise UserError(f"{flag}={typed}: the {self.side} table has no such symbol; expected one of its {len(rows)}, such as {near}")
 

@@ -22,6 +22,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import read_config, read_grid
 
 NO_ESTIMATE = "no singular value of the co-occurrences rises above the noise; a longer text has less of it"
+NO_INFORMATION = "no two symbols are neighbours so much more often than chance that the negatives leave some; fewer leave more"
 
 
 def estimated_size(config: Config, corpus: Corpus) -> SizeEstimate:
@@ -39,8 +40,15 @@ def estimated_size(config: Config, corpus: Corpus) -> SizeEstimate:
 def as_json(estimate: SizeEstimate) -> dict[str, Any]:
     """Returns what a file or a program is told of an estimate; ``reason`` says why there is none."""
     losses = [{"embedding_dim": size, "pip_loss": float(loss)} for size, loss in enumerate(estimate.losses)]
-    reason = NO_ESTIMATE if estimate.size is None else None
-    return {"embedding_dim": estimate.size, "reason": reason, "symbols": estimate.units, "noise": estimate.noise, "losses": losses}
+    figures = {"symbols": estimate.units, "noise": estimate.noise, "losses": losses}
+    return {"embedding_dim": estimate.size, "reason": _reason(estimate), **figures}
+
+
+def _reason(estimate: SizeEstimate) -> str | None:
+    """Returns why there is no estimate, None where there is one. Without any information there is no noise either."""
+    if estimate.size is not None:
+        return None
+    return NO_ESTIMATE if estimate.noise else NO_INFORMATION
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -58,7 +66,7 @@ def run(options: Mapping[str, Any]) -> None:
         print_json(as_json(estimate))
         return
     if estimate.size is None:
-        print(f"There is no estimate: {NO_ESTIMATE}.")
+        print(f"There is no estimate: {_reason(estimate)}.")
         return
     shown = sorted({size for power in range(20) if (size := 2**power) < len(estimate.losses)} | {estimate.size, len(estimate.losses) - 1})
     print_rows(("size", "expected PIP loss"), [[f"{size:,}", f"{estimate.losses[size]:.1f}"] for size in shown], 0)

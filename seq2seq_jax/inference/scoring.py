@@ -30,7 +30,8 @@ def evaluate(
     together = len(workdirs) > 1 or beam_size > 1
     runs = open_translators(workdirs) if together else [TrainedRun(workdirs[0])]
     run = runs[0]
-    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=run.record["data_sha256"])
+    notes: list[str] = []
+    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=run.record["data_sha256"], notes=notes)
     if together:
         assert isinstance(data, PairSplit)  # they are translators
         outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, 1, length_penalty)]
@@ -42,7 +43,7 @@ def evaluate(
         metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, PER_CORPUS)
     if file is not None:
         metrics["unknown_units"], remarks = unknown_units(file, data, run.vocabularies)
-        for remark in remarks:
+        for remark in notes + remarks:
             print(f"evaluate: {remark}", file=sys.stderr)
     where = [str(each.directory.path) for each in runs]
     return {"workdir": where[0] if len(where) == 1 else where, "split": None if file else split, "data": file, **metrics}
