@@ -11,10 +11,10 @@ from jaxtyping import Float
 
 from seq2seq_jax.embeddings.tables import Table, open_trained
 from seq2seq_jax.files import write_file
-from seq2seq_jax.show.picture import MUTED, Picture
+from seq2seq_jax.show.picture import MUTED, Picture, text_size
 
-MOST_CHARACTERS = 150  # of labels that still can be told apart on a map: so many letters, or fewer words
 MOST_POINTS = 2000
+MOST_NAMED = 400  # of them, those that are read most: written, or named on hover where there is no room for it
 LONGEST_LABEL = 16  # characters
 
 
@@ -26,7 +26,7 @@ def run(options: Mapping[str, Any]) -> None:
 
 
 def symbol_map(table: Table) -> Picture:
-    """Draws the studied rows of a table on their two principal components, the most read ones named.
+    """Draws the studied rows of a table on their two principal components, named where there is room, the most read ones first.
 
     Rows that were never trained are where they were drawn: of bytes and subwords they are most, and would hide the others.
     """
@@ -35,19 +35,32 @@ def symbol_map(table: Table) -> Picture:
     if table.counts is not None:
         rows = rows[np.argsort(-table.counts[rows], kind="stable")]
     points, shares = principal_components(table.vectors[rows])
-    picture.axes.plot(points[:MOST_POINTS, 0], points[:MOST_POINTS, 1], ".", color=MUTED, alpha=0.35, ms=4)
-    written = 0
-    for row, (x, y) in zip(rows.tolist(), points, strict=True):
-        symbol, label = table.symbols[row], table.label(row)
-        written += len(label[:LONGEST_LABEL])
-        if written > MOST_CHARACTERS:
-            break
-        shown = picture.write(label[:LONGEST_LABEL], (x, y), ha="center", va="center")
-        picture.name(shown, f"{label} ({', '.join(f'U+{ord(character):04X}' for character in symbol[:8])})")
+    rows, points = rows[:MOST_POINTS], points[:MOST_POINTS]
+    picture.axes.margins(0.06)
     picture.axes.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
     picture.axes.set_ylabel(f"second component ({shares[1]:.0%})")
-    picture.axes.margins(0.06)
+    picture.axes.plot(points[:, 0], points[:, 1], ".", color=MUTED, alpha=0.35, ms=4)
+    labels = [table.label(row) for row in rows.tolist()]
+    short = [label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…" for label in labels]
+    written = set(apart(picture.places(points), np.array([text_size(text) for text in short])))
+    for index, point in enumerate(points[:MOST_NAMED].tolist()):
+        if index in written:
+            shown = picture.write(short[index], tuple(point), ha="center", va="center")
+        else:
+            (shown,) = picture.axes.plot(*point, ".", color=MUTED, alpha=0.35, ms=4)
+        code_points = ", ".join(f"U+{ord(character):04X}" for character in table.symbols[rows[index]][:8])
+        picture.name(shown, f"{labels[index]} ({code_points})")
     return picture
+
+
+def apart(places: Float[np.ndarray, "V 2"], sizes: Float[np.ndarray, "V 2"]) -> list[int]:
+    """Returns which boxes, by their middles and sizes, meet none that is taken before them; the first is always taken."""
+    taken: list[int] = []
+    for index in range(len(places)):
+        distance, room = np.abs(places[taken] - places[index]), (sizes[taken] + sizes[index]) / 2
+        if not (distance < room).all(axis=1).any():
+            taken.append(index)
+    return taken
 
 
 def principal_components(vectors: Float[np.ndarray, "V D"]) -> tuple[np.ndarray, tuple[float, float]]:

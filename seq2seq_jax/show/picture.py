@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 import warnings
 import xml.etree.ElementTree as ET
 from typing import Any
 
 import matplotlib
+import numpy as np
+from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex
@@ -24,6 +27,7 @@ from seq2seq_jax.show.symbols import printable
 INK, MUTED, GRID, ACCENT, BAND = "#24292e", "#6a737c", "#d9dee3", "#b3400b", "#e3a57e"
 ROLES = {"ink": INK, "muted": MUTED, "grid": GRID, "accent": ACCENT, "band": BAND}
 DARK_ROLES = {"ink": "#e6e8eb", "muted": "#9aa4ae", "grid": "#343b43", "accent": "#ff9d5c", "band": "#8a4b22"}
+TEXT_POINTS = 10  # size of what is written beside marks, in points of 1/72 inch
 STEPS = 12  # of the ramp that colours sizes from small to large
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 STYLE = {
@@ -73,6 +77,13 @@ def svg_of(figure: Figure) -> str:
     return printable(buffer.getvalue())
 
 
+def text_size(text: str) -> tuple[float, float]:
+    """Returns about how wide and high ``Picture.write`` makes a text, in points of 1/72 inch: the reader's fonts are not known here."""
+    shown = [character for character in text if not unicodedata.combining(character)]
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in shown)
+    return TEXT_POINTS * (0.62 * (len(shown) - wide) + wide), 1.15 * TEXT_POINTS
+
+
 class Picture:
     """One pair of axes, and the names that its parts show on hover."""
 
@@ -95,7 +106,13 @@ class Picture:
 
     def write(self, text: str, at: tuple[float, float], colour: str = INK, **placing: Any) -> Text:
         """Writes ``text`` at a point of the data; ``placing`` goes to ``Axes.annotate``. A dollar sign is a dollar sign."""
-        return self.axes.annotate(text, at, fontsize=10, color=colour, parse_math=False, **placing)
+        return self.axes.annotate(text, at, fontsize=TEXT_POINTS, color=colour, parse_math=False, **placing)
+
+    def places(self, points: Float[np.ndarray, "V 2"]) -> Float[np.ndarray, "V 2"]:
+        """Returns where points of the data lie in the picture, in points of 1/72 inch, with what the axes show now."""
+        with matplotlib.rc_context(STYLE):
+            self._figure.draw_without_rendering()  # which makes room for the labels of the axes
+        return self.axes.transData.transform(points) * 72 / self._figure.dpi
 
     def legend(self, title: str | None = None, **placing: Any) -> None:
         """Adds a legend of what has a label, where there is most room; ``placing`` goes to ``Axes.legend``."""
