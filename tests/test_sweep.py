@@ -53,6 +53,7 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: grid.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
         (lambda: grid.parse_values("--seeds=0..99999999999", "train.seed", "0..99999999999"), "expected a range of at most"),
         (lambda: grid.make_members(PAIRS, {"train.metric": ("bleu", "chrf")}), "scored by bleu and by chrf; expected one metric"),
+        (lambda: grid.parse_values("--seeds=-1", "train.seed", "-1"), "^--seeds=-1: expected a value at least 0"),
         (lambda: grid.parse_values("--seeds=0,5..3", "train.seed", "0,5..3"), "--seeds=0,5..3: expected values"),
         (lambda: grid.parse_field("axis", "model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
         (lambda: grid.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),

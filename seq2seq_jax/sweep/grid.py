@@ -13,7 +13,7 @@ from seq2seq_jax.config import AXIS_FLAGS, KINDS, SEED, SIDES, SIZE, TABLE, Conf
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import parse
 from seq2seq_jax.model.embedding import table_width
-from seq2seq_jax.validation import validate
+from seq2seq_jax.validation import check_range, validate
 
 Axes = dict[str, tuple[Any, ...]]
 MOST_VALUES = 10_000  # of a range; a slip of the finger should not fill the memory
@@ -65,7 +65,7 @@ class Member:
 def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
     """Turns ``4,16,64`` or ``0..4`` (4 included) into values of the field at ``path``.
 
-    Raises UserError, naming the flag as typed, for an unknown field, an unreadable value, a repeated one, or none.
+    Raises UserError, naming the flag as typed, for an unknown field, an unreadable value, one out of range, a repeated one, or none.
     """
     parts = []
     for part in text.split(","):
@@ -76,6 +76,9 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
             raise UserError(f"{flag}: expected values such as 4,16,64 or 0..4, the first not above the last")
         parts += map(str, range(int(span[1]), int(span[2]) + 1)) if span else [part]
     values = tuple(parse(path, part, flag) for part in parts)
+    for value in values:
+        if value is not None:
+            check_range(config_lib.field_of(path), value, flag)
     repeated = [value for i, value in enumerate(values) if value in values[:i]]
     if repeated:
         raise UserError(f"{flag}: {repeated[0]} stands there twice; expected distinct values")
@@ -94,7 +97,7 @@ def parse_field(flag: str, text: str) -> tuple[str, tuple[Any, ...]]:
     """Turns ``field=value,value``, the content of a flag, into a path and its values. Raises UserError."""
     path, equals, values = text.partition("=")
     if not equals or not values:
-        raise UserError(f"--{flag}={text}: expected field=value,value such as model.hidden_dim=128,256")
+        raise UserError(f"--{flag}={text}: expected field=value,value such as train.learning_rate=1e-3,2e-3")
     return path, parse_values(f"--{flag}={text}", path, values)
 
 
