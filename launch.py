@@ -260,6 +260,7 @@ def _translate(values: flags.FlagValues) -> int:
     for remark in unknown_sources(runs[0], sources):
         print(f"translate: {remark}", file=sys.stderr)
     if values.attention is not None:
+        sys.stdout.flush()  # before what may go the same way, as to /dev/stdout
         picture = write_attention(pathlib.Path(values.attention), translated)
         print(f"attention: {values.attention}" + (f", picture: {picture}" if picture else ""), file=sys.stderr)
     return DONE

@@ -97,8 +97,8 @@ class _Stream:
     """Stands in the place of a stream and settles what happens where nobody reads it any more."""
 
     def __init__(self, stream: Any):
-        """Takes the place of ``stream``."""
-        self._stream = stream
+        """Takes the place of ``stream``, which is None where the process was started without it."""
+        self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115  lives as long as the process
 
     def write(self, text: str) -> int:
         """Writes text and returns its length."""

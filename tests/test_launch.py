@@ -261,6 +261,13 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     assert err.startswith("error: --position=99: there are 3 output symbols")
 
 
+@pytest.mark.parametrize(("closed", "verb", "code"), [(1, "--help", 0), (2, "status", 2)])
+def test_a_command_without_its_streams_ends_as_with_them(closed, verb, code):
+    """Red if a process that was started without stdout or stderr, as by a daemon, ends in an error of its own."""
+    words = [sys.executable, str(ROOT / "launch.py"), verb, *(["--workdir=nowhere"] if code else [])]
+    assert subprocess.run(f"{shlex.join(words)} {closed}>&-", shell=True, env=environment(), check=False).returncode == code
+
+
 def test_output_without_room_is_said_in_one_line(tmp_path):
     """Red if a full disk ends in a traceback, or in success."""
     write_sweep(tmp_path, {4: (0.5, 0.6)})

@@ -257,7 +257,7 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
 
 def _check_symbols(vocabulary: Vocabulary, min_count: int) -> None:
     """Raises UserError where only specials have a row: a model of nothing but unknown units would score well and know nothing."""
-    if len(vocabulary) == len(SPECIALS):
+    if min_count > 1 and len(vocabulary) == len(SPECIALS):
         raise UserError(f"data.min_count={min_count}: no {vocabulary.unit} of the training text is that frequent; expected a smaller one")
 
 

@@ -45,7 +45,8 @@ def sample_texts(
     if run.config.model.kind != "language_model":
         raise UserError(f"--workdir={workdir}: expected a language model, this run is a {run.config.model.kind}")
     vocabulary, known = run.vocabularies["target"], _known_units(run, prompt)
-    start_unit = vocabulary.encode("\n") if run.config.data.lines else [BOS]  # where lines begin; BOS is read once an epoch, at the first
+    line_break = vocabulary.row_of("\n") if run.config.data.lines else None
+    start_unit = [BOS if line_break is None else line_break]  # where lines begin; BOS is read once an epoch, at the first
     read, draw = _compiled(run, temperature, top_k, top_p)
     prompt_ids = jnp.array([[*start_unit, *known]])
     start = read(run.params, prompt_ids[:, :-1])
