@@ -51,12 +51,21 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     Returns:
       The exit code.
     """
-    output = _Output(sys.stdout)
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(_Unheard(sys.stderr)):  # type: ignore[type-var]  like streams
+    verb: Verb | None = None
+
+    def unread(error: OSError) -> None:
+        """Goes on where nobody reads the answer of a command that leaves files, as training does; ends any other at once."""
+        if not isinstance(error, BrokenPipeError):  # which rich would make an exit code of 1
+            raise error
+        if verb is None or not verb.resumes:
+            raise _NobodyReads from None
+        _drop_output()
+
+    output, progress = _Stream(sys.stdout, unread), _Stream(sys.stderr, lambda error: None)  # progress that nobody reads ends nothing
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(progress):  # type: ignore[type-var]  like streams
         try:
             with _terminated_like_interrupted():
                 name, verb, arguments = _named(arguments, title, verbs, groups)
-                output.to_its_end = verb.resumes
                 code = verb.run(_parse(name, verb, arguments))
                 sys.stdout.flush()  # here, where it can be said that the output has no room
                 return code
@@ -64,8 +73,9 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
             _drop_output()
             return DONE
         except KeyboardInterrupt:  # before training has begun, or after it has ended; or of a verb that trains nothing
-            print(f"stopped{': the same command goes on from here' if output.to_its_end else ''}", file=sys.stderr)
-            return STOPPED if output.to_its_end else ERROR
+            resumes = verb is not None and verb.resumes
+            print(f"stopped{': the same command goes on from here' if resumes else ''}", file=sys.stderr)
+            return STOPPED if resumes else ERROR
         except Exception as error:
             code, line = _explained(error)
             print(line, file=sys.stderr)
@@ -94,50 +104,30 @@ class _NobodyReads(Exception):
 
 
 class _Stream:
-    """Stands in the place of a stream and settles what happens where nobody reads it any more."""
+    """Stands in the place of a stream and settles what happens where it cannot be written to, as when nobody reads it any more."""
 
-    def __init__(self, stream: Any):
-        """Takes the place of ``stream``, which is None where the process was started without it."""
+    def __init__(self, stream: Any, failed: Callable[[OSError], None]):
+        """Takes the place of ``stream``, which is None where the process was started without it; ``failed`` is told of each error."""
         self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115  lives as long as the process
+        self._failed = failed
 
     def write(self, text: str) -> int:
         """Writes text and returns its length."""
-        with self._writing():
+        try:
             self._stream.write(text)
+        except OSError as error:
+            self._failed(error)
         return len(text)
 
     def flush(self) -> None:
         """Writes what is held back."""
-        with self._writing():
+        try:
             self._stream.flush()
-
-    def _writing(self) -> contextlib.AbstractContextManager[Any]:
-        raise NotImplementedError
+        except OSError as error:
+            self._failed(error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-
-class _Unheard(_Stream):
-    """What a command says beside its answer, such as its progress: it goes on where nobody reads that."""
-
-    def _writing(self) -> contextlib.AbstractContextManager[Any]:
-        return contextlib.suppress(OSError)
-
-
-class _Output(_Stream):
-    """The answer: where nobody reads it the command ends at once, but for one that does its work ``to_its_end``, as training does."""
-
-    to_its_end = False
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:  # which rich would make an exit code of 1
-            if not self.to_its_end:
-                raise _NobodyReads from None
-            _drop_output()
 
 
 def _drop_output() -> None:

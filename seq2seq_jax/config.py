@@ -368,6 +368,11 @@ def differences(before: Config, after: Config, ignore: Iterable[str] = ()) -> li
     return [path for path in fields() if path not in set(ignore) and get(before, path) != get(after, path)]
 
 
+def changes(before: Config, after: Config, paths: Iterable[str]) -> str:
+    """Says how the values at ``paths`` differ, for a message."""
+    return ", ".join(f"{path} ({get(before, path)} -> {get(after, path)})" for path in paths)
+
+
 def config_sha256(config: Config) -> str:
     """Returns the identity of the experiment: a hash of the configuration without steps, epochs, paths and device count."""
     identity = {path: get(config, path) for path in fields() if path not in MAY_CHANGE}

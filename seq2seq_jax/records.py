@@ -94,6 +94,12 @@ def length_of(config: Any, entry: Mapping[str, Any] | None = None) -> Length | N
     return Length(steps if isinstance(steps, int) else None, epochs if isinstance(epochs, int) else None)
 
 
+def other_length(made: Any, asked: Any, entry: Mapping[str, Any] | None) -> tuple[Length, Length] | None:
+    """Returns what a run's configuration asked for and what its sweep's asks of the member now, where both are known and differ."""
+    before, now = length_of(made), length_of(asked, entry)
+    return None if before is None or now is None or before == now else (before, now)
+
+
 def can_go_on(run: pathlib.Path, result: Mapping[str, Any], made: Length, asked: Length) -> bool:
     """Returns whether a finished run can be brought to another length: it is not beyond it, and its best checkpoint is still there."""
     beyond = any(before is not None and now is not None and before > now for before, now in zip(made, asked, strict=True))
@@ -164,6 +170,10 @@ def _is_configuration(value: Any) -> bool:
     return all(isinstance(value.get("train", {}).get(unit), int | None) for unit in Length._fields)
 
 
+def _are_lists(value: Any) -> bool:
+    return _is_object(value) and all(isinstance(values, list) for values in value.values())
+
+
 def _are_objects(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_object, value))
 
@@ -172,9 +182,9 @@ def _are_objects(value: Any) -> bool:
 RESULT_KINDS = {"metric": dict, "dev": dict, "train_seconds": int | float, "best_step": int, "steps": int}
 _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "members": (_are_members, "a list of objects with a name"),
-    "axes": (lambda value: _is_object(value) and all(isinstance(values, list) for values in value.values()), "lists of values by field"),
+    "axes": (_are_lists, "lists of values by field"),
     "config": (_is_configuration, "fields by section, steps and epochs whole numbers or null"),
-    "design": (_is_object, "an object"),
+    "design": (lambda value: _is_object(value) and _are_lists(value.get("tune", {})), "an object, its tune lists of values by field"),
     "command": (_is_command, "null, or a command line"),
     "earlier_commands": (lambda value: isinstance(value, list) and all(map(_is_command, value)), "a list of command lines"),
     "tuning": (_is_tuning, "null, or an object with seed, runs, train_seconds and what is chosen for each size"),

@@ -102,6 +102,19 @@ def test_compressed_files_are_unpacked_and_checked_as_they_came(mirror, tmp_path
     assert not unpacked.exists()
 
 
+def test_a_cache_that_cannot_be_written_to_is_said_in_one_line(mirror, monkeypatch):
+    """Red if a file that has only to be unpacked, as in a cache that somebody else has filled, ends in a traceback."""
+    folder, _ = mirror
+    _serve(monkeypatch, folder, "small", "pairs", {"train": {"m/a.tsv.gz": gzip.compress(b"a\tb\n")}})
+
+    def denied(path, content):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(named, "write_atomically", denied)
+    with pytest.raises(UserError, match=r"data\.name=small: .*a\.tsv\.gz cannot be unpacked beside itself .*expected a cache to write to"):
+        named.locate("small", "train")
+
+
 def test_another_content_is_refused(mirror, monkeypatch, pooch_log):
     folder, _ = mirror
     _serve(monkeypatch, folder, "small", "pairs", {"train": {"x/a.tsv": b"a\tb\n"}})

@@ -167,9 +167,10 @@ def test_attention_is_written_where_it_is_named(workdirs, tmp_path, monkeypatch)
     assert (tmp_path / "null.json").is_symlink()
     with pytest.raises(UserError, match=r"^--attention=.*full\.json: cannot be written: No space left"):
         write_attention(tmp_path / "full.json", found)
-    with open(tmp_path / "open.json", "w") as file:  # where standard output leads to a file, say
+    with open(tmp_path / "open.json", "w") as file:  # where standard output leads to a file that has the answers, say
+        print("an answer", file=file, flush=True)
         assert write_attention(pathlib.Path(f"/dev/fd/{file.fileno()}"), found) is None
-    assert (tmp_path / "open.json").read_text(encoding="utf-8") == (tmp_path / "target").read_text(encoding="utf-8")
+    assert (tmp_path / "open.json").read_text(encoding="utf-8") == "an answer\n" + (tmp_path / "target").read_text(encoding="utf-8")
     for denied, name in ((tmp_path, "new.json"), (tmp_path / "target", "a.json"), (tmp_path / "a.svg", "a.json")):
         monkeypatch.setattr(os, "access", lambda place, mode, denied=denied: pathlib.Path(place).resolve() != denied)
         with pytest.raises(UserError, match=rf"^--attention=.*{name}: .* cannot be written; expected"):

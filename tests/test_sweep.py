@@ -164,6 +164,7 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
         (lambda grid: without(grid, "config"), '"config": fields'),
         (lambda grid: grid | {"axes": {"train.seed": 1}}, '"axes": lists'),
         (lambda grid: grid | {"design": 1}, '"design": an object'),
+        (lambda grid: grid | {"design": {"tune": {"train.learning_rate": 5}}}, '"design": an object, its tune lists of values'),
         (lambda grid: grid | {"tuning": {"seed": 1, "runs": 0, "train_seconds": 0.0}}, '"tuning": null'),
         (lambda grid: grid | {"tuning": {"seed": 1, "runs": 0, "train_seconds": 0.0, "chosen": [{"varied": {}}]}}, '"tuning": null'),
         (lambda grid: grid | {"config": {"model": {"size": 1}}}, "model.size: there is no field"),

@@ -17,7 +17,7 @@ from typing import Any
 from seq2seq_jax.compare.artifacts import configuration, is_number
 from seq2seq_jax.config import SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import RESULT_KINDS, TABLES, can_go_on, is_metric, length_of, parsed, read_grid, read_record
+from seq2seq_jax.records import RESULT_KINDS, TABLES, can_go_on, is_metric, other_length, parsed, read_grid, read_record
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
@@ -147,9 +147,9 @@ def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], 
     entries = {entry["name"]: entry for entry in grid.get("members", ())}
     others = []
     for run in runs:
-        made, asked = length_of(configuration(run.directory)), length_of(grid.get("config"), entries.get(run.member.name))
-        if made is not None and asked is not None and made != asked:
-            others.append((run, SHORTER if can_go_on(run.directory, run.result, made, asked) else STUCK))
+        lengths = other_length(configuration(run.directory), grid.get("config"), entries.get(run.member.name))
+        if lengths is not None:
+            others.append((run, SHORTER if can_go_on(run.directory, run.result, *lengths) else STUCK))
     if len(others) == len(runs):
         return runs, []
     left_out = [run for run, _ in others]

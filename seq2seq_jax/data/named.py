@@ -55,7 +55,12 @@ class RemoteFile:
         except OSError as error:  # those of requests are OSErrors
             reason = f"cannot be downloaded ({type(error).__name__}) and is not in the cache"
             raise UserError(f"data.name={name}: {address} {reason} {cache}; expected a network, or the file at {place}") from None
-        return _unpacked(found) if place.suffix == ".gz" else found
+        if place.suffix != ".gz":
+            return found
+        try:
+            return _unpacked(found)
+        except (PermissionError, EOFError, gzip.BadGzipFile) as error:
+            raise UserError(f"data.name={name}: {place} cannot be unpacked beside itself ({error}); expected a cache to write to") from None
 
 
 @dataclasses.dataclass(frozen=True)

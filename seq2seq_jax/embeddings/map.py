@@ -39,15 +39,19 @@ def symbol_map(table: Table) -> Picture:
     picture.axes.margins(0.06)
     picture.axes.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
     picture.axes.set_ylabel(f"second component ({shares[1]:.0%})")
-    picture.axes.plot(points[:, 0], points[:, 1], ".", color=MUTED, alpha=0.35, ms=4)
+    picture.axes.update_datalim(points)
+    picture.axes.autoscale_view()
     labels = [table.label(row) for row in rows.tolist()]
     short = [label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…" for label in labels]
     written = set(apart(picture.places(points), np.array([text_size(text) for text in short])))
+    mark = {"color": MUTED, "alpha": 0.35, "ms": 4}
+    nameless = [index for index in range(len(points)) if index in written or index >= MOST_NAMED]
+    picture.axes.plot(*points[nameless].T, ".", **mark)
     for index, point in enumerate(points[:MOST_NAMED].tolist()):
         if index in written:
             shown = picture.write(short[index], tuple(point), ha="center", va="center")
         else:
-            (shown,) = picture.axes.plot(*point, ".", color=MUTED, alpha=0.35, ms=4)
+            (shown,) = picture.axes.plot(*point, ".", **mark)
         code_points = ", ".join(f"U+{ord(character):04X}" for character in table.symbols[rows[index]][:8])
         picture.name(shown, f"{labels[index]} ({code_points})")
     return picture

@@ -20,7 +20,7 @@ from seq2seq_jax.embeddings.neighbours import neighbour_sets
 from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import length_of, read_config, read_grid, read_result
+from seq2seq_jax.records import other_length, read_config, read_grid, read_result
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
 
@@ -118,17 +118,12 @@ def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, An
         varied = None if result is None or result["status"] != "finished" else result.get("varied")
         if isinstance(varied, dict) and SEED in varied and (not grid or path.name in entries):
             runs[path.name] = (path, varied)
-            if _has_another_length(path, grid.get("config"), entries.get(path.name)):
+            made = read_config(path / "config.json")["config"] if (path / "config.json").exists() else None
+            if other_length(made, grid.get("config"), entries.get(path.name)):
                 left_out.append(path.name)
     if len(left_out) == len(runs):
         return list(runs.values()), []
     return [run for name, run in runs.items() if name not in left_out], left_out
-
-
-def _has_another_length(run: pathlib.Path, asked_for: dict[str, Any] | None, entry: dict[str, Any] | None) -> bool:
-    made = length_of(read_config(run / "config.json")["config"]) if (run / "config.json").exists() else None
-    asked = length_of(asked_for, entry)
-    return made is not None and asked is not None and made != asked
 
 
 def _compare(group: Sequence[tuple[dict[str, Any], list[Table]]], k: int, side: str | None) -> list[Stability]:

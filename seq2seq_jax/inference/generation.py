@@ -79,7 +79,7 @@ def _compiled(run: TrainedRun, temperature: float, top_k: int | None, top_p: flo
         model = merge(params)
         return model.decode(model.start(1), ids)[0] if ids.shape[1] else model.start(1)
 
-    def draw(params: Params, state: Any, ids: Int[Array, 1], key: Key[Array, ""]) -> tuple[Any, Ids]:
+    def draw(params: Params, state: Any, ids: Int[Array, " B"], key: Key[Array, ""]) -> tuple[Any, Ids]:
         return sample(merge(params).step, state, ids, key, SAMPLE_CHUNK, temperature, top_k, top_p)
 
     return jax.jit(read), jax.jit(draw)

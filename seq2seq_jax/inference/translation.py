@@ -157,14 +157,20 @@ def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]
     attended = [best.attended or nothing for best, *_ in outputs]
     rows = ({"source": one.source, "output": one.output, "weights": one.weights.astype(np.float64).round(6).tolist()} for one in attended)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    write_file(lambda: path.write_text(text, encoding="utf-8"), "--attention", str(path))
     drawn, picture = next((one for one in attended if one.source), None), _picture_of(path)
+    write_file(lambda: _write(path, text, "a" if picture is None else "w"), "--attention", str(path))
     if drawn is None or picture is None:
         return None
     from seq2seq_jax.inference.attention_picture import draw_attention
 
     write_file(lambda: draw_attention(picture, drawn.source, drawn.output, drawn.weights), "--attention", str(picture))
     return picture
+
+
+def _write(path: pathlib.Path, text: str, mode: str) -> None:
+    """Writes a text; to a device it is added, since /dev/stdout may be a file that has the answers."""
+    with open(path, mode, encoding="utf-8") as file:
+        file.write(text)
 
 
 def _picture_of(path: pathlib.Path) -> pathlib.Path | None:

@@ -129,8 +129,7 @@ def _check_same(earlier: dict[str, Any], config: Config, axes: Axes, design: Des
     before = config_lib.from_dict(earlier["config"])
     changed = config_lib.differences(before, config, ignore=(*config_lib.MAY_CHANGE, *axes, *earlier["axes"]))
     if changed or set(axes) != set(earlier["axes"]):
-        values = [f"{path} ({config_lib.get(before, path)} -> {config_lib.get(config, path)})" for path in changed]
-        named = ", ".join(values or sorted(set(axes) ^ set(earlier["axes"])))
+        named = config_lib.changes(before, config, changed) or ", ".join(sorted(set(axes) ^ set(earlier["axes"])))
         raise UserError(f"--workdir={workdir}: the sweep here has another configuration: {named}; expected the same, or another workdir")
     design.check_same(earlier.get("design", {}), workdir)
 

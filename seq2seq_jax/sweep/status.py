@@ -12,7 +12,7 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import Length, can_go_on, length_of, read_grid, updates_asked_for
+from seq2seq_jax.records import can_go_on, other_length, read_grid, updates_asked_for
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.time_left import time_left
@@ -34,7 +34,7 @@ class Status:
       metric: the best dev metric so far, as text.
       seconds: spent in updates so far; of time that members trained together share, an equal share.
       error: why it failed.
-      process: which one is at it, by its number; None where none is. Members trained together have the same.
+      process: which one is at it; None where none is. Members trained together have the same.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Status:
     metric: str = MISSING
     seconds: float | None = None
     error: str | None = None
-    process: int | None = None
+    process: str | None = None
 
     @property
     def share(self) -> float:
@@ -76,8 +76,8 @@ def read_status(workdir: str) -> list[Status]:
         if path.exists():
             grid = read_grid(path)
             # Tuning runs of sizes that have chosen already are not made again, whatever is asked for since.
-            lengths = [None if prefix else length_of(grid.get("config"), entry) for entry in grid["members"]]
-            members += [_member(root, prefix + entry["name"], length) for entry, length in zip(grid["members"], lengths, strict=True)]
+            asked = None if prefix else grid.get("config")
+            members += [_member(root / prefix / entry["name"], prefix + entry["name"], asked, entry) for entry in grid["members"]]
     return members
 
 
@@ -97,16 +97,16 @@ def run(workdir: str) -> None:
         print("no process is working on this sweep; the command that launched it completes it")
 
 
-def _member(root: pathlib.Path, name: str, asked: Length | None) -> Status:
-    run = RunDirectory(root / name)
+def _member(directory: pathlib.Path, name: str, asked: dict[str, Any] | None, entry: dict[str, Any]) -> Status:
+    run = RunDirectory(directory)
     process = run.holder()  # asked first, so that what ends meanwhile has its result below
     working = process is not None
     result, record = run.result(), run.record()
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
-        made = None if record is None else length_of(record["config"])
-        if result["status"] == "finished" and record and made and asked and made != asked and can_go_on(run.path, result, made, asked):
-            return Status(name, "interrupted", result["steps"], updates_asked_for(asked, record), metric, result["train_seconds"])
+        lengths = None if record is None else other_length(record["config"], asked, entry)
+        if result["status"] == "finished" and record and lengths and can_go_on(run.path, result, *lengths):
+            return Status(name, "interrupted", result["steps"], updates_asked_for(lengths[1], record), metric, result["train_seconds"])
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:

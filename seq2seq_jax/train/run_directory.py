@@ -89,7 +89,7 @@ class RunDirectory:
             if not _lock(file):
                 raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
             file.truncate(0)
-            file.write(str(os.getpid()))
+            file.write(f"{platform.node()} {os.getpid()}")
             file.flush()
             yield
 
@@ -97,8 +97,8 @@ class RunDirectory:
         """Returns whether a process holds the lock."""
         return self.holder() is not None
 
-    def holder(self) -> int | None:
-        """Returns the number of the process that holds the lock, 0 where it has not said so yet; None where none does.
+    def holder(self) -> str | None:
+        """Returns which process holds the lock, nothing of it where it has not said so yet; None where none does.
 
         The test lasts an instant and is shared, so that it stops nobody.
         """
@@ -107,8 +107,7 @@ class RunDirectory:
                 try:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    text = file.read()
-                    return int(text) if text.isdecimal() else 0
+                    return file.read()
         except OSError:
             return None
         return None
@@ -132,7 +131,7 @@ class RunDirectory:
             recorded = config_lib.from_dict(record["config"])
             changed = config_lib.differences(recorded, config, ignore=config_lib.MAY_CHANGE)
             if changed:
-                values = ", ".join(f"{path} ({config_lib.get(recorded, path)} -> {config_lib.get(config, path)})" for path in changed)
+                values = config_lib.changes(recorded, config, changed)
                 raise UserError(
                     f"--workdir={self.path}: the run here has another configuration: {values}; expected the same, or another workdir"
                 )
