@@ -23,6 +23,13 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
+def check_place(flag: str, path: pathlib.Path) -> None:
+    """Raises UserError, naming the ``flag``, where no file can be written to ``path``; before there is anything to write."""
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise UserError(f"{flag}={path}: cannot be written; expected a place for a file, in a folder that exists")
+
+
 def write_file(write: Callable[[], Any], flag: str, path: str) -> None:
     """Calls ``write``, which writes where the user has said. Raises UserError, naming the ``flag``, where that cannot be."""
     try:

@@ -263,6 +263,7 @@ def test_the_map_shows_what_was_trained_the_most_read_first(tmp_path, capsys):
         (["export", "--output=nowhere/x"], "--output=nowhere/x: cannot be written"),
         (["map", "--figure=nowhere/x.svg"], "--figure=nowhere/x.svg: cannot be written"),
         (["map", "--figure=m.png"], "error: --figure=m.png: expected a name that ends in .svg\n"),
+        (["trace", "--figure=nowhere/x.svg"], "--figure=nowhere/x.svg: cannot be written"),
         (["trace", "--figure=m.png"], "error: --figure=m.png: expected a name that ends in .svg\n"),
         (["neighbors", "--symbol=a"], "embeddings neighbors: expected one of trace, neighbours"),
     ],

@@ -87,8 +87,8 @@ def test_help_lists_the_verbs(capsys):
         (["evaluate", "--workdir=W"], "there is no run here"),
         (["translate", "--workdir=W"], "there is no run here"),
         (["translate", "--workdir=W", "--attention=w.svg"], "--attention=w.svg: that is the name of the picture"),
-        (["translate", "--workdir=W", "--attention=no/w.json"], "--attention=no/w.json: expected a file in a folder that exists"),
-        (["translate", "--workdir=W", "--attention=."], "--attention=.: expected a file"),
+        (["translate", "--workdir=W", "--attention=no/w.json"], "--attention=no/w.json: cannot be written; expected a place for a file, in a folder that exists"),
+        (["translate", "--workdir=W", "--attention=."], "--attention=.: cannot be written; expected a place for a file"),
         (["sample", "--workdir=W", "--seed=99999999999"], "seed"),
         (["sample", "--workdir=W", "--temperature=-1"], "temperature"),
         (["sample", "--workdir=W", "--temperature=nan"], "--temperature=nan: expected a finite number"),
@@ -245,7 +245,8 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     assert "integer ids carry no gradient" in out
     assert max(map(len, out.splitlines())) <= 80
     assert ">source symbols that are read<" in picture.read_text()
-    code, out, _ = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=ab?\tb a", "--position=2", "--format=json")
+    code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=ab?\tb a", "--position=2", "--format=json")
+    assert "trace: the source has what the model has never seen, and reads as <unk>: '?'\n" in err
     found = json.loads(out)
     assert (code, found["position"], found["ids_have_gradient"]) == (0, 2, False)
     assert [row["symbol"] for row in found["outputs"]] == ["b", "a", "<eos>"]

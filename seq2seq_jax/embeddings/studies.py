@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import check_place
 
 Options = Mapping[str, Any]  # values by the name of the flag
 
@@ -51,10 +53,13 @@ ESCAPED = r"; a blank or line end as it is or escaped: \n, \u0020"
 
 
 def check_figure(options: Options) -> None:
-    """Raises UserError where a picture is asked for by a name that is not one of SVG; before there is any."""
+    """Raises UserError where a picture is asked for that is not to be SVG, or in a place where there can be none; before there is any."""
     figure = options.get("figure")
-    if figure is not None and not figure.lower().endswith(".svg"):
+    if figure is None:
+        return
+    if not figure.lower().endswith(".svg"):
         raise UserError(f"--figure={figure}: expected a name that ends in .svg")
+    check_place("--figure", pathlib.Path(figure))
 
 
 def _study(file: str) -> Callable[[Options], None]:

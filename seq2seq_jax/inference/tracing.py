@@ -17,6 +17,7 @@ from seq2seq_jax.embeddings.trace import Ids, trace
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.train.run_directory import RunDirectory
 
 MOST_UNITS = 40  # of a language model's dev line that nobody has chosen
@@ -50,16 +51,25 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
 def _example(run: TrainedRun, text: str | None) -> tuple[Ids, np.ndarray]:
     """Returns what is read and what is predicted, as ids."""
     text = None if text is None else normalize(text, run.config.data.normalize_nfc)
-    encode = run.vocabularies["target"].encode
     if run.config.model.kind == "language_model":
-        units = encode(_dev_line(run) if text is None else text)
+        units = _encode(run, "target", _dev_line(run) if text is None else text)
         if not units:
             raise UserError("--text: has no unit to predict; expected some text")
         return {"target": np.array([BOS, *units[:-1]], np.int32)}, np.array(units, np.int32)
     source, target = _dev_pair(run) if text is None else _typed_pair(run, text)
-    units = encode(target)
-    ids = {"source": np.array([*run.vocabularies["source"].encode(source), EOS], np.int32), "target": np.array([BOS, *units], np.int32)}
+    units = _encode(run, "target", target)
+    ids = {"source": np.array([*_encode(run, "source", source), EOS], np.int32), "target": np.array([BOS, *units], np.int32)}
     return ids, np.array([*units, EOS], np.int32)
+
+
+def _encode(run: TrainedRun, side: str, text: str) -> list[int]:
+    """Returns the ids of a text, and says which of its units the model has never seen: their gradient goes to the row of <unk>."""
+    vocabulary = run.vocabularies[side]
+    unknown = dict.fromkeys(vocabulary.unknown(text))  # each once, in order
+    if unknown:
+        shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
+        print(f"trace: the {side} has what the model has never seen, and reads as <unk>: {shown}", file=sys.stderr)
+    return list(vocabulary.encode(text))
 
 
 def _typed_pair(run: TrainedRun, text: str) -> tuple[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -24,7 +23,7 @@ from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.decode.beam import Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.files import write_file
+from seq2seq_jax.files import check_place, write_file
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import Params
 
@@ -137,11 +136,8 @@ def check_attention_file(path: pathlib.Path) -> None:
     """Raises UserError where attention, or its picture, cannot be written to ``path``; before there is any."""
     if path.suffix == ".svg":
         raise UserError(f"--attention={path}: that is the name of the picture; expected another ending, such as .json")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"--attention={path}: expected a file in a folder that exists")
     for file in filter(None, (path, _picture_of(path))):
-        if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
-            raise UserError(f"--attention={path}: {file} cannot be written; expected a place for a file and a picture beside it")
+        check_place("--attention", file)
 
 
 def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
