@@ -251,6 +251,18 @@ def test_pooling_leaves_out_sizes_that_are_not_everywhere(tmp_path):
     assert "size 64" in found["recommendation"]["reason"]
 
 
+def test_pooling_says_which_settings_are_not_everywhere(tmp_path):
+    """Red if a setting that one of the data sets lacks is dropped without a word."""
+    workdirs = three_sweeps(tmp_path)
+    write_sweep(tmp_path / "language0/wide", VALUES, grid=False)
+    for path in (tmp_path / "language0/wide").glob("*/result.json"):
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps(found | {"varied": found["varied"] | {"model.hidden_dim": 512}}))
+        path.parent.rename(tmp_path / f"language0/wide,{path.parent.name}")
+    (tmp_path / "language0/sweep.json").unlink()
+    assert "Left out, since not every data set has it: model.hidden_dim=512." in compare(workdirs)["recommendation"]["warnings"]
+
+
 def test_pooling_refuses_what_cannot_be_pooled(tmp_path):
     workdirs = three_sweeps(tmp_path)
     with pytest.raises(UserError, match="at least 3"):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shlex
 
 import pytest
@@ -190,6 +191,30 @@ def test_a_size_is_called_the_best_only_where_its_mean_is(tmp_path):
     assert (found["recommendation"]["embedding_dim"], found["best"]["embedding_dim"]) == (4, 16)
     assert found["recommendation"]["excess_bound"] < 0
     assert "Decided: it is no worse than any other of the sizes tried" in found["recommendation"]["reason"]
+
+
+def test_what_is_said_of_the_best_holds_for_incomplete_sizes_too(tmp_path):
+    """Red if a size is called the best beside a better one that lacks runs; the command then makes those runs and no others."""
+    found = recommend(tmp_path, {2: [0.40, 0.41, 0.40], 4: [0.30, 0.31, None], 8: [0.35, 0.36, None]})["recommendation"]
+    assert found["answer"][0].endswith("0.403 is the best of the sizes that have all their runs.")
+    assert found["going_on"][0].startswith("The missing runs may change the answer; to make them: ")
+    assert "--seeds=0..2 " in found["command"]
+
+
+def test_a_smaller_size_that_lacks_runs_is_not_said_to_be_worse(tmp_path):
+    """Red if that is judged by a best size that lacks runs itself, or not at all where nothing is known of the smaller one."""
+    reason = recommend(tmp_path / "a", {2: [0.305, 0.306, None], 4: [0.301] * 3, 8: [0.28, 0.281, None]})["recommendation"]["reason"]
+    assert "no smaller size that has all its runs is within 0.01 of it" in reason
+    reason = recommend(tmp_path / "b", {2: [None] * 3, 4: [0.301] * 3, 8: [0.35, 0.36, 0.35]})["recommendation"]["reason"]
+    assert "no smaller size that has all its runs is within 0.01 of it" in reason
+
+
+def test_a_bound_is_rounded_up(tmp_path):
+    """Red if the answer names an amount that the bound exceeds."""
+    for number, values in enumerate(({2: [0.3, 0.31, 0.302], 4: [0.301, 0.307, 0.31]}, {2: [0.3, 0.3, 0.3], 4: [0.2902, 0.2898, 0.2899]})):
+        found = recommend(tmp_path / str(number), values, tolerance=0.05)["recommendation"]
+        (said,) = re.findall(r"at most ([0-9.]+) ", found["reason"])
+        assert found["excess_bound"] <= float(said) < found["excess_bound"] + 0.001
 
 
 def test_a_size_of_which_nothing_finished_is_named(tmp_path):

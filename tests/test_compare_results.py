@@ -186,3 +186,50 @@ def test_lengths_that_are_meant_to_differ_are_compared(lengths, tmp_path):
     assert (other.name, other.error) == (member_name(4, 1), STUCK)
     (tmp_path / "s/sweep.json").unlink()
     assert read_sweep(str(tmp_path / "s")).failures == []  # nobody has asked for one length
+
+
+def write_run(directory, found, model=(), train=(), sha256="d1"):
+    """Writes what is read of a run that no sweep.json names: its result, a text as it is, and its configuration."""
+    directory.mkdir(parents=True)
+    (directory / "result.json").write_text(found if isinstance(found, str) else json.dumps(found))
+    config = {"model": {"table": "learned", "hidden_dim": 16} | dict(model), "train": {"log_every": 10} | dict(train)}
+    (directory / "config.json").write_text(json.dumps({"format": 1, "config": config, "data_sha256": {"dev": sha256}}))
+
+
+@pytest.mark.parametrize(
+    ("field", "others", "own", "damaged"),
+    [
+        ("model.table", "learned", "frozen", '{"format": 1, "sta'),
+        ("model.hidden_dim", 16, 32, '{"format": 1, "sta'),
+        ("model.hidden_dim", 16, 32, json.dumps(result(4, 2, None, status="finished", varied=None))),
+    ],
+)
+def test_a_damaged_result_stands_where_its_configuration_has_it(tmp_path, field, others, own, damaged):
+    """Red if it is counted with the learned tables, or in another setting, and makes a size there incomplete."""
+    for value in (others, own):
+        for size in (2, 4):
+            for seed in range(3):
+                whole = (value, size, seed) != (own, 4, 2)
+                varied = {"model.embedding_dim": size, "train.seed": seed, field: value}
+                found = result(size, seed, 0.3 / size + 0.001 * seed, varied=varied) if whole else damaged
+                model = {"embedding_dim": size, field.removeprefix("model."): value}
+                write_run(tmp_path / f"{value},{size},{seed}", found, model, {"seed": seed})
+    (failure,) = read_sweep(str(tmp_path)).failures
+    assert (failure.member.size, failure.member.seed, failure.metric) == (4, 2, METRIC)
+    assert own in (failure.member.table, failure.member.setting.get(field))
+    found = compare([str(tmp_path)])
+    answers = [part["recommendation"] for part in found.get("comparisons", [found])]
+    assert (answers[0]["embedding_dim"], answers[0]["verdict"]) == (4, "decided")
+
+
+def test_runs_that_differ_in_more_than_the_comparison_knows_are_warned_of(tmp_path):
+    """Red if steps or dev sets that differ go unsaid; or if seeds, sizes and what changes no result are named."""
+    for size in (2, 4):
+        for seed in range(2):
+            train = {"seed": seed, "steps": 30 * size, "log_every": size}
+            write_run(tmp_path / f"{size},{seed}", result(size, seed, 0.3 / size), {"embedding_dim": size}, train, sha256=f"d{size}")
+    (warning,) = [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]
+    assert warning.startswith("The runs differ also in what is not compared here: train.steps (60, 120), the data of dev.")
+    members = [{"name": f"{size},{seed}"} for size in (2, 4) for seed in range(2)]
+    (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, "members": members}))
+    assert not [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]

@@ -49,7 +49,14 @@ def test_the_table_says_all_that_matters_within_80_columns(printed, tmp_path):
 def test_a_correlation_of_two_points_is_not_printed(printed, tmp_path):
     """Red if what is 1 or -1 whatever was measured is shown as a finding."""
     assert "Correlation" not in printed(compare([write_sweep(tmp_path / "two", {4: [0.5, 0.6], 16: [0.3, 0.2]})]))
-    assert "Correlation" in printed(compare([write_sweep(tmp_path / "three", {4: [0.5, 0.6, 0.7], 16: [0.3, 0.2, 0.2]})]))
+    three = {4: [0.5, 0.6, 0.6], 16: [0.3, 0.4, 0.4], 64: [0.3, 0.2, 0.2]}
+    assert "Correlation" not in printed(compare([write_sweep(tmp_path / "three of two", {size: row[:2] for size, row in three.items()})]))
+    said = " ".join(printed(compare([write_sweep(tmp_path / "three", three)])).split())
+    assert "which pairing adds to differences, since it is negative: -0.33" in said
+    shared = {4: [0.5, 0.6, 0.7], 16: [0.3, 0.4, 0.5]}
+    assert "which pairing removes from differences: 1.00" in printed(compare([write_sweep(tmp_path / "shared", shared)]))
+    pooled = compare([write_sweep(tmp_path / f"pooled {index}", three) for index in range(3)])
+    assert pooled["seed_correlation"] is None  # dividing by a data set's mean makes it negative, whatever the data
 
 
 def test_a_narrow_terminal_cuts_no_figure(printed, tmp_path, monkeypatch):

@@ -87,7 +87,10 @@ def test_help_lists_the_verbs(capsys):
         (["evaluate", "--workdir=W"], "there is no run here"),
         (["translate", "--workdir=W"], "there is no run here"),
         (["translate", "--workdir=W", "--attention=w.svg"], "--attention=w.svg: that is the name of the picture"),
-        (["translate", "--workdir=W", "--attention=no/w.json"], "--attention=no/w.json: cannot be written; expected a place for a file, in a folder that exists"),
+        (
+            ["translate", "--workdir=W", "--attention=no/w.json"],
+            "--attention=no/w.json: cannot be written; expected a place for a file, in a folder that exists",
+        ),
         (["translate", "--workdir=W", "--attention=."], "--attention=.: cannot be written; expected a place for a file"),
         (["sample", "--workdir=W", "--seed=99999999999"], "seed"),
         (["sample", "--workdir=W", "--temperature=-1"], "temperature"),

@@ -51,7 +51,7 @@ def answer_object(
         "metric": dataclasses.asdict(grid.metric),
         "split": "dev",
         "setting": setting,
-        "seed_correlation": float(statistics.seed_correlation(grid.values)),
+        "seed_correlation": math.nan if grid.pooled else float(statistics.seed_correlation(grid.values)),
         "sizes": _size_rows(grid, recommendation.best, setting, costs),
         "best": {"embedding_dim": _dim(grid, recommendation.best)},
         "recommendation": _recommendation(grid, recommendation, words),
@@ -142,7 +142,7 @@ def _test_figures(grid: Grid, column: int) -> dict[str, Any] | None:
 def _noise_floor(grid: Grid) -> dict[str, Any]:
     """Returns the spread over seeds alone, and the smallest difference between two sizes that so many seeds detect (power 0.8).
 
-    Spreads are pooled over the learned sizes, in the metric's unit.
+    Spreads are pooled over the learned sizes, in the metric's unit. The seeds of today are those of two sizes with all of theirs.
     """
     values = grid.values[:, grid.learned]
     pairs = statistics.paired_differences(values)

@@ -93,10 +93,21 @@ def configuration(directory: pathlib.Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def settings(directory: pathlib.Path) -> dict[str, Any]:
+    """Returns the same by dotted path, such as ``model.hidden_dim``."""
+    sections = {name: values for name, values in configuration(directory).items() if isinstance(values, dict)}
+    return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
+
+
+def data_sha256(directory: pathlib.Path) -> dict[str, Any]:
+    """Returns the hashes of the data that ``config.json`` has, by split, or nothing."""
+    found = _json_object(directory / "config.json").get("data_sha256")
+    return found if isinstance(found, dict) else {}
+
+
 def target_unit(directory: pathlib.Path) -> str | None:
     """Returns the unit of a run's outputs, where its ``config.json`` says it."""
-    data = configuration(directory).get("data")
-    return data.get("target_unit") if isinstance(data, dict) else None
+    return settings(directory).get("data.target_unit")
 
 
 def _json_object(path: pathlib.Path) -> dict[str, Any]:

@@ -74,7 +74,12 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     recommendation = recommend(grid, tolerance)
     tuning = tuning_of(sweep, setting)
     command = next_command(sweep, grid, recommendation, tolerance, tuning)
-    cautions = [*reason.side_warning(grid, setting), *reason.warnings(grid, recommendation), *reason.dev_set_warning(grid, recommendation)]
+    cautions = [
+        *reason.side_warning(grid, setting),
+        *reason.unlike_warning(sweep),
+        *reason.warnings(grid, recommendation),
+        *reason.dev_set_warning(grid, recommendation),
+    ]
     going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
     words = Words(reason.verdict_sentences(grid, recommendation), cautions, going_on, command)
     return answer_object(grid, recommendation, words, setting, failures, tuning, hidden_dims_of(sweep, grid))
@@ -86,10 +91,11 @@ def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[st
     common = [name for name in by_sweep[0] if all(name in parts for parts in by_sweep)]
     if not common:
         raise UserError("--workdir: the sweeps vary different fields; expected settings in common")
-    return [_compare_pooled(sweeps, [parts[name] for parts in by_sweep], tolerance) for name in common]
+    left_out = list({name: part[0] for parts in by_sweep for name, part in parts.items() if name not in common}.values())
+    return [_compare_pooled(sweeps, [parts[name] for parts in by_sweep], left_out, tolerance) for name in common]
 
 
-def _compare_pooled(sweeps: list[Sweep], parts: list[Part], tolerance: float | None) -> dict[str, Any]:
+def _compare_pooled(sweeps: list[Sweep], parts: list[Part], left_out: list[dict[str, Any]], tolerance: float | None) -> dict[str, Any]:
     grids = [make_grid(runs, failures) for _, runs, failures in parts]
     pooled = pooling.pool([sweep.workdir for sweep in sweeps], grids)
     recommendation = recommend(pooled, tolerance)
@@ -98,5 +104,5 @@ def _compare_pooled(sweeps: list[Sweep], parts: list[Part], tolerance: float | N
         for sweep, (_, _, several) in zip(sweeps, parts, strict=True)
         for failure in several
     ]
-    words = pooling.words(pooled, grids, recommendation)
+    words = pooling.words(pooled, grids, recommendation, left_out)
     return answer_object(pooled, recommendation, words, parts[0][0], failures, tuning=None)

@@ -74,6 +74,15 @@ def test_sentence(part: dict[str, Any]) -> str | None:
     return f"On test, size {part['recommendation']['embedding_dim']}: {name} {figure} over {runs_label(test['runs'])}."
 
 
+def correlation_sentence(part: dict[str, Any]) -> str | None:
+    """Says how far sizes vary alike over seeds; None where that is not known, as of two seeds, which say nearly nothing of it."""
+    correlation, seeds = part["seed_correlation"], {seed for row in part["sizes"] for seed in row["seeds"]}
+    if correlation is None or len(seeds) < 3:
+        return None
+    does = "removes from differences" if correlation >= 0 else "adds to differences, since it is negative"
+    return f"Correlation of sizes over seeds, which pairing {does}: {correlation:.2f}"
+
+
 def cost_lines(part: dict[str, Any]) -> list[str]:
     """Says which sizes are worth their cost, which win at a part of the training time, and what rules of thumb would have said."""
     lines = []

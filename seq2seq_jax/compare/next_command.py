@@ -44,7 +44,7 @@ def next_command(
         completes = len(now) > 1 and any(size.failures for size in grid.sizes)
         number = len(now) if completes else FIRST_SEEDS  # seeds to compare over
     else:
-        number = recommendation.seeds_needed or 2 * len(now)
+        number = recommendation.seeds_needed or (1 if recommendation.may_change else 2) * len(now)
     seeds = _grown(now, max(number, len(now)), tuned_with)
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
     alone = grid.learned.sum() == 1  # whatever baselines stand beside it

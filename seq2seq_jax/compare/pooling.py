@@ -14,6 +14,7 @@ import numpy as np
 
 from seq2seq_jax.compare import reason, statistics
 from seq2seq_jax.compare.grid import RELATIVE, Grid, Size
+from seq2seq_jax.compare.labels import setting_label
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.config import Metric
@@ -70,13 +71,15 @@ def _merged(key: tuple[str, int], grids: Sequence[Grid]) -> Size:
     return Size(key[1], key[0], [run for size in same for run in size.runs], [failure for size in same for failure in size.failures])
 
 
-def words(pooled: Grid, grids: Sequence[Grid], recommendation: Recommendation) -> Words:
-    """Returns the sentences of a pooled answer."""
+def words(pooled: Grid, grids: Sequence[Grid], recommendation: Recommendation, settings: Sequence[dict[str, Any]]) -> Words:
+    """Returns the sentences of a pooled answer. ``settings`` are those that some data sets lack: nothing is pooled for them."""
     cautions = reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:
         sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))
         cautions.append(f"Left out, since not every data set has results of it: size {sizes}.")
+    if settings:
+        cautions.append(f"Left out, since not every data set has it: {'; '.join(map(setting_label, settings))}.")
     cautions.append("Figures and tolerance are shares of each data set's mean over sizes.")
     cautions.append(f"All of this is conditional on these {len(grids)} data sets.")
     return Words(

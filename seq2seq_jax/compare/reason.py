@@ -10,12 +10,13 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.bootstrap import scored_together, standard_error
 from seq2seq_jax.compare.grid import Grid, Size, decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import SHORTER, STUCK, Run
+from seq2seq_jax.compare.results import SHORTER, STUCK, Run, Sweep
 from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
@@ -49,7 +50,7 @@ def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:
     if recommendation.decided:
         sentences.append(f"Decided: {_bound(grid, recommendation)}.")
     elif recommendation.excess_bound is not None:
-        bound = f"{recommendation.excess_bound:.{decimals_for(recommendation.tolerance)}f}"
+        bound = _rounded_up(recommendation.excess_bound, recommendation.tolerance)
         sentences.append(
             f"Undecided: it may be worse than the truly best size by up to {bound} (95 % confidence), more than the tolerance."
         )
@@ -65,17 +66,31 @@ def _choice(grid: Grid, recommendation: Recommendation) -> str:
     assert chosen is not None
     assert best is not None
     name, means, decimals = spelled(grid.metric.name, grid.metric.unit), statistics.means(grid.values), decimals_for(tolerance)
-    for_now = "" if recommendation.decided else " for now"
-    smaller_is_incomplete = recommendation.incomplete_chosen is not None and recommendation.incomplete_chosen < chosen
-    no_smaller = "no smaller size that has all its runs" if smaller_is_incomplete else "no smaller size"
-    take = f"Take embedding size {grid.sizes[chosen].label}{for_now}: its mean {name} of {means[chosen]:.{decimals}f} is"
+    take = f"Take embedding size {grid.sizes[chosen].label}{'' if recommendation.decided else ' for now'}: its mean {name}"
+    the_best = (
+        "the best of the sizes that have all their runs" if _incomplete_within(grid, best, -statistics.ROUNDING).any() else "the best"
+    )
+    smaller_lack_runs = _incomplete_within(grid, best, tolerance + statistics.ROUNDING)[:chosen].any()
+    no_smaller = f"no smaller size{' that has all its runs' if smaller_lack_runs else ''}"
     if chosen == best:
         as_good = [grid.sizes[column].label for column in np.flatnonzero(grid.learned & (means == means[best])) if column != best]
         others = f", as is that of size {', '.join(as_good)}" if as_good else ""
-        smaller = "" if chosen == 0 else f", and {no_smaller} is within {tolerance:.3g} of it"
-        return f"{take} the best{others}{smaller}."
-    within = f"within {tolerance:.3g} of the best, {means[best]:.{decimals}f} at size {grid.sizes[best].label}"
-    return f"{take} {within}, and {no_smaller} is."
+        smaller = f", and {no_smaller} is within {tolerance:.3g} of it" if chosen else ""
+        return f"{take} of {means[chosen]:.{decimals}f} is {the_best}{others}{smaller}."
+    within = f"within {tolerance:.3g} of {the_best}, {means[best]:.{decimals}f} at size {grid.sizes[best].label}"
+    return f"{take} of {means[chosen]:.{decimals}f} is {within}{f', and {no_smaller} is' if chosen else ''}."
+
+
+def _incomplete_within(grid: Grid, best: int, margin: float) -> Bool[np.ndarray, " sizes"]:
+    """Returns which learned sizes that lack runs are not known to be worse than the ``best`` one by more than the margin."""
+    losses = statistics.means(grid.losses)
+    return grid.learned & ~grid.eligible & ~(losses > losses[best] + margin)
+
+
+def _rounded_up(bound: float, tolerance: float) -> str:
+    """Returns an upper bound as text that is no smaller than it."""
+    decimals = decimals_for(tolerance)
+    return f"{np.ceil(bound * 10**decimals - statistics.ROUNDING) / 10**decimals:.{decimals}f}"
 
 
 def _bound(grid: Grid, recommendation: Recommendation) -> str:
@@ -83,7 +98,7 @@ def _bound(grid: Grid, recommendation: Recommendation) -> str:
         ahead = recommendation.chosen == recommendation.best and recommendation.excess_bound != 0
         standing = "the best" if ahead else "no worse than any other"
         return f"it is {standing} of the sizes tried (95 % confidence)"
-    bound = f"{recommendation.excess_bound:.{decimals_for(recommendation.tolerance)}f}"
+    bound = _rounded_up(recommendation.excess_bound, recommendation.tolerance)
     return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
 
 
@@ -137,6 +152,16 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     return said
 
 
+def unlike_warning(sweep: Sweep) -> list[str]:
+    """Warns where runs that no sweep.json brings together differ in more than the comparison knows of."""
+    differences = ", ".join(sweep.unlike)
+    return (
+        [f"The runs differ also in what is not compared here: {differences}. Sizes compare only where that is equal."]
+        if differences
+        else []
+    )
+
+
 def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
     """Warns where only the tables of one side were swept: their sizes stand in comparisons of their own and are not judged here."""
     swept = " and ".join(f"{path}={setting[path]}" for path in SIDES if setting.get(path) is not None)
@@ -187,6 +212,8 @@ def going_on(recommendation: Recommendation, command: str | None, asked: int, th
         missing = ["the missing runs"] if more < recommendation.more_seeds_needed else []  # some size has fewer seeds than were asked for
         decide = "decides" if further and more == 1 and not missing else "decide"
         return [f"If differences and spread stay as they are, {' and '.join(missing + further)} {decide} it{end}"]
+    if recommendation.may_change and command:
+        return [f"The missing runs may change the answer; to make them{end}"]
     if recommendation.excess_bound is not None:
         return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]
     return [f"To go on{end}"] if command else []

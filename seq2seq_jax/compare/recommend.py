@@ -44,6 +44,11 @@ class Recommendation:
     incomplete_best: int | None = None
     incomplete_chosen: int | None = None
 
+    @property
+    def may_change(self) -> bool:
+        """Whether another size would be the best or recommended, had none of its runs failed or been missing."""
+        return self.incomplete_best is not None or self.incomplete_chosen is not None
+
 
 def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     """Chooses a size and says whether that is decided. ``tolerance``, in the metric's unit, replaces the metric's own."""

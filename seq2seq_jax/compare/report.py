@@ -137,14 +137,11 @@ def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]
         }
 
 
-def _shared(configurations: list[dict[str, Any]]) -> dict[str, Any]:
+def _shared(runs: list[Run]) -> dict[str, Any]:
     """Returns the settings that all runs have alike, by their dotted paths."""
-    flat = [
-        {f"{section}.{name}": value for section, values in found.items() if isinstance(values, dict) for name, value in values.items()}
-        for found in configurations
-    ]
+    found = [artifacts.settings(run.directory) for run in runs]
     return {
-        path: value for path, value in (flat[0] if flat else {}).items() if all(path in other and other[path] == value for other in flat)
+        path: value for path, value in (found[0] if found else {}).items() if all(path in other and other[path] == value for other in found)
     }
 
 
@@ -152,7 +149,7 @@ def _making(sweeps: list[Sweep], parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns how the runs came about: commands, what they share of the configuration, versions and devices."""
     runs = [run for sweep in sweeps for run in sweep.runs]
     varied = {path for run in runs for path in run.result.get("varied") or {}}
-    settings = _shared([artifacts.configuration(run.directory) for run in runs])
+    settings = _shared(runs)
     versions = sorted({f"{name} {number}" for run in runs for name, number in (run.result.get("versions") or {}).items()})
     return {
         "commands": [command for sweep in sweeps for command in (*sweep.earlier_commands, sweep.command or "not known")],

@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from seq2seq_jax.compare.artifacts import configuration, is_number
-from seq2seq_jax.config import SEED, SIZE, TABLE, from_dict, metric_of
+from seq2seq_jax.compare import artifacts
+from seq2seq_jax.compare.artifacts import is_number
+from seq2seq_jax.config import FILES, SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import RESULT_KINDS, TABLES, can_go_on, is_metric, other_length, parsed, read_grid, read_record
 from seq2seq_jax.show.symbols import printable
@@ -25,6 +26,8 @@ INTERRUPTED = "interrupted"  # error, and status, of one that was stopped: the s
 # Errors of members that have finished with other steps or epochs than the sweep asks for now.
 SHORTER = "trained for fewer steps or epochs than the sweep asks for now"  # the sweep's command goes on with it
 STUCK = "trained for other steps or epochs than the sweep asks for now, and cannot be brought to them"
+# Settings in which runs may differ and be compared all the same. Of files their content counts.
+_HARMLESS = ("train.devices", "train.log_every", "train.checkpoint_every", "model.pretrained", *FILES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Sweep:
       earlier_commands: others given before.
       design: what is compared beside the axes, as sweep.json has it.
       hidden_dims: of each member, where a budget of parameters makes them differ.
+      unlike: in what the runs differ besides the axes, in words; only without sweep.json, whose members differ as it says.
     """
 
     workdir: str
@@ -103,6 +107,7 @@ class Sweep:
     earlier_commands: list[str] = dataclasses.field(default_factory=list)
     design: dict[str, Any] = dataclasses.field(default_factory=dict)
     hidden_dims: dict[str, int] = dataclasses.field(default_factory=dict)
+    unlike: list[str] = dataclasses.field(default_factory=list)
 
 
 def read_sweep(workdir: str) -> Sweep:
@@ -116,18 +121,20 @@ def read_sweep(workdir: str) -> Sweep:
     entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json")) if _is_of_a_run(path)]
     runs, failures = [], []
     metric = _metric_asked_for(grid)
-    for entry in entries:
+    for entry in _placed(root, entries):
         outcome = _read_member(root, entry, metric)
         (runs if isinstance(outcome, Run) else failures).append(outcome)
     runs, others = _of_equal_length(runs, grid)
     failures += others
+    if runs and not grid:  # a failure may stand in a setting of its own, where no run says what is compared
+        failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
     if not (runs or failures or grid):
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
     axes, earlier_commands = grid.get("axes") or _axes_of(runs, failures), grid.get("earlier_commands", [])
-    design, hidden = grid.get("design", {}), _hidden_dims(grid)
-    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands, design, hidden)
+    design, hidden, unlike = grid.get("design", {}), _hidden_dims(grid), [] if grid else _unlike(runs, axes)
+    return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands, design, hidden, unlike)
 
 
 def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
@@ -147,7 +154,7 @@ def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], 
     entries = {entry["name"]: entry for entry in grid.get("members", ())}
     others = []
     for run in runs:
-        lengths = other_length(configuration(run.directory), grid.get("config"), entries.get(run.member.name))
+        lengths = other_length(artifacts.configuration(run.directory), grid.get("config"), entries.get(run.member.name))
         if lengths is not None:
             others.append((run, SHORTER if can_go_on(run.directory, run.result, *lengths) else STUCK))
     if len(others) == len(runs):
@@ -181,6 +188,49 @@ def _is_of_a_run(path: pathlib.Path) -> bool:
     return False
 
 
+def _placed(root: pathlib.Path, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the entries with what tells each from the others: as sweep.json has it, else the result itself.
+
+    A result that does not say it, as a broken one, is placed by its configuration, in the fields that the others vary.
+    """
+    varied = [entry["varied"] if isinstance(entry.get("varied"), dict) else _varied(root / entry["name"]) for entry in entries]
+    fields = {SIZE, SEED}.union(*varied)
+    return [
+        {**entry, "varied": own if {SIZE, SEED} <= set(own) else _configured(root / entry["name"], fields) | own}
+        for entry, own in zip(entries, varied, strict=True)
+    ]
+
+
+def _configured(directory: pathlib.Path, paths: set[str]) -> dict[str, Any]:
+    settings = artifacts.settings(directory)
+    return {path: settings[path] for path in sorted(paths) if path in settings}
+
+
+def _varied(directory: pathlib.Path) -> dict[str, Any]:
+    """Returns what a run's result says that it varies; nothing where it does not say it."""
+    try:
+        found = parsed((directory / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    varied = found.get("varied") if isinstance(found, dict) else None
+    return varied if isinstance(varied, dict) else {}
+
+
+def _unlike(runs: list[Run], axes: dict[str, list[Any]]) -> list[str]:
+    """Returns the settings and data in which runs differ, with their values, besides the axes and the kind of the table."""
+    settings = [artifacts.settings(run.directory) for run in runs]
+    hashes = [artifacts.data_sha256(run.directory) for run in runs]
+    paths = [path for path in dict.fromkeys(path for found in settings for path in found) if path not in (*axes, TABLE, *_HARMLESS)]
+    values = {path: _distinct([found[path] for found in settings if path in found]) for path in paths}
+    said = [f"{path} ({', '.join(map(str, several))})" for path, several in values.items() if len(several) > 1]
+    splits = dict.fromkeys(split for found in hashes for split in found)
+    return said + [f"the data of {split}" for split in splits if len(_distinct([found[split] for found in hashes if split in found])) > 1]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    return [value for place, value in enumerate(values) if value not in values[:place]]
+
+
 def _metric_asked_for(grid: dict[str, Any]) -> dict[str, Any] | None:
     """Returns the metric of the sweep's configuration, which members without a result cannot say; None where it says none either."""
     try:
@@ -194,13 +244,13 @@ def _read_member(root: pathlib.Path, entry: dict[str, Any], metric: dict[str, An
     name, directory = entry["name"], root / entry["name"]
     path = directory / "result.json"
     if not path.is_file():
-        return Failure(name, NOT_RUN, _place(directory, entry), metric)
+        return Failure(name, NOT_RUN, _place(entry), metric)
     try:
         result = read_record(path)
         _check_status(path, result)
     except UserError as error:
-        return Failure(name, str(error).removeprefix(f"{directory}/"), _place(directory, entry), metric)
-    member = _place(directory, {"varied": result.get("varied"), **entry})
+        return Failure(name, str(error).removeprefix(f"{directory}/"), _place(entry), metric)
+    member = _place(entry)
     if result["status"] != "finished":
         metric = result["metric"] if is_metric(result.get("metric")) else metric
         return Failure(name, printable(str(result.get("error") or result["status"])), member, metric)
@@ -209,25 +259,13 @@ def _read_member(root: pathlib.Path, entry: dict[str, Any], metric: dict[str, An
     return Run(member, directory, result)
 
 
-def _place(directory: pathlib.Path, entry: dict[str, Any]) -> Member | None:
-    """Finds size and seed in what the member varies, else in its configuration."""
-    varied = dict(entry["varied"]) if isinstance(entry.get("varied"), dict) else {}
-    if not {SIZE, SEED} <= set(varied):
-        varied = _configured(directory) | varied
-    size, seed = varied.get(SIZE), varied.get(SEED, 0)
-    table = entry.get("table", varied.get(TABLE, "learned"))
+def _place(entry: dict[str, Any]) -> Member | None:
+    """Returns where a member stands by what it varies; None where that names no size or seed."""
+    varied = entry["varied"]
+    size, seed, table = varied.get(SIZE), varied.get(SEED, 0), entry.get("table", varied.get(TABLE, "learned"))
     if not (isinstance(size, int) and isinstance(seed, int) and table in TABLES):
         return None
-    setting = {path: value for path, value in varied.items() if path not in (SIZE, SEED, TABLE)}
-    return Member(entry["name"], size, seed, table, setting)
-
-
-def _configured(directory: pathlib.Path) -> dict[str, Any]:
-    sections = configuration(directory)
-    values = {
-        f"{section}.{name}": value for section, fields in sections.items() if isinstance(fields, dict) for name, value in fields.items()
-    }
-    return {path: values[path] for path in (SIZE, SEED) if path in values}
+    return Member(entry["name"], size, seed, table, {path: value for path, value in varied.items() if path not in (SIZE, SEED, TABLE)})
 
 
 def _check_status(path: pathlib.Path, result: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ import rich.text
 from seq2seq_jax.compare import columns
 from seq2seq_jax.compare.columns import Column
 from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.labels import cost_lines, design_lines, noise_lines, over, role, setting_label, test_sentence
+from seq2seq_jax.compare.labels import correlation_sentence, cost_lines, design_lines, noise_lines, role, setting_label, test_sentence
 from seq2seq_jax.show.labels import error_label
 
 WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
@@ -72,8 +72,9 @@ def _sizes(part: dict[str, Any], shown: Sequence[Column]) -> rich.table.Table:
 
 def _print_recommendation(console: rich.console.Console, part: dict[str, Any]) -> None:
     recommendation = part["recommendation"]
-    if part["seed_correlation"] is not None and abs(part["seed_correlation"]) < 1 - 1e-9:  # of two points it is always 1 or -1
-        console.print(f"Correlation of sizes over {over(part)}, which pairing removes from differences: {part['seed_correlation']:.2f}\n")
+    correlation = correlation_sentence(part)
+    if correlation:
+        console.print(f"{correlation}\n")
     console.print(" ".join(recommendation["answer"]), style="bold")
     for warning in recommendation["warnings"]:
         console.print(warning)
