@@ -111,3 +111,28 @@ def test_the_seeds_asked_for_decide_in_most_sweeps(shape, ratio, sizes, seeds, c
         outcomes.extend(decide(np.concatenate([values[grown], truth.draw(rng, count - seeds, len(grown))], axis=1))[1])
     if len(outcomes) > 50:
         assert np.mean(outcomes) > 0.5
+
+
+def wrongly_decided_in_the_end(truth, seeds, sweeps):
+    """Returns the share of sweeps that end with a wrong decision where the seeds asked for are added until there is one."""
+    rng, wrong = np.random.default_rng(seeds), 0
+    looks = {seeds: [truth.draw(rng, seeds, sweeps)]}  # by number of seeds
+    while looks:
+        count = min(looks)
+        values = np.concatenate(looks.pop(count))
+        chosen, decided, pairs = decide(values)
+        wrong += (decided & (truth.means[chosen] - truth.means.min() > TOLERANCE)).sum()
+        needed = np.where(decided, np.nan, statistics.seeds_needed(pairs, chosen, np.full(len(values), TOLERANCE)))
+        for more in np.unique(needed[~np.isnan(needed)]).astype(int):
+            same = values[needed == more]
+            looks.setdefault(more, []).append(np.concatenate([same, truth.draw(rng, more - count, len(same))], axis=1))
+    return wrong / sweeps
+
+
+@pytest.mark.parametrize(("sizes", "ratio"), [(2, 1.0), (2, 3.0), (4, 3.0)])
+def test_looking_until_it_is_decided_is_wrong_more_often(sizes, ratio):
+    """The known limit of docs/architecture.md: the confidence is that of one look. Red if it becomes worse than it is said there."""
+    truth = Truth(curve(sizes, "just_too_bad"), TOLERANCE, 0.0, ratio)
+    assert 0.08 < wrongly_decided_in_the_end(truth, 3, 4000) < 0.16
+    easier = Truth(curve(sizes, "overfits"), TOLERANCE, 0.0, ratio)
+    assert wrongly_decided_in_the_end(easier, 3, 4000) < 0.06
