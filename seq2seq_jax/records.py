@@ -72,10 +72,10 @@ def read_config(path: pathlib.Path) -> dict[str, Any]:
 def read_result(path: pathlib.Path) -> dict[str, Any] | None:
     """Returns the content of a run's result.json, or None where there is none, or a damaged one: the run can make it again."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        result = read_record(path)
+    except UserError:
         return None
-    return result if _is_result(result) else None
+    return None if result_problem(result) else result
 
 
 class Length(NamedTuple):
@@ -128,13 +128,23 @@ def is_metric(value: Any) -> bool:
     return _is_object(value) and isinstance(value.get("name"), str) and isinstance(value.get("lower_is_better"), bool)
 
 
-def _is_result(value: Any) -> bool:
-    """Says whether it has what is read of a result.json, as train writes it; only a finished run must have steps and seconds."""
-    kinds = RESULT_KINDS | {"status": str, "error": str}
-    if not isinstance(value, dict) or "status" not in value or not all(isinstance(value.get(key), kinds[key] | None) for key in kinds):
-        return False
-    scored = is_metric(value.get("metric")) and isinstance((value.get("dev") or {}).get(value["metric"]["name"], 0), int | float)
-    return scored and (value["status"] != "finished" or (bool(value.get("steps")) and value.get("train_seconds") is not None))
+def result_problem(result: Mapping[str, Any]) -> str | None:
+    """Says what a result.json has not as train writes it; None where all is there that is read. An unfinished run may lack figures."""
+    status = result.get("status")
+    if status not in ("finished", "failed", "interrupted"):
+        return 'expected "status": finished, failed or interrupted'
+    for key, kind in _RESULT_KINDS.items():
+        value = result.get(key)
+        if not isinstance(value, kind) and not (value is None and status != "finished"):
+            return f'expected "{key}" as train writes it, got {json.dumps(value)}'
+    metric, dev = result.get("metric"), result.get("dev")
+    if metric is None:  # of one that has not finished
+        return None
+    if not is_metric(metric):
+        return 'expected "metric" with name, unit, lower_is_better and tolerance'
+    if dev is not None and not isinstance(dev.get(metric["name"]), int | float):
+        return f'expected a finite number for {metric["name"]} in "dev"'
+    return None
 
 
 def _are_members(value: Any) -> bool:
@@ -179,7 +189,15 @@ def _are_objects(value: Any) -> bool:
 
 
 # What is read of every finished run's result.json.
-RESULT_KINDS = {"metric": dict, "dev": dict, "train_seconds": int | float, "best_step": int, "steps": int}
+_RESULT_KINDS: dict[str, Any] = {
+    "metric": dict,
+    "train_seconds": int | float,
+    "best_step": int,
+    "steps": int,
+    "parameters": dict,
+    **dict.fromkeys(("dev", "test", "varied", "versions"), dict | None),  # there may be no such split
+    "error": str | None,
+}
 _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "members": (_are_members, "a list of objects with a name"),
     "axes": (_are_lists, "lists of values by field"),

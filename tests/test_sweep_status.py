@@ -10,9 +10,11 @@ import subprocess
 import sys
 
 import pytest
+import sweep_fixture
 from training_fixture import ROOT, pair_config
 
 from seq2seq_jax import config as config_lib
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep import status
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -26,7 +28,6 @@ def swept(tmp_path):
     entries = [{"name": name, "varied": {}} for name in MEMBERS]
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, "members": entries}))
     config = {"format": 1, "config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100, "data_sha256": {}}
-    metric = {"name": "word_error_rate", "lower_is_better": True}
     for name in MEMBERS[:4]:
         (tmp_path / name).mkdir()
         (tmp_path / name / ".lock").touch()
@@ -40,8 +41,7 @@ def swept(tmp_path):
         unscored = '{"step": 24, "split": "dev", "word_error_rate": "x", "elapsed_seconds": 5}'
         damaged = ["5", "{}", '{"step": "x", "elapsed_seconds": 5}', unscored]
         (tmp_path / name / "metrics.jsonl").write_text("\n".join([*damaged, *written, '{"step": 3']))
-    result = {"metric": metric, "steps": 100, "train_seconds": 30.0, "error": None, "dev": {"word_error_rate": 0.25}, "status": "finished"}
-    result["best_step"] = 90
+    result = sweep_fixture.result(4, 0, 0.25, steps=100, best_step=90, train_seconds=30.0)
     (tmp_path / "done/result.json").write_text(json.dumps(result))
     failed = {"status": "failed", "dev": None, "error": "loss is not finite at step 3", "steps": None, "train_seconds": None}
     (tmp_path / "broken/result.json").write_text(json.dumps(result | failed))
@@ -157,11 +157,18 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
         {"train_seconds": "x"},
         {"steps": None},
         {"status": None},
+        {"parameters": None},
+        {"dev": {"word_error_rate": None}},
+        {"format": 2},
     ],
 )
 def test_a_damaged_result_is_as_good_as_none(swept, change):
-    """Red if a figure of another kind, or none where a finished run has one, ends in a traceback."""
+    """Red if a figure of another kind, or none where a finished run has one, ends in a traceback, or if ``compare`` judges otherwise.
+
+    What compare takes for no result has to be one that the sweep makes again, or the command that it suggests changes nothing.
+    """
     path = swept / "done/result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     status.run(str(swept))
+    assert "done" in {failure.name for failure in read_sweep(str(swept)).failures}
     assert {member.name: member.state for member in status.read_status(str(swept))}["done"] == "interrupted"

@@ -8,17 +8,15 @@ Read next: ``comparison.py``; the files themselves are described in ``docs/archi
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from seq2seq_jax.compare import artifacts
-from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.config import FILES, SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import RESULT_KINDS, TABLES, can_go_on, is_metric, other_length, parsed, read_grid, read_record
+from seq2seq_jax.records import TABLES, can_go_on, is_metric, other_length, parsed, read_grid, read_record, result_problem
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
@@ -247,7 +245,7 @@ def _read_member(root: pathlib.Path, entry: dict[str, Any], metric: dict[str, An
         return Failure(name, NOT_RUN, _place(entry), metric)
     try:
         result = read_record(path)
-        _check_status(path, result)
+        _check(path, result)
     except UserError as error:
         return Failure(name, str(error).removeprefix(f"{directory}/"), _place(entry), metric)
     member = _place(entry)
@@ -268,20 +266,13 @@ def _place(entry: dict[str, Any]) -> Member | None:
     return Member(entry["name"], size, seed, table, {path: value for path, value in varied.items() if path not in (SIZE, SEED, TABLE)})
 
 
-def _check_status(path: pathlib.Path, result: dict[str, Any]) -> None:
-    """Raises UserError, naming file and key, where a result has no status, or a finished one lacks what the comparison needs."""
-    if result.get("status") in ("failed", INTERRUPTED):
-        return
-    if result.get("status") != "finished":
-        raise UserError(f'{path}: expected "status": finished, failed or interrupted')
-    for key, kind in (RESULT_KINDS | {"parameters": dict} | dict.fromkeys(("varied", "test", "versions"), dict | None)).items():
-        if not isinstance(result.get(key), kind):
-            raise UserError(f'{path}: expected "{key}" as train writes it, got {json.dumps(result.get(key))}')
-    metric = result["metric"]
-    if not is_metric(metric):
-        raise UserError(f'{path}: expected "metric" with name, unit, lower_is_better and tolerance')
-    if not is_number(result["dev"].get(metric["name"])):
-        raise UserError(f'{path}: expected a finite number for {metric["name"]} in "dev"')
+def _check(path: pathlib.Path, result: dict[str, Any]) -> None:
+    """Raises UserError, naming file and key, where a result is none, or is of a run that has no dev split to be compared by."""
+    problem = result_problem(result)
+    if problem is None and result["status"] == "finished" and result["dev"] is None:
+        problem = 'expected "dev" as train writes it, got null'
+    if problem is not None:
+        raise UserError(f"{path}: {problem}")
 
 
 def _check_same_metric(runs: list[Run]) -> None:
