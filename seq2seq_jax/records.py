@@ -100,6 +100,21 @@ def other_length(made: Any, asked: Any, entry: Mapping[str, Any] | None) -> tupl
     return None if before is None or now is None or before == now else (before, now)
 
 
+def of_other_length(runs: Mapping[str, Any], grid: Mapping[str, Any]) -> dict[str, tuple[Length, Length]]:
+    """Returns those runs of a sweep that have another length than it asks for now, with what they were asked for and what it asks.
+
+    Where all have, as at the beginning of a longer sweep, none is returned; nor is one whose length is not known.
+
+    Args:
+      runs: the configuration of each finished run, by its member's name.
+      grid: the content of sweep.json; empty without one.
+    """
+    entries = {entry["name"]: entry for entry in grid.get("members", ())}
+    lengths = {name: other_length(made, grid.get("config"), entries.get(name)) for name, made in runs.items()}
+    others = {name: both for name, both in lengths.items() if both is not None}
+    return {} if len(others) == len(runs) else others
+
+
 def can_go_on(run: pathlib.Path, result: Mapping[str, Any], made: Length, asked: Length) -> bool:
     """Returns whether a finished run can be brought to another length: it is not beyond it, and its best checkpoint is still there."""
     beyond = any(before is not None and now is not None and before > now for before, now in zip(made, asked, strict=True))
@@ -121,6 +136,16 @@ def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     member = min(directory.glob(f"*/{missing}"), default=None)
     such_as = "" if member is None else f", such as {member.parent}"
     return UserError(f"--workdir={directory}: this is the directory of a sweep; expected one of its members{such_as}")
+
+
+def setting_key(values: Mapping[str, Any]) -> str:
+    """Returns the same text for the same values of fields, whatever their order."""
+    return json.dumps(values, sort_keys=True)
+
+
+def in_order(value: Any) -> tuple[str, Any]:
+    """Returns a key that sorts the values of a field, also where some are null."""
+    return str(type(value)), value
 
 
 def is_metric(value: Any) -> bool:

@@ -215,6 +215,7 @@ def test_a_damaged_result_stands_where_its_configuration_has_it(tmp_path, field,
                 model = {"embedding_dim": size, field.removeprefix("model."): value}
                 write_run(tmp_path / f"{value},{size},{seed}", found, model, {"seed": seed})
     (failure,) = read_sweep(str(tmp_path)).failures
+    assert failure.member is not None
     assert (failure.member.size, failure.member.seed, failure.metric) == (4, 2, METRIC)
     assert own in (failure.member.table, failure.member.setting.get(field))
     found = compare([str(tmp_path)])

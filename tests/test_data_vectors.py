@@ -11,6 +11,7 @@ from gensim.models import KeyedVectors
 from seq2seq_jax.data import vectors
 from seq2seq_jax.data.spelling import bpe_symbol, bpe_text, escape, spellings, unescape
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.embeddings import export
 from seq2seq_jax.errors import UserError
 
 AWKWARD = [
@@ -51,7 +52,7 @@ def test_every_character_is_escaped_reversibly():
 def test_every_symbol_survives_the_trip_to_the_bit(tmp_path, binary):
     table = random_table(len(SYMBOLS))
     path = tmp_path / "v.txt"
-    vectors.write_word2vec(path, SYMBOLS, table, binary)
+    export.write_word2vec(path, SYMBOLS, table, binary)
     found = vectors.read_vectors(path)
     assert [unescape(name) for name in found.names] == SYMBOLS
     np.testing.assert_array_equal(found.table, table)
@@ -65,7 +66,7 @@ def test_every_symbol_survives_the_trip_to_the_bit(tmp_path, binary):
 @pytest.mark.parametrize("binary", [False, True])
 def test_gensim_reads_every_symbol_and_finds_the_same_neighbours(tmp_path, binary):
     table = np.random.default_rng(1).normal(size=(len(SYMBOLS), 8)).astype(np.float32)
-    vectors.write_word2vec(tmp_path / "v", SYMBOLS, table, binary)
+    export.write_word2vec(tmp_path / "v", SYMBOLS, table, binary)
     loaded = KeyedVectors.load_word2vec_format(str(tmp_path / "v"), binary=binary)
     assert [unescape(name) for name in loaded.index_to_key] == SYMBOLS
     np.testing.assert_array_equal(loaded.vectors, table)
@@ -156,13 +157,13 @@ def test_a_broken_file_names_its_line(tmp_path, content, message, wanted):
 def test_files_for_the_projector_and_for_numpy(tmp_path):
     table = random_table(len(SYMBOLS))
     counts = list(range(len(SYMBOLS)))
-    vectors.write_projector(tmp_path / "p", SYMBOLS, table, counts)
+    export.write_projector(tmp_path / "p", SYMBOLS, table, counts)
     rows = (tmp_path / "p/metadata.tsv").read_text().split("\n")
     assert rows[0] == "symbol\tcount"
     assert [unescape(row.split("\t")[0]) for row in rows[1:-1]] == SYMBOLS
     np.testing.assert_array_equal(np.loadtxt(tmp_path / "p/vectors.tsv", np.float32, delimiter="\t"), table)
     assert "vectors.tsv" in (tmp_path / "p/projector_config.pbtxt").read_text()
-    vectors.write_npz(tmp_path / "any.name", SYMBOLS, table, None)
+    export.write_npz(tmp_path / "any.name", SYMBOLS, table, None)
     with np.load(tmp_path / "any.name") as archive:
         assert json.loads(str(archive["symbols"])) == SYMBOLS
         np.testing.assert_array_equal(archive["table"], table)

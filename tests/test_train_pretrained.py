@@ -14,9 +14,9 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.corpus import load_corpus, lookup_counts, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
-from seq2seq_jax.data.vectors import write_word2vec
 from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.data.windows import WindowBatch
+from seq2seq_jax.embeddings.export import write_word2vec
 from seq2seq_jax.embeddings.tables import read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.inference.tracing import trace_run

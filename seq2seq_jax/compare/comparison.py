@@ -6,7 +6,6 @@ Read next: ``answer.py`` for what is in it, ``table.py`` and ``report.py``, whic
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import pathlib
 from typing import Any
@@ -22,6 +21,7 @@ from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import recommend
 from seq2seq_jax.compare.results import Failure, Run, Sweep
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import setting_key
 
 Part = tuple[dict[str, Any], list[Run], list[Failure]]  # a setting, its runs, its failures
 
@@ -53,7 +53,7 @@ def settings_of(sweep: Sweep) -> list[Part]:
     for item in [*sweep.runs, *sweep.failures]:
         if item.member is not None:
             setting = item.member.setting
-            _, runs, failures = found.setdefault(_name(setting), (setting, [], []))
+            _, runs, failures = found.setdefault(setting_key(setting), (setting, [], []))
             if isinstance(item, Run):
                 runs.append(item)
             else:
@@ -61,10 +61,6 @@ def settings_of(sweep: Sweep) -> list[Part]:
     parts = list(found.values()) or [({}, [], [])]
     parts[0][2].extend(placeless)
     return parts
-
-
-def _name(setting: dict[str, Any]) -> str:
-    return json.dumps(setting, sort_keys=True)
 
 
 def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[str, Any]:
@@ -87,7 +83,7 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:
     """Pools the sweeps setting by setting, for the settings that all of them have."""
-    by_sweep = [{_name(part[0]): part for part in settings_of(sweep)} for sweep in sweeps]
+    by_sweep = [{setting_key(part[0]): part for part in settings_of(sweep)} for sweep in sweeps]
     common = [name for name in by_sweep[0] if all(name in parts for parts in by_sweep)]
     if not common:
         raise UserError("--workdir: the sweeps vary different fields; expected settings in common")

@@ -16,7 +16,7 @@ from typing import Any
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.config import FILES, SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import TABLES, can_go_on, is_metric, other_length, parsed, read_grid, read_record, result_problem
+from seq2seq_jax.records import TABLES, can_go_on, in_order, is_metric, of_other_length, parsed, read_grid, read_record, result_problem
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
@@ -145,21 +145,17 @@ def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
 
 
 def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], list[Failure]]:
-    """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone.
-
-    Where none is as long as that, as at the beginning of a longer sweep, nothing is left out; nor is a run without a config.json.
-    """
-    entries = {entry["name"]: entry for entry in grid.get("members", ())}
-    others = []
+    """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
+    others = of_other_length({run.member.name: artifacts.configuration(run.directory) for run in runs}, grid)
+    equal, failures = [], []
     for run in runs:
-        lengths = other_length(artifacts.configuration(run.directory), grid.get("config"), entries.get(run.member.name))
-        if lengths is not None:
-            others.append((run, SHORTER if can_go_on(run.directory, run.result, *lengths) else STUCK))
-    if len(others) == len(runs):
-        return runs, []
-    left_out = [run for run, _ in others]
-    failures = [Failure(run.member.name, error, run.member, run.result["metric"]) for run, error in others]
-    return [run for run in runs if run not in left_out], failures
+        lengths = others.get(run.member.name)
+        if lengths is None:
+            equal.append(run)
+        else:
+            error = SHORTER if can_go_on(run.directory, run.result, *lengths) else STUCK
+            failures.append(Failure(run.member.name, error, run.member, run.result["metric"]))
+    return equal, failures
 
 
 def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
@@ -171,7 +167,7 @@ def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
             values = axes.setdefault(path, [])
             if value not in values:
                 values.append(value)
-    return {path: sorted(values, key=lambda value: (str(type(value)), value)) for path, values in axes.items()}
+    return {path: sorted(values, key=in_order) for path, values in axes.items()}
 
 
 def _is_of_a_run(path: pathlib.Path) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from seq2seq_jax.compare import columns
 from seq2seq_jax.compare.columns import Column
 from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.labels import correlation_sentence, cost_lines, design_lines, noise_lines, role, setting_label, test_sentence
+from seq2seq_jax.records import setting_key
 from seq2seq_jax.show.labels import error_label
 
 WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
@@ -103,29 +103,14 @@ def to_csv(comparison: dict[str, Any]) -> str:
 
 
 def _csv_row(part: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    interval, difference = row["ci95"] or [None, None], row["difference_ci95"] or [None, None]
-    parameters, resampled = row["parameters"] or {}, row["bootstrap_ci95"] or [None, None]
-    return {
-        "embedding_dim": row["embedding_dim"],
-        "table": row["table"],
-        "setting": json.dumps(row["setting"], sort_keys=True),
-        "metric": part["metric"]["name"],
-        "runs": row["runs"],
-        "failed": row["failed"],
-        "mean": row["mean"],
-        "ci95_low": interval[0],
-        "ci95_high": interval[1],
-        "difference_to_best": row["difference_to_best"],
-        "difference_ci95_low": difference[0],
-        "difference_ci95_high": difference[1],
-        "p_value_holm": row["p_value_holm"],
-        "standard_deviation": row["standard_deviation"],
-        "bootstrap_ci95_low": resampled[0],
-        "bootstrap_ci95_high": resampled[1],
-        "parameters_embedding": parameters.get("embedding"),
-        "parameters_total": parameters.get("total"),
-        "train_seconds_median": row["train_seconds_median"],
-        "best_step_seconds_median": row["best_step_seconds_median"],
-        "decoded_examples_per_second_median": row["decoded_examples_per_second_median"],
-        "role": role(part, row),
-    }
+    cells = {}
+    for key, value in row.items():
+        if key == "setting":
+            cells |= {key: setting_key(value), "metric": part["metric"]["name"]}
+        elif key == "parameters":
+            cells |= {f"{key}_{name}": (value or {}).get(name) for name in ("embedding", "total")}
+        elif key.endswith("ci95"):
+            cells |= dict(zip((f"{key}_low", f"{key}_high"), value or (None, None), strict=True))
+        elif not isinstance(value, list):
+            cells[key] = value
+    return cells | {"role": role(part, row)}

@@ -1,21 +1,18 @@
-r"""Files of vectors: word2vec's text and binary form, GloVe, fastText's ``.vec``, and files for TensorBoard's projector.
+r"""Reads files of vectors: word2vec's text and binary form, GloVe, and fastText's ``.vec``. ``embeddings/export.py`` writes them.
 
 The forms are those that gensim, fastText and the original tools read and write. A text form has a line for each vector, its name
 and its numbers separated by single blanks; word2vec and fastText begin with a line ``COUNT WIDTH``, GloVe does not. The binary form
 begins with that line too; then come, for each vector, its name, a blank and little-endian 32-bit floats. A name cannot hold a blank or
-a line end: ``spelling.py`` says how symbols that do are written. Numbers are written with as many digits as bring the same 32-bit
-float back.
+a line end: ``spelling.py`` says how symbols that do are written.
 """
 
 from __future__ import annotations
 
 import codecs
 import dataclasses
-import json
 import mmap
 import pathlib
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -38,40 +35,6 @@ class Vectors:
 
     names: list[str]
     table: Float[np.ndarray, "V D"]
-
-
-def write_word2vec(path: pathlib.Path, symbols: Sequence[str], table: Float[np.ndarray, "V D"], binary: bool) -> None:
-    """Writes a vocabulary's table in word2vec's form, text or binary."""
-    names = spellings(symbols)
-    with open(path, "wb") as file:
-        file.write(b"%d %d\n" % table.shape)
-        for name, row in zip(names, np.asarray(table, "<f4"), strict=True):
-            file.write(name.encode() + b" ")
-            file.write(row.tobytes() + b"\n" if binary else b" ".join(str(value).encode() for value in row) + b"\n")
-
-
-def write_projector(folder: pathlib.Path, symbols: Sequence[str], table: Float[np.ndarray, "V D"], counts: Sequence[int] | None) -> None:
-    """Writes ``vectors.tsv``, ``metadata.tsv`` and the file by which ``tensorboard --logdir=FOLDER`` finds them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = ["\t".join(map(str, row)) for row in np.asarray(table, np.float32)]
-    names = spellings(symbols)
-    labelled = names if counts is None else ["symbol\tcount", *(f"{name}\t{count}" for name, count in zip(names, counts, strict=True))]
-    config = 'embeddings {\n  tensor_path: "vectors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
-    for name, text in (("vectors.tsv", _lines(rows)), ("metadata.tsv", _lines(labelled)), ("projector_config.pbtxt", config)):
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-
-
-def write_npz(path: pathlib.Path, symbols: Sequence[str], table: Float[np.ndarray, "V D"], counts: Sequence[int] | None) -> None:
-    """Writes ``table``, ``symbols`` (one JSON text, unescaped) and, where they are known, ``counts``."""
-    arrays: dict[str, Any] = {"table": np.asarray(table, np.float32), "symbols": np.array(json.dumps(list(symbols), ensure_ascii=False))}
-    if counts is not None:
-        arrays["counts"] = np.asarray(counts)
-    with open(path, "wb") as file:  # np.savez would add .npz to another name
-        np.savez(file, **arrays)
-
-
-def _lines(rows: Sequence[str]) -> str:
-    return "".join(f"{row}\n" for row in rows)
 
 
 def names_of(symbols: Sequence[str]) -> list[tuple[str, ...]]:

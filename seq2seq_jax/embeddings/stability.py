@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +19,7 @@ from seq2seq_jax.embeddings.neighbours import neighbour_sets
 from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import other_length, read_config, read_grid, read_result
+from seq2seq_jax.records import in_order, of_other_length, read_config, read_grid, read_result, setting_key
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
 
@@ -97,11 +96,11 @@ def stability(workdir: str, k: int, side: str | None = None) -> tuple[list[Stabi
     runs, left_out = _finished(pathlib.Path(workdir))
     for path, varied in runs:
         setting = {name: value for name, value in varied.items() if name != SEED}
-        groups.setdefault(json.dumps(setting, sort_keys=True), []).append((varied, read_tables(path)))
+        groups.setdefault(setting_key(setting), []).append((varied, read_tables(path)))
     found = [result for group in groups.values() if len(group) > 1 for result in _compare(group, k, side)]
     if not found:
         raise UserError(f"--workdir={workdir}: no size has finished tables of two seeds; expected a sweep's directory")
-    return sorted(found, key=lambda result: [(str(type(value)), value) for value in result.setting.values()]), left_out
+    return sorted(found, key=lambda result: list(map(in_order, result.setting.values()))), left_out
 
 
 def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, Any]]], list[str]]:
@@ -111,18 +110,15 @@ def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, An
     run in the directory counts.
     """
     grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
-    entries = {entry["name"]: entry for entry in grid.get("members", ())}
-    runs, left_out = {}, []
+    members = [entry["name"] for entry in grid.get("members", ())]
+    runs, made = {}, {}
     for path in sorted(path.parent for path in root.glob("*/embedding.npz")):
         result = read_result(path / "result.json")
         varied = None if result is None or result["status"] != "finished" else result.get("varied")
-        if isinstance(varied, dict) and SEED in varied and (not grid or path.name in entries):
+        if isinstance(varied, dict) and SEED in varied and (not grid or path.name in members):
             runs[path.name] = (path, varied)
-            made = read_config(path / "config.json")["config"] if (path / "config.json").exists() else None
-            if other_length(made, grid.get("config"), entries.get(path.name)):
-                left_out.append(path.name)
-    if len(left_out) == len(runs):
-        return list(runs.values()), []
+            made[path.name] = read_config(path / "config.json")["config"] if (path / "config.json").exists() else None
+    left_out = list(of_other_length(made, grid))
     return [run for name, run in runs.items() if name not in left_out], left_out
 
 

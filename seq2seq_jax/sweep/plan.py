@@ -14,7 +14,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.sources import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import read_grid
+from seq2seq_jax.records import in_order, read_grid
 from seq2seq_jax.sweep import budget, tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import Axes, Member, check_sizes, make_baselines, make_members, merged_axes
@@ -59,7 +59,7 @@ class Plan:
     def write(self, command: str) -> None:
         """Writes sweep.json; ``command`` is the command line as typed, for the report."""
         learned = [member.varied for member in self.members if member.table == "learned"]  # some: baselines stand beside sizes
-        axes = {path: sorted({varied[path] for varied in learned}, key=lambda value: (str(type(value)), value)) for path in learned[0]}
+        axes = {path: sorted({varied[path] for varied in learned}, key=in_order) for path in learned[0]}
         earlier = _read(self.folder) or {}
         commands = dict.fromkeys([*earlier.get("earlier_commands", ()), earlier.get("command")])
         write_json(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import setting_key
 from seq2seq_jax.sweep.grid import Axes, Member
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.validation import validate
@@ -70,7 +70,7 @@ def _runs(members: Sequence[Member], tune: Axes, seed: int) -> list[Member]:
     """Returns, for every size that members have, a run with each setting."""
     first: dict[str, Member] = {}
     for member in members:
-        first.setdefault(_key(member.without_seed), member)
+        first.setdefault(setting_key(member.without_seed), member)
     runs = []
     for member in first.values() if tune else ():
         for values in itertools.product(*tune.values()):
@@ -96,7 +96,7 @@ def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: T
     """
     by_size: dict[str, list[Member]] = {}
     for member in tried:
-        by_size.setdefault(_key(_size_of(member, tune)), []).append(member)
+        by_size.setdefault(setting_key(_size_of(member, tune)), []).append(member)
     chosen = list(earlier.chosen) if earlier else []
     for members in by_size.values():
         results = [(member, RunDirectory(folder / FOLDER / member.name).finished()) for member in members]
@@ -135,7 +135,3 @@ def _values(member: Member, tune: Axes) -> dict[str, Any]:
 
 def _size_of(member: Member, tune: Axes) -> dict[str, Any]:
     return {path: value for path, value in member.without_seed.items() if path not in tune}
-
-
-def _key(values: dict[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True)
