@@ -102,7 +102,13 @@ def _define_evaluate(values: flags.FlagValues) -> None:
 def _define_translate(values: flags.FlagValues) -> None:
     _define_workdirs(values, "directory of a run; repeat it for several, an ensemble")
     _define_beam(values)
-    flags.DEFINE_integer("n_best", None, "outputs to print for each source: its number, score and text", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "n_best",
+        None,
+        "outputs to print for each source: its number, score and text; the beam is at least as wide",
+        lower_bound=1,
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "attention", None, "file to write attention weights to, as JSON, with a picture of the first beside it", flag_values=values
     )

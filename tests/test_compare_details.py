@@ -263,6 +263,23 @@ def test_pooling_says_which_settings_are_not_everywhere(tmp_path):
     assert "Left out, since not every data set has it: model.hidden_dim=512." in compare(workdirs)["recommendation"]["warnings"]
 
 
+def test_pooling_says_where_sweeps_are_not_of_data_sets_of_their_own(tmp_path):
+    """Red if copies of one sweep, which only repeat each other, pass for so many data sets; or if sweeps made otherwise do."""
+    workdirs = three_sweeps(tmp_path)
+    for index, sha256 in enumerate(("a", "b", "a")):
+        for path in (tmp_path / f"language{index}").glob("*/result.json"):
+            (path.parent / "config.json").write_text(json.dumps({"config": {}, "data_sha256": {"train": sha256, "dev": "d"}}))
+    (warning, *others) = compare(workdirs)["recommendation"]["warnings"]
+    assert warning.startswith(f"{workdirs[0]} and {workdirs[2]} are of the same data and count as 2 data sets")
+    assert not [text for text in others if "different ways" in text]
+    grid = json.loads((tmp_path / "language1/sweep.json").read_text())
+    (tmp_path / "language1/sweep.json").write_text(json.dumps(grid | {"design": {"budget": "parameters", "tune": {}}}))
+    assert (
+        "The sweeps were made in different ways: with other budgets, or tuned and not tuned."
+        in compare(workdirs)["recommendation"]["warnings"]
+    )
+
+
 def test_pooling_refuses_what_cannot_be_pooled(tmp_path):
     workdirs = three_sweeps(tmp_path)
     with pytest.raises(UserError, match="at least 3"):

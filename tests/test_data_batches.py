@@ -5,7 +5,15 @@ import pytest
 
 from seq2seq_jax import config as configuration
 from seq2seq_jax.data import named, splits
-from seq2seq_jax.data.batches import RUN_LENGTH, PairBatches, TextBatches, evaluation_batches, permutation, text_evaluation_batches
+from seq2seq_jax.data.batches import (
+    MOST_PLACES,
+    RUN_LENGTH,
+    PairBatches,
+    TextBatches,
+    evaluation_batches,
+    permutation,
+    text_evaluation_batches,
+)
 from seq2seq_jax.data.buckets import Layout
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
@@ -118,6 +126,21 @@ def test_evaluation_has_every_pair_once_with_its_index():
     assert sorted(indices) == list(range(130))
     shapes = {(batch.source.shape[1], batch.target.shape[1]) for _, batch in evaluation_batches(*_pairs(130), 32, training.shapes)}
     assert shapes <= set(training.shapes)
+
+
+def test_long_pairs_are_scored_in_few_rows():
+    """Red if a few long lines are scored in as many padded rows as training has, which memory cannot hold."""
+    sources, targets = _pairs(50)
+    lengths = (700, 700), (90, 90), (1500, 1500), (700, 20)
+    for place, (source, target) in zip((3, 20, 21, 40), lengths, strict=True):
+        sources[place], targets[place] = list(range(source)), list(range(target))
+    found = list(evaluation_batches(sources, targets, 32, PairBatches(*_pairs(500, seed=1), 32).shapes))
+    assert sorted(index for indices, _ in found for index in indices if index >= 0) == list(range(50))
+    for indices, batch in found:
+        rows, places = len(batch.source), batch.source.size * batch.target.shape[1]
+        assert rows == 1 or places <= MOST_PLACES
+        assert _rows(batch) == [(tuple(sources[index]), tuple(targets[index])) for index in indices if index >= 0]
+    assert {len(batch.source) for _, batch in found} == {1, 28, 32}  # those of 96 x 96 places are 28
 
 
 def test_evaluation_without_training_shapes_or_examples():

@@ -100,5 +100,5 @@ def _compare_pooled(sweeps: list[Sweep], parts: list[Part], left_out: list[dict[
         for sweep, (_, _, several) in zip(sweeps, parts, strict=True)
         for failure in several
     ]
-    words = pooling.words(pooled, grids, recommendation, left_out)
+    words = pooling.words(pooled, grids, sweeps, recommendation, left_out)
     return answer_object(pooled, recommendation, words, parts[0][0], failures, tuning=None)

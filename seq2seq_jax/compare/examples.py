@@ -12,6 +12,8 @@ from seq2seq_jax.compare.artifacts import samples
 from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.show.symbols import printable
 
+LONGEST = 200  # characters of a text that are shown
+
 
 def recommended_run(sweep: Sweep, part: dict[str, Any]) -> Run | None:
     """Returns the run of the recommended size with the lowest seed, or None where nothing is recommended."""
@@ -27,7 +29,8 @@ def print_examples(sweep: Sweep, part: dict[str, Any], count: int) -> None:
         return
     table = Table("held-out source", "output", "right answers", title=f"What {run.directory.name} answers", title_justify="left", box=None)
     for row in rows[:: max(1, len(rows) // count)][:count]:
-        table.add_row(*map(printable, (row["source"], row["output"], " | ".join(map(str, row["references"])))))
+        texts = row["source"], row["output"], " | ".join(map(str, row["references"]))
+        table.add_row(*(printable(text if len(text) <= LONGEST else f"{text[:LONGEST]}…") for text in texts))
     console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
     console.print()
     console.print(table)

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_jax.compare import reason, statistics
+from seq2seq_jax.compare import artifacts, reason, statistics
 from seq2seq_jax.compare.grid import RELATIVE, Grid, Size
 from seq2seq_jax.compare.labels import setting_label
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
+from seq2seq_jax.compare.results import Sweep
 from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import setting_key
 
 FEWEST = 3  # data sets that an interval over data sets needs
 
@@ -72,9 +74,27 @@ def _merged(key: tuple[str, int], grids: Sequence[Grid]) -> Size:
     return Size(key[1], key[0], [run for size in same for run in size.runs], [failure for size in same for failure in size.failures])
 
 
-def words(pooled: Grid, grids: Sequence[Grid], recommendation: Recommendation, settings: Sequence[dict[str, Any]]) -> Words:
+def _not_alike(sweeps: Sequence[Sweep]) -> list[str]:
+    """Warns of sweeps that pooling takes for what they are not: of data sets of their own, and made in the same way."""
+    said, seen = [], {}
+    for sweep in sweeps:
+        data = artifacts.data_sha256(sweep.runs[0].directory) if sweep.runs else {}
+        if data:
+            seen.setdefault(setting_key(data), []).append(sweep.workdir)
+    for workdirs in seen.values():
+        if len(workdirs) > 1:
+            said.append(
+                f"{' and '.join(workdirs)} are of the same data and count as {len(workdirs)} data sets: this is less sure than it looks."
+            )
+    made = {setting_key({"budget": sweep.design.get("budget", "hidden"), "tune": sweep.design.get("tune") or {}}) for sweep in sweeps}
+    return said + (["The sweeps were made in different ways: with other budgets, or tuned and not tuned."] if len(made) > 1 else [])
+
+
+def words(
+    pooled: Grid, grids: Sequence[Grid], sweeps: Sequence[Sweep], recommendation: Recommendation, settings: Sequence[dict[str, Any]]
+) -> Words:
     """Returns the sentences of a pooled answer. ``settings`` are those that some data sets lack: nothing is pooled for them."""
-    cautions = reason.warnings(pooled, recommendation)
+    cautions = _not_alike(sweeps) + reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:
         sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))

@@ -19,6 +19,7 @@ from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.errors import UserError
 
 RUN_LENGTH = 4  # steps of equal shape that follow each other, where there are so many
+MOST_PLACES = 2**18  # source units times target units of all rows, in a batch of pairs that are longer than training's
 _SHAPE_ORDER = 2**31  # stands where a seed does, above every seed
 
 
@@ -161,22 +162,40 @@ def evaluation_batches(
 ) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
     """Yields every pair once, with its index; -1 marks a row without an example.
 
-    ``shapes`` (those of training) are used where the pairs fit; longer pairs get shapes in steps of 8 units.
+    ``shapes`` (those of training) are used where the pairs fit. Longer pairs get shapes in steps of 8 units, and fewer rows the longer
+    they are: attention looks at every target unit's view of every source unit, which for a few long lines can be more than memory holds.
     """
     pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
     source_lengths, target_lengths = pairs.lengths()
-    if not len(source_lengths):
-        return
-    fitting = np.zeros(len(source_lengths), bool)
-    for source, target in shapes:
-        fitting |= (source_lengths <= source) & (target_lengths <= target)
-    offered = list(shapes)
-    if not fitting.all():
-        found = choose_shapes(source_lengths[~fitting], target_lengths[~fitting], batch_size)
-        offered += [(-(-source // 8) * 8, -(-target // 8) * 8) for source, target in found]
-    offered.append((max(source for source, _ in offered), max(target for _, target in offered)))
-    layout = Layout(source_lengths, target_lengths, batch_size, offered)
-    for shape, indices in zip(layout.batch_shapes, layout.fill(lambda _, count: np.arange(count)), strict=True):
+    left = np.ones(len(source_lengths), bool)
+
+    def fitting(source: int, target: int) -> Bool[np.ndarray, " _"]:
+        return left & (source_lengths <= source) & (target_lengths <= target)
+
+    fit = np.logical_or.reduce([fitting(*shape) for shape in shapes], initial=False) & left
+    if fit.any():
+        largest = max(source for source, _ in shapes), max(target for _, target in shapes)
+        yield from _laid_out(pairs, np.flatnonzero(fit), batch_size, [*shapes, largest])
+        left &= ~fit
+    if left.any():
+        found = choose_shapes(source_lengths[left], target_lengths[left], 1)  # whatever rows they will have
+        rounded = {(-(-source // 8) * 8, -(-target // 8) * 8) for source, target in found}
+        for source, target in sorted(rounded, key=lambda shape: (sum(shape), shape)):
+            here = fitting(source, target)
+            if here.any():
+                rows = max(1, min(batch_size, MOST_PLACES // (source * target)))
+                yield from _laid_out(pairs, np.flatnonzero(here), rows, [(source, target)])
+                left &= ~here
+
+
+def _laid_out(
+    pairs: _Pairs, members: Int[np.ndarray, " _"], rows: int, shapes: list[Shape]
+) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
+    """Yields some of the pairs in batches of these shapes, of which the largest holds all of them."""
+    source_lengths, target_lengths = (lengths[members] for lengths in pairs.lengths())
+    layout = Layout(source_lengths, target_lengths, rows, shapes)
+    for shape, places in zip(layout.batch_shapes, layout.fill(lambda _, count: np.arange(count)), strict=True):
+        indices = np.where(places < 0, -1, members[places])
         yield indices, pairs.batch(indices, layout.shapes[shape])
 
 

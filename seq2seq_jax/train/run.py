@@ -40,6 +40,7 @@ class Progress:
     Attributes:
       best_step: step of the best evaluation on dev, None before the first.
       best_value: its metric.
+      best_loss: its loss, nats a unit, which settles which of equal metrics is the better.
       stale_evaluations: evaluations since then.
       train_seconds: time spent in updates, without evaluations and checkpoints; of time shared by runs, an equal share.
       tokens: units trained on, up to the last line of the log.
@@ -49,6 +50,7 @@ class Progress:
 
     best_step: int | None = None
     best_value: float | None = None
+    best_loss: float = 0.0
     stale_evaluations: int = 0
     train_seconds: float = 0.0
     tokens: float = 0.0
@@ -219,6 +221,8 @@ class Run:
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:
         """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best.
 
+        Of equal metrics the one with less loss is better: an error rate of 1 says nothing of what has been learnt by then.
+
         Raises TrainingFailed where one of them is not finite, as after an update that has made the parameters so.
         """
         progress = self.progress
@@ -229,11 +233,11 @@ class Run:
             if isinstance(figure, float) and not math.isfinite(figure):
                 raise TrainingFailed(f"{name} on dev is not finite at step {self.step}; configuration: {_one_line(self.config)}")
         self._write(self.step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
-        value = evaluation.metrics[self._metric.name]
+        value, loss = evaluation.metrics[self._metric.name], evaluation.metrics.get("loss_nats_per_token", 0.0)
         sign = 1 if self._metric.lower_is_better else -1
-        improved = progress.best_value is None or sign * value < sign * progress.best_value
+        improved = progress.best_value is None or (sign * value, loss) < (sign * progress.best_value, progress.best_loss)
         if improved:
-            progress.best_step, progress.best_value, progress.stale_evaluations = self.step, value, 0
+            progress.best_step, progress.best_value, progress.best_loss, progress.stale_evaluations = self.step, value, loss, 0
             self.best_evaluation = evaluation
         else:
             progress.stale_evaluations += 1
