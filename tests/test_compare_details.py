@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from seq2seq_jax.compare import bootstrap, cost, statistics
+from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.labels import cost_lines, design_lines
 from seq2seq_jax.compare.main import run
+from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
 from seq2seq_jax.errors import UserError
@@ -49,14 +51,18 @@ def test_a_short_budget_can_have_another_best_size(tmp_path):
 
 
 def test_no_size_is_the_best_of_those_that_happen_to_be_evaluated(tmp_path):
-    """Red if a size wins at equal time over one that is not evaluated yet, or a size with a failed run does."""
+    """Red if a size wins at equal time over one that is not evaluated yet, or a size with a failed run does.
+
+    Red too if equal time is a share of what the longest run took, at which the others have ended.
+    """
     write_sweep(tmp_path / "s", {4: [0.5, 0.5], 16: [0.3, 0.3], 64: [0.1, None]})
     for size, seed, seconds in ((4, 0, 11.0), (4, 1, 11.0), (16, 0, 9.0), (16, 1, 9.0), (64, 0, 9.0)):
-        lines = [(100, seconds, 0.6 if size == 4 else 0.4), (200, 20.0, 0.2)]
+        lines = [(100, seconds, 0.6 if size == 4 else 0.4), (200, 20.0 if size == 4 else 40.0, 0.2)]
         text = "".join(json.dumps({"step": s, "split": "dev", "word_error_rate": v, "elapsed_seconds": t}) + "\n" for s, t, v in lines)
         (tmp_path / "s" / member_name(size, seed) / "metrics.jsonl").write_text(text)
     found = compare([str(tmp_path / "s")])["at_equal_time"]
     assert [(row["train_seconds"], row["best"]) for row in found] == [(5.0, None), (10.0, None), (20.0, 4)]
+    assert [size["mean"] for size in found[-1]["sizes"]] == [0.2, 0.4, 0.4]
 
 
 def test_what_is_broken_beside_a_result_is_as_good_as_none(tmp_path):
@@ -116,6 +122,14 @@ def test_bootstrap_of_a_quotient_weighs_examples_by_their_size():
     values, counts = np.unique(means, return_counts=True)
     assert values.tolist() == [0.0, 0.1, 1.0]
     assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
+
+
+def test_standard_error_of_a_quotient_by_hand(tmp_path):
+    """Red if examples that are larger count as the others do: a dev set would seem to tell more, or less, than it does."""
+    grid = make_grid(read_sweep(write_sweep(tmp_path / "s", {4: [0.5]})).runs, [])
+    np.savez(tmp_path / "s" / member_name(4, 0) / "dev_scores.npz", amounts=np.array([1.0, 0.0, 2.0]), sizes=np.array([1.0, 2.0, 3.0]))
+    # quotient 1/2, residuals 1/2, -1, 1/2 with s^2 = 3/4: sqrt(3 * 3/4) / 6
+    assert bootstrap.standard_error(grid, 0, 450) == pytest.approx(0.25)
 
 
 def test_bootstrap_differences_are_paired():

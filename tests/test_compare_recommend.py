@@ -153,6 +153,7 @@ def test_no_number_of_seeds_decides_a_mean_at_the_tolerance(tmp_path):
     assert answer["embedding_dim"] == 4
     assert answer["more_seeds_needed"] is None
     assert "No number of seeds" in answer["reason"]
+    assert answer["command"].endswith("--seeds=0..5 --tolerance=0.0101")  # twice as many, for who goes on nevertheless
 
 
 def test_ties_go_to_the_smaller_size(tmp_path):
@@ -317,9 +318,13 @@ def test_warnings_name_the_edges_and_the_budget(tmp_path):
     edge = recommend(tmp_path / "edge", {4: [0.5, 0.5, 0.5], 16: [0.3, 0.3, 0.3]}, best_step=2400)["recommendation"]["reason"]
     assert "larger sizes were not tried" in edge
     assert "6 of 6 runs were still improving" in edge
-    inner = recommend(tmp_path / "inner", {4: [0.5] * 3, 16: [0.3] * 3, 64: [0.32] * 3})["recommendation"]["reason"]
-    assert "not tried" not in inner
-    assert "still improving" not in inner
+    inner = write_sweep(tmp_path / "inner", {4: [0.5] * 3, 16: [0.3] * 3, 64: [0.32] * 3})
+    for improving, said in ((4, False), (5, True)):  # said of more than half
+        for path in sorted((tmp_path / "inner").glob("*/result.json"))[:improving]:
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"best_step": 2400}))
+        reason = compare([inner])["recommendation"]["reason"]
+        assert "not tried" not in reason
+        assert (f"{improving} of 9 runs were still improving" in reason) == ("still improving" in reason) == said
 
 
 def test_a_small_dev_set_says_its_standard_error(tmp_path):

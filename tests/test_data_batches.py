@@ -5,15 +5,7 @@ import pytest
 
 from seq2seq_jax import config as configuration
 from seq2seq_jax.data import named, splits
-from seq2seq_jax.data.batches import (
-    MOST_PLACES,
-    RUN_LENGTH,
-    PairBatches,
-    TextBatches,
-    evaluation_batches,
-    permutation,
-    text_evaluation_batches,
-)
+from seq2seq_jax.data.batches import MOST_PLACES, PairBatches, TextBatches, evaluation_batches, permutation, text_evaluation_batches
 from seq2seq_jax.data.buckets import Layout
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
@@ -89,7 +81,7 @@ def test_batches_of_one_shape_come_in_runs():
     shapes = [batches.shape_at(step) for step in range(batches.steps_per_epoch)]
     starts = [0, *(step for step in range(1, len(shapes)) if shapes[step] != shapes[step - 1]), len(shapes)]
     runs = np.diff(starts)
-    assert np.mean(runs >= RUN_LENGTH) > 0.8
+    assert np.mean(runs >= 4) > 0.8
     assert runs.max() < len(shapes) / 4
 
 

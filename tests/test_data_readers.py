@@ -92,3 +92,4 @@ def test_the_hash_is_of_the_content(tmp_path):
 def test_normalization_is_asked_for():
     assert readers.normalize("e\u0301", nfc=True) == "é"
     assert readers.normalize("e\u0301", nfc=False) == "e\u0301"
+    assert readers.normalize("ﬁ²", nfc=True) == "ﬁ²"  # compatible with "fi2", and not the same

@@ -30,6 +30,13 @@ def test_the_side_of_a_source_does_not_depend_on_the_others():
     assert {pair[0] for pair in splits.split_pairs(PAIRS, 0.1, 0.1)["test"]} == {pair[0] for pair in split["test"]}
 
 
+def test_sides_stay_as_they_were():
+    """A change here gives finished runs another dev set, and lets new ones train on what the old ones were scored with."""
+    split = splits.split_pairs([(f"source {number}", str(number)) for number in range(12)], 0.2, 0.1)
+    numbers = {side: [int(target) for _, target in pairs] for side, pairs in split.items()}
+    assert numbers == {"train": [2, 3, 4, 8, 11], "dev": [0, 1, 9, 10], "test": [5, 6, 7]}
+
+
 def test_a_share_of_0_holds_nothing_out():
     split = splits.split_pairs(PAIRS, 0.0, 0.0)
     assert (split["train"], split["dev"], split["test"]) == (PAIRS, [], [])

@@ -114,6 +114,7 @@ def test_subwords_are_learnt_and_the_same_every_time(tmp_path):
     assert one.symbols == other.symbols
     assert len(one.encode("the theme")) < len("the theme")
     assert len(one) <= 304
+    assert [len(_build("bpe", texts, min_count=count)) for count in (80, 81)] == [262, 260]  # "th" and "the" occur 80 times
     import tokenizers
 
     one.save(tmp_path, "target")

@@ -92,14 +92,19 @@ def test_a_unit_reaches_one_to_window_units_on_both_sides():
     assert reach.max() == window
 
 
-def test_a_batch_depends_on_seed_and_step_alone():
-    """Red if an iterator hides somewhere; the number of steps must not depend on what is drawn."""
+@pytest.mark.parametrize("subsample", [0.05, 0.0])
+def test_a_batch_depends_on_seed_and_step_alone(subsample):
+    """Red if an iterator hides somewhere; the number of steps must not depend on what is drawn.
+
+    Red too if blocks come in the order of the text: where nothing is thinned out, it is all that seeds and epochs change in the units.
+    """
     ids = text(2000)
-    one, other = batches(ids, subsample=0.05), batches(ids, subsample=0.05)
+    one, other = batches(ids, subsample=subsample), batches(ids, subsample=subsample)
     for step in (7, 0, 3):
         for left, right in zip(one.batch_at(5, step), other.batch_at(5, step), strict=True):
             np.testing.assert_array_equal(left, right)
     assert not np.array_equal(one.batch_at(5, 0).units, one.batch_at(6, 0).units)
+    assert not np.array_equal(one.batch_at(5, 0).units, one.batch_at(5, one.steps_per_epoch).units)
     assert not np.array_equal(one.batch_at(5, 0).negatives, one.batch_at(5, 1).negatives)
 
 
@@ -128,6 +133,13 @@ def test_frequent_units_are_thinned_out_as_often_as_the_formula_says():
     assert expected.min() < 0.4
     assert (np.abs(share - expected) <= 4 * np.sqrt(expected * (1 - expected) / (5 * counts)) + 1e-9).all()
     assert (keep_probability(counts, 0.0) == 1).all()
+
+
+def test_an_epoch_has_room_for_all_that_is_kept():
+    """Red if it has as many places as units are expected: in every second epoch the text would lose its end."""
+    source = batches(text(400), rows=1, length=1, subsample=0.05)
+    for seed in range(10):
+        assert sum(len(centres_of(batch)) for batch in epoch(source, seed)) < source.steps_per_epoch  # some are left
 
 
 @pytest.mark.parametrize(

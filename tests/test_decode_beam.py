@@ -134,8 +134,11 @@ def test_translators_decode_what_they_score(feeding):
 
 
 def test_different_translators_decode_together():
-    """One with attention and one without, of different sizes: the mean of their probabilities, step by step."""
-    one, two = Small(seed=1), Small(seed=2, attention="none", hidden_dim=5, embedding_dim=2)
+    """One with attention and one without, of different sizes: the mean of their probabilities, step by step.
+
+    Red if attention is not the mean over those that have one, or if the others count.
+    """
+    one, two, three = Small(seed=1), Small(seed=2, attention="none", hidden_dim=5, embedding_dim=2), Small(seed=3)
 
     @jax.jit
     def steps():
@@ -145,11 +148,13 @@ def test_different_translators_decode_together():
         _, second = step(states, SOURCE[:, 0] % 8)
         inputs = jnp.stack([jnp.full(3, BOS), SOURCE[:, 0] % 8], axis=1)
         forced = [model.decode(*model.encode(SOURCE, LENGTHS), inputs) for model in models]
-        attention = mean_attention(models, SOURCE, LENGTHS, SOURCE[:, :2]), one.merge().attention_weights(SOURCE, LENGTHS, SOURCE[:, :2])
-        return jnp.stack([first, second], axis=1), forced, attention, mean_attention(models[1:], SOURCE, LENGTHS, SOURCE)
+        attention = mean_attention([*models, three.merge()], SOURCE, LENGTHS, SOURCE[:, :2])
+        own = [model.merge().attention_weights(SOURCE, LENGTHS, SOURCE[:, :2]) for model in (one, three)]
+        return jnp.stack([first, second], axis=1), forced, attention, own, mean_attention(models[1:], SOURCE, LENGTHS, SOURCE)
 
-    logits, forced, attention, nothing = steps()
+    logits, forced, attention, own, nothing = steps()
     mean = sum(jax.nn.softmax(of_one, axis=-1) for of_one in forced) / 2
     np.testing.assert_allclose(np.exp(logits), mean, rtol=1e-5)
-    np.testing.assert_array_equal(*attention)
+    np.testing.assert_allclose(attention, (own[0] + own[1]) / 2, rtol=1e-5)
+    assert np.abs(own[0] - own[1]).max() > 1e-2
     assert nothing is None

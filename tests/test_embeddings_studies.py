@@ -82,6 +82,18 @@ def test_neighbours_and_analogies_are_those_of_gensim(tmp_path):
             assert found[0].cosine == pytest.approx(next(cosine for word, cosine in expected if word in known), rel=1e-5)
 
 
+def test_tables_are_exported_with_the_counts_of_their_rows(tmp_path, capsys):
+    """Red if they are left out of one of the forms that have a place for them."""
+    folder = write_run(tmp_path / "run", CHARACTERS)
+    counts = np.load(folder / "embedding.npz")["source_counts"]
+    for form, output in (("projector", tmp_path / "projector"), ("npz", tmp_path / "table.npz")):
+        assert run(capsys, "export", f"--workdir={folder}", f"--format={form}", f"--output={output}")[0] == 0
+    heading, *rows = (tmp_path / "projector/metadata.tsv").read_text(encoding="utf-8").splitlines()
+    assert heading == "symbol\tcount"
+    assert [row.split("\t")[1] for row in rows] == [str(count) for count in counts]
+    np.testing.assert_array_equal(np.load(tmp_path / "table.npz")["counts"], counts)
+
+
 @pytest.mark.parametrize(
     ("symbols", "unit", "typed", "row"),
     [
@@ -184,6 +196,20 @@ def test_stability_is_1_for_equal_tables_and_chance_for_random_ones(tmp_path, ca
     found = answer(capsys, "stability", f"--workdir={tmp_path / 's'}")["groups"]
     assert [group["overlap"] for group in found] == [equal.overlap, random.overlap]
     assert run(capsys, "stability", f"--workdir={tmp_path / 's/6-0'}")[0] == 2
+
+
+def test_stability_compares_each_seed_with_each(tmp_path):
+    """Of three tables the first is the last. Red if a table is compared with the next one alone."""
+    symbols, tables = [*SPECIALS, *(f"w{i}" for i in range(60))], np.random.default_rng(0).normal(size=(2, 64, 6))
+    found = []
+    for seed in range(3):
+        write_run(tmp_path / f"{seed}", symbols, vectors=tables[seed % 2], varied={"model.embedding_dim": 6, "train.seed": seed})
+        found += stability(str(tmp_path), 10)[0] if seed else []
+    two, three = found
+    assert two.overlap < 0.5
+    assert two.deviation is None
+    assert three.overlap == pytest.approx((1 + 2 * two.overlap) / 3)
+    assert three.deviation == pytest.approx((1 - two.overlap) / np.sqrt(3))
 
 
 def test_stability_compares_what_compare_does(tmp_path, capsys):

@@ -13,7 +13,7 @@ from flax import nnx
 
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
-from seq2seq_jax.embeddings.flow import Flow, Side, to_json
+from seq2seq_jax.embeddings.flow import Flow, Side, print_flow, to_json
 from seq2seq_jax.embeddings.flow_picture import flow_svg
 from seq2seq_jax.embeddings.trace import trace
 from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding
@@ -112,6 +112,17 @@ def test_json_has_the_text_of_subwords():
     assert found["sequences"]["source"]["symbols"] == [" a", "é", " a", "æĹ", "<eos>"]
     assert [row["symbol"] for row in found["outputs"]] == ["\n", " a", "\n", "<eos>"]
     assert [row["symbol"] for row in found["tables"][1]["gradient_norms"]] == ["<bos>", " a", "\n"]
+
+
+@pytest.mark.parametrize(
+    ("position", "said"), [(2, "the loss of output symbol 2, 2.000 nats"), (0, "the mean loss of the 3 output symbols, 2.333 nats")]
+)
+def test_the_loss_that_is_followed_is_named(capsys, position, said):
+    """Red if output symbols are counted from 1 in one place and from 0 in another."""
+    reads = Side("target", np.array([1, 5, 6]), {"lookup": np.ones(3)})
+    flow = Flow(np.array([5, 6, 2]), np.array([1.0, 2.0, 4.0]), position, [reads], [], False)
+    print_flow(flow, {"target": Vocabulary([*SPECIALS, *"abc"], "char")})
+    assert said in capsys.readouterr().out.replace("\n", " ")
 
 
 def test_an_error_goes_back_and_never_forward():

@@ -36,6 +36,8 @@ def test_error_rates_are_edits_over_the_length_of_the_nearest_reference():
     result = metrics.translation_metrics(["a b c", "q"], [["x y z", "a b d e"], ["q r"]], "word")
     assert result["token_error_rate"] == result["phone_error_rate"] == pytest.approx((2 + 1) / (4 + 2))
     assert result["character_error_rate"] == pytest.approx((3 + 2) / (5 + 3))  # 3 edits each: the first of equals
+    longer_first = metrics.example_scores(["ab"], [["abcd", ""]], "character_error_rate", "char")  # also where that is longer
+    assert (longer_first.amounts, longer_first.sizes) == (2, 4)
     characters = metrics.translation_metrics(["a b c", "q"], [["x y z", "a b d e"], ["q r"]], "char")
     assert characters["phone_error_rate"] == characters["character_error_rate"]
     assert characters["token_error_rate"] == result["token_error_rate"]

@@ -115,6 +115,13 @@ def test_a_search_keeps_as_many_as_are_asked_for(workdirs):
     assert len(translations(runs, ["ab"], n_best=3)[0]) == 3
 
 
+def test_runs_together_write_as_much_as_the_one_that_may_write_most(workdirs):
+    """Red if the shortest limit cuts off what they write together."""
+    runs = open_translators([workdirs["a"], workdirs["b"]])
+    runs[0].record["output_limit"] = 1
+    assert max(len(best.text) for best, *_ in translations(runs, SOURCES)) > 1
+
+
 def test_what_cannot_be_done_is_said(workdirs):
     with pytest.raises(UserError, match="its vocabularies are not those of"):
         translations(open_translators([workdirs["a"], workdirs["c"]]), SOURCES)

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from seq2seq_jax.data.batches import PairBatch
+from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.model.dropout import draw_dropout, dropped
 from tests.model_fixture import Small, ids
 
@@ -27,6 +28,25 @@ def test_units_are_dropped_for_the_whole_sequence():
 def test_nothing_is_dropped_at_rate_0():
     values = jnp.ones((1, 2, 3))
     assert dropped(None, "layer0", values) is values
+
+
+PAIRS = PairBatch(ids(2, 5, 9), jnp.array([5, 3]), ids(2, 3, 8), jnp.array([3, 2]))
+TEXT = TextBatch(ids(2, 5, 8), ids(2, 5, 8, seed=1), jnp.ones((2, 5)), jnp.ones(2, bool))
+
+
+@pytest.mark.parametrize(("kind", "batch"), [("translator", PAIRS), ("language_model", TEXT)])
+def test_units_are_dropped_at_every_place_that_has_some(kind, batch):
+    """Red if what is drawn for a place does not reach it."""
+    model = Small(kind=kind, encoder_layers=2, decoder_layers=2)
+    kept = {name: jnp.ones((2, width)) for name, width in model.merge().dropout_units.items()}
+
+    @jax.jit
+    def nats(dropout):
+        module = model.merge()
+        return module.loss(batch, module.start(2), dropout, 0.0)[0].nats
+
+    for name, scales in kept.items():
+        assert abs(nats({**kept, name: 0 * scales}) - nats(kept)) > 1e-3, name
 
 
 def test_loss_sums_of_the_halves_of_a_batch_add_up():

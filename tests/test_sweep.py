@@ -7,14 +7,16 @@ import json
 import multiprocessing
 import os
 import pathlib
+import re
 import signal
 import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 import sweep_fixture
-from training_fixture import command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
+from training_fixture import ROOT, command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
@@ -25,7 +27,7 @@ from seq2seq_jax.sweep import shares as sweep_shares
 from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
-from seq2seq_jax.sweep.outcomes import train_member
+from seq2seq_jax.sweep.outcomes import failure, train_member
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep
@@ -51,6 +53,7 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: grid.parse_values("--seeds=0,x", "train.seed", "0,x"), "--seeds=0,x: expected a whole number"),
         (lambda: grid.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
         (lambda: grid.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
+        (lambda: grid.parse_values("--seeds=0..-1", "train.seed", "0..-1"), "the first not above the last"),
         (lambda: grid.parse_values("--seeds=0..99999999999", "train.seed", "0..99999999999"), "expected a range of at most"),
         (lambda: grid.make_members(PAIRS, {"train.metric": ("bleu", "chrf")}), "scored by bleu and by chrf; expected one metric"),
         (lambda: grid.parse_values("--seeds=-1", "train.seed", "-1"), "^--seeds=-1: expected a value at least 0"),
@@ -126,11 +129,17 @@ def sweep(config: Config, folder: pathlib.Path, axes=None, **options: Any):
     return {outcome.member: outcome.status for outcome in outcomes}
 
 
-def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path):
-    """Red if a finished member is trained again, a grown grid forgets its old members, or more steps are not trained."""
+def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path, capsys):
+    """Red if a finished member is trained again, a grown grid forgets its old members, or more steps are not trained.
+
+    Red too if checkpoints that are not to be kept go before the table of the largest size is studied.
+    """
     config = small(tmp_path)
     folder = tmp_path / "sweep"
-    assert set(sweep(config, folder).values()) == {"finished"}
+    assert set(sweep(config, folder, keep="none").values()) == {"finished"}
+    assert [path.parent.name for path in folder.glob("*/truncated.json")] == ["embedding_dim=4,seed=0"]
+    assert not list(folder.glob("*/checkpoints/*"))
+    assert "not studied" not in capsys.readouterr().err
     assert sweep(config, folder) == {}
     result = result_of(folder / "embedding_dim=2,seed=1")
     assert result["varied"] == {"model.embedding_dim": 2, "train.seed": 1}
@@ -276,6 +285,15 @@ def test_a_member_that_never_began_has_failed_and_hides_nothing(tmp_path, capsys
         sweep(config, tmp_path, retry_failed=True)
 
 
+def test_a_failure_leaves_what_has_finished(tmp_path):
+    """Red if an error after the end, such as that of a full disk, has a member trained again that has its result."""
+    (member,) = grid.make_members(pair_config(write_pairs(tmp_path / "a.tsv", 60)), {"model.embedding_dim": (2,)})
+    begun(tmp_path / member.name, member.config)
+    before = result_of(tmp_path / member.name)
+    assert failure(tmp_path, member, OSError("no space left")).status == "failed"
+    assert result_of(tmp_path / member.name) == before
+
+
 def test_a_member_is_the_run_that_train_makes(tmp_path):
     """Red if what members share is loaded by less of the configuration than it depends on: one vocabulary for both sides, say."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4, data__target_unit="char")
@@ -346,6 +364,39 @@ def children(pid: int) -> list[int]:
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
     found = [int(child) for task in tasks for child in task.read_text().split()]
     return [child for child in found if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+WORKER = """
+import os, time
+from seq2seq_jax.sweep.processes import _die_with_parent
+
+_die_with_parent(os.getppid())
+print(os.getpid(), flush=True)
+time.sleep(10)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+def test_a_worker_ends_with_the_sweep_that_is_killed():
+    """Red if it goes on by itself, and holds the locks that the next start needs."""
+    with subprocess.Popen([sys.executable, "-c", PARENT, WORKER], stdout=-1, text=True, cwd=ROOT, env=environment()) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        assert lives(worker)
+        parent.kill()
+        deadline = time.monotonic() + 5
+        while lives(worker) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert not lives(worker)
+
+
+def lives(pid: int) -> bool:
+    """Returns whether a process is neither gone nor only waiting for somebody to ask how it ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_worker_takes_what_it_has_compiled_and_else_what_no_other_compiles(tmp_path):
@@ -502,16 +553,22 @@ def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_
 
 
 def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):
-    """Red if a worker changes the seed, the order of batches or the configuration of a member, or is lost with its member when killed."""
+    """Red if a worker changes the seed, the order of batches or the configuration of a member, or is lost with its member when killed.
+
+    Red too if Ctrl-C, which a terminal sends to workers as well, is for them: the sweep tells them to stop.
+    """
     config = small(tmp_path, train__steps=8)
     flags = [f for f in flags_of(config) if not f.startswith("--config.model.embedding_dim")]
     arguments = [*flags, "--embedding_dims=2,4", "--seeds=0", f"--workdir={tmp_path / 'parallel'}", "--executor=processes", "--jobs=2"]
     with subprocess.Popen(command("sweep", *arguments), stdout=-1, stderr=-1, text=True, env=environment()) as started:
         while not list(tmp_path.glob("parallel/*/config.json")) and started.poll() is None:
             time.sleep(0.01)
-        os.kill(children(started.pid)[0], signal.SIGKILL)
+        workers = children(started.pid)
+        blocked = [re.search(r"SigBlk:\s*(\w+)", pathlib.Path(f"/proc/{worker}/status").read_text()) for worker in workers]
+        os.kill(workers[0], signal.SIGKILL)
         stdout, stderr = started.communicate(timeout=120)
     assert started.returncode == 0, stderr
+    assert all(mask is not None and int(mask[1], 16) & 1 << (signal.SIGINT - 1) for mask in blocked)
     assert "2 of 2 members to train" in stderr
     assert "its process ended with exit code -9; it goes on from" in stderr
     assert "Take embedding size" in " ".join(stdout.split())

@@ -60,13 +60,15 @@ def initial_tables(config):
 
 
 def test_a_frozen_table_stays_and_a_learned_one_moves(swept):
-    """Red if a gradient or the optimizer reaches a frozen table, or if a learnt one is not trained."""
+    """Red if a gradient or the optimizer reaches a frozen table, or if a learnt one is not trained, or how far is not told."""
     config, folder = swept
     for name, table, moves in ((NAMES[1], "learned", True), (NAMES[3], "frozen", False)):
         initial = initial_tables(config_lib.replace(config, {"model.table": table, "model.embedding_dim": 6}))
         for side in ("source", "target"):
-            trained = np.load(folder / name / "embedding.npz")[f"{side}_table"]
+            arrays = np.load(folder / name / "embedding.npz")
+            trained = arrays[f"{side}_table"]
             assert (trained == np.asarray(initial[side])).all() != moves, (name, side)
+            np.testing.assert_allclose(arrays[f"{side}_moved"], np.linalg.norm(trained - initial[side], axis=1), rtol=1e-4)
 
 
 def test_what_is_not_learned_is_not_counted_and_has_no_moments(swept):
@@ -209,13 +211,23 @@ def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_pa
     assert tuning.new_runs(members, DESIGN.tune, found) == [member, *others]
 
 
-def test_of_settings_that_reach_the_same_the_one_with_less_loss_is_chosen(tmp_path):
-    """Red if the first is: where all are still wrong everywhere, a size would be compared with the worse of its settings."""
+@pytest.mark.parametrize(
+    ("metric", "values", "losses"),
+    [
+        ({"name": "word_error_rate", "lower_is_better": True}, (1.0, 1.0), (2.6, 2.1)),
+        ({"name": "exact_match", "lower_is_better": False}, (0.2, 0.7), (2.1, 2.6)),
+    ],
+)
+def test_the_better_setting_is_chosen_and_of_equal_ones_that_with_less_loss(tmp_path, metric, values, losses):
+    """Red if the first is: where all are still wrong everywhere, a size would be compared with the worse of its settings.
+
+    Red too if more of a metric is taken for worse where it is better.
+    """
     members = make_plan(pair_config(tmp_path / "a.tsv"), AXES, str(tmp_path), Design()).members
     tried = tuning.new_runs(members, DESIGN.tune, None)[:2]
-    for member, loss in zip(tried, (2.6, 2.1), strict=True):
+    for member, value, loss in zip(tried, values, losses, strict=True):
         (tmp_path / "tuning" / member.name).mkdir(parents=True)
-        found = sweep_fixture.result(4, 1, 1.0)
+        found = sweep_fixture.result(4, 1, value, sweep_fixture.METRIC | metric)
         found["dev"]["loss_nats_per_token"] = loss
         (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps(found))
     (chosen,) = tuning.choose(tmp_path, tried, DESIGN.tune, None).chosen

@@ -57,7 +57,7 @@ def test_a_plan_shows_members_and_warns_of_those_that_do_not_fit(tmp_path, monke
 
 
 def test_finished_members_tell_the_time_of_the_others(tmp_path):
-    """Red if the seconds of a finished member are not used for its own size, or not scaled for another."""
+    """Red if the seconds of a finished member are not used for its own size, or not scaled for another by what multiplies."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
     members = make_plan(config, AXES, str(tmp_path / "s"), Design()).members
     folder = tmp_path / "s" / members[0].name
@@ -66,7 +66,9 @@ def test_finished_members_tell_the_time_of_the_others(tmp_path):
     found, basis = forecast.forecast(members, tmp_path / "s")
     assert basis.startswith("time: from 1 finished members of this sweep, without compiling and evaluations;")
     assert found[members[1].name].seconds == pytest.approx(4 * 3.0)
-    assert found[members[2].name].seconds > 4 * 3.0
+    small, large = (counts["total"] - counts["embedding"] for counts in (count_parameters(members[place].config) for place in (0, 2)))
+    assert small < large
+    assert found[members[2].name].seconds == pytest.approx(4 * 3.0 * large / small)
 
 
 def test_a_larger_batch_takes_longer(tmp_path, monkeypatch):

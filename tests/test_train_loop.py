@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import random
 import re
 import signal
 import time
+import types
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +31,7 @@ from training_fixture import (
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
-from seq2seq_jax.data.vocabulary import BOS, split_words
+from seq2seq_jax.data.vocabulary import BOS, UNK, split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
 from seq2seq_jax.inference import generation
 from seq2seq_jax.inference.generation import sample_texts
@@ -119,13 +122,13 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     assert own == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}
 
 
-def scripted(values):
-    """Returns an ``Evaluator.evaluate`` that gives these word error rates in turn, each with outputs of its own."""
+def scripted(values, metric="word_error_rate"):
+    """Returns an ``Evaluator.evaluate`` that gives these values of a metric in turn, each with outputs of its own."""
 
     def evaluate(self, params, split):
         value = values.pop(0)
         scores = np.full(len(split.sources), value), np.ones(len(split.sources))
-        return Evaluation({"word_error_rate": value}, [str(value)] * len(split.sources), scores, decoded_per_second=1.0)
+        return Evaluation({metric: value}, [str(value)] * len(split.sources), scores, decoded_per_second=1.0)
 
     return evaluate
 
@@ -162,6 +165,17 @@ def test_scoring_uses_shapes_of_training_only(tmp_path):
     used = {batch.source.shape[1] for _, batch in evaluator.source_batches(corpus.dev.sources, 8)}
     assert used <= {source for source, _ in shapes}
     assert len(used) <= (len(shapes) + 1) // 2
+
+
+def test_sources_are_scored_as_training_reads_them(tmp_path):
+    """Red if a letter that is spelled in two characters is unknown to a model that has read it as one."""
+    (tmp_path / "a.tsv").write_text("e\u0301a\tx\n", encoding="utf-8")
+    config = pair_config(tmp_path / "a.tsv", data__normalize_nfc=True, data__dev_fraction=0.0, data__test_fraction=0.0)
+    corpus = load_corpus(config)
+    evaluator = Evaluator(config, programs(config, corpus.vocabulary_sizes, 1, Devices(1), 9), corpus.vocabularies)
+    ((_, batch),) = evaluator.source_batches(["éa", "e\u0301a"], 2)
+    np.testing.assert_array_equal(batch.source[0], batch.source[1])
+    assert UNK not in batch.source
 
 
 @pytest.mark.parametrize(
@@ -231,15 +245,17 @@ def test_a_sample_of_lines_begins_a_line(tmp_path):
 
 
 def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):
-    """Red if a word is glued to the prompt."""
+    """Red if a word is glued to the prompt, or if a text, or what one visit of the host draws of it, repeats the draws of another."""
     train(text_config(write_text(tmp_path / "a.txt", 3000), data__target_unit="word", train__steps=2), str(tmp_path / "run"))
     texts, alone = (
-        ["".join(pieces) for pieces in sample_texts(str(tmp_path / "run"), "to  be", 40, 1.0, 0, number=number)] for number in (2, 1)
+        ["".join(pieces) for pieces in sample_texts(str(tmp_path / "run"), "to  be", 64, 1.0, 0, number=number)] for number in (2, 1)
     )
     assert texts[:1] == alone  # whatever the number of texts
     for text in texts:
         assert re.match(r"to be[ \n]\w", text)
-        assert len(split_words(text)) == 42
+        assert len(split_words(text)) == 66
+    visits = np.array([split_words(text)[2:] for text in texts]).reshape(4, generation.SAMPLE_CHUNK)
+    assert all((one == other).mean() < 0.5 for one, other in itertools.combinations(visits, 2))
 
 
 def test_what_is_kept_is_the_average(tmp_path):
@@ -324,6 +340,17 @@ def test_training_stops_when_patience_is_lost(tmp_path):
     assert train(config, str(tmp_path / "run")) == result
 
 
+def test_patience_begins_anew_with_every_better_evaluation(tmp_path, monkeypatch):
+    """Red if evaluations before the best one count, or if more of a metric is taken for worse where it is better."""
+    values = [0.7, 0.6, 0.8, 0.7, 0.9, 0.8, 0.8]
+    monkeypatch.setattr(Evaluator, "evaluate", scripted(values, "exact_match"))
+    config = pair_config(
+        write_pairs(tmp_path / "a.tsv", 60), train__metric="exact_match", train__patience=2, train__eval_every=2, data__test_fraction=0.0
+    )
+    result = train(config, str(tmp_path / "run"))
+    assert (result["best_step"], result["steps"], result["dev"], values) == (10, 14, {"exact_match": 0.9}, [])
+
+
 def test_where_patience_is_lost_between_two_checkpoints_there_is_one(tmp_path):
     """Red if the last step is not saved: a sweep that keeps the last checkpoint would keep none."""
     config = pair_config(
@@ -362,6 +389,42 @@ def test_the_time_left_begins_with_the_first_line(monkeypatch, capsys):
     first, second = capsys.readouterr().err.splitlines()[1:]
     assert first.endswith("best error 0.5")
     assert second.endswith("best error 0.5  48 s left")
+
+
+def test_of_equal_metrics_the_one_with_less_loss_is_better(tmp_path, monkeypatch):
+    """Red if a run that is still wrong everywhere keeps what it was at first, or loses patience while it learns."""
+    losses = [2.5, 2.0, 2.2, 1.5, 1.7, 1.6]
+    scored = scripted([1.0] * len(losses))
+
+    def evaluate(self, params, split):
+        evaluation = scored(self, params, split)
+        return dataclasses.replace(evaluation, metrics={**evaluation.metrics, "loss_nats_per_token": losses.pop(0)})
+
+    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__patience=2, train__eval_every=2, data__test_fraction=0.0)
+    result = train(config, str(tmp_path / "run"))
+    assert (result["best_step"], result["steps"], result["dev"]["loss_nats_per_token"], losses) == (8, 12, 1.5, [])
+
+
+def test_the_time_of_training_is_that_of_updates_alone(tmp_path, monkeypatch):
+    """Red if compiling, evaluations or checkpoints count: speeds, and quality at equal time, would compare these."""
+    now = [0.0]
+
+    def taking(seconds, function):
+        """Returns the function as one that takes these seconds, call by call."""
+
+        def slow(*arguments):
+            now[0] += next(seconds)
+            return function(*arguments)
+
+        return slow
+
+    monkeypatch.setattr("seq2seq_jax.train.loop.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(OneRun, "advance", taking(iter([50.0, *[1.0] * 7]), OneRun.advance))  # the first one compiles
+    monkeypatch.setattr(Evaluator, "evaluate", taking(itertools.repeat(100.0), Evaluator.evaluate))
+    monkeypatch.setattr(Checkpoints, "save", taking(itertools.repeat(1000.0), Checkpoints.save))
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=8, train__eval_every=4, train__log_every=4)
+    assert train(config, str(tmp_path / "run"))["train_seconds"] == 7.0
 
 
 def test_a_run_that_is_stopped_says_where_and_not_that(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, vector_config, write_pairs, write_text
@@ -26,7 +27,7 @@ from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.loop import train
-from seq2seq_jax.train.pretrained import load_pretrained
+from seq2seq_jax.train.pretrained import hold, load_pretrained
 from seq2seq_jax.validation import validate
 
 FEW = {"train__steps": 8, "train__eval_every": 4, "train__log_every": 4, "data__dev_fraction": 0.0, "data__test_fraction": 0.0}
@@ -81,6 +82,15 @@ def test_frozen_for_some_steps_for_ever_and_not_at_all(config, tmp_path):
     np.testing.assert_array_equal(kept.moved, 0)
     assert kept.studied.sum() == 6
     _check_what_is_left(given, tmp_path, pathlib.Path(str(config.model.pretrained)))
+
+
+@pytest.mark.parametrize(("steps", "step", "moves"), [(4, 3, False), (4, 4, True), (None, 99, False)])
+def test_a_frozen_table_moves_from_the_first_update_after(config, steps, step, moves):
+    """Red if the freeze, of updates that are counted from 0, ends one too early or too late."""
+    gradients = {name: {"table": np.ones((10, 6), np.float32)} for name in ("source_embedding", "target_embedding")}
+    held = hold(frozen(config, steps).model, gradients, jnp.int32(step))
+    assert (np.asarray(held["source_embedding"]["table"]) == moves).all()
+    assert (np.asarray(held["target_embedding"]["table"]) == 1).all()
 
 
 def _check_what_is_left(given, folder, file):

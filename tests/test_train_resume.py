@@ -166,8 +166,8 @@ def damage_by_one_bit(folder: pathlib.Path) -> None:
 def finished(tmp_path_factory) -> tuple[Config, pathlib.Path, pathlib.Path]:
     """A longer configuration, a run that has made 20 of its 30 updates, and one that has made them all."""
     folder = tmp_path_factory.mktemp("finished")
-    # So slow that every output stays wrong, and the first of equally good checkpoints is the best.
-    config = pair_config(write_pairs(folder / "a.tsv", 200), train__steps=20, train__learning_rate=1e-6)
+    # So slow that every output stays wrong and every loss the same, and the first of equally good checkpoints is the best.
+    config = pair_config(write_pairs(folder / "a.tsv", 200), train__steps=20, train__learning_rate=1e-12)
     longer = replace(config, {"train.steps": 30})
     train(config, str(folder / "part"))
     (folder / "part/result.json").unlink()
@@ -275,6 +275,14 @@ def test_a_checkpoint_of_other_shapes_is_refused(tmp_path):
         assert int(checkpoints.load(0, saved)[0].step) == 0
         with pytest.raises(DamagedCheckpoint, match="has shape"):
             checkpoints.load(0, other)
+
+
+def test_only_the_checkpoints_asked_for_are_kept(tmp_path):
+    """Red if what a killed save has left stays for ever."""
+    for name in ("3", "7", "9.orbax-checkpoint-tmp"):
+        (tmp_path / name).mkdir()
+    Checkpoints(tmp_path).keep([3])
+    assert os.listdir(tmp_path) == ["3"]
 
 
 def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):

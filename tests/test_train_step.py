@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from training_fixture import pair_config, text_config, vector_config, write_pairs, write_text
@@ -27,12 +29,21 @@ def trained(config: Config, steps: int, shared: Devices, learning_rate: float | 
     compiled = programs(config, corpus.vocabulary_sizes, steps, shared, 10)
     state = initial_state(config, compiled.structure, initial_params(config.model, corpus.vocabulary_sizes, root_key(0)))
     if learning_rate is not None:
-        state = state._replace(learning_rate=jax.numpy.float32(learning_rate))
+        state = state._replace(learning_rate=jnp.float32(learning_rate))
     state = shared.place(state)
     batches = training_batches(config, corpus)
     for step in range(steps):
         state = compiled.train_step(state, shared.split_batch(batches.batch_at(config.train.seed, step)))
     return shared.gather(state)
+
+
+def begun(config: Config) -> tuple[Any, TrainState, Any]:
+    """Returns the step of a run on one device, its parts within reach, the state before the first update, and the batches."""
+    corpus = load_corpus(config)
+    sizes = corpus.vocabulary_sizes
+    compiled = programs(config, sizes, 1, Devices(1), 10)
+    state = initial_state(config, compiled.structure, initial_params(config.model, sizes, root_key(0)))
+    return compiled.train_step, state, training_batches(config, corpus)
 
 
 @pytest.fixture(params=["translator", "language_model", "skip_gram"])
@@ -111,18 +122,38 @@ def test_threads_share_the_batches_of_small_language_models_on_cpu(tmp_path, mon
 def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):
     """Red if the optimizer or the dropout looks at the batch, which would double what a run compiles."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 60, shortest=2), model__dropout=0.3)
-    corpus = load_corpus(config)
-    batches = training_batches(config, corpus)
-    sizes = corpus.vocabulary_sizes
-    compiled = programs(config, sizes, 1, Devices(1), 10)
-    step: Any = compiled.train_step
-    state = initial_state(config, compiled.structure, initial_params(config.model, sizes, root_key(0)))
+    step, state, batches = begun(config)
     for index in range(batches.steps_per_epoch):
         state = step(state, batches.batch_at(0, index))
     assert len(batches.shapes) > 1
-    without_dropout: Any = programs(pair_config(tmp_path / "a.tsv"), sizes, 1, Devices(1), 10).train_step
-    assert without_dropout.draw is None
+    assert begun(pair_config(tmp_path / "a.tsv"))[0].draw is None
     assert [part._cache_size() for part in (step.draw, step.gradient, step.update)] == [1, len(batches.shapes), 1]
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.01])
+def test_the_optimizer_gets_the_mean_gradient_within_the_clipping_norm(tmp_path, clip_norm):
+    """Red if it is the gradient of the sum, whose scale Adam hides, or if nothing is clipped: by the first of Adam's moments."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__clip_norm=clip_norm)
+    step, state, batches = begun(config)
+    batch = batches.batch_at(0, 0)
+    gradient = jax.device_get(step.gradient(state, None, batch))
+    mean = [leaf / np.sum(batch.target_lengths) for leaf in jax.tree.leaves(gradient.gradients)]
+    norm = np.sqrt(sum(np.sum(leaf**2) for leaf in mean))
+    assert norm > 0.02
+    moved = step.update(state, gradient)
+    moments = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(moved.opt_state) if ".mu" in jax.tree_util.keystr(path)]
+    for moment, leaf in zip(moments, mean, strict=True):
+        np.testing.assert_allclose(moment, 0.1 * leaf * (1 if clip_norm is None else clip_norm / norm), rtol=1e-4, atol=1e-8)
+
+
+def test_each_update_and_each_seed_drops_units_of_its_own(tmp_path):
+    """Red if the same units are dropped throughout a run, which trains a smaller network, or in all runs of a comparison."""
+    step, state, _ = begun(pair_config(write_pairs(tmp_path / "a.tsv", 60), model__dropout=0.5))
+    drawn = []
+    for number, seed in ((0, 0), (1, 0), (0, 1)):
+        dropout = step.draw(state._replace(step=jnp.int32(number), seed=jnp.uint32(seed)))
+        drawn.append(np.concatenate([np.ravel(scales) for scales in dropout.values()]))
+    assert all((one != other).mean() > 0.4 for one, other in itertools.combinations(drawn, 2))
 
 
 def test_n_steps_are_n_updates(tmp_path):

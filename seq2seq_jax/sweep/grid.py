@@ -69,7 +69,7 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
     """
     parts = []
     for part in text.split(","):
-        span = re.fullmatch(r"(\d+)\.\.(\d+)", part)
+        span = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", part)
         if span and int(span[2]) - int(span[1]) >= MOST_VALUES:
             raise UserError(f"{flag}: expected a range of at most {MOST_VALUES} values")
         if span and int(span[1]) > int(span[2]):

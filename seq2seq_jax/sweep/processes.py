@@ -15,6 +15,7 @@ import os
 import pathlib
 import signal
 from collections.abc import Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -138,6 +139,7 @@ class Pool:
     def _spawn(self, share: Share) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._folder, share, os.getpid()), daemon=True)
+        resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
         process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
