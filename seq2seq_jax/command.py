@@ -95,10 +95,7 @@ def _explained(error: Exception) -> tuple[int, str]:
         where = getattr(error, "filename", None) or "the output or the workdir"
         return ERROR, f"failed: {where}: {full}; make room and give the command again"
     if is_out_of_memory(error):
-        return (
-            ERROR,
-            f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch, in another workdir",
-        )
+        return ERROR, f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch"
     raise error
 
 

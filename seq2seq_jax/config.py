@@ -177,7 +177,9 @@ class TrainConfig:
     eval_every: int | None = _setting(None, "updates between evaluations on dev; null: an epoch", low=1)
     checkpoint_every: int | None = _setting(None, "updates between checkpoints; null: as eval_every", low=1)
     log_every: int = _setting(50, "updates between lines of metrics.jsonl; the last one has a line too", low=1)
-    patience: int | None = _setting(None, "evaluations without improvement after which training stops; null: never", low=1)
+    patience: int | None = _setting(
+        None, "evaluations without improvement (of equal metrics, less loss) after which training stops; null: never", low=1
+    )
     metric: str | None = _setting(
         None,
         "dev metric that chooses checkpoints and sizes, such as bleu; null: word_error_rate for a translator, bits_per_character for a "

@@ -75,7 +75,8 @@ def read_result(path: pathlib.Path) -> dict[str, Any] | None:
         result = read_record(path)
     except UserError:
         return None
-    return None if result_problem(result) else result
+    sound = result_problem(result) is None and is_metric(result.get("metric"))  # which train also writes of what has not finished
+    return dict.fromkeys(_RESULT_KINDS) | result if sound else None
 
 
 class Length(NamedTuple):

@@ -289,7 +289,7 @@ def test_pooling_says_where_sweeps_are_not_of_data_sets_of_their_own(tmp_path):
     grid = json.loads((tmp_path / "language1/sweep.json").read_text())
     (tmp_path / "language1/sweep.json").write_text(json.dumps(grid | {"design": {"budget": "parameters", "tune": {}}}))
     assert (
-        "The sweeps were made in different ways: with other budgets, or tuned and not tuned."
+        "The sweeps were made in different ways: with other budgets, or with other tuning or none."
         in compare(workdirs)["recommendation"]["warnings"]
     )
 

@@ -216,6 +216,11 @@ def test_a_bound_is_rounded_up(tmp_path):
         found = recommend(tmp_path / str(number), values, tolerance=0.05)["recommendation"]
         (said,) = re.findall(r"at most ([0-9.]+) ", found["reason"])
         assert found["excess_bound"] <= float(said) < found["excess_bound"] + 0.001
+    narrow = recommend(tmp_path / "narrow", {2: [0.3, 0.31, 0.302], 4: [0.301, 0.307, 0.31]}, tolerance=0.0075)["recommendation"]
+    assert 0.00738 < narrow["excess_bound"] < 0.00745
+    assert "at most 0.0074 " in narrow["reason"]
+    narrow = recommend(tmp_path / "narrower", {2: [0.3, 0.31, 0.302], 4: [0.301, 0.307, 0.31]}, tolerance=0.00739)["recommendation"]
+    assert "at most 0.00739 " in narrow["reason"]  # and not 0.0074, which is above the tolerance that it is within
 
 
 def test_a_size_of_which_nothing_finished_is_named(tmp_path):

@@ -231,6 +231,20 @@ def test_runs_that_differ_in_more_than_the_comparison_knows_are_warned_of(tmp_pa
             write_run(tmp_path / f"{size},{seed}", result(size, seed, 0.3 / size), {"embedding_dim": size}, train, sha256=f"d{size}")
     (warning,) = [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]
     assert warning.startswith("The runs differ also in what is not compared here: train.steps (60, 120), the data of dev.")
+    for path in tmp_path.glob("2,*/config.json"):  # a dev set of their own beside one that is cut from train
+        path.write_text(path.read_text().replace('"dev": "d2"', '"train": "d4"').replace('"steps": 60', '"steps": 120'))
+    (warning,) = [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]
+    assert warning.startswith("The runs differ also in what is not compared here: the data of train, the data of dev.")
     members = [{"name": f"{size},{seed}"} for size in (2, 4) for seed in range(2)]
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, "members": members}))
     assert not [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]
+
+
+def test_runs_trained_alone_are_told_apart_by_their_configuration(tmp_path):
+    """Red if a table that was not learned is recommended, or if a field that others vary is not read where a run does not say it."""
+    for table, size, hidden in (("learned", 4, 16), ("frozen", 2, 16), ("learned", 4, 32)):
+        varied = {"model.embedding_dim": size, "train.seed": 0} | ({"model.hidden_dim": 32} if hidden == 32 else {})
+        model = {"table": table, "embedding_dim": size, "hidden_dim": hidden}
+        write_run(tmp_path / f"{table}{hidden}", result(size, 0, 0.3, varied=varied), model, {"seed": 0})
+    places = {(run.member.table, run.member.size, run.member.setting["model.hidden_dim"]) for run in read_sweep(str(tmp_path)).runs}
+    assert places == {("learned", 4, 16), ("frozen", 2, 16), ("learned", 4, 32)}

@@ -135,6 +135,16 @@ def test_long_pairs_are_scored_in_few_rows():
     assert {len(batch.source) for _, batch in found} == {1, 28, 32}  # those of 96 x 96 places are 28
 
 
+def test_pairs_somewhat_longer_than_training_s_cost_few_shapes():
+    """Red if each of a few such pairs is given a shape, and a compilation, of its own."""
+    sources, targets = _pairs(300)
+    for place in range(20):
+        sources[place], targets[place] = ([7] * (13 + place * 47 // 19) for _ in range(2))
+    training = PairBatches(*_pairs(500, seed=1), 32).shapes
+    shapes = {batch.source.shape[1] for _, batch in evaluation_batches(sources, targets, 32, training)}
+    assert len(shapes - {source for source, _ in training}) == 1
+
+
 def test_evaluation_without_training_shapes_or_examples():
     assert list(evaluation_batches([], [], 4)) == []
     found = list(evaluation_batches([[], [5]], [[], []], 4))

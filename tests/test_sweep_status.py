@@ -147,6 +147,12 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
             status.read_status(str(swept))
 
 
+def test_a_result_that_says_no_more_than_its_status_is_as_good_as_none(swept):
+    """Red if that of another program, without a metric, ends in a traceback."""
+    (swept / "done/result.json").write_text('{"format": 1, "status": "failed"}')
+    assert status.read_status(str(swept))[0].state == "interrupted"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -80,14 +80,14 @@ def _not_alike(sweeps: Sequence[Sweep]) -> list[str]:
     for sweep in sweeps:
         data = artifacts.data_sha256(sweep.runs[0].directory) if sweep.runs else {}
         if data:
-            seen.setdefault(setting_key(data), []).append(sweep.workdir)
+            seen.setdefault((data.get("train"), data.get("dev")), []).append(sweep.workdir)
     for workdirs in seen.values():
         if len(workdirs) > 1:
             said.append(
                 f"{' and '.join(workdirs)} are of the same data and count as {len(workdirs)} data sets: this is less sure than it looks."
             )
     made = {setting_key({"budget": sweep.design.get("budget", "hidden"), "tune": sweep.design.get("tune") or {}}) for sweep in sweeps}
-    return said + (["The sweeps were made in different ways: with other budgets, or tuned and not tuned."] if len(made) > 1 else [])
+    return said + (["The sweeps were made in different ways: with other budgets, or with other tuning or none."] if len(made) > 1 else [])
 
 
 def words(

@@ -88,9 +88,10 @@ def _incomplete_within(grid: Grid, best: int, margin: float) -> Bool[np.ndarray,
 
 
 def _rounded_up(bound: float, tolerance: float) -> str:
-    """Returns an upper bound as text that is no smaller than it."""
+    """Returns an upper bound as text that is no smaller than it, and not above the tolerance where it is not."""
     decimals = decimals_for(tolerance)
-    return f"{np.ceil(bound * 10**decimals - statistics.ROUNDING) / 10**decimals:.{decimals}f}"
+    up = np.ceil(bound * 10**decimals - statistics.ROUNDING) / 10**decimals
+    return f"{tolerance:.3g}" if bound <= tolerance + statistics.ROUNDING < up else f"{up:.{decimals}f}"
 
 
 def _bound(grid: Grid, recommendation: Recommendation) -> str:
@@ -212,7 +213,7 @@ def going_on(recommendation: Recommendation, command: str | None, asked: int, th
         missing = ["the missing runs"] if more < recommendation.more_seeds_needed else []  # some size has fewer seeds than were asked for
         decide = "decides" if further and more == 1 and not missing else "decide"
         return [f"If differences and spread stay as they are, {' and '.join(missing + further)} {decide} it{end}"]
-    if recommendation.may_change and command:
+    if recommendation.chosen is not None and recommendation.may_change and command:
         return [f"The missing runs may change the answer; to make them{end}"]
     if recommendation.excess_bound is not None:
         return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]

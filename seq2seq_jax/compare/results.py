@@ -8,6 +8,7 @@ Read next: ``comparison.py``; the files themselves are described in ``docs/archi
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 import sys
 from collections.abc import Iterable
@@ -131,7 +132,7 @@ def read_sweep(workdir: str) -> Sweep:
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
     axes, earlier_commands = grid.get("axes") or _axes_of(runs, failures), grid.get("earlier_commands", [])
-    design, hidden, unlike = grid.get("design", {}), _hidden_dims(grid), [] if grid else _unlike(runs, axes)
+    design, hidden, unlike = grid.get("design", {}), _hidden_dims(grid), [] if grid else _unlike(runs)
     return Sweep(workdir, runs, failures, grid.get("command"), grid.get("tuning"), axes, earlier_commands, design, hidden, unlike)
 
 
@@ -146,6 +147,8 @@ def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
 
 def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], list[Failure]]:
     """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
+    if not grid:
+        return runs, []
     others = of_other_length({run.member.name: artifacts.configuration(run.directory) for run in runs}, grid)
     equal, failures = [], []
     for run in runs:
@@ -183,21 +186,25 @@ def _is_of_a_run(path: pathlib.Path) -> bool:
 
 
 def _placed(root: pathlib.Path, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the entries with what tells each from the others: as sweep.json has it, else the result itself.
+    """Returns the entries with what tells each from the others: as sweep.json has it, else by result and configuration.
 
-    A result that does not say it, as a broken one, is placed by its configuration, in the fields that the others vary.
+    A run trained alone says its size and seed; its configuration has the fields that other runs vary, and the kind of its table.
+    So has that of a broken result.
     """
-    varied = [entry["varied"] if isinstance(entry.get("varied"), dict) else _varied(root / entry["name"]) for entry in entries]
-    fields = {SIZE, SEED}.union(*varied)
+    said = [_said(root / entry["name"], entry.get("varied")) for entry in entries]
+    tables = {settings.get(TABLE, "learned") for _, settings in said}
+    fields = sorted({SIZE, SEED}.union([TABLE] if len(tables) > 1 else [], *(varied for varied, _ in said)))
     return [
-        {**entry, "varied": own if {SIZE, SEED} <= set(own) else _configured(root / entry["name"], fields) | own}
-        for entry, own in zip(entries, varied, strict=True)
+        {**entry, "varied": {path: settings[path] for path in fields if path in settings} | varied}
+        for entry, (varied, settings) in zip(entries, said, strict=True)
     ]
 
 
-def _configured(directory: pathlib.Path, paths: set[str]) -> dict[str, Any]:
-    settings = artifacts.settings(directory)
-    return {path: settings[path] for path in sorted(paths) if path in settings}
+def _said(directory: pathlib.Path, planned: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns what a run is said to vary, by sweep.json or itself, and, unless sweep.json says it all, its settings."""
+    if isinstance(planned, dict):
+        return planned, {} if {SIZE, SEED} <= set(planned) else artifacts.settings(directory)
+    return _varied(directory), artifacts.settings(directory)
 
 
 def _varied(directory: pathlib.Path) -> dict[str, Any]:
@@ -210,15 +217,19 @@ def _varied(directory: pathlib.Path) -> dict[str, Any]:
     return varied if isinstance(varied, dict) else {}
 
 
-def _unlike(runs: list[Run], axes: dict[str, list[Any]]) -> list[str]:
-    """Returns the settings and data in which runs differ, with their values, besides the axes and the kind of the table."""
-    settings = [artifacts.settings(run.directory) for run in runs]
-    hashes = [artifacts.data_sha256(run.directory) for run in runs]
-    paths = [path for path in dict.fromkeys(path for found in settings for path in found) if path not in (*axes, TABLE, *_HARMLESS)]
-    values = {path: _distinct([found[path] for found in settings if path in found]) for path in paths}
-    said = [f"{path} ({', '.join(map(str, several))})" for path, several in values.items() if len(several) > 1]
-    splits = dict.fromkeys(split for found in hashes for split in found)
-    return said + [f"the data of {split}" for split in splits if len(_distinct([found[split] for found in hashes if split in found])) > 1]
+def _unlike(runs: list[Run]) -> list[str]:
+    """Returns the settings and data in which runs that are compared differ, with their values, besides size, seed and kind of the table."""
+    said: list[str] = []
+    for setting in _distinct([run.member.setting for run in runs]):
+        directories = [run.directory for run in runs if run.member.setting == setting]
+        settings = [found for found in map(artifacts.settings, directories) if found]
+        hashes = [found for found in map(artifacts.data_sha256, directories) if found]
+        paths = [path for path in dict.fromkeys(itertools.chain(*settings)) if path not in (SIZE, SEED, TABLE, *_HARMLESS)]
+        values = {path: _distinct([found[path] for found in settings if path in found]) for path in paths}
+        said += [f"{path} ({', '.join(map(str, several))})" for path, several in values.items() if len(several) > 1]
+        splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
+        said += [f"the data of {split}" for split in splits]
+    return list(dict.fromkeys(said))
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -266,7 +277,7 @@ def _check(path: pathlib.Path, result: dict[str, Any]) -> None:
     """Raises UserError, naming file and key, where a result is none, or is of a run that has no dev split to be compared by."""
     problem = result_problem(result)
     if problem is None and result["status"] == "finished" and result["dev"] is None:
-        problem = 'expected "dev" as train writes it, got null'
+        problem = "there is no dev split to compare by; expected data.dev, or data.dev_fraction above 0"
     if problem is not None:
         raise UserError(f"{path}: {problem}")
 

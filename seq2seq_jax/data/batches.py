@@ -178,7 +178,8 @@ def evaluation_batches(
         yield from _laid_out(pairs, np.flatnonzero(fit), batch_size, [*shapes, largest])
         left &= ~fit
     if left.any():
-        found = choose_shapes(source_lengths[left], target_lengths[left], 1)  # whatever rows they will have
+        longest = int(source_lengths[left].max()) * int(target_lengths[left].max())
+        found = choose_shapes(source_lengths[left], target_lengths[left], max(1, min(batch_size, MOST_PLACES // longest)))
         rounded = {(-(-source // 8) * 8, -(-target // 8) * 8) for source, target in found}
         for source, target in sorted(rounded, key=lambda shape: (sum(shape), shape)):
             here = fitting(source, target)
