@@ -163,6 +163,8 @@ def result_problem(result: Mapping[str, Any]) -> str | None:
         value = result.get(key)
         if not isinstance(value, kind) and not (value is None and status != "finished"):
             return f'expected "{key}" as train writes it, got {json.dumps(value)}'
+    if status == "finished" and not result["steps"]:
+        return 'expected "steps" above 0'
     metric, dev = result.get("metric"), result.get("dev")
     if metric is None:  # of one that has not finished
         return None

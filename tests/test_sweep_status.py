@@ -162,6 +162,7 @@ def test_a_result_that_says_no_more_than_its_status_is_as_good_as_none(swept):
         {"dev": {"word_error_rate": "x"}},
         {"train_seconds": "x"},
         {"steps": None},
+        {"steps": 0},
         {"status": None},
         {"parameters": None},
         {"dev": {"word_error_rate": None}},

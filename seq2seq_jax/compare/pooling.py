@@ -94,7 +94,8 @@ def words(
     pooled: Grid, grids: Sequence[Grid], sweeps: Sequence[Sweep], recommendation: Recommendation, settings: Sequence[dict[str, Any]]
 ) -> Words:
     """Returns the sentences of a pooled answer. ``settings`` are those that some data sets lack: nothing is pooled for them."""
-    cautions = _not_alike(sweeps) + reason.warnings(pooled, recommendation)
+    unlike = [f"{sweep.workdir}: {text}" for sweep in sweeps for text in reason.unlike_warning(sweep)]
+    cautions = _not_alike(sweeps) + unlike + reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:
         sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))

@@ -213,8 +213,8 @@ def going_on(recommendation: Recommendation, command: str | None, asked: int, th
         missing = ["the missing runs"] if more < recommendation.more_seeds_needed else []  # some size has fewer seeds than were asked for
         decide = "decides" if further and more == 1 and not missing else "decide"
         return [f"If differences and spread stay as they are, {' and '.join(missing + further)} {decide} it{end}"]
-    if recommendation.chosen is not None and recommendation.may_change and command:
-        return [f"The missing runs may change the answer; to make them{end}"]
     if recommendation.excess_bound is not None:
+        if recommendation.may_change and command:
+            return [f"The missing runs may change the answer; to make them{end}"]
         return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]
     return [f"To go on{end}"] if command else []

@@ -76,6 +76,11 @@ class _Pairs:
     def lengths(self) -> tuple[Int[np.ndarray, " B"], Int[np.ndarray, " B"]]:
         return self.sources.lengths[:-1], self.targets.lengths[:-1]
 
+    def fit(self, shape: Shape) -> Bool[np.ndarray, " _"]:
+        """Returns which pairs have room in a shape."""
+        source_lengths, target_lengths = self.lengths()
+        return (source_lengths <= shape[0]) & (target_lengths <= shape[1])
+
     def batch(self, indices: Int[np.ndarray, " B"], shape: Shape) -> PairBatch:
         return PairBatch(*self.sources.padded(indices, shape[0]), *self.targets.padded(indices, shape[1]))
 
@@ -166,27 +171,28 @@ def evaluation_batches(
     they are: attention looks at every target unit's view of every source unit, which for a few long lines can be more than memory holds.
     """
     pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
-    source_lengths, target_lengths = pairs.lengths()
-    left = np.ones(len(source_lengths), bool)
-
-    def fitting(source: int, target: int) -> Bool[np.ndarray, " _"]:
-        return left & (source_lengths <= source) & (target_lengths <= target)
-
-    fit = np.logical_or.reduce([fitting(*shape) for shape in shapes], initial=False) & left
+    fit = np.logical_or.reduce([pairs.fit(shape) for shape in [(0, 0), *shapes]])  # none has no unit: each ends in EOS
     if fit.any():
         largest = max(source for source, _ in shapes), max(target for _, target in shapes)
         yield from _laid_out(pairs, np.flatnonzero(fit), batch_size, [*shapes, largest])
-        left &= ~fit
-    if left.any():
-        longest = int(source_lengths[left].max()) * int(target_lengths[left].max())
-        found = choose_shapes(source_lengths[left], target_lengths[left], max(1, min(batch_size, MOST_PLACES // longest)))
-        rounded = {(-(-source // 8) * 8, -(-target // 8) * 8) for source, target in found}
-        for source, target in sorted(rounded, key=lambda shape: (sum(shape), shape)):
-            here = fitting(source, target)
-            if here.any():
-                rows = max(1, min(batch_size, MOST_PLACES // (source * target)))
-                yield from _laid_out(pairs, np.flatnonzero(here), rows, [(source, target)])
-                left &= ~here
+    if not fit.all():
+        yield from _long(pairs, ~fit, batch_size)
+
+
+def _long(pairs: _Pairs, left: Bool[np.ndarray, " _"], batch_size: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
+    """Yields the pairs that are ``left`` in shapes of their own, the smallest first, each with as many rows as ``MOST_PLACES`` allows."""
+    source_lengths, target_lengths = (lengths[left] for lengths in pairs.lengths())
+    found = choose_shapes(source_lengths, target_lengths, _rows_of(int(source_lengths.max()), int(target_lengths.max()), batch_size))
+    rounded = {(-(-source // 8) * 8, -(-target // 8) * 8) for source, target in found}
+    for shape in sorted(rounded, key=lambda shape: (sum(shape), shape)):
+        here = left & pairs.fit(shape)
+        if here.any():
+            yield from _laid_out(pairs, np.flatnonzero(here), _rows_of(*shape, batch_size), [shape])
+            left = left & ~here
+
+
+def _rows_of(source: int, target: int, batch_size: int) -> int:
+    return max(1, min(batch_size, MOST_PLACES // (source * target)))
 
 
 def _laid_out(
