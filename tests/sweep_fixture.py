@@ -42,7 +42,7 @@ def result(size: int, seed: int, value: float | None, metric: Mapping[str, Any] 
     return found | changes
 
 
-def compare(workdirs: Sequence[str], tolerance: float | None = None) -> dict[str, Any]:
+def compare(workdirs: Sequence[str], tolerance: float | None = None) -> Any:
     """Returns what ``compare --format=json`` prints of these sweeps."""
     return compare_sweeps([read_sweep(workdir) for workdir in workdirs], tolerance)
 

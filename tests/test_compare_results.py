@@ -230,11 +230,11 @@ def test_runs_that_differ_in_more_than_the_comparison_knows_are_warned_of(tmp_pa
             train = {"seed": seed, "steps": 30 * size, "log_every": size}
             write_run(tmp_path / f"{size},{seed}", result(size, seed, 0.3 / size), {"embedding_dim": size}, train, sha256=f"d{size}")
     (warning,) = [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]
-    assert warning.startswith("The runs differ also in what is not compared here: train.steps (60, 120), the data of dev.")
+    assert warning.startswith("The runs also differ in train.steps (60, 120), the data of dev, which is not compared here")
     for path in tmp_path.glob("2,*/config.json"):  # a dev set of their own beside one that is cut from train
         path.write_text(path.read_text().replace('"dev": "d2"', '"train": "d4"').replace('"steps": 60', '"steps": 120'))
     (warning,) = [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]
-    assert warning.startswith("The runs differ also in what is not compared here: the data of train, the data of dev.")
+    assert warning.startswith("The runs also differ in the data of train, the data of dev, which is not compared here")
     members = [{"name": f"{size},{seed}"} for size in (2, 4) for seed in range(2)]
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, "members": members}))
     assert not [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]

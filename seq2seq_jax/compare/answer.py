@@ -19,6 +19,17 @@ from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Failure
+from seq2seq_jax.compare.schema import (
+    Cost,
+    HiddenDimRow,
+    Interval,
+    NoiseFloor,
+    OnTest,
+    RecommendationRow,
+    SettingComparison,
+    SizeRow,
+    Tuning,
+)
 
 SEEDS_SHOWN = (3, 5, 10, 20)  # for which the noise floor says what they would detect
 
@@ -29,9 +40,9 @@ def answer_object(
     words: Words,
     setting: dict[str, Any],
     failures: list[Failure],
-    tuning: dict[str, Any] | None,
-    hidden_dims: list[dict[str, Any]] | None = None,
-) -> dict[str, Any]:
+    tuning: Tuning | None,
+    hidden_dims: list[HiddenDimRow] | None = None,
+) -> SettingComparison:
     """Returns the whole object. NaN stands where a figure is not known (``without_nan`` makes it null).
 
     Figures of a pooled grid are relative to their data sets: histories, scores, tables and test figures of single runs say nothing
@@ -71,7 +82,7 @@ def _dim(grid: Grid, position: int | None) -> int | None:
     return None if position is None else grid.sizes[position].embedding_dim
 
 
-def _size_rows(grid: Grid, best: int | None, setting: dict[str, Any], costs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _size_rows(grid: Grid, best: int | None, setting: dict[str, Any], costs: list[Cost]) -> list[SizeRow]:
     means, half = statistics.means(grid.values), statistics.half_widths(grid.values)
     deviations = statistics.standard_deviations(grid.values)
     unknown = np.full(len(grid.sizes), np.nan)
@@ -85,7 +96,8 @@ def _size_rows(grid: Grid, best: int | None, setting: dict[str, Any], costs: lis
             "setting": setting,
             "runs": len(size.runs),
             "failed": len(size.failures),
-            **_by_seed(grid, column),
+            "seeds": [seed for seed, value in zip(grid.seeds, grid.values[:, column], strict=True) if not np.isnan(value)],
+            "values": [value for value in grid.values[:, column] if not np.isnan(value)],
             "mean": means[column],
             "ci95": _interval(means[column], half[column]),
             "difference_to_best": difference[column],
@@ -100,18 +112,13 @@ def _size_rows(grid: Grid, best: int | None, setting: dict[str, Any], costs: lis
     ]
 
 
-def _by_seed(grid: Grid, column: int) -> dict[str, Any]:
-    known = np.flatnonzero(~np.isnan(grid.values[:, column]))
-    return {"seeds": [grid.seeds[row] for row in known], "values": list(grid.values[known, column])}
-
-
-def _interval(middle: float, half: float) -> list[float] | None:
+def _interval(middle: float, half: float) -> Interval:
     return [middle - half, middle + half] if np.isfinite(half) else None
 
 
-def _recommendation(grid: Grid, recommendation: Recommendation, words: Words) -> dict[str, Any]:
+def _recommendation(grid: Grid, recommendation: Recommendation, words: Words) -> RecommendationRow:
     more = recommendation.more_seeds_needed
-    found = {
+    found: RecommendationRow = {
         "embedding_dim": _dim(grid, recommendation.chosen),
         "verdict": "decided" if recommendation.decided else "undecided",
         "tolerance": recommendation.tolerance,
@@ -124,10 +131,12 @@ def _recommendation(grid: Grid, recommendation: Recommendation, words: Words) ->
         "going_on": words.going_on,
         "command": words.command,
     }
-    return found | ({"data_sets": len(grid.seeds), "more_data_sets_needed": more} if grid.pooled else {})
+    if grid.pooled:
+        found["data_sets"], found["more_data_sets_needed"] = len(grid.seeds), more
+    return found
 
 
-def _test_figures(grid: Grid, column: int) -> dict[str, Any] | None:
+def _test_figures(grid: Grid, column: int) -> OnTest | None:
     """Returns the test metric of one size: dev chooses, test reports. None where no run of it has a test split."""
     tests = [run.result.get("test") for run in grid.sizes[column].runs]
     values = [test[grid.metric.name] for test in tests if test and is_number(test.get(grid.metric.name))]
@@ -139,7 +148,7 @@ def _test_figures(grid: Grid, column: int) -> dict[str, Any] | None:
     return {"mean": mean, "ci95": _interval(mean, half), "runs": len(values), "examples": examples}
 
 
-def _noise_floor(grid: Grid) -> dict[str, Any]:
+def _noise_floor(grid: Grid) -> NoiseFloor:
     """Returns the spread over seeds alone, and the smallest difference between two sizes that so many seeds detect (power 0.8).
 
     Spreads are pooled over the learned sizes, in the metric's unit. The seeds of today are those of two sizes with all of theirs.

@@ -9,16 +9,17 @@ from __future__ import annotations
 import math
 import pathlib
 import zipfile
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from seq2seq_jax.compare.schema import TruncatedRow
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import parsed
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Says whether a value that ``parsed`` returned is a number."""
     return isinstance(value, int | float)
 
@@ -74,11 +75,12 @@ def tables(directory: pathlib.Path) -> list[Table]:
         return []
 
 
-def truncated(directory: pathlib.Path) -> list[dict[str, Any]]:
+def truncated(directory: pathlib.Path) -> list[TruncatedRow]:
     """Returns the metric of a table cut to its first k directions (``truncated.json``: directions and value of each point)."""
     points = _json_object(directory / "truncated.json").get("points")
     found = [point for point in points if isinstance(point, dict)] if isinstance(points, list) else []
-    return [point for point in found if is_number(point.get("directions")) and is_number(point.get("value"))]
+    figures = [(point.get("directions"), point.get("value")) for point in found]
+    return [{"directions": directions, "value": value} for directions, value in figures if is_number(directions) and is_number(value)]
 
 
 def estimated_size(directory: pathlib.Path) -> float | None:

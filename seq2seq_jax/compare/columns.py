@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
-from seq2seq_jax.compare.labels import count_label, decimals_of, half_width, p_label, role, seconds_label, size_label, with_interval
+from seq2seq_jax.compare.labels import decimals_of, half_width, p_label, role, size_label, with_interval
+from seq2seq_jax.compare.schema import SettingComparison, SizeRow
+from seq2seq_jax.show.labels import count_label, seconds_label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,22 +19,22 @@ class Column:
     """A column: its heading, and the text of a cell, made from the comparison of a setting and the row of a size in it."""
 
     heading: str
-    text: Callable[[dict[str, Any], dict[str, Any]], str]
+    text: Callable[[SettingComparison, SizeRow], str]
 
 
-def _runs(part: dict[str, Any], row: dict[str, Any]) -> str:
+def _runs(part: SettingComparison, row: SizeRow) -> str:
     return f"{row['runs']}/{row['runs'] + row['failed']}" if row["failed"] else str(row["runs"])
 
 
-def _difference(part: dict[str, Any], row: dict[str, Any]) -> str:
+def _difference(part: SettingComparison, row: SizeRow) -> str:
     return with_interval(row["difference_to_best"], row["difference_ci95"], decimals_of(part), "+")
 
 
-def _parameters(row: dict[str, Any], which: str) -> str:
-    return count_label((row["parameters"] or {}).get(which))
+def _parameters(row: SizeRow, which: Literal["embedding", "total"]) -> str:
+    return count_label(row["parameters"][which] if row["parameters"] else None)
 
 
-def _role_in_words(part: dict[str, Any], row: dict[str, Any]) -> str:
+def _role_in_words(part: SettingComparison, row: SizeRow) -> str:
     return "recommended" if role(part, row) == "take" else role(part, row)
 
 
@@ -70,7 +72,7 @@ REPORT = (
 )
 
 
-def of_report(part: dict[str, Any]) -> list[Column]:
+def of_report(part: SettingComparison) -> list[Column]:
     """Returns the columns of the report for the comparison of a setting."""
     decodes = any(row["decoded_examples_per_second_median"] is not None for row in part["sizes"])
     return [column for column in REPORT if decodes or column is not DECODED]

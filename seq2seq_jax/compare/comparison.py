@@ -8,22 +8,29 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from seq2seq_jax.compare import pooling, reason
 from seq2seq_jax.compare.answer import answer_object, without_nan
-from seq2seq_jax.compare.cost import hidden_dims_of, tuning_of
+from seq2seq_jax.compare.design import hidden_dims_of, tuning_of
 from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import recommend
 from seq2seq_jax.compare.results import Failure, Run, Sweep
+from seq2seq_jax.compare.schema import SettingComparison
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import setting_key
 
-Part = tuple[dict[str, Any], list[Run], list[Failure]]  # a setting, its runs, its failures
+
+class SettingRuns(NamedTuple):
+    """One setting of the further swept fields, by its values: its finished runs, and its members without a result."""
+
+    setting: dict[str, Any]
+    runs: list[Run]
+    failures: list[Failure]
 
 
 def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[str, Any]:
@@ -46,27 +53,27 @@ def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[
     return without_nan(parts[0] if alone else {"comparisons": parts})
 
 
-def settings_of(sweep: Sweep) -> list[Part]:
+def settings_of(sweep: Sweep) -> list[SettingRuns]:
     """Splits a sweep by the further fields that it varies, in the order of their first member."""
-    found: dict[str, Part] = {}
+    found: dict[str, SettingRuns] = {}
     placeless = [failure for failure in sweep.failures if failure.member is None]
     for item in [*sweep.runs, *sweep.failures]:
         if item.member is not None:
             setting = item.member.setting
-            _, runs, failures = found.setdefault(setting_key(setting), (setting, [], []))
+            part = found.setdefault(setting_key(setting), SettingRuns(setting, [], []))
             if isinstance(item, Run):
-                runs.append(item)
+                part.runs.append(item)
             else:
-                failures.append(item)
-    parts = list(found.values()) or [({}, [], [])]
-    parts[0][2].extend(placeless)
+                part.failures.append(item)
+    parts = list(found.values()) or [SettingRuns({}, [], [])]
+    parts[0].failures.extend(placeless)
     return parts
 
 
-def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[str, Any]:
+def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -> SettingComparison:
     """Returns the comparison of runs that differ in size and seed only."""
-    setting, runs, failures = part
-    grid = make_grid(runs, failures)
+    setting = part.setting
+    grid = make_grid(part.runs, part.failures)
     recommendation = recommend(grid, tolerance)
     tuning = tuning_of(sweep, setting)
     command = next_command(sweep, grid, recommendation, tolerance, tuning)
@@ -78,27 +85,29 @@ def _compare_setting(sweep: Sweep, part: Part, tolerance: float | None) -> dict[
     ]
     going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
     words = Words(reason.verdict_sentences(grid, recommendation), cautions, going_on, command)
-    return answer_object(grid, recommendation, words, setting, failures, tuning, hidden_dims_of(sweep, grid))
+    return answer_object(grid, recommendation, words, setting, part.failures, tuning, hidden_dims_of(sweep, grid))
 
 
-def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[dict[str, Any]]:
+def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[SettingComparison]:
     """Pools the sweeps setting by setting, for the settings that all of them have."""
-    by_sweep = [{setting_key(part[0]): part for part in settings_of(sweep)} for sweep in sweeps]
+    by_sweep = [{setting_key(part.setting): part for part in settings_of(sweep)} for sweep in sweeps]
     common = [name for name in by_sweep[0] if all(name in parts for parts in by_sweep)]
     if not common:
         raise UserError("--workdir: the sweeps vary different fields; expected settings in common")
-    left_out = list({name: part[0] for parts in by_sweep for name, part in parts.items() if name not in common}.values())
+    left_out = list({name: part.setting for parts in by_sweep for name, part in parts.items() if name not in common}.values())
     return [_compare_pooled(sweeps, [parts[name] for parts in by_sweep], left_out, tolerance) for name in common]
 
 
-def _compare_pooled(sweeps: list[Sweep], parts: list[Part], left_out: list[dict[str, Any]], tolerance: float | None) -> dict[str, Any]:
-    grids = [make_grid(runs, failures) for _, runs, failures in parts]
+def _compare_pooled(
+    sweeps: list[Sweep], parts: list[SettingRuns], left_out: list[dict[str, Any]], tolerance: float | None
+) -> SettingComparison:
+    grids = [make_grid(part.runs, part.failures) for part in parts]
     pooled = pooling.pool([sweep.workdir for sweep in sweeps], grids)
     recommendation = recommend(pooled, tolerance)
     failures = [
         dataclasses.replace(failure, name=str(pathlib.Path(sweep.workdir) / failure.name))
-        for sweep, (_, _, several) in zip(sweeps, parts, strict=True)
-        for failure in several
+        for sweep, part in zip(sweeps, parts, strict=True)
+        for failure in part.failures
     ]
     words = pooling.words(pooled, grids, sweeps, recommendation, left_out)
-    return answer_object(pooled, recommendation, words, parts[0][0], failures, tuning=None)
+    return answer_object(pooled, recommendation, words, parts[0].setting, failures, tuning=None)

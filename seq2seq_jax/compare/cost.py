@@ -13,24 +13,23 @@ from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import dev_history, is_number
 from seq2seq_jax.compare.grid import Grid, Size
-from seq2seq_jax.compare.results import Run, Sweep
-from seq2seq_jax.config import SIZE, TABLE
+from seq2seq_jax.compare.results import Run
+from seq2seq_jax.compare.schema import Cost, EqualTimeRow, ReachedRow
 
-SPEEDS = ("tokens_per_second", "decoded_examples_per_second")  # in training, and of greedy decoding on dev
 SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time
 Evaluations = list[tuple[float, float]]  # (training seconds so far, loss), in order
 
 
-def cost_of(size: Size) -> dict[str, Any]:
+def cost_of(size: Size) -> Cost:
     """Returns what one size costs, as medians over its runs; None where it is not known."""
-    speeds = {f"{key}_median": _median([run.result.get(key) for run in size.runs]) for key in SPEEDS}
-    if not size.runs:
-        return {"parameters": None, "train_seconds_median": None, "best_step_seconds_median": None, **speeds}
+    parameters = [run.result["parameters"] for run in size.runs]
+    embedding, total = (_median([each.get(name) for each in parameters]) for name in ("embedding", "total"))
     return {
-        "parameters": {name: _median([run.result["parameters"].get(name) for run in size.runs]) for name in ("embedding", "total")},
+        "parameters": {"embedding": embedding, "total": total} if parameters else None,
         "train_seconds_median": _median([run.result["train_seconds"] for run in size.runs]),
         "best_step_seconds_median": _median([_seconds_to_best(run) for run in size.runs]),
-        **speeds,
+        "tokens_per_second_median": _median([run.result.get("tokens_per_second") for run in size.runs]),
+        "decoded_examples_per_second_median": _median([run.result.get("decoded_examples_per_second") for run in size.runs]),
     }
 
 
@@ -47,29 +46,6 @@ def _seconds_to_best(run: Run) -> float | None:
     return next((record["elapsed_seconds"] for record in dev_history(run.directory) if record["step"] == best), None)
 
 
-def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns what tuning chose for each size of a setting, and what all tuning of the sweep cost; None in a sweep without tuning."""
-    if sweep.tuning is None:
-        return None
-    chosen = []
-    for entry in sweep.tuning["chosen"]:
-        varied = dict(entry["varied"])
-        own = {"embedding_dim": varied.pop(SIZE, None), "table": varied.pop(TABLE, "learned")}
-        if varied == setting:
-            chosen.append(own | {"values": entry["values"]})
-    costs = {key: sweep.tuning[key] for key in ("seed", "runs", "train_seconds")}
-    return costs | {"chosen": chosen, "tried": sweep.design.get("tune", {})}
-
-
-def hidden_dims_of(sweep: Sweep, grid: Grid) -> list[dict[str, Any]]:
-    """Returns the hidden size of each size, where a budget of parameters makes them differ; else nothing."""
-    return [
-        {"embedding_dim": size.embedding_dim, "table": size.table, "hidden_dim": sweep.hidden_dims[size.runs[0].member.name]}
-        for size in grid.sizes
-        if size.runs and size.runs[0].member.name in sweep.hidden_dims
-    ]
-
-
 def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, " sizes"]) -> Bool[np.ndarray, " sizes"]:
     """Says of each size whether no other is at least as good at no more cost, and better in one of the two. NaN is never on the front."""
     no_worse = (losses[:, None] <= losses) & (costs[:, None] <= costs)
@@ -83,7 +59,7 @@ def trained_together(grid: Grid) -> int:
     return max((number for number in shared if isinstance(number, int)), default=1)
 
 
-def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[dict[str, Any]]) -> dict[str, list[int] | None]:
+def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[Cost]) -> dict[str, list[int] | None]:
     """Returns the learned sizes on the Pareto fronts of quality against parameters and against time, this None where times are shares."""
     parameters = [cost["parameters"]["total"] if cost["parameters"] else None for cost in costs]
     found: dict[str, list[int] | None] = {}
@@ -94,7 +70,7 @@ def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[dict[str
     return found if trained_together(grid) == 1 else found | {"train_seconds": None}
 
 
-def at_equal_time(grid: Grid) -> list[dict[str, Any]] | None:
+def at_equal_time(grid: Grid) -> list[EqualTimeRow] | None:
     """Returns the mean over seeds of the best value reached within shares of the shortest run's training time.
 
     Empty where a run has no history, None where members were trained together. A size has a mean once all of its runs have been
@@ -108,13 +84,15 @@ def at_equal_time(grid: Grid) -> list[dict[str, Any]] | None:
     ends = [history[-1][0] for several in histories.values() for history in several if history]
     if not sizes or len(ends) < sum(len(size.runs) for size in sizes):
         return []
-    rows = []
+    rows: list[EqualTimeRow] = []
     for share in SHARES:
         seconds = share * min(ends)
         means = {label: np.mean([_best_within(history, seconds) for history in several]) for label, several in histories.items()}
         complete = {size.embedding_dim: means[size.label] for size in sizes if size.table == "learned" and not size.failures}
         best = min(complete, key=lambda dim: complete[dim]) if complete and np.isfinite(list(complete.values())).all() else None
-        reached = [{"embedding_dim": size.embedding_dim, "table": size.table, "mean": sign * means[size.label]} for size in sizes]
+        reached: list[ReachedRow] = [
+            {"embedding_dim": size.embedding_dim, "table": size.table, "mean": sign * float(means[size.label])} for size in sizes
+        ]
         rows.append({"train_seconds": seconds, "share_of_shortest": share, "best": best, "sizes": reached})
     return rows
 

@@ -6,15 +6,16 @@ Read next: ``report.py``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from seq2seq_jax.compare.artifacts import dev_history
-from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.labels import count_label, decimals_of, runs_label, size_label, with_interval
+from seq2seq_jax.compare.labels import decimals_of, runs_label, size_label, spelled, with_interval
 from seq2seq_jax.compare.results import Run, runs_of
+from seq2seq_jax.compare.schema import SettingComparison, SizeRow
+from seq2seq_jax.show.labels import count_label
 from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
 
 NAME_WIDTH = 0.08  # of a size below a picture, as a share of its axis
@@ -22,36 +23,60 @@ LINE_HEIGHT = 0.07  # of a name beside a picture, as a share of the picture
 ASIDE = 1.12  # runs stand beside their mean, not under it
 
 
-def metric_label(part: dict[str, Any]) -> str:
+def metric_label(part: SettingComparison) -> str:
     """Returns the metric's name as words, and where it was measured."""
     return f"{spelled(part['metric']['name'], part['metric']['unit'])} on {part['split']}"
 
 
-def _learned(part: dict[str, Any]) -> list[dict[str, Any]]:
-    return [row for row in part["sizes"] if row["table"] == "learned" and row["mean"] is not None]
+class Point(NamedTuple):
+    """A size whose mean is known."""
+
+    size: int
+    mean: float
+    row: SizeRow
 
 
-def size_curve(part: dict[str, Any]) -> Picture:
+class Count(NamedTuple):
+    """A size whose mean and parameters are known: those of its tables, and all."""
+
+    size: int
+    mean: float
+    tables: float
+    total: float
+
+
+def _points(part: SettingComparison, learned: bool = True) -> list[Point]:
+    """Returns the sizes with a learned table, or the baselines."""
+    rows = [row for row in part["sizes"] if (row["table"] == "learned") == learned]
+    return [Point(row["embedding_dim"], row["mean"], row) for row in rows if row["mean"] is not None]
+
+
+def _counts(part: SettingComparison) -> list[Count]:
+    counts = [(point, point.row["parameters"]) for point in _points(part)]
+    return [Count(point.size, point.mean, found["embedding"] or 0, found["total"]) for point, found in counts if found and found["total"]]
+
+
+def size_curve(part: SettingComparison) -> Picture:
     """Draws the metric against the size: runs, means with intervals, and the band of what is as good as the best."""
     picture, metric, decimals = Picture(f"{metric_label(part)} against embedding size"), part["metric"], decimals_of(part)
-    axes, rows, recommendation = picture.axes, _learned(part), part["recommendation"]
-    best = next((row["mean"] for row in rows if row["embedding_dim"] == part["best"]["embedding_dim"]), None)
-    if best is not None:
-        edge = best + recommendation["tolerance"] * (1 if metric["lower_is_better"] else -1)
-        picture.name(axes.axhspan(best, edge, color=BAND, alpha=0.35, lw=0), f"within {recommendation['tolerance']:.3g} of the best mean")
-    axes.plot([row["embedding_dim"] for row in rows], [row["mean"] for row in rows], color=MUTED, lw=1.2, zorder=2)
-    for row in rows:
-        _draw_size(picture, part, row)
-    baselines = [row for row in part["sizes"] if row["table"] != "learned" and row["mean"] is not None]
-    for row in baselines:
-        line = axes.axhline(row["mean"], color=MUTED, ls=":", lw=1.4)
-        picture.name(line, f"{size_label(row)}: {with_interval(row['mean'], row['ci95'], decimals)}")
-    if all(row["mean"] >= 0 for row in [*rows, *baselines]):
+    axes, points, tolerance = picture.axes, _points(part), part["recommendation"]["tolerance"]
+    best = next((point.mean for point in points if point.size == part["best"]["embedding_dim"]), None)
+    if best is not None and tolerance is not None:
+        edge = best + tolerance * (1 if metric["lower_is_better"] else -1)
+        picture.name(axes.axhspan(best, edge, color=BAND, alpha=0.35, lw=0), f"within {tolerance:.3g} of the best mean")
+    axes.plot([point.size for point in points], [point.mean for point in points], color=MUTED, lw=1.2, zorder=2)
+    for point in points:
+        _draw_size(picture, part, point)
+    baselines = _points(part, learned=False)
+    for _, mean, row in baselines:
+        line = axes.axhline(mean, color=MUTED, ls=":", lw=1.4)
+        picture.name(line, f"{size_label(row)}: {with_interval(mean, row['ci95'], decimals)}")
+    if all(point.mean >= 0 for point in [*points, *baselines]):
         axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # an interval may reach below 0 where the metric cannot
-    heights = _apart([row["mean"] for row in baselines], LINE_HEIGHT * (axes.get_ylim()[1] - axes.get_ylim()[0]))
-    for row, height in zip(baselines, heights, strict=True):
-        picture.write(row["table"], (1.02, height), xycoords=("axes fraction", "data"), ha="left", va="center", colour=MUTED)
-    _size_axis(picture, [row["embedding_dim"] for row in rows])
+    heights = _apart([point.mean for point in baselines], LINE_HEIGHT * (axes.get_ylim()[1] - axes.get_ylim()[0]))
+    for point, height in zip(baselines, heights, strict=True):
+        picture.write(point.row["table"], (1.02, height), xycoords=("axes fraction", "data"), ha="left", va="center", colour=MUTED)
+    _size_axis(picture, [point.size for point in points])
     axes.set_ylabel(metric_label(part))
     return picture
 
@@ -65,16 +90,16 @@ def _apart(heights: list[float], gap: float) -> list[float]:
     return list(moved.values())
 
 
-def _draw_size(picture: Picture, part: dict[str, Any], row: dict[str, Any]) -> None:
-    decimals, dim = decimals_of(part), row["embedding_dim"]
+def _draw_size(picture: Picture, part: SettingComparison, point: Point) -> None:
+    decimals, (dim, mean, row) = decimals_of(part), point
     colour = ACCENT if dim == part["recommendation"]["embedding_dim"] else INK
     for seed, value in zip(row["seeds"], row["values"], strict=True):
         (dot,) = picture.axes.plot([dim * ASIDE], [value], "o", color=MUTED, ms=4, alpha=0.6, mew=0, zorder=3)
         picture.name(dot, f"size {dim}, {'seed ' if isinstance(seed, int) else ''}{seed}: {value:.{decimals}f}")
     if row["ci95"]:
         picture.axes.plot([dim, dim], row["ci95"], color=colour, lw=2, zorder=4, solid_capstyle="butt")
-    (mean,) = picture.axes.plot([dim], [row["mean"]], "o", color=colour, ms=8, zorder=5)
-    picture.name(mean, f"size {dim}: {with_interval(row['mean'], row['ci95'], decimals)}")
+    (dot,) = picture.axes.plot([dim], [mean], "o", color=colour, ms=8, zorder=5)
+    picture.name(dot, f"size {dim}: {with_interval(mean, row['ci95'], decimals)}")
 
 
 def _size_axis(picture: Picture, dims: list[int]) -> None:
@@ -98,19 +123,19 @@ def _size_names(dims: list[int], places: np.ndarray) -> list[str]:
     return names
 
 
-def learning_curves(part: dict[str, Any], runs: list[Run], by_seconds: bool) -> Picture | None:
+def learning_curves(part: SettingComparison, runs: list[Run], by_seconds: bool) -> Picture | None:
     """Draws the dev metric during training, the mean over the seeds of each size, by step or by training time; None without history."""
     name, unit = part["metric"]["name"], "training time, seconds" if by_seconds else "training step"
     picture = Picture(f"{metric_label(part)} against {unit}")
-    rows = _learned(part)
+    points = _points(part)
     drawn = False
-    for index, row in enumerate(rows):
-        same = runs_of(runs, row["embedding_dim"])
+    for index, point in enumerate(points):
+        same = runs_of(runs, point.size)
         steps, seconds, values = _mean_history([dev_history(run.directory) for run in same], name)
         if not steps:
             continue
-        label, at = size_label(row), seconds if by_seconds else steps
-        (line,) = picture.axes.plot(at, values, color=size_colour(index, len(rows)), lw=1.8, label=label, marker="o", ms=2.5)
+        label, at = str(point.size), seconds if by_seconds else steps
+        (line,) = picture.axes.plot(at, values, color=size_colour(index, len(points)), lw=1.8, label=label, marker="o", ms=2.5)
         picture.name(line, f"size {label}, mean over {runs_label(len(same))}")
         drawn = True
     if not drawn:
@@ -129,26 +154,25 @@ def _mean_history(histories: list[list[dict[str, Any]]], name: str) -> tuple[lis
     return steps, seconds, [float(np.mean([records[step][name] for records in by_step])) for step in steps]
 
 
-def pareto(part: dict[str, Any]) -> Picture:
+def pareto(part: SettingComparison) -> Picture:
     """Draws the metric against all parameters of the model; sizes on the front are filled and joined."""
     picture, decimals = Picture(f"{metric_label(part)} against parameters, with the Pareto front"), decimals_of(part)
-    rows = [row for row in _learned(part) if row["parameters"] and row["parameters"]["total"]]
-    front = [row for row in rows if row["embedding_dim"] in part["pareto"]["parameters"]]
-    picture.axes.plot([row["parameters"]["total"] for row in front], [row["mean"] for row in front], color=ACCENT, lw=1.2, zorder=2)
-    for row in rows:
-        total, on_front = row["parameters"]["total"], row in front
-        colour, fill = (ACCENT, "full") if on_front else (MUTED, "none")
-        (dot,) = picture.axes.plot([total], [row["mean"]], "o", ms=8, zorder=3, color=colour, fillstyle=fill)
-        where = "on the Pareto front" if on_front else "another size is better and no larger"
-        picture.name(dot, f"size {row['embedding_dim']}: {total:,} parameters, {row['mean']:.{decimals}f}; {where}")
-        picture.write(str(row["embedding_dim"]), (total, row["mean"]), xytext=(7, 5), textcoords="offset points")
-    _count_axis(picture, [row["parameters"]["total"] for row in rows])
+    counts = _counts(part)
+    front = [count for count in counts if count.size in (part["pareto"]["parameters"] or ())]
+    picture.axes.plot([count.total for count in front], [count.mean for count in front], color=ACCENT, lw=1.2, zorder=2)
+    for count in counts:
+        colour, fill = (ACCENT, "full") if count in front else (MUTED, "none")
+        (dot,) = picture.axes.plot([count.total], [count.mean], "o", ms=8, zorder=3, color=colour, fillstyle=fill)
+        where = "on the Pareto front" if count in front else "another size is better and no larger"
+        picture.name(dot, f"size {count.size}: {count.total:,} parameters, {count.mean:.{decimals}f}; {where}")
+        picture.write(str(count.size), (count.total, count.mean), xytext=(7, 5), textcoords="offset points")
+    _count_axis(picture, [count.total for count in counts])
     picture.axes.set_xlabel("parameters of the model")
     picture.axes.set_ylabel(metric_label(part))
     return picture
 
 
-def _count_axis(picture: Picture, counts: list[int]) -> None:
+def _count_axis(picture: Picture, counts: list[float]) -> None:
     """Puts counts on a logarithmic axis, labelled at round numbers that do not run into each other."""
     picture.axes.set_xscale("log")
     picture.axes.margins(x=0.12)
@@ -160,17 +184,16 @@ def _count_axis(picture: Picture, counts: list[int]) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
 
 
-def parameters(part: dict[str, Any]) -> Picture:
+def parameters(part: SettingComparison) -> Picture:
     """Draws for each size the parameters of its tables and of all the rest, one above the other."""
-    rows = [row for row in _learned(part) if row["parameters"] and row["parameters"]["total"]]
+    counts = _counts(part)
     picture = Picture("parameters by size: tables and the rest")
-    for index, row in enumerate(rows):
-        table, total = row["parameters"]["embedding"], row["parameters"]["total"]
+    for index, (size, _, table, total) in enumerate(counts):
         (rest,) = picture.axes.bar([index], [total - table], color=MUTED, alpha=0.55, width=0.6, label="" if index else "the rest")
-        picture.name(rest, f"size {row['embedding_dim']}: {total - table:,} parameters besides the tables")
+        picture.name(rest, f"size {size}: {total - table:,} parameters besides the tables")
         (top,) = picture.axes.bar([index], [table], bottom=[total - table], color=ACCENT, width=0.6, label="" if index else "tables")
-        picture.name(top, f"size {row['embedding_dim']}: {table:,} parameters in the tables ({table / total:.1%})")
-    picture.axes.set_xticks(range(len(rows)), _size_names([row["embedding_dim"] for row in rows], np.arange(len(rows))))
+        picture.name(top, f"size {size}: {table:,} parameters in the tables ({table / total:.1%})")
+    picture.axes.set_xticks(range(len(counts)), _size_names([count.size for count in counts], np.arange(len(counts))))
     picture.axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
     picture.axes.grid(False, axis="x")
     picture.legend()
@@ -180,16 +203,16 @@ def parameters(part: dict[str, Any]) -> Picture:
     return picture
 
 
-def truncation(part: dict[str, Any]) -> Picture | None:
+def truncation(part: SettingComparison) -> Picture | None:
     """Draws the metric of the largest table cut to its first directions beside the trained sizes; None where the sweep left no figures."""
-    points = part["truncated_table"]
-    if not points:
+    cut = part["truncated_table"]
+    if not cut:
         return None
-    picture, rows = Picture("the largest table cut to its first directions, beside trained sizes"), _learned(part)
-    dims = [point["directions"] for point in points]
-    picture.axes.plot(dims, [point["value"] for point in points], "o--", color=MUTED, ms=5, label="largest table, cut")
-    picture.axes.plot([row["embedding_dim"] for row in rows], [row["mean"] for row in rows], "o-", color=ACCENT, ms=6, label="trained")
-    _size_axis(picture, sorted({row["embedding_dim"] for row in rows}))
+    picture, points = Picture("the largest table cut to its first directions, beside trained sizes"), _points(part)
+    dims = [row["directions"] for row in cut]
+    picture.axes.plot(dims, [row["value"] for row in cut], "o--", color=MUTED, ms=5, label="largest table, cut")
+    picture.axes.plot([point.size for point in points], [point.mean for point in points], "o-", color=ACCENT, ms=6, label="trained")
+    _size_axis(picture, sorted({point.size for point in points}))
     picture.axes.set_ylabel(metric_label(part))
     picture.legend()
     return picture

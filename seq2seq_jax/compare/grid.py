@@ -12,17 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import is_number
+from seq2seq_jax.compare.labels import size_name
 from seq2seq_jax.compare.results import Failure, Run, runs_of
 from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TABLES
-
-RELATIVE = "relative to the data set"  # unit of pooled figures
-
-
-def size_name(embedding_dim: int, table: str) -> str:
-    """Returns a size as readers see it: ``16``, or with the kind of a table that is not learned, ``frozen 16``."""
-    return str(embedding_dim) if table == "learned" else f"{table} {embedding_dim}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,16 +32,6 @@ class Size:
     def label(self) -> str:
         """The size as readers see it."""
         return size_name(self.embedding_dim, self.table)
-
-
-def decimals_for(tolerance: float) -> int:
-    """Returns how many decimals of a metric show a tenth of the tolerance."""
-    return 4 if tolerance <= 0 else int(min(6, max(0, 1 - np.floor(np.log10(tolerance)))))
-
-
-def spelled(metric_name: str, unit: str = "") -> str:
-    """Returns the name of a metric in words, ``relative`` before it where its unit is that of pooled figures."""
-    return f"{'relative ' if unit == RELATIVE else ''}{metric_name.replace('_', ' ')}"
 
 
 @dataclasses.dataclass(frozen=True)

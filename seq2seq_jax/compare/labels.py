@@ -5,13 +5,30 @@ Knows the comparison's JSON and no layout.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.compare.grid import decimals_for, size_name, spelled
+from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, Interval, SettingComparison, SizeRow
 from seq2seq_jax.show.labels import MISSING, count_label, seconds_label
 
+RELATIVE = "relative to the data set"  # unit of pooled figures
 PARETO = {"parameters": "by parameters", "train_seconds": "by training time"}
+
+
+def size_name(embedding_dim: int | None, table: str) -> str:
+    """Returns a size as readers see it: ``16``, or with the kind of a table that is not learned, ``frozen 16``."""
+    return str(embedding_dim) if table == "learned" else f"{table} {embedding_dim}"
+
+
+def decimals_for(tolerance: float) -> int:
+    """Returns how many decimals of a metric show a tenth of the tolerance."""
+    return 4 if tolerance <= 0 else min(6, max(0, 1 - math.floor(math.log10(tolerance))))
+
+
+def spelled(metric_name: str, unit: str = "") -> str:
+    """Returns the name of a metric in words, ``relative`` before it where its unit is that of pooled figures."""
+    return f"{'relative ' if unit == RELATIVE else ''}{metric_name.replace('_', ' ')}"
 
 
 def setting_label(setting: dict[str, Any]) -> str:
@@ -19,12 +36,12 @@ def setting_label(setting: dict[str, Any]) -> str:
     return ", ".join(f"{path}={value}" for path, value in setting.items()) or "as configured"
 
 
-def decimals_of(part: dict[str, Any]) -> int:
+def decimals_of(part: SettingComparison) -> int:
     """Returns how many decimals of the metric are worth showing at the tolerance of the comparison."""
     return decimals_for(part["recommendation"]["tolerance"] or 0.0)
 
 
-def with_interval(middle: float | None, interval: list[float] | None, decimals: int, sign: str = "") -> str:
+def with_interval(middle: float | None, interval: Interval, decimals: int, sign: str = "") -> str:
     """Returns ``0.310 ± 0.012``, or ``0.310`` where there is no interval."""
     if middle is None:
         return MISSING
@@ -32,7 +49,7 @@ def with_interval(middle: float | None, interval: list[float] | None, decimals: 
     return text if interval is None else f"{text} {half_width(interval, decimals)}"
 
 
-def half_width(interval: list[float] | None, decimals: int) -> str:
+def half_width(interval: Interval, decimals: int) -> str:
     """Returns half the width of an interval: ``± 0.012``."""
     return MISSING if interval is None else f"± {(interval[1] - interval[0]) / 2:.{decimals}f}"
 
@@ -44,18 +61,18 @@ def p_label(p_value: float | None) -> str:
     return "<.001" if p_value < 0.001 else f"{p_value:.3f}"[1:] if p_value < 0.9995 else "1"
 
 
-def size_label(row: dict[str, Any]) -> str:
+def size_label(row: SizeRow | ChosenRow | HiddenDimRow) -> str:
     """Returns the name of a row's size."""
     return size_name(row["embedding_dim"], row["table"])
 
 
-def role(part: dict[str, Any], row: dict[str, Any]) -> str:
+def role(part: SettingComparison, row: SizeRow) -> str:
     """Returns what the size is in the answer: ``take`` where it is recommended, else ``best`` where it is that, else nothing."""
     roles = {part["best"]["embedding_dim"]: "best", part["recommendation"]["embedding_dim"]: "take"}
     return roles.get(row["embedding_dim"], "") if row["table"] == "learned" else ""
 
 
-def over(part: dict[str, Any]) -> str:
+def over(part: SettingComparison) -> str:
     """Returns what the intervals are over: seeds, or data sets where several sweeps are pooled."""
     return "data sets" if "data_sets" in part["recommendation"] else "seeds"
 
@@ -65,7 +82,7 @@ def runs_label(count: int) -> str:
     return f"{count} run{'' if count == 1 else 's'}"
 
 
-def test_sentence(part: dict[str, Any]) -> str | None:
+def test_sentence(part: SettingComparison) -> str | None:
     """Says what the recommended size reaches on test; None where that is not known."""
     test = part["recommendation"]["test"]
     if not test:
@@ -74,7 +91,7 @@ def test_sentence(part: dict[str, Any]) -> str | None:
     return f"On test, size {part['recommendation']['embedding_dim']}: {name} {figure} over {runs_label(test['runs'])}."
 
 
-def correlation_sentence(part: dict[str, Any]) -> str | None:
+def correlation_sentence(part: SettingComparison) -> str | None:
     """Says how far sizes vary alike over seeds; None where that is not known, as of two seeds, which say nearly nothing of it."""
     correlation, seeds = part["seed_correlation"], {seed for row in part["sizes"] for seed in row["seeds"]}
     if correlation is None or len(seeds) < 3:
@@ -83,10 +100,10 @@ def correlation_sentence(part: dict[str, Any]) -> str | None:
     return f"Correlation of sizes over seeds, which pairing {does}: {correlation:.2f}"
 
 
-def cost_lines(part: dict[str, Any]) -> list[str]:
+def cost_lines(part: SettingComparison) -> list[str]:
     """Says which sizes are worth their cost, which win at a part of the training time, and what rules of thumb would have said."""
     lines = []
-    fronts = [f"{label} {', '.join(map(str, part['pareto'][name]))}" for name, label in PARETO.items() if part["pareto"][name]]
+    fronts = [f"{label} {', '.join(map(str, front))}" for name, label in PARETO.items() if (front := part["pareto"][name])]
     if fronts:
         lines.append(f"Pareto front (no other size is both better and cheaper): {'; '.join(fronts)}.")
     shares = [
@@ -111,13 +128,13 @@ def cost_lines(part: dict[str, Any]) -> list[str]:
     return lines
 
 
-def design_lines(part: dict[str, Any]) -> list[str]:
+def design_lines(part: SettingComparison) -> list[str]:
     """Says what else differs between the sizes: hidden sizes that keep a budget, and what tuning has chosen, and at what cost."""
     at = ", ".join(f"{row['hidden_dim']} at size {size_label(row)}" for row in part["hidden_dims"])
     return ([f"Hidden size, for equally many parameters: {at}."] if at else []) + _tuning_lines(part)
 
 
-def _tuning_lines(part: dict[str, Any]) -> list[str]:
+def _tuning_lines(part: SettingComparison) -> list[str]:
     tuning = part["tuning"]
     if tuning is None:
         return []
@@ -143,7 +160,7 @@ def _edge_label(chosen: Sequence[Any], tried: Sequence[Any]) -> str:
     return "".join(f"; {ends[name]:g} is the {name} tried, and a {name[:-3]}er one may be better" for name in met)
 
 
-def noise_lines(part: dict[str, Any]) -> list[str]:
+def noise_lines(part: SettingComparison) -> list[str]:
     """Says how far runs scatter over seeds alone, and which differences that hides."""
     floor, decimals = part["noise_floor"], decimals_of(part) + 1
     if floor["detectable_difference"] is None or floor["standard_deviation"] is None:

@@ -15,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.results import Sweep, read_sweep
+from seq2seq_jax.compare.schema import parts_of
 from seq2seq_jax.errors import UserError
 
 Format = Literal["table", "json", "csv"]
@@ -54,7 +55,7 @@ def print_answer(workdir: str, tolerance: float | None) -> Sweep:
     comparison = compare_sweeps([sweep], tolerance)
     _print(comparison, "table", noise_floor=False)
     written = _report([sweep], comparison, None)
-    for part in comparison.get("comparisons", [comparison]):
+    for part in parts_of(comparison):
         print_examples(sweep, part, EXAMPLES)
     print(f"\n{'runs, checkpoints and report.html' if written else 'runs and checkpoints'} lie in {workdir}")
     return sweep

@@ -15,15 +15,14 @@ from typing import Any
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, SHORTER, STUCK, Sweep
+from seq2seq_jax.compare.schema import Tuning
 from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
 SHORT_FLAGS = {f"--{flag}": path for flag, path in AXIS_FLAGS.items()}  # --axis names the same fields
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
-def next_command(
-    sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: dict[str, Any] | None
-) -> str | None:
+def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: Tuning | None) -> str | None:
     """Returns the command that makes an undecided answer surer; None where the answer is decided, or no such command exists.
 
     It names every value of every axis, since the last call of the sweep may have given only those that it added. Of tolerances it
@@ -34,27 +33,17 @@ def next_command(
       grid: the runs of one setting.
       recommendation: the answer so far.
       tolerance: as typed for this comparison; None: the metric's own.
-      tuning: which sizes of the setting were tuned (``cost.tuning_of``); None in a sweep without tuning.
+      tuning: which sizes of the setting were tuned (``design.tuning_of``); None in a sweep without tuning.
     """
     if recommendation.decided or any(failure.error == STUCK for size in grid.sizes for failure in size.failures):
         return None
-    now = seeds_asked_for(grid)
-    tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
-    if recommendation.excess_bound is None:
-        completes = len(now) > 1 and any(size.failures for size in grid.sizes)
-        number = len(now) if completes else FIRST_SEEDS  # seeds to compare over
-    else:
-        number = recommendation.seeds_needed or (1 if recommendation.may_change else 2) * len(now)
-    seeds = _grown(now, max(number, len(now)), tuned_with)
-    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
-    alone = grid.learned.sum() == 1  # whatever baselines stand beside it
-    if alone and SIZE not in sweep.axes and recommendation.chosen is not None:
+    sizes = _sizes_to_ask_for(sweep, grid)
+    if sizes is None and grid.learned.sum() == 1 and recommendation.chosen is not None:
         return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
-    if alone and SIZE in sweep.axes:
-        size = grid.sizes[0].embedding_dim  # learned tables come first
-        smallest = size if sweep.design.get("budget") == "parameters" else max(1, size // 4)  # that budget is the smallest size's
-        flags["--embedding_dims"] = _typed(sorted({smallest, size, 4 * size}))
-    flags["--seeds"] = _seeds_flag(seeds)
+    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
+    if sizes is not None:
+        flags[_axis_flag(SIZE)] = _typed(sizes)
+    flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
     if _needs_retry(grid, tuning):
         flags["--retry_failed"] = None
     if tolerance is not None:
@@ -62,7 +51,35 @@ def next_command(
     return _sweep_command(sweep, flags)
 
 
-def _needs_retry(grid: Grid, tuning: dict[str, Any] | None) -> bool:
+def _sizes_to_ask_for(sweep: Sweep, grid: Grid) -> list[Any] | None:
+    """Returns the sizes of the sweep, with others beside one that stands alone; None where the sweep has none of its own."""
+    sizes = sweep.axes.get(SIZE)
+    if sizes is None or grid.learned.sum() != 1:  # baselines do not count
+        return sizes
+    size = grid.sizes[0].embedding_dim  # learned tables come first
+    smallest = size if sweep.design.get("budget") == "parameters" else max(1, size // 4)  # that budget is the smallest size's
+    return sorted({smallest, size, 4 * size})
+
+
+def _seeds_to_ask_for(sweep: Sweep, grid: Grid, recommendation: Recommendation) -> list[int]:
+    """Returns the seeds asked for so far and the further ones that would decide; where no number would, twice as many.
+
+    Runs that are missing and may change the answer come first: with them the seeds stay as they are. So they do where no two sizes
+    have two seeds in common for want of such runs.
+    """
+    now = seeds_asked_for(grid)
+    if recommendation.excess_bound is None:
+        runs_missing = len(now) > 1 and any(size.failures for size in grid.sizes)
+        number = len(now) if runs_missing else FIRST_SEEDS
+    elif recommendation.seeds_needed is not None:
+        number = recommendation.seeds_needed
+    else:
+        number = len(now) if recommendation.may_change else 2 * len(now)
+    tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
+    return _grown(now, max(number, len(now)), tuned_with)
+
+
+def _needs_retry(grid: Grid, tuning: Tuning | None) -> bool:
     """Says whether a member has failed, or never began because the tuning of its size failed: the sweep retries neither unasked."""
     if any(failure.error not in (NOT_RUN, INTERRUPTED, SHORTER) for size in grid.sizes for failure in size.failures):
         return True

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax.compare import artifacts, reason, statistics
-from seq2seq_jax.compare.grid import RELATIVE, Grid, Size
-from seq2seq_jax.compare.labels import setting_label
+from seq2seq_jax.compare.grid import Grid, Size
+from seq2seq_jax.compare.labels import RELATIVE, setting_label
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Sweep

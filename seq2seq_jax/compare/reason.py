@@ -7,6 +7,7 @@ Read next: ``next_command.py`` for the command that goes on.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from jaxtyping import Bool
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.bootstrap import scored_together, standard_error
-from seq2seq_jax.compare.grid import Grid, Size, decimals_for, spelled
+from seq2seq_jax.compare.grid import Grid, Size
+from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import SHORTER, STUCK, Run, Sweep
 from seq2seq_jax.config import SIDES, SIZE
@@ -62,23 +64,25 @@ def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:
 
 
 def _choice(grid: Grid, recommendation: Recommendation) -> str:
+    """Says which size to take and why: it is the best, or within the tolerance of the best, and no smaller size is."""
     chosen, best, tolerance = recommendation.chosen, recommendation.best, recommendation.tolerance
     assert chosen is not None
     assert best is not None
-    name, means, decimals = spelled(grid.metric.name, grid.metric.unit), statistics.means(grid.values), decimals_for(tolerance)
-    take = f"Take embedding size {grid.sizes[chosen].label}{'' if recommendation.decided else ' for now'}: its mean {name}"
-    the_best = (
-        "the best of the sizes that have all their runs" if _incomplete_within(grid, best, -statistics.ROUNDING).any() else "the best"
-    )
-    smaller_lack_runs = _incomplete_within(grid, best, tolerance + statistics.ROUNDING)[:chosen].any()
-    no_smaller = f"no smaller size{' that has all its runs' if smaller_lack_runs else ''}"
-    if chosen == best:
-        as_good = [grid.sizes[column].label for column in np.flatnonzero(grid.learned & (means == means[best])) if column != best]
-        others = f", as is that of size {', '.join(as_good)}" if as_good else ""
-        smaller = f", and {no_smaller} is within {tolerance:.3g} of it" if chosen else ""
-        return f"{take} of {means[chosen]:.{decimals}f} is {the_best}{others}{smaller}."
-    within = f"within {tolerance:.3g} of {the_best}, {means[best]:.{decimals}f} at size {grid.sizes[best].label}"
-    return f"{take} of {means[chosen]:.{decimals}f} is {within}{f', and {no_smaller} is' if chosen else ''}."
+    means, decimals = statistics.means(grid.values), decimals_for(tolerance)
+    smallest = chosen == 0
+    for_now = "" if recommendation.decided else " for now"
+    its_mean = f"its mean {spelled(grid.metric.name, grid.metric.unit)} of {means[chosen]:.{decimals}f}"
+    take = f"Take embedding size {grid.sizes[chosen].label}{for_now}: {its_mean} is"
+    unfinished_better = _incomplete_within(grid, best, -statistics.ROUNDING).any()
+    the_best = "the best of the sizes that have all their runs" if unfinished_better else "the best"
+    unfinished_smaller = _incomplete_within(grid, best, tolerance + statistics.ROUNDING)[:chosen].any()
+    no_smaller = "no smaller size that has all its runs" if unfinished_smaller else "no smaller size"
+    if chosen != best:
+        near = f"{take} within {tolerance:.3g} of {the_best}, {means[best]:.{decimals}f} at size {grid.sizes[best].label}"
+        return f"{near}." if smallest else f"{near}, and {no_smaller} is."
+    equal = [grid.sizes[column].label for column in np.flatnonzero(grid.learned & (means == means[best])) if column != best]
+    as_good = f", as is that of size {', '.join(equal)}" if equal else ""
+    return f"{take} {the_best}{as_good}." if smallest else f"{take} {the_best}{as_good}, and {no_smaller} is within {tolerance:.3g} of it."
 
 
 def _incomplete_within(grid: Grid, best: int, margin: float) -> Bool[np.ndarray, " sizes"]:
@@ -122,45 +126,54 @@ def _has_finished(size: Size) -> bool:
 
 
 def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
-    """Says what the answer depends on: the edges of the grid, the training budget, the baselines and the dev set."""
+    """Says what the answer depends on: the metric, the edges of the grid, the training budget and the baselines."""
     if recommendation.best is None or recommendation.chosen is None:
         return []
+    found = [*_still_improving_warning(grid), *_baselines_warning(grid, recommendation.best)]
+    if grid.learned.sum() == 1:
+        return found
+    return [*_spread_warning(grid, sorted({recommendation.chosen, recommendation.best})), *_edge_warnings(grid, recommendation), *found]
+
+
+def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
+    """Warns where nothing varies: the metric over all runs, or over the seeds of a size that the answer rests on (``judged``)."""
+    if np.nanmin(grid.values) == np.nanmax(grid.values):
+        return ["All runs have the same value: this metric tells no size from another. Train longer, or use another metric."]
+    if grid.pooled:
+        return []
+    sizes = [grid.sizes[column] for column in judged]
+    same = [size.label for size in sizes if len(size.runs) > 1 and len({run.value for run in size.runs}) == 1]
+    plural = "s" if len(same) > 1 else ""
+    return [f"All seeds of size{plural} {' and '.join(same)} have the same value: intervals over seeds are too narrow."] if same else []
+
+
+def _edge_warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
+    """Warns where the answer lies at an edge of what was tried."""
     learned = np.flatnonzero(grid.learned)
-    said = []
-    if len(learned) > 1 and np.nanmin(grid.values) == np.nanmax(grid.values):
-        said.append("All runs have the same value: this metric tells no size from another. Train longer, or use another metric.")
-    elif len(learned) > 1 and not grid.pooled:
-        judged = [grid.sizes[column] for column in sorted({recommendation.chosen, recommendation.best})]
-        same = [size.label for size in judged if len(size.runs) > 1 and len({run.value for run in size.runs}) == 1]
-        if same:
-            whose = f"size{'s' if len(same) > 1 else ''} {' and '.join(same)}"
-            said.append(f"All seeds of {whose} have the same value: intervals over seeds are too narrow.")
-    if len(learned) > 1 and recommendation.best == learned[-1]:
-        said.append("The best size is the largest that was tried: larger sizes were not tried.")
-    if len(learned) > 1 and recommendation.chosen == learned[0]:
-        said.append("The recommended size is the smallest that was tried: smaller sizes were not tried.")
+    largest = ["The best size is the largest that was tried: larger sizes were not tried."]
+    smallest = ["The recommended size is the smallest that was tried: smaller sizes were not tried."]
+    return (largest if recommendation.best == learned[-1] else []) + (smallest if recommendation.chosen == learned[0] else [])
+
+
+def _still_improving_warning(grid: Grid) -> list[str]:
     runs = [run for size in grid.sizes for run in size.runs]
     improving = sum(still_improving(run) for run in runs)
-    if improving > len(runs) / 2:
-        said.append(f"{improving} of {len(runs)} runs were still improving at the end: the answer holds for this training budget.")
+    sentence = f"{improving} of {len(runs)} runs were still improving at the end: the answer holds for this training budget."
+    return [sentence] if improving > len(runs) / 2 else []
+
+
+def _baselines_warning(grid: Grid, best: int) -> list[str]:
     means = statistics.means(grid.losses)
-    better = [
-        size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and means[column] <= means[recommendation.best]
-    ]
-    if better:
-        subject = f"baselines {' and '.join(better)} are" if len(better) > 1 else f"baseline {better[0]} is"
-        said.append(f"The {subject} at least as good as every learned table.")
-    return said
+    better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and means[column] <= means[best]]
+    subject = f"baselines {' and '.join(better)} are" if len(better) > 1 else f"baseline {' '.join(better)} is"
+    return [f"The {subject} at least as good as every learned table."] if better else []
 
 
 def unlike_warning(sweep: Sweep) -> list[str]:
     """Warns where runs that no sweep.json brings together differ in more than the comparison knows of."""
-    differences = ", ".join(sweep.unlike)
-    return (
-        [f"The runs differ also in what is not compared here: {differences}. Sizes compare only where that is equal."]
-        if differences
-        else []
-    )
+    if not sweep.unlike:
+        return []
+    return [f"The runs also differ in {', '.join(sweep.unlike)}, which is not compared here: sizes can be compared only where it is equal."]
 
 
 def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:

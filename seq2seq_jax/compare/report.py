@@ -13,8 +13,8 @@ import jinja2
 import markupsafe
 
 from seq2seq_jax.compare import artifacts, columns, figures, labels
-from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.results import Run, Sweep, runs_of
+from seq2seq_jax.compare.schema import SettingComparison, parts_of
 from seq2seq_jax.embeddings.map import symbol_map
 from seq2seq_jax.evaluate.metrics import is_right
 from seq2seq_jax.files import write_atomically
@@ -32,7 +32,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
 
     That of several sweeps is ``report_pooled.html``: the first one's own stays. Raises OSError where a file cannot be written.
     """
-    parts = comparison.get("comparisons", [comparison])
+    parts = parts_of(comparison)
     drawn = [_pictures(sweeps, part, full=len(parts) <= FULL_SETTINGS) for part in parts]
     if figures_dir is not None:
         _write_figures(pathlib.Path(figures_dir), drawn)
@@ -41,7 +41,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
         _environment()
         .get_template("report.html.jinja")
         .render(
-            title=f"{spelled(parts[0]['metric']['name'])} and embedding size: {names}",
+            title=f"{labels.spelled(parts[0]['metric']['name'])} and embedding size: {names}",
             parts=[_part_view(sweeps, part, pictures, index) for index, (part, pictures) in enumerate(zip(parts, drawn, strict=True))],
             by_setting="comparisons" in comparison,
             role=labels.role,
@@ -62,7 +62,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _pictures(sweeps: list[Sweep], part: dict[str, Any], full: bool) -> dict[str, Picture]:
+def _pictures(sweeps: list[Sweep], part: SettingComparison, full: bool) -> dict[str, Picture]:
     """Draws what there is to draw, by the name of its file."""
     if not any(row["mean"] is not None for row in part["sizes"]):
         return {}
@@ -80,11 +80,11 @@ def _pictures(sweeps: list[Sweep], part: dict[str, Any], full: bool) -> dict[str
     return {name: drawn for name, drawn in found.items() if drawn is not None}
 
 
-def _runs(sweeps: list[Sweep], part: dict[str, Any]) -> list[Run]:
+def _runs(sweeps: list[Sweep], part: SettingComparison) -> list[Run]:
     return [run for sweep in sweeps for run in sweep.runs if run.member.setting == part["setting"]]
 
 
-def _shown_run(part: dict[str, Any], runs: list[Run]) -> Run | None:
+def _shown_run(part: SettingComparison, runs: list[Run]) -> Run | None:
     """Returns the best run of the recommended size."""
     sign = 1 if part["metric"]["lower_is_better"] else -1
     return min(runs_of(runs, part["recommendation"]["embedding_dim"]), key=lambda run: sign * run.value, default=None)
@@ -97,7 +97,7 @@ def _write_figures(folder: pathlib.Path, drawn: list[dict[str, Picture]]) -> Non
             (folder / f"{name}{number}.svg").write_text(shown.svg(), encoding="utf-8")
 
 
-def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Picture], index: int) -> dict[str, Any]:
+def _part_view(sweeps: list[Sweep], part: SettingComparison, pictures: dict[str, Picture], index: int) -> dict[str, Any]:
     """Returns what the page shows of one setting."""
     runs = _runs(sweeps, part)
     inline = {
@@ -118,7 +118,7 @@ def _part_view(sweeps: list[Sweep], part: dict[str, Any], pictures: dict[str, Pi
     }
 
 
-def _examples(part: dict[str, Any], runs: list[Run]) -> Iterator[dict[str, Any]]:
+def _examples(part: SettingComparison, runs: list[Run]) -> Iterator[dict[str, Any]]:
     """Yields sources with their references and the output of the first run of every size, right as the word error rate has it."""
     by_size = [runs_of(runs, row["embedding_dim"], row["table"]) for row in part["sizes"] if row["mean"] is not None]
     answers = [{record["source"]: record for record in artifacts.samples(same[0].directory)} for same in by_size]
@@ -145,7 +145,7 @@ def _shared(runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def _making(sweeps: list[Sweep], parts: list[dict[str, Any]]) -> dict[str, Any]:
+def _making(sweeps: list[Sweep], parts: list[SettingComparison]) -> dict[str, Any]:
     """Returns how the runs came about: commands, what they share of the configuration, versions and devices."""
     runs = [run for sweep in sweeps for run in sweep.runs]
     varied = {path for run in runs for path in run.result.get("varied") or {}}

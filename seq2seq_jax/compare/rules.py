@@ -10,14 +10,13 @@ References:
 
 from __future__ import annotations
 
-from typing import Any
-
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.compare.grid import Grid
+from seq2seq_jax.compare.schema import RuleOfThumbRow, TruncatedRow
 from seq2seq_jax.embeddings.spectrum import CARRIED, directions
 
 
-def rules_of_thumb(grid: Grid) -> list[dict[str, Any]]:
+def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
     """Returns for each table what the rules recommend; the singular values are those of the first run of the largest size.
 
     Only trained rows count, as in ``embeddings spectrum``: the others still have the directions of their random draw.
@@ -26,20 +25,24 @@ def rules_of_thumb(grid: Grid) -> list[dict[str, Any]]:
     if not learned:
         return []
     directory = learned[-1].runs[0].directory
-    rules = []
+    rules: list[RuleOfThumbRow] = []
     for table in artifacts.tables(directory):
         vocabulary = len(table.symbols)
-        for name, size in (("V^0.25", vocabulary**0.25), ("1.6 V^0.56", 1.6 * vocabulary**0.56)):
-            rules.append({"table": table.side, "vocabulary": vocabulary, "rule": name, "embedding_dim": float(size)})
-        carrying = {"table": table.side, "vocabulary": vocabulary, "rule": f"directions with {CARRIED:.0%} of the largest table"}
-        rules.append(carrying | {"embedding_dim": float(directions(table.vectors[table.studied]))})
-        estimate = artifacts.estimated_size(directory)
-        if estimate is not None:
-            rules.append({"table": table.side, "vocabulary": vocabulary, "rule": "least PIP loss", "embedding_dim": estimate})
+        sizes = {
+            "V^0.25": vocabulary**0.25,
+            "1.6 V^0.56": 1.6 * vocabulary**0.56,
+            f"directions with {CARRIED:.0%} of the largest table": float(directions(table.vectors[table.studied])),
+            "least PIP loss": artifacts.estimated_size(directory),
+        }
+        rules += [
+            {"table": table.side, "vocabulary": vocabulary, "rule": rule, "embedding_dim": size}
+            for rule, size in sizes.items()
+            if size is not None
+        ]
     return rules
 
 
-def truncated_table(grid: Grid) -> list[dict[str, Any]]:
+def truncated_table(grid: Grid) -> list[TruncatedRow]:
     """Returns the metric of the largest table cut to its first directions, where the sweep has left it."""
     learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
     return artifacts.truncated(learned[-1].runs[0].directory) if learned else []

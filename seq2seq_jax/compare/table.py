@@ -18,8 +18,17 @@ import rich.text
 
 from seq2seq_jax.compare import columns
 from seq2seq_jax.compare.columns import Column
-from seq2seq_jax.compare.grid import spelled
-from seq2seq_jax.compare.labels import correlation_sentence, cost_lines, design_lines, noise_lines, role, setting_label, test_sentence
+from seq2seq_jax.compare.labels import (
+    correlation_sentence,
+    cost_lines,
+    design_lines,
+    noise_lines,
+    role,
+    setting_label,
+    spelled,
+    test_sentence,
+)
+from seq2seq_jax.compare.schema import SettingComparison, SizeRow, parts_of
 from seq2seq_jax.records import setting_key
 from seq2seq_jax.show.labels import error_label
 
@@ -29,7 +38,7 @@ WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too
 def print_table(comparison: dict[str, Any], noise_floor: bool = False) -> None:
     """Prints the comparison: sizes, what to take and why, what it costs, what failed; with ``noise_floor`` the scatter over seeds alone."""
     console = rich.console.Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-    parts = comparison.get("comparisons", [comparison])
+    parts = parts_of(comparison)
     for part in parts:
         if part is not comparison:  # one of several settings
             console.print(f"\n{setting_label(part['setting'])}", style="bold")
@@ -41,7 +50,7 @@ def print_table(comparison: dict[str, Any], noise_floor: bool = False) -> None:
         _print_failed(console, part)
 
 
-def _print_sizes(console: rich.console.Console, part: dict[str, Any]) -> None:
+def _print_sizes(console: rich.console.Console, part: SettingComparison) -> None:
     """Prints the table; the intervals over examples too where there are some and the terminal is wide enough."""
     widest = console.options.update(max_width=WIDEST)
     table = _sizes(part, columns.TERMINAL)
@@ -52,7 +61,7 @@ def _print_sizes(console: rich.console.Console, part: dict[str, Any]) -> None:
     console.width = narrow
 
 
-def _sizes(part: dict[str, Any], shown: Sequence[Column]) -> rich.table.Table:
+def _sizes(part: SettingComparison, shown: Sequence[Column]) -> rich.table.Table:
     metric = part["metric"]
     better = "lower" if metric["lower_is_better"] else "higher"
     table = rich.table.Table(
@@ -70,7 +79,7 @@ def _sizes(part: dict[str, Any], shown: Sequence[Column]) -> rich.table.Table:
     return table
 
 
-def _print_recommendation(console: rich.console.Console, part: dict[str, Any]) -> None:
+def _print_recommendation(console: rich.console.Console, part: SettingComparison) -> None:
     recommendation = part["recommendation"]
     correlation = correlation_sentence(part)
     if correlation:
@@ -85,7 +94,7 @@ def _print_recommendation(console: rich.console.Console, part: dict[str, Any]) -
         console.print(line, soft_wrap=True)
 
 
-def _print_failed(console: rich.console.Console, part: dict[str, Any]) -> None:
+def _print_failed(console: rich.console.Console, part: SettingComparison) -> None:
     if part["failed"]:
         console.print(f"\n{len(part['failed'])} without a result to compare:", style="bold")
     for failure in part["failed"]:
@@ -94,7 +103,7 @@ def _print_failed(console: rich.console.Console, part: dict[str, Any]) -> None:
 
 def to_csv(comparison: dict[str, Any]) -> str:
     """Returns one line a size, with a header; intervals as two columns, nothing where a figure is missing."""
-    rows = [_csv_row(part, row) for part in comparison.get("comparisons", [comparison]) for row in part["sizes"]]
+    rows = [_csv_row(part, row) for part in parts_of(comparison) for row in part["sizes"]]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -102,9 +111,10 @@ def to_csv(comparison: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def _csv_row(part: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    cells = {}
-    for key, value in row.items():
+def _csv_row(part: SettingComparison, row: SizeRow) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    row_values: dict[str, Any] = {**row}
+    for key, value in row_values.items():
         if key == "setting":
             cells |= {key: setting_key(value), "metric": part["metric"]["name"]}
         elif key == "parameters":

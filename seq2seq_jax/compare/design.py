@@ -1,0 +1,41 @@
+"""What makes sizes comparable beside equal settings: tuning of each size, and hidden sizes that keep a budget of parameters.
+
+Read next: ``comparison.py``; how a sweep carries it out: ``sweep/design.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seq2seq_jax.compare.grid import Grid
+from seq2seq_jax.compare.results import Sweep
+from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, Tuning
+from seq2seq_jax.config import SIZE, TABLE
+
+
+def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> Tuning | None:
+    """Returns what tuning chose for each size of a setting, and what all tuning of the sweep cost; None in a sweep without tuning."""
+    if sweep.tuning is None:
+        return None
+    chosen: list[ChosenRow] = []
+    for entry in sweep.tuning["chosen"]:
+        varied = dict(entry["varied"])
+        size, table = varied.pop(SIZE, None), varied.pop(TABLE, "learned")
+        if varied == setting:
+            chosen.append({"embedding_dim": size, "table": table, "values": entry["values"]})
+    return {
+        "seed": sweep.tuning["seed"],
+        "runs": sweep.tuning["runs"],
+        "train_seconds": sweep.tuning["train_seconds"],
+        "chosen": chosen,
+        "tried": sweep.design.get("tune", {}),
+    }
+
+
+def hidden_dims_of(sweep: Sweep, grid: Grid) -> list[HiddenDimRow]:
+    """Returns the hidden size of each size, where a budget of parameters makes them differ; else nothing."""
+    return [
+        {"embedding_dim": size.embedding_dim, "table": size.table, "hidden_dim": sweep.hidden_dims[size.runs[0].member.name]}
+        for size in grid.sizes
+        if size.runs and size.runs[0].member.name in sweep.hidden_dims
+    ]
