@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax.compare.comparison import compare_sweeps
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.data.vocabulary import SPECIALS
 
 METRIC = {"name": "word_error_rate", "unit": "fraction", "lower_is_better": True, "tolerance": 0.01}

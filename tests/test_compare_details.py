@@ -10,7 +10,7 @@ from seq2seq_jax.compare import bootstrap, cost, statistics
 from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.labels import cost_lines, design_lines
 from seq2seq_jax.compare.main import run
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
 from seq2seq_jax.errors import UserError

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 from seq2seq_jax.compare import figures
 from seq2seq_jax.compare.main import run
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.show import picture

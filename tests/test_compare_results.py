@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from seq2seq_jax.compare.results import SHORTER, STUCK, read_sweep
+from seq2seq_jax.compare.reading import SHORTER, STUCK, read_sweep
 from seq2seq_jax.errors import UserError
 from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
 

@@ -11,7 +11,7 @@ import pytest
 from seq2seq_jax.compare import labels
 from seq2seq_jax.compare.examples import print_examples
 from seq2seq_jax.compare.main import print_answer, run
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.table import print_table, to_csv
 from tests.sweep_fixture import add_artifacts, compare, member_name, write_sweep
 
@@ -237,7 +237,7 @@ def test_labels(label, expected):
 WAITING = """
 import sys, time
 from seq2seq_jax.compare.comparison import compare_sweeps
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.table import print_table
 print_table(compare_sweeps([read_sweep(sys.argv[1])]))
 heavy = {"jax", "flax", "matplotlib", "scipy.stats", "jinja2"} & set(sys.modules)

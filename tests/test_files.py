@@ -10,8 +10,8 @@ import pytest
 from sweep_fixture import write_sweep
 
 from seq2seq_jax.compare.comparison import compare_sweeps
+from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.report import write_report
-from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.train.run_directory import write_json

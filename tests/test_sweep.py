@@ -18,7 +18,7 @@ import pytest
 import sweep_fixture
 from training_fixture import ROOT, command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
 from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError

@@ -15,7 +15,7 @@ from training_fixture import evaluate, vector_config
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
-from seq2seq_jax.compare.results import read_sweep
+from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.data.corpus import TextSplit, corpus_key, load_corpus
 from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary

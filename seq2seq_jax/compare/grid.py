@@ -33,6 +33,11 @@ class Size:
         """The size as readers see it."""
         return size_name(self.embedding_dim, self.table)
 
+    @property
+    def has_finished(self) -> bool:
+        """Whether a member has a result, be it of another length than those that are compared."""
+        return bool(self.runs) or any(failure.has_finished for failure in self.failures)
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:

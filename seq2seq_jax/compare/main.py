@@ -14,7 +14,8 @@ from typing import Any, Literal
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from seq2seq_jax.compare.comparison import compare_sweeps
-from seq2seq_jax.compare.results import Sweep, read_sweep
+from seq2seq_jax.compare.reading import read_sweep
+from seq2seq_jax.compare.results import Sweep
 from seq2seq_jax.compare.schema import parts_of
 from seq2seq_jax.errors import UserError
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import INTERRUPTED, NOT_RUN, SHORTER, STUCK, Sweep
+from seq2seq_jax.compare.results import Kind, Sweep
 from seq2seq_jax.compare.schema import Tuning
 from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
@@ -35,7 +35,7 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
       tolerance: as typed for this comparison; None: the metric's own.
       tuning: which sizes of the setting were tuned (``design.tuning_of``); None in a sweep without tuning.
     """
-    if recommendation.decided or any(failure.error == STUCK for size in grid.sizes for failure in size.failures):
+    if recommendation.decided or any(failure.kind is Kind.STUCK for size in grid.sizes for failure in size.failures):
         return None
     sizes = _sizes_to_ask_for(sweep, grid)
     if sizes is None and grid.learned.sum() == 1 and recommendation.chosen is not None:
@@ -81,7 +81,7 @@ def _seeds_to_ask_for(sweep: Sweep, grid: Grid, recommendation: Recommendation) 
 
 def _needs_retry(grid: Grid, tuning: Tuning | None) -> bool:
     """Says whether a member has failed, or never began because the tuning of its size failed: the sweep retries neither unasked."""
-    if any(failure.error not in (NOT_RUN, INTERRUPTED, SHORTER) for size in grid.sizes for failure in size.failures):
+    if any(failure.needs_retry for size in grid.sizes for failure in size.failures):
         return True
     chosen = None if tuning is None else [(row["embedding_dim"], row["table"]) for row in tuning["chosen"]]
     return chosen is not None and any(not size.runs and (size.embedding_dim, size.table) not in chosen for size in grid.sizes)

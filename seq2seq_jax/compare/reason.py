@@ -15,10 +15,10 @@ from jaxtyping import Bool
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.bootstrap import scored_together, standard_error
-from seq2seq_jax.compare.grid import Grid, Size
+from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import SHORTER, STUCK, Run, Sweep
+from seq2seq_jax.compare.results import Run, Sweep
 from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
@@ -114,15 +114,14 @@ def _had_it_not_failed(grid: Grid, recommendation: Recommendation) -> list[str]:
         sentences.append(f"Size {grid.sizes[recommendation.incomplete_chosen].label} would have been recommended, {had}")
     if recommendation.incomplete_best is not None and recommendation.incomplete_best != recommendation.incomplete_chosen:
         sentences.append(f"Size {grid.sizes[recommendation.incomplete_best].label} would have been the best, {had}")
-    unknown = [size.label for size in grid.sizes if size.table == "learned" and not size.runs and not _has_finished(size)]
+    unknown = [
+        size.label
+        for size in grid.sizes
+        if size.table == "learned" and not (size.runs or any(failure.has_finished for failure in size.failures))
+    ]
     if unknown:
         sentences.append(f"Nothing is known of size {', '.join(unknown)}: no run of it finished.")
     return sentences
-
-
-def _has_finished(size: Size) -> bool:
-    """Says whether a size without a run to compare has some that finished, with other steps or epochs."""
-    return any(failure.error in (SHORTER, STUCK) for failure in size.failures)
 
 
 def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:

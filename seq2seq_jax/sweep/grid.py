@@ -52,7 +52,7 @@ class Member:
 
     @property
     def setting(self) -> dict[str, Any]:
-        """Its values of the further fields: members that share them are compared with each other (``compare/results.py``)."""
+        """Its values of the further fields: members that share them are compared with each other (``compare/reading.py``)."""
         return {path: value for path, value in self.varied.items() if path not in (SIZE, SEED, TABLE)}
 
     def adapt(self, values: Mapping[str, Any]) -> Member:

@@ -1,0 +1,239 @@
+"""Reads a sweep back: which members were asked for, what each of them reached, and which have no result.
+
+Needs ``result.json`` of each member and nothing else; ``sweep.json`` adds the members that never ran. A member whose result is
+broken or foreign is listed with the failed ones; a broken ``sweep.json`` raises ``UserError``.
+Read next: ``comparison.py``; the files themselves are described in ``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import pathlib
+import sys
+from typing import Any, NamedTuple
+
+from seq2seq_jax.compare import artifacts
+from seq2seq_jax.compare.results import Failure, Kind, Member, Run, Sweep
+from seq2seq_jax.config import FILES, SEED, SIZE, TABLE, from_dict, metric_of
+from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import TABLES, can_go_on, in_order, is_metric, of_other_length, parsed, read_grid, read_record, result_problem
+from seq2seq_jax.show.symbols import printable
+
+NOT_RUN = "not run"
+SHORTER = "trained for fewer steps or epochs than the sweep asks for now"
+STUCK = "trained for other steps or epochs than the sweep asks for now, and cannot be brought to them"
+
+# Fields in which runs may differ and be compared all the same. Of files their content counts.
+_HARMLESS = ("train.devices", "train.log_every", "train.checkpoint_every", "model.pretrained", *FILES)
+
+
+class _File(NamedTuple):
+    """A member's ``result.json``: what it says, and why it is no result to compare, if it is none."""
+
+    directory: pathlib.Path
+    content: dict[str, Any]
+    kind: Kind | None = None
+    error: str = ""
+
+    @property
+    def varied(self) -> dict[str, Any]:
+        """What the run says that it varies; nothing where it does not say it."""
+        varied = self.content.get("varied")
+        return varied if isinstance(varied, dict) else {}
+
+
+def read_sweep(workdir: str) -> Sweep:
+    """Reads the sweep in ``workdir``.
+
+    With a ``sweep.json`` only the members in it count; without one, every directory with the result of a run.
+    Raises UserError where there is neither a result nor a sweep.json, the sweep.json is broken, or the metrics differ.
+    """
+    root = pathlib.Path(workdir)
+    grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
+    entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json")) if _is_of_a_run(path)]
+    if not (entries or grid):
+        raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
+    files = [_read_file(root / entry["name"]) for entry in entries]
+    metric = _metric_asked_for(grid)
+    outcomes = [_outcome(file, member, metric) for file, member in zip(files, _members(entries, files), strict=True)]
+    runs, others = _of_equal_length([outcome for outcome in outcomes if isinstance(outcome, Run)], grid)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)] + others
+    if runs and not grid:  # a failure may stand in a setting of its own, where no run says what is compared
+        failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
+    runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
+    _check_same_metric(runs)
+    return Sweep(
+        workdir=workdir,
+        runs=runs,
+        failures=failures,
+        command=grid.get("command"),
+        tuning=grid.get("tuning"),
+        axes=grid.get("axes") or _axes_of(runs, failures),
+        earlier_commands=grid.get("earlier_commands", []),
+        design=grid.get("design", {}),
+        hidden_dims=_hidden_dims(grid),
+        unlike=[] if grid else _unlike(runs),
+    )
+
+
+def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
+    """Returns by member the hidden size that a budget of parameters has led to; nothing where all have the same."""
+    if grid.get("design", {}).get("budget") != "parameters":
+        return {}
+    shared = grid.get("config", {}).get("model", {}).get("hidden_dim")
+    found = {entry["name"]: entry.get("adapted", {}).get("model.hidden_dim", shared) for entry in grid["members"]}
+    return {name: hidden_dim for name, hidden_dim in found.items() if isinstance(hidden_dim, int)}
+
+
+def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], list[Failure]]:
+    """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
+    if not grid:
+        return runs, []
+    others = of_other_length({run.member.name: artifacts.configuration(run.directory) for run in runs}, grid)
+    equal, failures = [], []
+    for run in runs:
+        lengths = others.get(run.member.name)
+        if lengths is None:
+            equal.append(run)
+        else:
+            kind, error = (Kind.SHORTER, SHORTER) if can_go_on(run.directory, run.result, *lengths) else (Kind.STUCK, STUCK)
+            failures.append(Failure(run.member.name, kind, error, run.member, run.result["metric"]))
+    return equal, failures
+
+
+def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
+    """Returns the values that the members have, by field. Baselines are left out: they stand beside the sizes."""
+    members = [item.member for item in (*runs, *failures) if item.member is not None and item.member.table == "learned"]
+    axes: dict[str, list[Any]] = {}
+    for member in members:
+        for path, value in {SIZE: member.size, **member.setting, SEED: member.seed}.items():
+            values = axes.setdefault(path, [])
+            if value not in values:
+                values.append(value)
+    return {path: sorted(values, key=in_order) for path, values in axes.items()}
+
+
+def _is_of_a_run(path: pathlib.Path) -> bool:
+    """Says whether a run may have written this result.json, which no sweep.json names; where not, a line on stderr says so."""
+    try:
+        found = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True  # what is broken may have been a run's, and is listed
+    if isinstance(found, dict) and "format" in found:
+        return True
+    print(f'{path}: skipped, since it is no result of a run (no "format")', file=sys.stderr)
+    return False
+
+
+def _members(entries: list[dict[str, Any]], files: list[_File]) -> list[Member | None]:
+    """Returns which member of the sweep each entry is; None where its size or seed is not known."""
+    recorded = [_recorded(entry, file) for entry, file in zip(entries, files, strict=True)]
+    tables = {settings.get(TABLE, "learned") for _, settings in recorded}
+    fields = sorted({SIZE, SEED}.union([TABLE] if len(tables) > 1 else [], *(varied for varied, _ in recorded)))
+    return [
+        _member(entry, {path: settings[path] for path in fields if path in settings} | varied)
+        for entry, (varied, settings) in zip(entries, recorded, strict=True)
+    ]
+
+
+def _recorded(entry: dict[str, Any], file: _File) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns what a member is recorded to vary, and its whole configuration where that may lack something.
+
+    sweep.json says what a member varies. Without it a run's result says its size and seed, and its config.json the further fields,
+    the kind of its table and, where the result is damaged, size and seed too.
+    """
+    planned = entry.get("varied")
+    if isinstance(planned, dict) and {SIZE, SEED} <= set(planned):
+        return planned, {}
+    return planned if isinstance(planned, dict) else file.varied, artifacts.settings(file.directory)
+
+
+def _member(entry: dict[str, Any], values: dict[str, Any]) -> Member | None:
+    """Returns the member that has these ``values`` of what the sweep varies."""
+    size, seed, table = values.get(SIZE), values.get(SEED, 0), entry.get("table", values.get(TABLE, "learned"))
+    if not (isinstance(size, int) and isinstance(seed, int) and table in TABLES):
+        return None
+    return Member(entry["name"], size, seed, table, {path: value for path, value in values.items() if path not in (SIZE, SEED, TABLE)})
+
+
+def _unlike(runs: list[Run]) -> list[str]:
+    """Returns the settings and data in which runs that are compared differ, with their values, besides size, seed and kind of the table."""
+    said: list[str] = []
+    for setting in _distinct([run.member.setting for run in runs]):
+        directories = [run.directory for run in runs if run.member.setting == setting]
+        settings = [found for found in map(artifacts.settings, directories) if found]
+        hashes = [found for found in map(artifacts.data_sha256, directories) if found]
+        paths = [path for path in dict.fromkeys(itertools.chain(*settings)) if path not in (SIZE, SEED, TABLE, *_HARMLESS)]
+        values = {path: _distinct([found[path] for found in settings if path in found]) for path in paths}
+        said += [f"{path} ({', '.join(map(str, several))})" for path, several in values.items() if len(several) > 1]
+        splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
+        said += [f"the data of {split}" for split in splits]
+    return list(dict.fromkeys(said))
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    return [value for place, value in enumerate(values) if value not in values[:place]]
+
+
+def _metric_asked_for(grid: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns the metric of the sweep's configuration, which members without a result cannot say; None where it says none either."""
+    try:
+        return dataclasses.asdict(metric_of(from_dict(grid["config"])))
+    except (UserError, LookupError, TypeError, AttributeError):  # no configuration of this program
+        return None
+
+
+def _read_file(directory: pathlib.Path) -> _File:
+    """Reads the result of a member: a broken file is a failure of its member alone."""
+    path = directory / "result.json"
+    if not path.is_file():
+        return _File(directory, {}, Kind.NOT_RUN, NOT_RUN)
+    try:
+        result = read_record(path)
+        _check(path, result)
+    except UserError as error:
+        return _File(directory, _readable(path), Kind.FAILED, str(error).removeprefix(f"{directory}/"))
+    if result["status"] != "finished":
+        kind = Kind.INTERRUPTED if result["status"] == "interrupted" else Kind.FAILED
+        return _File(directory, result, kind, printable(str(result.get("error") or result["status"])))
+    return _File(directory, result)
+
+
+def _readable(path: pathlib.Path) -> dict[str, Any]:
+    """Returns what a broken or foreign result.json says all the same."""
+    try:
+        found = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _outcome(file: _File, member: Member | None, metric: dict[str, Any] | None) -> Run | Failure:
+    """Returns a member's run, or why there is none; ``metric`` is the sweep's, for a member whose file names none."""
+    name = file.directory.name if member is None else member.name
+    if file.kind is not None:
+        own = file.content.get("metric")
+        return Failure(name, file.kind, file.error, member, own if is_metric(own) else metric)
+    if member is None:
+        expected = f'result.json: expected "varied" with whole numbers for {SIZE} and {SEED}, or a config.json beside it'
+        return Failure(name, Kind.FAILED, expected, None)
+    return Run(member, file.directory, file.content)
+
+
+def _check(path: pathlib.Path, result: dict[str, Any]) -> None:
+    """Raises UserError, naming file and key, where a result is none, or is of a run that has no dev split to be compared by."""
+    problem = result_problem(result)
+    if problem is None and result["status"] == "finished" and result["dev"] is None:
+        problem = "there is no dev split to compare by; expected data.dev, or data.dev_fraction above 0"
+    if problem is not None:
+        raise UserError(f"{path}: {problem}")
+
+
+def _check_same_metric(runs: list[Run]) -> None:
+    for run in runs:
+        if run.result["metric"]["name"] != runs[0].result["metric"]["name"]:
+            names = [each.result["metric"]["name"] for each in (runs[0], run)]
+            raise UserError(
+                f"{run.directory / 'result.json'}: metric {names[1]}, but {runs[0].member.name} has {names[0]}; expected the same"
+            )
