@@ -27,6 +27,7 @@ WITHOUT_JAX = (
     "experiment",
     "validation",
     "records",
+    "length",
     "config",
     "errors",
     "files",

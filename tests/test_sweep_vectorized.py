@@ -60,7 +60,7 @@ def assert_close(actual, expected) -> None:
 
 def assert_same_run(actual: pathlib.Path, expected: pathlib.Path, exactly: bool = False) -> None:
     """The newest checkpoints, the logs and the results agree, to rounding or to the bit."""
-    config = RunDirectory(expected).config()
+    config = RunDirectory(expected).begun().config
     arrays, of_expected = checkpoint_arrays(config, actual), checkpoint_arrays(config, expected)
     assert arrays.keys() == of_expected.keys()
     for place, array in of_expected.items():

@@ -15,6 +15,7 @@ import numpy as np
 
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.length import Length, length_of
 from seq2seq_jax.records import parsed
 
 
@@ -91,6 +92,11 @@ def configuration(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the configuration of ``config.json`` by section, or nothing."""
     found = _json_object(directory / "config.json").get("config")
     return found if isinstance(found, dict) else {}
+
+
+def length(directory: pathlib.Path) -> Length | None:
+    """Returns how long the run was asked to train, where its ``config.json`` says it."""
+    return length_of(_json_object(directory / "config.json"))
 
 
 def settings(directory: pathlib.Path) -> dict[str, Any]:

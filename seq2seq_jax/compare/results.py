@@ -17,7 +17,8 @@ from typing import Any
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.config import FILES, SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import TABLES, can_go_on, in_order, is_metric, of_other_length, parsed, read_grid, read_record, result_problem
+from seq2seq_jax.length import Standing, length_of, of_other_length, standing
+from seq2seq_jax.records import TABLES, in_order, is_metric, parsed, read_grid, read_record, result_problem
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
@@ -149,16 +150,14 @@ def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], 
     """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
     if not grid:
         return runs, []
-    others = of_other_length({run.member.name: artifacts.configuration(run.directory) for run in runs}, grid)
-    equal, failures = [], []
+    entries = {entry["name"]: entry for entry in grid["members"]}
+    standings = {}
     for run in runs:
-        lengths = others.get(run.member.name)
-        if lengths is None:
-            equal.append(run)
-        else:
-            error = SHORTER if can_go_on(run.directory, run.result, *lengths) else STUCK
-            failures.append(Failure(run.member.name, error, run.member, run.result["metric"]))
-    return equal, failures
+        made, asked = artifacts.length(run.directory), length_of(grid, entries[run.member.name])
+        standings[run.member.name] = standing(run.directory, run.result, made, asked)
+    others = {name: SHORTER if stands is Standing.EXTENDABLE else STUCK for name, stands in of_other_length(standings).items()}
+    failures = [Failure(name, others[name], run.member, run.result["metric"]) for run in runs if (name := run.member.name) in others]
+    return [run for run in runs if run.member.name not in others], failures
 
 
 def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:

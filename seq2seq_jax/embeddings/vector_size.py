@@ -73,12 +73,12 @@ def run(options: Mapping[str, Any]) -> None:
     print(f"Least at {estimate.size}, judged by the {estimate.units:,} most frequent symbols.")
 
 
-def _recorded(directory: pathlib.Path) -> tuple[Config, dict[str, str] | None]:
+def _recorded(directory: pathlib.Path) -> tuple[Config, Mapping[str, str] | None]:
     """Returns the configuration of a run with the sha256 of its data, or that of a sweep."""
     run, sweep = directory / "config.json", directory / "sweep.json"
     if run.exists():
         record = read_config(run)
-        return config_lib.from_dict(record["config"]), record["data_sha256"]
+        return record.config, record.data_sha256
     if sweep.exists():
         grid = read_grid(sweep, "config")
         try:

@@ -33,7 +33,7 @@ def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], wo
         if read not in known:
             known[read] = _sha256_now(read)
         now = known[read]
-        changed = [] if now is None else changed_data(record["data_sha256"], now)
+        changed = [] if now is None else changed_data(record.data_sha256, now)
         if changed:
             named = ", ".join(_with_file(config, name) for name in changed)
             raise UserError(
