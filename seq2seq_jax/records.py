@@ -15,6 +15,9 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Length
 from seq2seq_jax.validation import check_type, validate
 
+# Files in the directory of a run (docs/architecture.md), and in that of a sweep.
+CONFIG_FILE, RESULT_FILE, METRICS_FILE, EMBEDDING_FILE = "config.json", "result.json", "metrics.jsonl", "embedding.npz"
+SWEEP_FILE, TUNING_FOLDER = "sweep.json", "tuning"
 TABLES = field_of(TABLE).choices  # what a member's table is: learned, or one of the baselines, shown and never recommended
 
 
@@ -112,7 +115,7 @@ def read_result(path: pathlib.Path) -> dict[str, Any] | None:
 
 def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     """Returns what to raise where a run's file is ``missing``: names a member that has it where this is a sweep, else ``otherwise``."""
-    if not (directory / "sweep.json").exists():
+    if not (directory / SWEEP_FILE).exists():
         return UserError(f"--workdir={directory}: {otherwise}")
     member = min(directory.glob(f"*/{missing}"), default=None)
     such_as = "" if member is None else f", such as {member.parent}"

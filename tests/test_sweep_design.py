@@ -24,12 +24,12 @@ from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, materialised
 from seq2seq_jax.sweep import tuning
-from seq2seq_jax.sweep.budget import vocabulary_sizes
 from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
 from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.sweep.sweep import SweepOptions, check_length, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import initial_state

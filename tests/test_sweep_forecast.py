@@ -13,10 +13,11 @@ from training_fixture import pair_config, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.sweep import forecast
-from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
+from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_forecasts
 from seq2seq_jax.sweep.plan import make_plan
+from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.programs import initial_state, programs
 

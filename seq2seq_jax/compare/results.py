@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from seq2seq_jax.compare import artifacts
-from seq2seq_jax.config import FILES, SEED, SIZE, TABLE, from_dict, metric_of
+from seq2seq_jax.config import FILES, HIDDEN, SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Standing, length_of, of_other_length, standing
-from seq2seq_jax.records import TABLES, in_order, is_metric, parsed, read_grid, read_record, result_problem
+from seq2seq_jax.records import RESULT_FILE, SWEEP_FILE, TABLES, in_order, is_metric, parsed, read_grid, read_record, result_problem
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"  # error of a member that has no result
@@ -117,8 +117,10 @@ def read_sweep(workdir: str) -> Sweep:
     Raises UserError where there is neither a result nor a sweep.json, the sweep.json is broken, or the metrics differ.
     """
     root = pathlib.Path(workdir)
-    grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
-    entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json")) if _is_of_a_run(path)]
+    grid = read_grid(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else {}
+    entries = (
+        grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob(f"*/{RESULT_FILE}")) if _is_of_a_run(path)]
+    )
     runs, failures = [], []
     metric = _metric_asked_for(grid)
     for entry in _placed(root, entries):
@@ -142,7 +144,7 @@ def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
     if grid.get("design", {}).get("budget") != "parameters":
         return {}
     shared = grid.get("config", {}).get("model", {}).get("hidden_dim")
-    found = {entry["name"]: entry.get("adapted", {}).get("model.hidden_dim", shared) for entry in grid["members"]}
+    found = {entry["name"]: entry.get("adapted", {}).get(HIDDEN, shared) for entry in grid["members"]}
     return {name: hidden_dim for name, hidden_dim in found.items() if isinstance(hidden_dim, int)}
 
 
@@ -209,7 +211,7 @@ def _said(directory: pathlib.Path, planned: Any) -> tuple[dict[str, Any], dict[s
 def _varied(directory: pathlib.Path) -> dict[str, Any]:
     """Returns what a run's result says that it varies; nothing where it does not say it."""
     try:
-        found = parsed((directory / "result.json").read_text(encoding="utf-8"))
+        found = parsed((directory / RESULT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     varied = found.get("varied") if isinstance(found, dict) else None
@@ -246,7 +248,7 @@ def _metric_asked_for(grid: dict[str, Any]) -> dict[str, Any] | None:
 def _read_member(root: pathlib.Path, entry: dict[str, Any], metric: dict[str, Any] | None) -> Run | Failure:
     """Returns a member's run, or why there is none: a broken file is a failure of its member alone."""
     name, directory = entry["name"], root / entry["name"]
-    path = directory / "result.json"
+    path = directory / RESULT_FILE
     if not path.is_file():
         return Failure(name, NOT_RUN, _place(entry), metric)
     try:
@@ -286,5 +288,5 @@ def _check_same_metric(runs: list[Run]) -> None:
         if run.result["metric"]["name"] != runs[0].result["metric"]["name"]:
             names = [each.result["metric"]["name"] for each in (runs[0], run)]
             raise UserError(
-                f"{run.directory / 'result.json'}: metric {names[1]}, but {runs[0].member.name} has {names[0]}; expected the same"
+                f"{run.directory / RESULT_FILE}: metric {names[1]}, but {runs[0].member.name} has {names[0]}; expected the same"
             )

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config
+from seq2seq_jax.config import HIDDEN, SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.grid import Axes, parse_field
 
@@ -51,8 +51,8 @@ class Design:
             )
         if self.budget == "parameters":
             for place, where in ((axes, "--axis"), (self.tune, "--tune")):
-                if "model.hidden_dim" in place:
-                    raise UserError(f"{where}=model.hidden_dim: --budget=parameters chooses the hidden size; expected one or the other")
+                if HIDDEN in place:
+                    raise UserError(f"{where}={HIDDEN}: --budget=parameters chooses the hidden size; expected one or the other")
 
     def to_json(self) -> dict[str, Any]:
         """Returns what sweep.json says of it, but for its baselines, which are members like any other."""

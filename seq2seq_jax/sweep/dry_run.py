@@ -6,13 +6,13 @@ import pathlib
 import sys
 from collections.abc import Mapping
 
+from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.show.labels import MISSING, bytes_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.forecast import Forecast, forecast
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.sweep import check_length, is_done
-from seq2seq_jax.sweep.tuning import FOLDER
 from seq2seq_jax.train.run_directory import RunDirectory
 
 
@@ -20,7 +20,7 @@ def print_dry_run(plan: Plan, retry_failed: bool) -> None:
     """Prints what a sweep would train and what that would need. Raises UserError where it would refuse to."""
     check_length(plan)
     states, forecasts, basis = {}, {}, ""
-    for prefix, members in ((f"{FOLDER}/", plan.tuning_runs), ("", plan.members)):
+    for prefix, members in ((f"{TUNING_FOLDER}/", plan.tuning_runs), ("", plan.members)):
         if members:
             folder = plan.folder / prefix
             needs, basis = forecast(members, folder)

@@ -12,7 +12,7 @@ from typing import Any
 from seq2seq_jax.config import Metric, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Length, Standing, length_of, standing
-from seq2seq_jax.records import RunRecord, read_grid
+from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_grid
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.time_left import time_left
@@ -68,11 +68,11 @@ def read_status(workdir: str) -> list[Status]:
     Raises UserError where there is no sweep, or what describes it or a member is damaged.
     """
     root = pathlib.Path(workdir)
-    if not (root / "sweep.json").exists():
+    if not (root / SWEEP_FILE).exists():
         raise UserError(f"--workdir={workdir}: there is no sweep here (no sweep.json); expected the directory of a sweep")
     members = []
-    for prefix in ("tuning/", ""):
-        path = root / prefix / "sweep.json"
+    for prefix in (f"{TUNING_FOLDER}/", ""):
+        path = root / prefix / SWEEP_FILE
         if path.exists():
             grid = read_grid(path)
             # Tuning runs of sizes that have chosen already are not made again, whatever is asked for since.
@@ -117,7 +117,7 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
 def _begun(directory: pathlib.Path, name: str, state: str, record: RunRecord) -> Status:
     """Returns the status of a member that has begun: from its metrics and, for the steps asked for, its configuration."""
     metric = metric_of(record.config)
-    last, best = _last_records(directory / "metrics.jsonl", metric)
+    last, best = _last_records(directory / METRICS_FILE, metric)
     step, seconds = (last["step"], last["elapsed_seconds"]) if last else (0, 0.0)
     return Status(name, state, step, record.steps, best, seconds)
 

@@ -11,14 +11,16 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
 from seq2seq_jax.length import NOT_KEPT, Length, Standing, standing
+from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.largest import cut_tables, estimate_sizes, largest_runs
-from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough
+from seq2seq_jax.sweep.outcomes import Outcome, enough
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -96,7 +98,7 @@ def _study_largest(plan: Plan) -> None:
 
 def check_length(plan: Plan) -> None:
     """Raises UserError for what members would refuse each by itself: fewer updates than are made, or more without a checkpoint."""
-    placed = [(plan.folder / tuning.FOLDER, run) for run in plan.tuning_runs] + [(plan.folder, member) for member in plan.members]
+    placed = [(plan.folder / TUNING_FOLDER, run) for run in plan.tuning_runs] + [(plan.folder, member) for member in plan.members]
     for folder, member in placed:
         run = RunDirectory(folder / member.name)
         result, record = run.finished(), run.record()
@@ -144,7 +146,7 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
     """Makes the tuning runs that are missing and returns what is chosen."""
     runs, tune = plan.tuning_runs, plan.design.tune
     if runs:
-        folder = plan.folder / tuning.FOLDER
+        folder = plan.folder / TUNING_FOLDER
         folder.mkdir(exist_ok=True)
         print(f"sweep: {len(runs)} runs with seed {runs[0].config.train.seed} choose {' and '.join(tune)} first", file=sys.stderr)
         Plan(folder, plan.config, tuning.every_run(plan.members, tune, plan.tuning), Design()).write(command)

@@ -19,7 +19,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_atomically
-from seq2seq_jax.records import RunRecord, no_run, read_config, read_result
+from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, RunRecord, no_run, read_config, read_result
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
 
@@ -71,7 +71,7 @@ class RunDirectory:
     @property
     def result_file(self) -> pathlib.Path:
         """What comparing reads."""
-        return self.path / "result.json"
+        return self.path / RESULT_FILE
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -113,14 +113,14 @@ class RunDirectory:
 
     def record(self) -> RunRecord | None:
         """Returns what config.json says, or None where the run has not begun. Raises UserError where it is no such file."""
-        path = self.path / "config.json"
+        path = self.path / CONFIG_FILE
         return read_config(path) if path.exists() else None
 
     def begun(self) -> RunRecord:
         """Returns what config.json says. Raises UserError where there is no run."""
         record = self.record()
         if record is None:
-            raise no_run(self.path, "config.json", "there is no run here (no config.json); train one first")
+            raise no_run(self.path, CONFIG_FILE, "there is no run here (no config.json); train one first")
         return record
 
     def check(self, record: RunRecord, config: Config, data_sha256: Mapping[str, str]) -> None:
@@ -142,7 +142,7 @@ class RunDirectory:
         """Writes what must be there before step 0."""
         for side, vocabulary in vocabularies.items():
             vocabulary.save(self.path, side)
-        write_json(self.path / "config.json", record.to_json())
+        write_json(self.path / CONFIG_FILE, record.to_json())
 
     def vocabularies(self, kind: str) -> dict[str, Vocabulary]:
         """Returns the vocabularies of a run with this kind of model, by side."""
