@@ -325,6 +325,8 @@ def test_checkpoints_are_kept_as_asked(swept, tmp_path):
         (lambda: checked(Design(tune={"model.hidden_dim": (1,)}, budget="parameters")), "--tune=model.hidden_dim"),
         (lambda: checked(Design(tune={"train.batch_size": (1,)}), {"train.batch_size": (2,)}), "--tune=train.batch_size"),
         (lambda: checked(Design(), {"model.table": ("onehot",)}), "--axis=model.table"),
+        (lambda: checked(Design(), {"train.devices": (1, 2)}), "--axis=train.devices: it changes no result"),
+        (lambda: checked(Design(tune={"train.log_every": (1, 2)})), "--tune=train.log_every: it changes no result"),
         (lambda: Design(("frozen",)).check(config_lib.Config(model=ModelConfig(kind="skip_gram")), {}), "--baselines=frozen: word"),
         (lambda: Design().check(config_lib.Config(model=ModelConfig(table="frozen")), {}), "--config.model.table=frozen"),
     ],
