@@ -54,7 +54,7 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     verb: Verb | None = None
 
     def unread(error: OSError) -> None:
-        """Goes on where nobody reads the answer of a command that leaves files, as training does; ends any other at once."""
+        """Closed stdout: train and sweep continue, since their results are files; every other verb exits. Raises any other error."""
         if not isinstance(error, BrokenPipeError):  # which rich would make an exit code of 1
             raise error
         if verb is None or not verb.resumes:

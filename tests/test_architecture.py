@@ -38,7 +38,7 @@ JAX = {"jax", "flax", "optax", "orbax"}
 
 
 def imports(path: pathlib.Path) -> set[str]:
-    """Returns the dotted names that a file imports anywhere, but for those for type checking only."""
+    """Returns the dotted names that a file imports anywhere, those for type checking only among them."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

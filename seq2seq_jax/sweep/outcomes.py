@@ -44,7 +44,7 @@ def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
 
 
 def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
-    """Returns the outcome of a member that failed; writes its result where training has not, and where no other process is at it."""
+    """Returns the outcome of a member that failed. Also writes result.json, unless it has finished, or another process holds it."""
     line = error_line(error)
     if not isinstance(error, Locked):
         write_failure(folder, member, line)

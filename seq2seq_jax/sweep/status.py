@@ -123,7 +123,7 @@ def _begun(directory: pathlib.Path, name: str, state: str, record: RunRecord) ->
 
 
 def _last_records(path: pathlib.Path, metric: Metric) -> tuple[dict[str, Any] | None, str]:
-    """Returns the last record and the best dev metric. A damaged line, as half of one of a process at work, is passed over."""
+    """Returns the last record and the best dev metric. Skips damaged lines, such as one that is being written."""
     records = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:

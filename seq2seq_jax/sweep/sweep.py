@@ -29,7 +29,7 @@ from seq2seq_jax.train.signals import stop_signals
 
 @dataclasses.dataclass(frozen=True)
 class SweepOptions:
-    """How a sweep is carried out; none of it changes a result beyond rounding.
+    """How to run a sweep; none of it changes a result beyond rounding.
 
     Attributes:
       executor: ``serial``, ``processes``, ``vectorized`` or ``auto``, which chooses by device.
@@ -51,7 +51,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
 
     Args:
       plan: what to train.
-      options: how to carry it out.
+      options: how to run it.
       command: the command line as typed, kept in sweep.json for the report.
 
     Raises:
@@ -155,7 +155,7 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
             thin(folder / run.name, "none")
     chosen = tuning.choose(plan.folder, runs, tune, plan.tuning)
     if any(member.config.train.seed == chosen.seed for member in plan.members):
-        print(f"sweep: seed {chosen.seed} has chosen the settings that it is now compared with", file=sys.stderr)
+        print(f"warning: seed {chosen.seed} chose the tuned values and is also compared; its results are optimistic", file=sys.stderr)
     return chosen
 
 

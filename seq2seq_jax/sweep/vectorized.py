@@ -56,7 +56,7 @@ def train_together(members: Sequence[Member], folder: pathlib.Path, view: SweepV
             training.interrupt(stopped)
         except Exception as error:  # of what they share, such as their data; the next group goes on
             if len(training.waiting) > 1 and is_out_of_memory(error):
-                view.line(f"{len(training.waiting)} members together need more memory than there is; half of them are tried")
+                view.line(f"out of memory with {len(training.waiting)} members together; retrying with half")
                 return training.outcomes, training.waiting
             training.fail(error)
     return training.outcomes, []
