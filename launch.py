@@ -21,6 +21,7 @@ from seq2seq_jax.config import AXIS_FLAGS, Config
 from seq2seq_jax.embeddings.studies import STUDIES, Study, check_figure
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
+from seq2seq_jax.threads import keep_numpy_to_one_thread
 from seq2seq_jax.validation import validate
 
 
@@ -190,7 +191,7 @@ def _sweep(values: flags.FlagValues) -> int:
         return DONE
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
     outcomes = run_sweep(plan, options, _command_line())
-    from seq2seq_jax.compare.main import print_answer  # only now: it limits the threads of NumPy
+    from seq2seq_jax.compare.main import print_answer
 
     shown = print_answer(values.workdir, values.tolerance)
     failed = [outcome.member for outcome in outcomes if outcome.status == "failed"]
@@ -226,6 +227,7 @@ def _status(values: flags.FlagValues) -> int:
 
 
 def _compare(values: flags.FlagValues) -> int:
+    keep_numpy_to_one_thread()
     from seq2seq_jax.compare import main as compare
 
     compare.run(values.workdir, values.format, values.tolerance, values.noise_floor, values.figures)
@@ -258,8 +260,14 @@ def _translate(values: flags.FlagValues) -> int:
     prepare_to_use()
     runs = open_translators(values.workdir)  # before waiting for input
     sources = read_sources(sys.stdin.buffer)
-    asked = (values.beam_size, values.n_best or 1, values.length_penalty, values.attention is not None)
-    translated = translations(runs, sources, *asked)
+    translated = translations(
+        runs,
+        sources,
+        beam_size=values.beam_size,
+        n_best=values.n_best or 1,
+        length_penalty=values.length_penalty,
+        attention=values.attention is not None,
+    )
     for number, outputs in enumerate(translated):
         for output in outputs:
             print(output.text if values.n_best is None else f"{number}\t{output.score:.4f}\t{output.text}")
@@ -277,8 +285,17 @@ def _sample(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()
-    how = (values.temperature, values.seed, values.top_k, values.top_p, values.num_samples)
-    for number, pieces in enumerate(sample_texts(values.workdir, values.prompt, values.length, *how), 1):
+    texts = sample_texts(
+        values.workdir,
+        values.prompt,
+        values.length,
+        temperature=values.temperature,
+        seed=values.seed,
+        top_k=values.top_k,
+        top_p=values.top_p,
+        number=values.num_samples,
+    )
+    for number, pieces in enumerate(texts, 1):
         if values.num_samples > 1:
             print(f"=== {number} of {values.num_samples} ===")
         for piece in pieces:

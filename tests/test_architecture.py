@@ -31,6 +31,7 @@ WITHOUT_JAX = (
     "config",
     "errors",
     "files",
+    "threads",
     "embeddings",
 )
 TRACE = PACKAGE / "embeddings/trace.py"  # the one study that needs the network

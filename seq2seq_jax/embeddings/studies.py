@@ -6,13 +6,13 @@ Each stands in a file of its own, whose ``run(options)`` is imported when it is 
 from __future__ import annotations
 
 import importlib
-import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import check_place
+from seq2seq_jax.threads import keep_numpy_to_one_thread
 
 Options = Mapping[str, Any]  # values by the name of the flag
 
@@ -68,13 +68,10 @@ def _study(file: str) -> Callable[[Options], None]:
 
 
 def _table_study(file: str) -> Callable[[Options], None]:
-    """Returns the same for a study of a trained table, which keeps NumPy to one thread.
-
-    The matrices are small, and on a busy machine OpenBLAS's threads wait for each other for seconds.
-    """
+    """Returns the same for a study of a trained table, whose matrices are small."""
 
     def run(options: Options) -> None:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported
+        keep_numpy_to_one_thread()
         _study(file)(options)
 
     return run
