@@ -24,6 +24,7 @@ WITHOUT_JAX = (
     "evaluate",
     "show",
     "command",
+    "options",
     "experiment",
     "validation",
     "records",
