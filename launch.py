@@ -21,127 +21,108 @@ from seq2seq_jax.config import AXIS_FLAGS, Config
 from seq2seq_jax.embeddings.studies import STUDIES, Study, check_figure
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
+from seq2seq_jax.options import Option
+from seq2seq_jax.threads import keep_numpy_to_one_thread
 from seq2seq_jax.validation import validate
 
-
-def _define_workdir(values: flags.FlagValues, help: str) -> None:
-    flags.DEFINE_string("workdir", None, help, flag_values=values)
-
-
-def _define_workdirs(values: flags.FlagValues, help: str) -> None:
-    flags.DEFINE_multi_string("workdir", [], help, flag_values=values)
-
-
-def _define_config(values: flags.FlagValues) -> None:
-    _define_workdir(values, "directory that all is written to; the same one goes on where it stopped")
-    flags.DEFINE_string("config", None, "experiment file, such as experiments/pronunciation.py", flag_values=values)
-    for path, field in config_lib.fields().items():
-        define = flags.DEFINE_bool if field.type is bool else flags.DEFINE_string  # --config.data.lines alone is true
-        choices = f" ({' | '.join(field.choices)})" if field.choices else ""
-        define(f"config.{path}", None, f"{field.doc}{choices}", flag_values=values)
-
-
-def _define_sweep(values: flags.FlagValues) -> None:
-    _define_config(values)
-    flags.DEFINE_string("embedding_dims", None, "sizes to compare, such as 4,16,64", flag_values=values)
-    flags.DEFINE_string("seeds", None, "seeds of each size, such as 0,1,2 or 0..4", flag_values=values)
-    flags.DEFINE_multi_string("axis", [], "a further axis, such as model.hidden_dim=128,256; repeat it for several", flag_values=values)
-    executor = "how members are carried out: one after the other, side by side in processes, or vectorized: those that differ in sizes of "
-    executor += "tables, seed and learning rate alone as one array program; auto: vectorized on an accelerator, else processes or serial"
-    flags.DEFINE_enum("executor", "auto", ["auto", "serial", "processes", "vectorized"], executor, flag_values=values)
-    flags.DEFINE_integer("jobs", None, "processes at a time; default: one for each GPU, else each core", lower_bound=1, flag_values=values)
-    flags.DEFINE_bool("retry_failed", False, "train failed members again", flag_values=values)
-    flags.DEFINE_integer("max_failures", None, "failures after which no further member is begun", lower_bound=1, flag_values=values)
-    flags.DEFINE_bool("dry_run", False, "print the members with a forecast of memory and time; write nothing", flag_values=values)
-    _define_design(values)
-    tolerance = "difference too small to matter, in the metric's unit; by default the metric's own, such as 0.01 for error rates"
-    flags.DEFINE_float("tolerance", None, tolerance, lower_bound=0, flag_values=values)
-
-
-def _define_design(values: flags.FlagValues) -> None:
-    baselines = "shown beside the sizes, never recommended: onehot (no table), frozen (a random one of the largest size), or both"
-    flags.DEFINE_string("baselines", None, baselines, flag_values=values)
-    budget = "what is equal across sizes: the hidden size, or all parameters, within 1 %: the hidden size shrinks as the table grows"
-    flags.DEFINE_enum("budget", "hidden", ["hidden", "parameters"], budget, flag_values=values)
-    tune = "values to try for each size, the best on dev with another seed being kept, such as train.learning_rate=5e-4,1e-3; repeatable"
-    flags.DEFINE_multi_string("tune", [], tune, flag_values=values)
-    keep = "checkpoint that a finished member keeps; by default its best and its last one"
-    flags.DEFINE_enum("keep", None, ["best", "last", "none"], keep, flag_values=values)
-
-
-def _define_compare(values: flags.FlagValues) -> None:
-    _define_workdirs(values, "directory of a sweep, or of several runs; repeat it to pool data sets, at least three")
-    flags.DEFINE_enum("format", "table", ["table", "json", "csv"], "what is printed", flag_values=values)
-    tolerance = (
+RUN = Option("workdir", "directory of a run")
+RUNS = Option("workdir", "directory of a run; repeat it for several, an ensemble", multiple=True)
+TRAIN = (
+    Option("workdir", "directory that all is written to; the same one goes on where it stopped"),
+    Option("config", "experiment file, such as experiments/pronunciation.py"),
+    *(
+        Option(
+            f"config.{path}",
+            f"{field.doc} ({' | '.join(field.choices)})" if field.choices else field.doc,
+            kind=bool if field.type is bool else str,  # --config.data.lines alone is true
+        )
+        for path, field in config_lib.fields().items()
+    ),
+)
+DESIGN = (
+    Option("baselines", "shown beside the sizes, never recommended: onehot (no table), frozen (a random one of the largest size), or both"),
+    Option(
+        "budget",
+        "what is equal across sizes: the hidden size, or all parameters, within 1 %: the hidden size shrinks as the table grows",
+        "hidden",
+        ("hidden", "parameters"),
+    ),
+    Option(
+        "tune",
+        "values to try for each size, the best on dev with another seed being kept, such as train.learning_rate=5e-4,1e-3; repeatable",
+        multiple=True,
+    ),
+    Option("keep", "checkpoint that a finished member keeps; by default its best and its last one", choices=("best", "last", "none")),
+)
+SWEEP = (
+    *TRAIN,
+    Option("embedding_dims", "sizes to compare, such as 4,16,64"),
+    Option("seeds", "seeds of each size, such as 0,1,2 or 0..4"),
+    Option("axis", "a further axis, such as model.hidden_dim=128,256; repeat it for several", multiple=True),
+    Option(
+        "executor",
+        "how to run members: one after the other, side by side in processes, or vectorized: those that differ in sizes of tables, seed and "
+        "learning rate alone as one array program; auto: vectorized on an accelerator, else processes or serial",
+        "auto",
+        ("auto", "serial", "processes", "vectorized"),
+    ),
+    Option("jobs", "processes at a time; default: one for each GPU, else each core", kind=int, low=1),
+    Option("retry_failed", "train failed members again", False, kind=bool),
+    Option("max_failures", "failures after which no further member is begun", kind=int, low=1),
+    Option("dry_run", "print the members with a forecast of memory and time; write nothing", False, kind=bool),
+    *DESIGN,
+    Option(
+        "tolerance",
+        "difference too small to matter, in the metric's unit; by default the metric's own, such as 0.01 for error rates",
+        kind=float,
+        low=0,
+    ),
+)
+COMPARE = (
+    Option("workdir", "directory of a sweep, or of several runs; repeat it to pool data sets, at least three", multiple=True),
+    Option("format", "what is printed", "table", ("table", "json", "csv")),
+    Option(
+        "tolerance",
         "difference too small to matter, in the metric's unit, by default its own; "
-        "of pooled sweeps a share of each one's mean, by default 5 % of the best"
-    )
-    flags.DEFINE_float("tolerance", None, tolerance, lower_bound=0, flag_values=values)
-    flags.DEFINE_bool("noise_floor", False, "also show the spread over seeds and what it hides", flag_values=values)
-    flags.DEFINE_string("figures", None, "folder to write the report's pictures to, as SVG", flag_values=values)
-
-
-def _define_beam(values: flags.FlagValues) -> None:
-    flags.DEFINE_integer("beam_size", 1, "hypotheses kept at every step; 1 is greedy", lower_bound=1, flag_values=values)
-    flags.DEFINE_float(
+        "of pooled sweeps a share of each one's mean, by default 5 % of the best",
+        kind=float,
+        low=0,
+    ),
+    Option("noise_floor", "also show the spread over seeds and what it hides", False, kind=bool),
+    Option("figures", "folder to write the report's pictures to, as SVG"),
+)
+BEAM = (
+    Option("beam_size", "hypotheses kept at every step; 1 is greedy", 1, kind=int, low=1),
+    Option(
         "length_penalty",
-        config_lib.LENGTH_PENALTY,
         "length normalisation of the beam (Wu et al. 2016); 0: none",
-        lower_bound=0,
-        flag_values=values,
-    )
-
-
-def _define_evaluate(values: flags.FlagValues) -> None:
-    _define_workdirs(values, "directory of a run; repeat it for several, an ensemble")
-    _define_beam(values)
-    flags.DEFINE_enum("split", "dev", ["dev", "test"], "which split of the run's data is scored", flag_values=values)
-    flags.DEFINE_string("data", None, "a file to score instead, in the form of the run's data", flag_values=values)
-
-
-def _define_translate(values: flags.FlagValues) -> None:
-    _define_workdirs(values, "directory of a run; repeat it for several, an ensemble")
-    _define_beam(values)
-    flags.DEFINE_integer(
-        "n_best",
-        None,
-        "outputs to print for each source: its number, score and text; the beam is at least as wide",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "attention", None, "file to write attention weights to, as JSON, with a picture of the first beside it", flag_values=values
-    )
-
-
-def _define_sample(values: flags.FlagValues) -> None:
-    _define_workdir(values, "directory of a run")
-    flags.DEFINE_string("prompt", "", "text to go on from", flag_values=values)
-    flags.DEFINE_integer("length", 500, "units to draw", lower_bound=1, flag_values=values)
-    flags.DEFINE_float(
-        "temperature", 1.0, "divides the logits: below 1 is safer; 0 takes the most probable", lower_bound=0, flag_values=values
-    )
-    flags.DEFINE_integer("top_k", None, "draw from so many of the most probable units (Fan et al. 2018)", lower_bound=1, flag_values=values)
-    flags.DEFINE_float(
-        "top_p", None, "draw from the fewest units with this probability (Holtzman et al. 2020)", 0.0, 1.0, flag_values=values
-    )
-    flags.DEFINE_integer("seed", 0, "the same seed gives the same text", 0, 2**32 - 1, flag_values=values)
-    flags.DEFINE_integer("num_samples", 1, "texts to write, each below a line with its number", lower_bound=1, flag_values=values)
-
-
-def _define_status(values: flags.FlagValues) -> None:
-    _define_workdir(values, "directory of the sweep")
-
-
-def _define_study(study: Study, values: flags.FlagValues) -> None:
-    _define_workdir(values, "directory of a run; of a sweep for stability")
-    for option in study.options:
-        if option.choices:
-            flags.DEFINE_enum(option.name, option.default, option.choices, option.help, flag_values=values)
-        elif isinstance(option.default, int):
-            flags.DEFINE_integer(option.name, option.default, option.help, lower_bound=min(option.default, 1), flag_values=values)
-        else:
-            flags.DEFINE_string(option.name, option.default, option.help, flag_values=values)
+        config_lib.LENGTH_PENALTY,
+        kind=float,
+        low=0,
+    ),
+)
+EVALUATE = (
+    RUNS,
+    *BEAM,
+    Option("split", "which split of the run's data is scored", "dev", ("dev", "test")),
+    Option("data", "a file to score instead, in the form of the run's data"),
+)
+TRANSLATE = (
+    RUNS,
+    *BEAM,
+    Option("n_best", "outputs to print for each source: its number, score and text; the beam is at least as wide", kind=int, low=1),
+    Option("attention", "file to write attention weights to, as JSON, with a picture of the first beside it"),
+)
+SAMPLE = (
+    RUN,
+    Option("prompt", "text to go on from", ""),
+    Option("length", "units to draw", 500, kind=int, low=1),
+    Option("temperature", "divides the logits: below 1 is safer; 0 takes the most probable", 1.0, kind=float, low=0),
+    Option("top_k", "draw from so many of the most probable units (Fan et al. 2018)", kind=int, low=1),
+    Option("top_p", "draw from the fewest units with this probability (Holtzman et al. 2020)", kind=float, low=0, high=1),
+    Option("seed", "the same seed gives the same text", 0, kind=int, low=0, high=2**32 - 1),
+    Option("num_samples", "texts to write, each below a line with its number", 1, kind=int, low=1),
+)
 
 
 def _experiment(values: flags.FlagValues) -> tuple[Experiment, Config]:
@@ -190,7 +171,7 @@ def _sweep(values: flags.FlagValues) -> int:
         return DONE
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
     outcomes = run_sweep(plan, options, _command_line())
-    from seq2seq_jax.compare.main import print_answer  # only now: it limits the threads of NumPy
+    from seq2seq_jax.compare.main import print_answer
 
     shown = print_answer(values.workdir, values.tolerance)
     failed = [outcome.member for outcome in outcomes if outcome.status == "failed"]
@@ -226,6 +207,7 @@ def _status(values: flags.FlagValues) -> int:
 
 
 def _compare(values: flags.FlagValues) -> int:
+    keep_numpy_to_one_thread()
     from seq2seq_jax.compare import main as compare
 
     compare.run(values.workdir, values.format, values.tolerance, values.noise_floor, values.figures)
@@ -258,8 +240,14 @@ def _translate(values: flags.FlagValues) -> int:
     prepare_to_use()
     runs = open_translators(values.workdir)  # before waiting for input
     sources = read_sources(sys.stdin.buffer)
-    asked = (values.beam_size, values.n_best or 1, values.length_penalty, values.attention is not None)
-    translated = translations(runs, sources, *asked)
+    translated = translations(
+        runs,
+        sources,
+        beam_size=values.beam_size,
+        n_best=values.n_best or 1,
+        length_penalty=values.length_penalty,
+        attention=values.attention is not None,
+    )
     for number, outputs in enumerate(translated):
         for output in outputs:
             print(output.text if values.n_best is None else f"{number}\t{output.score:.4f}\t{output.text}")
@@ -277,8 +265,17 @@ def _sample(values: flags.FlagValues) -> int:
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()
-    how = (values.temperature, values.seed, values.top_k, values.top_p, values.num_samples)
-    for number, pieces in enumerate(sample_texts(values.workdir, values.prompt, values.length, *how), 1):
+    texts = sample_texts(
+        values.workdir,
+        values.prompt,
+        values.length,
+        temperature=values.temperature,
+        seed=values.seed,
+        top_k=values.top_k,
+        top_p=values.top_p,
+        number=values.num_samples,
+    )
+    for number, pieces in enumerate(texts, 1):
         if values.num_samples > 1:
             print(f"=== {number} of {values.num_samples} ===")
         for piece in pieces:
@@ -302,9 +299,8 @@ def _study(name: str, values: flags.FlagValues) -> int:
 
 
 def _study_verb(name: str, study: Study) -> Verb:
-    required = tuple(option.name for option in study.options if option.required)
-    define, run = functools.partial(_define_study, study), functools.partial(_study, name)
-    return Verb(study.summary, f"embeddings {study.example}", define, run, required, study.operands)
+    options = (RUN._replace(help="directory of a run; of a sweep for stability"), *study.options)
+    return Verb(study.summary, f"embeddings {study.example}", options, functools.partial(_study, name), study.operands)
 
 
 STUDY_VERBS = {f"embeddings {name}": _study_verb(name, study) for name, study in STUDIES.items()}
@@ -312,30 +308,35 @@ VERBS = {
     "train": Verb(
         "trains one run, or goes on with it",
         "train --config=experiments/pronunciation.py --workdir=runs/a --config.model.embedding_dim=32",
-        _define_config,
+        TRAIN,
         _train,
         resumes=True,
     ),
     "sweep": Verb(
         "trains every size with every seed, then compares",
         "sweep --config=experiments/pronunciation.py --workdir=runs/s --embedding_dims=4,16,64,256 --seeds=0,1,2",
-        _define_sweep,
+        SWEEP,
         _sweep,
         resumes=True,
     ),
-    "status": Verb("shows the progress of a sweep that runs elsewhere", "status --workdir=runs/s", _define_status, _status),
-    "compare": Verb("says which size to take, how sure that is and what it costs", "compare --workdir=runs/s", _define_compare, _compare),
+    "status": Verb(
+        "shows the progress of a sweep that runs elsewhere",
+        "status --workdir=runs/s",
+        (RUN._replace(help="directory of the sweep"),),
+        _status,
+    ),
+    "compare": Verb("says which size to take, how sure that is and what it costs", "compare --workdir=runs/s", COMPARE, _compare),
     "evaluate": Verb(
         "scores a run's best checkpoint, or several together, as JSON",
         "evaluate --workdir=runs/a --split=test",
-        _define_evaluate,
+        EVALUATE,
         _evaluate,
     ),
-    "translate": Verb("translates standard input", "translate --workdir=runs/a < words.txt > out.txt", _define_translate, _translate),
+    "translate": Verb("translates standard input", "translate --workdir=runs/a < words.txt > out.txt", TRANSLATE, _translate),
     "sample": Verb(
         "writes text with a language model",
         "sample --workdir=runs/b --prompt='ROMEO:' --length=500 --temperature=0.8 --seed=0",
-        _define_sample,
+        SAMPLE,
         _sample,
     ),
     "embeddings": STUDY_VERBS["embeddings neighbours"]._replace(summary="studies a trained table: neighbours, gradients, export and more"),

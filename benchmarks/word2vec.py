@@ -25,7 +25,6 @@ from seq2seq_jax.data import word_questions
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.experiment import load_experiment
-from seq2seq_jax.train.run_directory import RunDirectory
 
 SEEDS = 3  # most repetitions: each trains both sides whole
 ROOT = pathlib.Path(__file__).parents[1]
@@ -65,7 +64,11 @@ def _ours(config: Config) -> tuple[float, np.ndarray, Vocabulary]:
         command = [sys.executable, "launch.py", "train", f"--config={EXPERIMENT}", f"--workdir={folder}/run", *overrides]
         done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
         table = np.load(f"{folder}/run/embedding.npz")["target_table"]
-        return json.loads(done.stdout)["train_seconds"], table, RunDirectory(pathlib.Path(folder, "run")).vocabularies()["target"]
+        return (
+            json.loads(done.stdout)["train_seconds"],
+            table,
+            Vocabulary.load(pathlib.Path(folder, "run"), "target"),
+        )
 
 
 def _gensim(config: Config) -> tuple[float, np.ndarray, Vocabulary]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of_memory, no_room
+from seq2seq_jax.options import Option
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 SAID_BY_ABSL = ";\n    repeat this option to specify a list of values"  # of such flags, whose own help says it already
@@ -23,17 +24,36 @@ SAID_BY_ABSL = ";\n    repeat this option to specify a list of values"  # of suc
 class Verb(NamedTuple):
     """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its room.
 
-    Of the flags, ``required`` must be given besides the workdir, and ``operands`` may be given by their place too.
+    Of the flags, ``operands`` may be given by their place too.
     ``resumes`` says whether the same command, stopped, goes on from where it was.
     """
 
     summary: str
     example: str
-    define: Callable[[flags.FlagValues], None]
+    options: tuple[Option, ...]
     run: Callable[[flags.FlagValues], int]
-    required: tuple[str, ...] = ()
     operands: tuple[str, ...] = ()
     resumes: bool = False
+
+    def define(self, values: flags.FlagValues) -> None:
+        """Makes its flags known to absl."""
+        for option in self.options:
+            _define(option, values)
+
+
+def _define(option: Option, values: flags.FlagValues) -> None:
+    name, default, help = option.name, option.default, option.help
+    if option.multiple:
+        flags.DEFINE_multi_string(name, [], help, flag_values=values)
+    elif option.choices:
+        flags.DEFINE_enum(name, default, option.choices, help, flag_values=values)
+    elif option.kind is bool:
+        flags.DEFINE_bool(name, default, help, flag_values=values)
+    elif option.kind is str:
+        flags.DEFINE_string(name, default, help, flag_values=values)
+    else:
+        define = flags.DEFINE_integer if option.kind is int else flags.DEFINE_float
+        define(name, default, help, option.low, option.high, flag_values=values)  # type: ignore[bad-argument-type]  bounds of either type
 
 
 Verbs = Mapping[str, Verb]
@@ -54,7 +74,7 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     verb: Verb | None = None
 
     def unread(error: OSError) -> None:
-        """Goes on where nobody reads the answer of a command that leaves files, as training does; ends any other at once."""
+        """Closed stdout: train and sweep continue, since their results are files; every other verb exits. Raises any other error."""
         if not isinstance(error, BrokenPipeError):  # which rich would make an exit code of 1
             raise error
         if verb is None or not verb.resumes:
@@ -173,7 +193,7 @@ def _named(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[s
 
 def _help(name: str, verb: Verb, values: flags.FlagValues) -> str:
     lines = [f"launch.py {name}: {verb.summary}", "", f"For example: launch.py {verb.example}", ""]
-    for flag in values.get_flags_for_module(sys.argv[0]) or [values[key] for key in sorted(values)]:
+    for flag in (values[option.name] for option in verb.options):
         default = "" if flag.default in (None, [], "") else f" (default: {flag.default})"
         meaning = flag.help.removesuffix(SAID_BY_ABSL)
         lines += textwrap.wrap(f"--{flag.name}  {meaning}{default}", 118, initial_indent="  ", subsequent_indent="      ")
@@ -210,7 +230,7 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         raise UserError(f"{rest[len(verb.operands)]}: launch.py {name} takes {_taken(verb)}")
     if not values.workdir:
         raise UserError(f"--workdir: launch.py {name} needs it; expected a directory such as --workdir=runs/a")
-    for flag in verb.required:
-        if values[flag].value is None:
-            raise UserError(f"--{flag}: launch.py {name} needs it: {values[flag].help}")
+    for option in verb.options:
+        if option.required and values[option.name].value is None:
+            raise UserError(f"--{option.name}: launch.py {name} needs it: {option.help}")
     return values

@@ -24,6 +24,7 @@ FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 # Fields by which the members of a sweep are told apart.
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # in place of SIZE, each for one side
+HIDDEN = "model.hidden_dim"  # what makes up for the size where all members get equally many parameters
 AXIS_FLAGS = {"embedding_dims": SIZE, "seeds": SEED}  # flags of a sweep for what --axis=FIELD=VALUES says too
 LENGTH_PENALTY = 0.6  # of a beam where --length_penalty says no other; Wu et al. 2016, section 7, found 0.6 to 0.7 best on their dev set
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import pathlib
 import shlex
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from seq2seq_jax.config import FORMAT_VERSION, TABLE, field_of, from_dict
+from seq2seq_jax.config import FORMAT_VERSION, TABLE, Config, field_of, from_dict
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.length import Length
 from seq2seq_jax.validation import check_type, validate
 
+# Files in the directory of a run (docs/architecture.md), and in that of a sweep.
+CONFIG_FILE, RESULT_FILE, METRICS_FILE, EMBEDDING_FILE = "config.json", "result.json", "metrics.jsonl", "embedding.npz"
+SWEEP_FILE, TUNING_FOLDER = "sweep.json", "tuning"
 TABLES = field_of(TABLE).choices  # what a member's table is: learned, or one of the baselines, shown and never recommended
 
 
@@ -55,18 +60,47 @@ def read_grid(path: pathlib.Path, *needed: str) -> dict[str, Any]:
     return grid
 
 
-def read_config(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the content of a run's config.json. Raises UserError, naming the file, where it is no such file."""
-    record = read_record(path)
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """What a run's config.json says.
+
+    Attributes:
+      config: resolved.
+      steps: updates asked for; None where an earlier version has not written it.
+      data_sha256: of the data, by split or setting.
+      output_limit: longest decoded output, units with the end symbol; None likewise.
+      batch_shapes: of training; none likewise.
+    """
+
+    config: Config
+    steps: int | None
+    data_sha256: Mapping[str, str]
+    output_limit: int | None
+    batch_shapes: Sequence[tuple[int, int]]
+
+    @property
+    def length(self) -> Length:
+        """How long the run was asked to train when it last began."""
+        return Length(self.config.train.steps, self.config.train.epochs, self.steps)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the content of config.json."""
+        return {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
+
+
+def read_config(path: pathlib.Path) -> RunRecord:
+    """Returns what a run's config.json says. Raises UserError, naming the file, where it is no such file."""
+    found = read_record(path)
     try:
-        for section, values in record["config"].items():
+        for section, values in found["config"].items():
             for name, value in values.items():
                 check_type(field_of(f"{section}.{name}"), value, f"{section}.{name}={value!r}")
-        validate(from_dict(record["config"]))
-        record["data_sha256"].items()  # an object of hashes
-    except (KeyError, TypeError, AttributeError, UserError) as error:
+        config = from_dict(found["config"])
+        validate(config)
+        shapes = [(source, target) for source, target in found.get("batch_shapes", ())]
+        return RunRecord(config, found.get("steps"), dict(found["data_sha256"].items()), found.get("output_limit"), shapes)
+    except (KeyError, ValueError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
-    return record
 
 
 def read_result(path: pathlib.Path) -> dict[str, Any] | None:
@@ -79,60 +113,9 @@ def read_result(path: pathlib.Path) -> dict[str, Any] | None:
     return dict.fromkeys(_RESULT_KINDS) | result if sound else None
 
 
-class Length(NamedTuple):
-    """How long a run is asked to train, in one of two units."""
-
-    steps: int | None
-    epochs: int | None
-
-
-def length_of(config: Any, entry: Mapping[str, Any] | None = None) -> Length | None:
-    """Returns what a recorded configuration asks for, with what a member of the sweep varies and what tuning has chosen for it."""
-    if not isinstance(config, dict) or not isinstance(config.get("train"), dict):
-        return None
-    own = {path: value for key in ("varied", "adapted") for path, value in ((entry or {}).get(key) or {}).items()}
-    steps, epochs = (own.get(f"train.{unit}", config["train"].get(unit)) for unit in Length._fields)
-    return Length(steps if isinstance(steps, int) else None, epochs if isinstance(epochs, int) else None)
-
-
-def other_length(made: Any, asked: Any, entry: Mapping[str, Any] | None) -> tuple[Length, Length] | None:
-    """Returns what a run's configuration asked for and what its sweep's asks of the member now, where both are known and differ."""
-    before, now = length_of(made), length_of(asked, entry)
-    return None if before is None or now is None or before == now else (before, now)
-
-
-def of_other_length(runs: Mapping[str, Any], grid: Mapping[str, Any]) -> dict[str, tuple[Length, Length]]:
-    """Returns those runs of a sweep that have another length than it asks for now, with what they were asked for and what it asks.
-
-    Where all have, as at the beginning of a longer sweep, none is returned; nor is one whose length is not known.
-
-    Args:
-      runs: the configuration of each finished run, by its member's name.
-      grid: the content of sweep.json; empty without one.
-    """
-    entries = {entry["name"]: entry for entry in grid.get("members", ())}
-    lengths = {name: other_length(made, grid.get("config"), entries.get(name)) for name, made in runs.items()}
-    others = {name: both for name, both in lengths.items() if both is not None}
-    return {} if len(others) == len(runs) else others
-
-
-def can_go_on(run: pathlib.Path, result: Mapping[str, Any], made: Length, asked: Length) -> bool:
-    """Returns whether a finished run can be brought to another length: it is not beyond it, and its best checkpoint is still there."""
-    beyond = any(before is not None and now is not None and before > now for before, now in zip(made, asked, strict=True))
-    return not beyond and (run / "checkpoints" / str(result["best_step"])).is_dir()
-
-
-def updates_asked_for(asked: Length, record: Mapping[str, Any]) -> int | None:
-    """Returns the updates of a length; of epochs by those that config.json, the ``record``, has of an earlier start, if it did."""
-    made = length_of(record["config"])
-    if asked.epochs is None or made is None or made.epochs is None:
-        return asked.steps
-    return record["steps"] // made.epochs * asked.epochs
-
-
 def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     """Returns what to raise where a run's file is ``missing``: names a member that has it where this is a sweep, else ``otherwise``."""
-    if not (directory / "sweep.json").exists():
+    if not (directory / SWEEP_FILE).exists():
         return UserError(f"--workdir={directory}: {otherwise}")
     member = min(directory.glob(f"*/{missing}"), default=None)
     such_as = "" if member is None else f", such as {member.parent}"
@@ -205,7 +188,7 @@ def _is_object(value: Any) -> bool:
 def _is_configuration(value: Any) -> bool:
     if not _is_object(value) or not all(map(_is_object, value.values())):
         return False
-    return all(isinstance(value.get("train", {}).get(unit), int | None) for unit in Length._fields)
+    return all(isinstance(value.get("train", {}).get(unit), int | None) for unit in ("steps", "epochs"))
 
 
 def _are_lists(value: Any) -> bool:

@@ -24,12 +24,15 @@ WITHOUT_JAX = (
     "evaluate",
     "show",
     "command",
+    "options",
     "experiment",
     "validation",
     "records",
+    "length",
     "config",
     "errors",
     "files",
+    "threads",
     "embeddings",
 )
 TRACE = PACKAGE / "embeddings/trace.py"  # the one study that needs the network
@@ -37,7 +40,7 @@ JAX = {"jax", "flax", "optax", "orbax"}
 
 
 def imports(path: pathlib.Path) -> set[str]:
-    """Returns the dotted names that a file imports anywhere, but for those for type checking only."""
+    """Returns the dotted names that a file imports anywhere, those for type checking only among them."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -118,7 +118,7 @@ def test_a_search_keeps_as_many_as_are_asked_for(workdirs):
 def test_runs_together_write_as_much_as_the_one_that_may_write_most(workdirs):
     """Red if the shortest limit cuts off what they write together."""
     runs = open_translators([workdirs["a"], workdirs["b"]])
-    runs[0].record["output_limit"] = 1
+    runs[0].output_limit = 1
     assert max(len(best.text) for best, *_ in translations(runs, SOURCES)) > 1
 
 

@@ -24,12 +24,12 @@ from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, materialised
 from seq2seq_jax.sweep import tuning
-from seq2seq_jax.sweep.budget import vocabulary_sizes
 from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
 from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.sweep.sweep import SweepOptions, check_length, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import initial_state
@@ -243,10 +243,10 @@ def test_a_sweep_is_not_lengthened_in_the_middle_of_tuning(tmp_path):
     (tried / "result.json").write_text(json.dumps(sweep_fixture.result(4, 1, 1.0, steps=config.train.steps)))
     own = config_lib.to_dict(plan.tuning_runs[0].config)
     (tried / "config.json").write_text(json.dumps({"format": 1, "config": own, "steps": config.train.steps, "data_sha256": {}}))
-    check_length(plan, False)
+    check_length(plan)
     longer = [dataclasses.replace(member, config=config_lib.replace(member.config, {"train.steps": 99})) for member in plan.members]
     with pytest.raises(UserError, match="checkpoints were not kept"):
-        check_length(dataclasses.replace(plan, members=longer), False)
+        check_length(dataclasses.replace(plan, members=longer))
 
 
 def test_the_largest_table_is_cut_and_scored(swept):
@@ -298,6 +298,9 @@ def test_checkpoints_are_kept_as_asked(swept, tmp_path):
     (run / "result.json").write_text(json.dumps(result | {"best_step": 4}))
     if not (run / "checkpoints/4").exists():
         shutil.copytree(run / "checkpoints/8", run / "checkpoints/4")
+    thin(shutil.copytree(run, tmp_path / "best"), "best")
+    with pytest.raises(UserError, match="has made 8 updates already"):  # and does not begin anew from 4, to end at 6
+        train(config_lib.replace(recorded, {"train.steps": 6}), str(tmp_path / "best"))
     for keep, left in ((None, ["4", "8"]), ("last", ["8"]), ("none", [])):
         thin(run, keep)
         assert sorted(path.name for path in (run / "checkpoints").iterdir()) == left
@@ -322,6 +325,8 @@ def test_checkpoints_are_kept_as_asked(swept, tmp_path):
         (lambda: checked(Design(tune={"model.hidden_dim": (1,)}, budget="parameters")), "--tune=model.hidden_dim"),
         (lambda: checked(Design(tune={"train.batch_size": (1,)}), {"train.batch_size": (2,)}), "--tune=train.batch_size"),
         (lambda: checked(Design(), {"model.table": ("onehot",)}), "--axis=model.table"),
+        (lambda: checked(Design(), {"train.devices": (1, 2)}), "--axis=train.devices: it changes no result"),
+        (lambda: checked(Design(tune={"train.log_every": (1, 2)})), "--tune=train.log_every: it changes no result"),
         (lambda: Design(("frozen",)).check(config_lib.Config(model=ModelConfig(kind="skip_gram")), {}), "--baselines=frozen: word"),
         (lambda: Design().check(config_lib.Config(model=ModelConfig(table="frozen")), {}), "--config.model.table=frozen"),
     ],

@@ -13,10 +13,11 @@ from training_fixture import pair_config, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.sweep import forecast
-from seq2seq_jax.sweep.budget import count_parameters, vocabulary_sizes
+from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.design import Design
-from seq2seq_jax.sweep.dry_run import print_forecasts
+from seq2seq_jax.sweep.dry_run import print_dry_run, print_forecasts
 from seq2seq_jax.sweep.plan import make_plan
+from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.programs import initial_state, programs
 
@@ -54,6 +55,17 @@ def test_a_plan_shows_members_and_warns_of_those_that_do_not_fit(tmp_path, monke
     assert found[members[0].name].seconds == pytest.approx(4 * 0.5)
     assert "updates of embedding_dim=2,seed=0" in printed.out
     assert not (tmp_path / "s").exists()
+
+
+def test_tuning_runs_have_a_forecast_of_their_own(tmp_path, monkeypatch, capsys):
+    """Red if what the members' times rest on is said of the tuning runs too, which are timed by themselves."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4)
+    plan = make_plan(config, AXES, str(tmp_path / "s"), Design(tune={"train.learning_rate": (0.1, 0.2)}))
+    monkeypatch.setattr(forecast, "_timed", lambda config: 0.5)
+    print_dry_run(plan, retry_failed=False)
+    printed = capsys.readouterr().out
+    assert "Forecast: tuning/: time: from 3 updates of embedding_dim=2,learning_rate=0.1,seed=2 with" in printed
+    assert "; members: time: from 3 updates of embedding_dim=2,seed=0 with" in printed
 
 
 def test_finished_members_tell_the_time_of_the_others(tmp_path):

@@ -60,7 +60,7 @@ def assert_close(actual, expected) -> None:
 
 def assert_same_run(actual: pathlib.Path, expected: pathlib.Path, exactly: bool = False) -> None:
     """The newest checkpoints, the logs and the results agree, to rounding or to the bit."""
-    config = RunDirectory(expected).config()
+    config = RunDirectory(expected).begun().config
     arrays, of_expected = checkpoint_arrays(config, actual), checkpoint_arrays(config, expected)
     assert arrays.keys() == of_expected.keys()
     for place, array in of_expected.items():
@@ -255,7 +255,7 @@ def test_a_group_without_enough_memory_is_halved(text, tmp_path, monkeypatch, ca
     assert seen == programs
     assert ended == dict.fromkeys(ended, "finished" if room_for else "failed")
     assert len(ended) == 3
-    assert "3 members together need more memory than there is" in capfd.readouterr().err
+    assert "out of memory with 3 members together" in capfd.readouterr().err
 
 
 def test_padding_that_is_no_longer_zero_is_refused():

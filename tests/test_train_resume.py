@@ -212,7 +212,7 @@ def test_a_finished_run_that_is_asked_for_more_has_no_result_from_then_on(finish
         train(replace(longer, {"train.steps": 40}), str(tmp_path / "run"))
     record = RunDirectory(tmp_path / "run").record()
     assert record is not None
-    assert record["steps"] == 40
+    assert record.steps == 40
     assert RunDirectory(tmp_path / "run").result() is None
 
 

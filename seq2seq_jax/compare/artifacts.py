@@ -16,7 +16,8 @@ import numpy as np
 from seq2seq_jax.compare.schema import TruncatedRow
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import parsed
+from seq2seq_jax.length import Length, length_of
+from seq2seq_jax.records import CONFIG_FILE, METRICS_FILE, parsed
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -26,7 +27,7 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 
 def dev_history(directory: pathlib.Path) -> list[dict[str, float]]:
     """Returns the figures of the evaluations on dev in the order of their steps, as ``metrics.jsonl`` has them."""
-    records = _json_lines(directory / "metrics.jsonl", containing='"dev"')
+    records = _json_lines(directory / METRICS_FILE, containing='"dev"')
     figures = [{key: value for key, value in record.items() if is_number(value)} for record in records]
     return [found for found in figures if {"step", "elapsed_seconds"} <= set(found)]
 
@@ -91,8 +92,13 @@ def estimated_size(directory: pathlib.Path) -> float | None:
 
 def configuration(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the configuration of ``config.json`` by section, or nothing."""
-    found = _json_object(directory / "config.json").get("config")
+    found = _json_object(directory / CONFIG_FILE).get("config")
     return found if isinstance(found, dict) else {}
+
+
+def length(directory: pathlib.Path) -> Length | None:
+    """Returns how long the run was asked to train, where its ``config.json`` says it."""
+    return length_of(_json_object(directory / CONFIG_FILE))
 
 
 def settings(directory: pathlib.Path) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def settings(directory: pathlib.Path) -> dict[str, Any]:
 
 def data_sha256(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the hashes of the data that ``config.json`` has, by split, or nothing."""
-    found = _json_object(directory / "config.json").get("data_sha256")
+    found = _json_object(directory / CONFIG_FILE).get("data_sha256")
     return found if isinstance(found, dict) else {}
 
 

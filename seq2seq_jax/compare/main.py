@@ -10,9 +10,6 @@ import os
 import sys
 from typing import Any, Literal
 
-# One thread: the matrices are small, and on a busy machine OpenBLAS's threads wait for each other for seconds.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.results import Sweep

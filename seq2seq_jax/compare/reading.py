@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.compare.results import Failure, Kind, Member, Run, Sweep
-from seq2seq_jax.config import FILES, SEED, SIZE, TABLE, from_dict, metric_of
+from seq2seq_jax.config import FILES, HIDDEN, SEED, SIZE, TABLE, from_dict, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import TABLES, can_go_on, in_order, is_metric, of_other_length, parsed, read_grid, read_record, result_problem
+from seq2seq_jax.length import Standing, length_of, of_other_length, standing
+from seq2seq_jax.records import RESULT_FILE, SWEEP_FILE, TABLES, in_order, is_metric, parsed, read_grid, read_record, result_problem
 from seq2seq_jax.show.symbols import printable
 
 NOT_RUN = "not run"
@@ -50,8 +51,10 @@ def read_sweep(workdir: str) -> Sweep:
     Raises UserError where there is neither a result nor a sweep.json, the sweep.json is broken, or the metrics differ.
     """
     root = pathlib.Path(workdir)
-    grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
-    entries = grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob("*/result.json")) if _is_of_a_run(path)]
+    grid = read_grid(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else {}
+    entries = (
+        grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob(f"*/{RESULT_FILE}")) if _is_of_a_run(path)]
+    )
     if not (entries or grid):
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     files = [_read_file(root / entry["name"]) for entry in entries]
@@ -82,7 +85,7 @@ def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
     if grid.get("design", {}).get("budget") != "parameters":
         return {}
     shared = grid.get("config", {}).get("model", {}).get("hidden_dim")
-    found = {entry["name"]: entry.get("adapted", {}).get("model.hidden_dim", shared) for entry in grid["members"]}
+    found = {entry["name"]: entry.get("adapted", {}).get(HIDDEN, shared) for entry in grid["members"]}
     return {name: hidden_dim for name, hidden_dim in found.items() if isinstance(hidden_dim, int)}
 
 
@@ -90,16 +93,17 @@ def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], 
     """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
     if not grid:
         return runs, []
-    others = of_other_length({run.member.name: artifacts.configuration(run.directory) for run in runs}, grid)
-    equal, failures = [], []
+    entries = {entry["name"]: entry for entry in grid["members"]}
+    standings = {}
     for run in runs:
-        lengths = others.get(run.member.name)
-        if lengths is None:
-            equal.append(run)
-        else:
-            kind, error = (Kind.SHORTER, SHORTER) if can_go_on(run.directory, run.result, *lengths) else (Kind.STUCK, STUCK)
-            failures.append(Failure(run.member.name, kind, error, run.member, run.result["metric"]))
-    return equal, failures
+        made, asked = artifacts.length(run.directory), length_of(grid, entries[run.member.name])
+        standings[run.member.name] = standing(run.directory, run.result, made, asked)
+    others = {
+        name: (Kind.SHORTER, SHORTER) if stands is Standing.EXTENDABLE else (Kind.STUCK, STUCK)
+        for name, stands in of_other_length(standings).items()
+    }
+    failures = [Failure(name, *others[name], run.member, run.result["metric"]) for run in runs if (name := run.member.name) in others]
+    return [run for run in runs if run.member.name not in others], failures
 
 
 def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
@@ -186,7 +190,7 @@ def _metric_asked_for(grid: dict[str, Any]) -> dict[str, Any] | None:
 
 def _read_file(directory: pathlib.Path) -> _File:
     """Reads the result of a member: a broken file is a failure of its member alone."""
-    path = directory / "result.json"
+    path = directory / RESULT_FILE
     if not path.is_file():
         return _File(directory, {}, Kind.NOT_RUN, NOT_RUN)
     try:
@@ -235,5 +239,5 @@ def _check_same_metric(runs: list[Run]) -> None:
         if run.result["metric"]["name"] != runs[0].result["metric"]["name"]:
             names = [each.result["metric"]["name"] for each in (runs[0], run)]
             raise UserError(
-                f"{run.directory / 'result.json'}: metric {names[1]}, but {runs[0].member.name} has {names[0]}; expected the same"
+                f"{run.directory / RESULT_FILE}: metric {names[1]}, but {runs[0].member.name} has {names[0]}; expected the same"
             )

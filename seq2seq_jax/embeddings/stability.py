@@ -19,7 +19,18 @@ from seq2seq_jax.embeddings.neighbours import neighbour_sets
 from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import in_order, of_other_length, read_config, read_grid, read_result, setting_key
+from seq2seq_jax.length import length_of, of_other_length, standing
+from seq2seq_jax.records import (
+    CONFIG_FILE,
+    EMBEDDING_FILE,
+    RESULT_FILE,
+    SWEEP_FILE,
+    in_order,
+    read_config,
+    read_grid,
+    read_result,
+    setting_key,
+)
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
 
@@ -109,16 +120,19 @@ def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, An
     Those are left out, and named, that have another length than the sweep asks for now, unless all have. Without sweep.json every
     run in the directory counts.
     """
-    grid = read_grid(root / "sweep.json") if (root / "sweep.json").is_file() else {}
-    members = [entry["name"] for entry in grid.get("members", ())]
-    runs, made = {}, {}
-    for path in sorted(path.parent for path in root.glob("*/embedding.npz")):
-        result = read_result(path / "result.json")
-        varied = None if result is None or result["status"] != "finished" else result.get("varied")
-        if isinstance(varied, dict) and SEED in varied and (not grid or path.name in members):
+    grid = read_grid(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else {}
+    entries = {entry["name"]: entry for entry in grid.get("members", ())}
+    runs, standings = {}, {}
+    for path in sorted(path.parent for path in root.glob(f"*/{EMBEDDING_FILE}")):
+        result = read_result(path / RESULT_FILE)
+        if result is None or result["status"] != "finished":
+            continue
+        varied = result["varied"]
+        if isinstance(varied, dict) and SEED in varied and (not grid or path.name in entries):
             runs[path.name] = (path, varied)
-            made[path.name] = read_config(path / "config.json")["config"] if (path / "config.json").exists() else None
-    left_out = list(of_other_length(made, grid))
+            made = read_config(path / CONFIG_FILE).length if (path / CONFIG_FILE).exists() else None
+            standings[path.name] = standing(path, result, made, length_of(grid, entries.get(path.name)))
+    left_out = list(of_other_length(standings))
     return [run for name, run in runs.items() if name not in left_out], left_out
 
 

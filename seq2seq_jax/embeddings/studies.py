@@ -6,33 +6,16 @@ Each stands in a file of its own, whose ``run(options)`` is imported when it is 
 from __future__ import annotations
 
 import importlib
-import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import check_place
+from seq2seq_jax.options import Option
+from seq2seq_jax.threads import keep_numpy_to_one_thread
 
 Options = Mapping[str, Any]  # values by the name of the flag
-
-
-class Option(NamedTuple):
-    """A flag.
-
-    Attributes:
-      name: without dashes.
-      help: its meaning.
-      default: None where there is none.
-      choices: the texts it may have; none: any text, or a whole number where the default is one.
-      required: whether it must be given.
-    """
-
-    name: str
-    help: str
-    default: Any = None
-    choices: tuple[str, ...] = ()
-    required: bool = False
 
 
 class Study(NamedTuple):
@@ -47,7 +30,7 @@ class Study(NamedTuple):
 
 TABLE = Option("table", "which table of a translator; default: the source's", choices=("source", "target"))
 FORMAT = Option("format", "what is printed", "table", ("table", "json"))
-K = Option("k", "neighbours of a symbol", 10)
+K = Option("k", "neighbours of a symbol", 10, kind=int, low=1)
 FORMS = ("word2vec", "word2vec-binary", "projector", "npz")
 ESCAPED = r"; a blank or line end as it is or escaped: \n, \u0020"
 
@@ -68,13 +51,10 @@ def _study(file: str) -> Callable[[Options], None]:
 
 
 def _table_study(file: str) -> Callable[[Options], None]:
-    """Returns the same for a study of a trained table, which keeps NumPy to one thread.
-
-    The matrices are small, and on a busy machine OpenBLAS's threads wait for each other for seconds.
-    """
+    """Returns the same for a study of a trained table, whose matrices are small."""
 
     def run(options: Options) -> None:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported
+        keep_numpy_to_one_thread()
         _study(file)(options)
 
     return run
@@ -86,7 +66,7 @@ STUDIES = {
         r"trace --workdir=runs/a --text='cat' --figure=trace.svg",
         (
             Option("text", "text of a language model; a source, or source, tab, target, for a translator; default: the first line of dev"),
-            Option("position", "follow the loss of this output symbol alone, counted from 1; 0: the mean over all", 0),
+            Option("position", "follow the loss of this output symbol alone, counted from 1; 0: the mean over all", 0, kind=int, low=0),
             FORMAT,
             Option("figure", "file to draw the gradient norms to, as SVG"),
         ),

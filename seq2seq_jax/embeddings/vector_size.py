@@ -19,7 +19,7 @@ from seq2seq_jax.data.windows import unit_counts
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
 from seq2seq_jax.embeddings.printing import print_json, print_rows
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import read_config, read_grid
+from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, read_config, read_grid
 
 NO_ESTIMATE = "no singular value of the co-occurrences rises above the noise; a longer text has less of it"
 NO_INFORMATION = "no two symbols are neighbours so much more often than chance that the negatives leave some; fewer leave more"
@@ -73,12 +73,12 @@ def run(options: Mapping[str, Any]) -> None:
     print(f"Least at {estimate.size}, judged by the {estimate.units:,} most frequent symbols.")
 
 
-def _recorded(directory: pathlib.Path) -> tuple[Config, dict[str, str] | None]:
+def _recorded(directory: pathlib.Path) -> tuple[Config, Mapping[str, str] | None]:
     """Returns the configuration of a run with the sha256 of its data, or that of a sweep."""
-    run, sweep = directory / "config.json", directory / "sweep.json"
+    run, sweep = directory / CONFIG_FILE, directory / SWEEP_FILE
     if run.exists():
         record = read_config(run)
-        return config_lib.from_dict(record["config"]), record["data_sha256"]
+        return record.config, record.data_sha256
     if sweep.exists():
         grid = read_grid(sweep, "config")
         try:

@@ -31,7 +31,7 @@ def evaluate(
     runs = open_translators(workdirs) if together else [TrainedRun(workdirs[0])]
     run = runs[0]
     notes: list[str] = []
-    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=run.record["data_sha256"], notes=notes)
+    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=run.data_sha256, notes=notes)
     if together:
         assert isinstance(data, PairSplit)  # they are translators
         outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, 1, length_penalty)]

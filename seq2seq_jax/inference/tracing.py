@@ -28,7 +28,7 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
 
     Raises UserError where there is no trained translator or language model, no text, or no such position.
     """
-    kind = RunDirectory(pathlib.Path(workdir)).config().model.kind  # before the run is opened, which takes seconds
+    kind = RunDirectory(pathlib.Path(workdir)).begun().config.model.kind  # before the run is opened, which takes seconds
     if kind not in ("translator", "language_model"):
         raise UserError(f"--workdir={workdir}: expected a translator or a language model, this run is a {kind}")
     run = TrainedRun(workdir)
@@ -85,14 +85,14 @@ def _typed_pair(run: TrainedRun, text: str) -> tuple[str, str]:
 
 def _dev_pair(run: TrainedRun) -> tuple[str, str]:
     """Returns the first pair of dev, which may have tabs where its parts stand in two files."""
-    dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.record["data_sha256"])
+    dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.data_sha256)
     assert isinstance(dev, PairSplit)  # it is a translator
     return dev.sources[0], dev.targets[0][0]
 
 
 def _dev_line(run: TrainedRun) -> str:
     """Returns the first line of dev's text that is not blank."""
-    dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.record["data_sha256"])
+    dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.data_sha256)
     assert isinstance(dev, TextSplit)  # it is a language model
     vocabulary = run.vocabularies["target"]
     line = next((line for line in dev.text.split("\n") if line.strip()), dev.text)

@@ -10,6 +10,7 @@ import jax
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.devices import Devices, choose_device_count
@@ -25,18 +26,15 @@ class TrainedRun:
     def __init__(self, workdir: str):
         """Reads a run directory. Raises UserError where there is no trained run."""
         self.directory = RunDirectory(pathlib.Path(workdir))
-        self.config: Config = self.directory.config()
-        self.vocabularies: dict[str, Vocabulary] = self.directory.vocabularies()
-        record = self.directory.record()
-        assert record is not None  # config() saw to it
-        self.record = record
+        record = self.directory.begun()
+        assert record.output_limit is not None  # training has written it
+        self.config, self.data_sha256, self.output_limit = record.config, record.data_sha256, record.output_limit
+        self.vocabularies: dict[str, Vocabulary] = self.directory.vocabularies(self.config.model.kind)
         sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
-        self.programs: Programs = programs(self.config, sizes, 1, Devices(choose_device_count(1, 1)), record["output_limit"])
+        self.programs: Programs = programs(self.config, sizes, 1, Devices(choose_device_count(1, 1)), self.output_limit)
         self.params: Params = jax.device_put(_best_params(self.directory, self.config, sizes, self.programs))  # once, not at every batch
         # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
-        self.evaluator = Evaluator(
-            self.config, self.programs, self.vocabularies, [tuple(shape) for shape in record.get("batch_shapes", [])]
-        )
+        self.evaluator = Evaluator(self.config, self.programs, self.vocabularies, record.batch_shapes)
 
 
 def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:
@@ -46,8 +44,8 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
     damaged: list[str] = []
     try:
         newest = checkpoints.load_newest(like, damaged.append)
-        result = directory.result()
-        if result is not None and result["status"] == "finished" and result["best_step"] not in checkpoints.steps():
+        result = directory.finished()
+        if result is not None and not has_checkpoint(directory.path, result["best_step"]):
             raise UserError(
                 f"--workdir={directory.path}: the run has finished and its best checkpoint is not there: it was removed, or not kept "
                 "(--keep=last or none); expected a run with its best checkpoint"

@@ -106,7 +106,7 @@ def translations(
     beam_size = max(beam_size, n_best)
     if attention and all(run.config.model.attention == "none" for run in runs):
         raise UserError(f"--attention: the model of --workdir={runs[0].directory.path} has none (model.attention=none)")
-    limit = max(run.record["output_limit"] for run in runs)
+    limit = max(run.output_limit for run in runs)
     structures, params = [run.programs.structure for run in runs], [run.params for run in runs]
 
     @jax.jit

@@ -8,20 +8,14 @@ from typing import Any
 
 import jax
 
-from seq2seq_jax.config import SIDES, SIZE, Config, ModelConfig
+from seq2seq_jax.config import HIDDEN, SIDES, SIZE, Config, ModelConfig
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.grid import Member
-from seq2seq_jax.sweep.outcomes import corpus_of
+from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.train.state import parameter_counts
 
-HIDDEN = "model.hidden_dim"
 CLOSE = 0.01  # of the total: budgets this near to each other count as equal
-
-
-def vocabulary_sizes(config: Config) -> dict[str, int]:
-    """Returns the symbols of each side of a configuration's data."""
-    return corpus_of(config).vocabulary_sizes
 
 
 def count_parameters(config: Config) -> dict[str, int]:
@@ -71,6 +65,6 @@ def matching_hidden_dim(member: Member, target: int) -> int:
     if abs(total(best) - target) > CLOSE * target:
         raise UserError(
             f"--budget=parameters: {SIZE}={member.varied.get(SIZE)} comes no nearer to {target:,} parameters than {total(best):,}, with "
-            f"model.hidden_dim={best}; expected to come within 1 %, with sizes nearer to each other or a larger model.hidden_dim"
+            f"{HIDDEN}={best}; expected to come within 1 %, with sizes nearer to each other or a larger {HIDDEN}"
         )
     return best

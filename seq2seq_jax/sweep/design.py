@@ -9,11 +9,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config
+from seq2seq_jax.config import HIDDEN, SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.grid import Axes, parse_field
 
 BASELINES = ("onehot", "frozen")
+WITHOUT_EFFECT = ("train.devices", "train.log_every", "train.checkpoint_every")  # on what is learnt and scored: nothing to compare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Design:
 
     def check(self, config: Config, axes: Axes) -> None:
         """Raises UserError, naming the flag, where the design does not go together with the configuration or the axes."""
+        for flag, paths in (("axis", axes), ("tune", self.tune)):
+            for path in paths:
+                if path in WITHOUT_EFFECT:
+                    raise UserError(f"--{flag}={path}: it changes no result; expected a field that does, such as train.learning_rate")
         for path in self.tune:
             if path in axes:
                 raise UserError(f"--tune={path}: this field is an axis of the sweep; expected one or the other")
@@ -44,15 +49,15 @@ class Design:
             where = f"--axis={TABLE}" if TABLE in axes else f"--config.{TABLE}={config.model.table}"
             raise UserError(f"{where}: a sweep compares learnt tables; expected --baselines=onehot,frozen for the others")
         if self.baselines and config.model.kind == "skip_gram":
-            raise UserError(f"--baselines={','.join(self.baselines)}: word vectors are nothing but a learnt table; expected none")
+            raise UserError(f"--baselines={','.join(self.baselines)}: word vectors have no layer besides their tables; expected none")
         if self.budget == "parameters" and config.model.kind == "skip_gram":
             raise UserError(
                 "--budget=parameters: word vectors have no hidden size that could make up for their own; expected --budget=hidden"
             )
         if self.budget == "parameters":
             for place, where in ((axes, "--axis"), (self.tune, "--tune")):
-                if "model.hidden_dim" in place:
-                    raise UserError(f"{where}=model.hidden_dim: --budget=parameters chooses the hidden size; expected one or the other")
+                if HIDDEN in place:
+                    raise UserError(f"{where}={HIDDEN}: --budget=parameters chooses the hidden size; expected one or the other")
 
     def to_json(self) -> dict[str, Any]:
         """Returns what sweep.json says of it, but for its baselines, which are members like any other."""

@@ -6,27 +6,28 @@ import pathlib
 import sys
 from collections.abc import Mapping
 
+from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.show.labels import MISSING, bytes_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.forecast import Forecast, forecast
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.sweep import check_length, is_done
-from seq2seq_jax.sweep.tuning import FOLDER
 from seq2seq_jax.train.run_directory import RunDirectory
 
 
 def print_dry_run(plan: Plan, retry_failed: bool) -> None:
     """Prints what a sweep would train and what that would need. Raises UserError where it would refuse to."""
-    check_length(plan, retry_failed)
-    states, forecasts, basis = {}, {}, ""
-    for prefix, members in ((f"{FOLDER}/", plan.tuning_runs), ("", plan.members)):
+    check_length(plan)
+    states, forecasts, bases = {}, {}, {}
+    for prefix, members in ((f"{TUNING_FOLDER}/", plan.tuning_runs), ("", plan.members)):
         if members:
             folder = plan.folder / prefix
-            needs, basis = forecast(members, folder)
+            needs, bases[prefix or "members"] = forecast(members, folder)
             forecasts |= {prefix + name: of_member for name, of_member in needs.items()}
             states |= {prefix + member.name: _state(folder, member, retry_failed) for member in members}
-    print_forecasts(states, forecasts, basis)
+    named = bases.values() if len(bases) == 1 else [f"{runs}: {basis}" for runs, basis in bases.items()]
+    print_forecasts(states, forecasts, "; ".join(named))
 
 
 def _state(folder: pathlib.Path, member: Member, retry_failed: bool) -> str:

@@ -1,4 +1,4 @@
-"""How members are carried out: in turn or as one array program in this process, or side by side in processes that share the machine.
+"""How members are run: in turn or as one array program in this process, or side by side in processes that share the machine.
 
 Read next: ``processes.py`` and ``vectorized.py``.
 """

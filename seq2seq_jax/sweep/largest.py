@@ -21,9 +21,12 @@ from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, embedding_tables, table_names
+from seq2seq_jax.records import setting_key
 from seq2seq_jax.sweep.grid import Member
-from seq2seq_jax.sweep.outcomes import STOPPED, corpus_of
+from seq2seq_jax.sweep.outcomes import STOPPED
+from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.signals import stop_signals
 
@@ -36,7 +39,7 @@ def largest_runs(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
     by_setting: dict[str, list[Member]] = {}
     for member in members:
         if member.table == "learned" and RunDirectory(folder / member.name).finished() is not None:
-            by_setting.setdefault(str(member.setting), []).append(member)
+            by_setting.setdefault(setting_key(member.setting), []).append(member)
     largest = [min(some, key=lambda member: (-member.config.model.embedding_dim, member.config.train.seed)) for some in by_setting.values()]
     return [member.name for member in largest]
 
@@ -50,7 +53,7 @@ def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
         run = RunDirectory(folder / name)
         result = run.finished()
         assert result is not None  # largest_runs() has seen it
-        kept = (run.checkpoints / str(result["best_step"])).is_dir() and (run.checkpoints / str(result["steps"])).is_dir()
+        kept = all(has_checkpoint(run.path, result[step]) for step in ("best_step", "steps"))
         if result["dev"] is not None and kept and not _is_current(run, result["best_step"]):
             with stop_signals() as stop:
                 _cut(run, result["best_step"], lambda: stop.requested)
@@ -77,7 +80,7 @@ def _is_current(run: RunDirectory, best_step: int) -> bool:
 def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None:
     """Scores dev with the tables of a run's best checkpoint cut to 1, 2, 4, ... directions, and whole."""
     trained = TrainedRun(str(run.path))
-    dev = load_split(trained.config, "dev", vocabularies=trained.vocabularies, recorded=trained.record["data_sha256"])
+    dev = load_split(trained.config, "dev", vocabularies=trained.vocabularies, recorded=trained.data_sha256)
     name = metric_of(trained.config).name
     most = max(min(table.shape) for table in embedding_tables(trained.params).values())
     parts, points = decomposed(trained.params), []

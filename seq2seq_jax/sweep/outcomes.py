@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Sequence
 
-from seq2seq_jax.config import Config
-from seq2seq_jax.data.corpus import Corpus, corpus_key, load_corpus
 from seq2seq_jax.errors import Interrupted, error_line
 from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.artifacts import result_of
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run_directory import Locked, RunDirectory, write_json
@@ -46,7 +44,7 @@ def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
 
 
 def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
-    """Returns the outcome of a member that failed; writes its result where training has not, and where no other process is at it."""
+    """Returns the outcome of a member that failed. Also writes result.json, unless it has finished, or another process holds it."""
     line = error_line(error)
     if not isinstance(error, Locked):
         write_failure(folder, member, line)
@@ -60,11 +58,3 @@ def write_failure(folder: pathlib.Path, member: Member, error: str) -> None:
         with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
             run.path.mkdir(parents=True, exist_ok=True)
             write_json(run.result_file, result_of("failed", member.config, member.varied, error=error))
-
-
-def corpus_of(config: Config) -> Corpus:
-    """Loads the data that members share, once."""
-    return _corpus(corpus_key(config))
-
-
-_corpus = functools.lru_cache(maxsize=1)(load_corpus)

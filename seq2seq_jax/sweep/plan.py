@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import FORMAT_VERSION, Config
+from seq2seq_jax.config import FORMAT_VERSION, HIDDEN, Config
 from seq2seq_jax.data.sources import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import in_order, read_grid
+from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, in_order, read_grid
 from seq2seq_jax.sweep import budget, tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import Axes, Member, check_sizes, make_baselines, make_members, merged_axes
 from seq2seq_jax.sweep.same_data import check_same_data
+from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.sweep.tuning import Tuning
 from seq2seq_jax.train.pretrained import check_width
 from seq2seq_jax.train.run_directory import write_json
@@ -63,7 +64,7 @@ class Plan:
         earlier = _read(self.folder) or {}
         commands = dict.fromkeys([*earlier.get("earlier_commands", ()), earlier.get("command")])
         write_json(
-            self.folder / "sweep.json",
+            self.folder / SWEEP_FILE,
             {
                 "format": FORMAT_VERSION,
                 "command": command,
@@ -96,7 +97,7 @@ def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
     members = make_members(config, axes)
     check_sizes(members)
     if design.baselines:
-        members += make_baselines(config, axes, design.baselines, max(budget.vocabulary_sizes(config).values()))
+        members += make_baselines(config, axes, design.baselines, max(vocabulary_sizes(config).values()))
     check_same_data(members, tuning.every_run(members, design.tune, chosen), workdir)
     if design.budget == "parameters":
         members = budget.equal_parameters(members)
@@ -111,8 +112,8 @@ def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
 
 def _read(folder: pathlib.Path) -> dict[str, Any] | None:
     """Returns the content of sweep.json, None where there is none yet. Raises UserError where it is damaged, or this is a run's place."""
-    path = folder / "sweep.json"
-    if (folder / "config.json").exists():
+    path = folder / SWEEP_FILE
+    if (folder / CONFIG_FILE).exists():
         raise UserError(f"--workdir={folder}: this is the directory of one run; expected another one for a sweep")
     if not path.exists():
         return None
@@ -136,9 +137,9 @@ def _check_same(earlier: dict[str, Any], config: Config, axes: Axes, design: Des
 
 def _check_hidden(earlier: dict[str, Any] | None, members: Sequence[Member]) -> None:
     """Raises UserError where a new, smaller size would change the hidden sizes that earlier members were planned with."""
-    before = {entry["name"]: entry.get("adapted", {}).get(budget.HIDDEN) for entry in (earlier or {"members": []})["members"]}
+    before = {entry["name"]: entry.get("adapted", {}).get(HIDDEN) for entry in (earlier or {"members": []})["members"]}
     for member in members:
-        if member.name in before and before[member.name] != member.adapted.get(budget.HIDDEN):
+        if member.name in before and before[member.name] != member.adapted.get(HIDDEN):
             raise UserError(
                 f"--budget=parameters: {member.name} was matched to another smallest size; expected no smaller one, or another workdir"
             )

@@ -10,8 +10,8 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.data.sources import sha256_of
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep.grid import Member
-from seq2seq_jax.sweep.tuning import FOLDER
 from seq2seq_jax.train import pretrained
 from seq2seq_jax.train.run_directory import RunDirectory, changed_data
 
@@ -23,7 +23,7 @@ def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], wo
     """
     folder = pathlib.Path(workdir)
     places = [(folder / member.name, member.config) for member in members]
-    places += [(folder / FOLDER / run.name, run.config) for run in tuning_runs]
+    places += [(folder / TUNING_FOLDER / run.name, run.config) for run in tuning_runs]
     known: dict[Config, dict[str, str] | None] = {}  # members share their data, unless it is an axis
     for place, config in places:
         record = RunDirectory(place).record()
@@ -33,7 +33,7 @@ def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], wo
         if read not in known:
             known[read] = _sha256_now(read)
         now = known[read]
-        changed = [] if now is None else changed_data(record["data_sha256"], now)
+        changed = [] if now is None else changed_data(record.data_sha256, now)
         if changed:
             named = ", ".join(_with_file(config, name) for name in changed)
             raise UserError(

@@ -9,10 +9,10 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Metric
+from seq2seq_jax.config import Metric, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import can_go_on, other_length, read_grid, updates_asked_for
+from seq2seq_jax.length import Length, Standing, length_of, standing
+from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_grid
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.time_left import time_left
@@ -68,16 +68,16 @@ def read_status(workdir: str) -> list[Status]:
     Raises UserError where there is no sweep, or what describes it or a member is damaged.
     """
     root = pathlib.Path(workdir)
-    if not (root / "sweep.json").exists():
+    if not (root / SWEEP_FILE).exists():
         raise UserError(f"--workdir={workdir}: there is no sweep here (no sweep.json); expected the directory of a sweep")
     members = []
-    for prefix in ("tuning/", ""):
-        path = root / prefix / "sweep.json"
+    for prefix in (f"{TUNING_FOLDER}/", ""):
+        path = root / prefix / SWEEP_FILE
         if path.exists():
             grid = read_grid(path)
             # Tuning runs of sizes that have chosen already are not made again, whatever is asked for since.
-            asked = None if prefix else grid.get("config")
-            members += [_member(root / prefix / entry["name"], prefix + entry["name"], asked, entry) for entry in grid["members"]]
+            asked = {entry["name"]: None if prefix else length_of(grid, entry) for entry in grid["members"]}
+            members += [_member(root / prefix / name, prefix + name, length) for name, length in asked.items()]
     return members
 
 
@@ -97,16 +97,16 @@ def run(workdir: str) -> None:
         print("no process is working on this sweep; the command that launched it completes it")
 
 
-def _member(directory: pathlib.Path, name: str, asked: dict[str, Any] | None, entry: dict[str, Any]) -> Status:
+def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
     run = RunDirectory(directory)
     process = run.holder()  # asked first, so that what ends meanwhile has its result below
     working = process is not None
     result, record = run.result(), run.record()
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
-        lengths = None if record is None else other_length(record["config"], asked, entry)
-        if result["status"] == "finished" and record and lengths and can_go_on(run.path, result, *lengths):
-            return Status(name, "interrupted", result["steps"], updates_asked_for(lengths[1], record), metric, result["train_seconds"])
+        if asked and record and result["status"] == "finished" and standing(run.path, result, record.length, asked) is Standing.EXTENDABLE:
+            steps = asked.updates_after(record.length)
+            return Status(name, "interrupted", result["steps"], steps, metric, result["train_seconds"])
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:
@@ -114,16 +114,16 @@ def _member(directory: pathlib.Path, name: str, asked: dict[str, Any] | None, en
     return dataclasses.replace(_begun(run.path, name, state, record), process=process)
 
 
-def _begun(directory: pathlib.Path, name: str, state: str, record: dict[str, Any]) -> Status:
+def _begun(directory: pathlib.Path, name: str, state: str, record: RunRecord) -> Status:
     """Returns the status of a member that has begun: from its metrics and, for the steps asked for, its configuration."""
-    metric = config_lib.metric_of(config_lib.from_dict(record["config"]))
-    last, best = _last_records(directory / "metrics.jsonl", metric)
+    metric = metric_of(record.config)
+    last, best = _last_records(directory / METRICS_FILE, metric)
     step, seconds = (last["step"], last["elapsed_seconds"]) if last else (0, 0.0)
-    return Status(name, state, step, record.get("steps"), best, seconds)
+    return Status(name, state, step, record.steps, best, seconds)
 
 
 def _last_records(path: pathlib.Path, metric: Metric) -> tuple[dict[str, Any] | None, str]:
-    """Returns the last record and the best dev metric. A damaged line, as half of one of a process at work, is passed over."""
+    """Returns the last record and the best dev metric. Skips damaged lines, such as one that is being written."""
     records = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
-from seq2seq_jax.records import Length, updates_asked_for
+from seq2seq_jax.length import NOT_KEPT, Length, Standing, standing
+from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.largest import cut_tables, estimate_sizes, largest_runs
-from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, enough
+from seq2seq_jax.sweep.outcomes import Outcome, enough
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -27,7 +29,7 @@ from seq2seq_jax.train.signals import stop_signals
 
 @dataclasses.dataclass(frozen=True)
 class SweepOptions:
-    """How a sweep is carried out; none of it changes a result beyond rounding.
+    """How to run a sweep; none of it changes a result beyond rounding.
 
     Attributes:
       executor: ``serial``, ``processes``, ``vectorized`` or ``auto``, which chooses by device.
@@ -49,7 +51,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
 
     Args:
       plan: what to train.
-      options: how to carry it out.
+      options: how to run it.
       command: the command line as typed, kept in sweep.json for the report.
 
     Raises:
@@ -57,7 +59,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
       UserError: another process is working on this sweep, a member cannot be brought to the updates asked for now, or there is a
         mistake in the data that all members share and none is done.
     """
-    check_length(plan, options.retry_failed)
+    check_length(plan)
     missing = [member for member in plan.members if not is_done(plan.folder, member, options.retry_failed)]
     try:
         _check_data(missing)
@@ -94,21 +96,21 @@ def _study_largest(plan: Plan) -> None:
             print(f"warning: the table of the largest size is not studied: {error_line(error)}", file=sys.stderr)
 
 
-def check_length(plan: Plan, retry_failed: bool) -> None:
+def check_length(plan: Plan) -> None:
     """Raises UserError for what members would refuse each by itself: fewer updates than are made, or more without a checkpoint."""
-    placed = [(plan.folder / tuning.FOLDER, run) for run in plan.tuning_runs] + [(plan.folder, member) for member in plan.members]
+    placed = [(plan.folder / TUNING_FOLDER, run) for run in plan.tuning_runs] + [(plan.folder, member) for member in plan.members]
     for folder, member in placed:
         run = RunDirectory(folder / member.name)
-        result, record = run.result(), run.record()
-        if result is None or record is None or is_done(folder, member, retry_failed):
+        result, record = run.finished(), run.record()
+        if result is None or record is None:
             continue
-        made, asked = result.get("steps"), updates_asked_for(Length(member.config.train.steps, member.config.train.epochs), record)
+        asked = _asked(member)
+        stands, updates = standing(run.path, result, record.length, asked), asked.updates_after(record.length)
         where = f"--workdir={folder}: {member.name} has"
-        if made is not None and asked is not None and made > asked:
-            raise UserError(f"{where} made {made} updates already, and {asked} are asked for; expected at least that many")
-        grows = result["status"] == "finished" and asked is not None and asked > record["steps"]
-        if grows and not (run.checkpoints / str(result["best_step"])).exists():
-            raise UserError(f"{where} finished and its checkpoints were not kept (--keep), so it cannot go on; expected another workdir")
+        if stands is Standing.BEYOND:
+            raise UserError(f"{where} made {result['steps']} updates already, and {updates} are asked for; expected at least that many")
+        if stands is Standing.THINNED and updates is not None:  # else it may have all of them, which its data will tell
+            raise UserError(f"{where} {NOT_KEPT}; expected another workdir")
 
 
 def _check_data(members: Sequence[Member]) -> None:
@@ -144,7 +146,7 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
     """Makes the tuning runs that are missing and returns what is chosen."""
     runs, tune = plan.tuning_runs, plan.design.tune
     if runs:
-        folder = plan.folder / tuning.FOLDER
+        folder = plan.folder / TUNING_FOLDER
         folder.mkdir(exist_ok=True)
         print(f"sweep: {len(runs)} runs with seed {runs[0].config.train.seed} choose {' and '.join(tune)} first", file=sys.stderr)
         Plan(folder, plan.config, tuning.every_run(plan.members, tune, plan.tuning), Design()).write(command)
@@ -153,7 +155,7 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
             thin(folder / run.name, "none")
     chosen = tuning.choose(plan.folder, runs, tune, plan.tuning)
     if any(member.config.train.seed == chosen.seed for member in plan.members):
-        print(f"sweep: seed {chosen.seed} has chosen the settings that it is now compared with", file=sys.stderr)
+        print(f"warning: seed {chosen.seed} chose the tuned values and is also compared; its results are optimistic", file=sys.stderr)
     return chosen
 
 
@@ -165,10 +167,12 @@ def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> b
         return not retry_failed
     if result is None or record is None:
         return False
-    recorded = config_lib.from_dict(record["config"])
-    asked = [(c.train.steps, c.train.epochs) for c in (recorded, member.config)]
     return (
         result["status"] == "finished"
-        and asked[0] == asked[1]
-        and not config_lib.differences(recorded, member.config, config_lib.MAY_CHANGE)
+        and standing(run.path, result, record.length, _asked(member)) is Standing.DONE
+        and not config_lib.differences(record.config, member.config, config_lib.MAY_CHANGE)
     )
+
+
+def _asked(member: Member) -> Length:
+    return Length(member.config.train.steps, member.config.train.epochs)

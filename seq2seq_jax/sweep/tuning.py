@@ -15,12 +15,10 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import setting_key
+from seq2seq_jax.records import TUNING_FOLDER, setting_key
 from seq2seq_jax.sweep.grid import Axes, Member
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.validation import validate
-
-FOLDER = "tuning"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,12 +97,12 @@ def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: T
         by_size.setdefault(setting_key(_size_of(member, tune)), []).append(member)
     chosen = list(earlier.chosen) if earlier else []
     for members in by_size.values():
-        results = [(member, RunDirectory(folder / FOLDER / member.name).finished()) for member in members]
+        results = [(member, RunDirectory(folder / TUNING_FOLDER / member.name).finished()) for member in members]
         finished = [(member, result) for member, result in results if result is not None]
         if finished:
             chosen.append({"varied": _size_of(members[0], tune), **_best(finished, tune)})
     seed = earlier.seed if earlier else tried[0].config.train.seed
-    made = [result for path in (folder / FOLDER).glob("*") if (result := RunDirectory(path).result()) is not None]
+    made = [result for path in (folder / TUNING_FOLDER).glob("*") if (result := RunDirectory(path).result()) is not None]
     return Tuning(seed, len(made), sum(result["train_seconds"] or 0.0 for result in made), chosen)
 
 

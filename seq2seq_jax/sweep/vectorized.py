@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from flax import nnx
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import SIDES, SIZE, Config
 from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, is_out_of_memory
 from seq2seq_jax.sweep.grid import Member
-from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, failure
+from seq2seq_jax.sweep.outcomes import Outcome, failure
+from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.stacked import StackedRuns, member_programs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
@@ -31,11 +32,7 @@ from seq2seq_jax.train.signals import Stop, stop_signals
 from seq2seq_jax.train.state import TrainState, total_steps
 
 # What members of one program may differ in beside seed and learning rate: the rest decides shapes, batches or the program itself.
-PADDED = {
-    "model.embedding_dim": 1,
-    "model.source_embedding_dim": None,
-    "model.target_embedding_dim": None,
-}
+PADDED = {SIZE: 1, **dict.fromkeys(SIDES)}
 
 
 def group(members: Sequence[Member]) -> list[list[Member]]:
@@ -59,7 +56,7 @@ def train_together(members: Sequence[Member], folder: pathlib.Path, view: SweepV
             training.interrupt(stopped)
         except Exception as error:  # of what they share, such as their data; the next group goes on
             if len(training.waiting) > 1 and is_out_of_memory(error):
-                view.line(f"{len(training.waiting)} members together need more memory than there is; half of them are tried")
+                view.line(f"out of memory with {len(training.waiting)} members together; retrying with half")
                 return training.outcomes, training.waiting
             training.fail(error)
     return training.outcomes, []

@@ -16,6 +16,7 @@ from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, lookup_counts
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.model.build import Params, embedding_tables
+from seq2seq_jax.records import EMBEDDING_FILE
 from seq2seq_jax.train.evaluation import Evaluation
 from seq2seq_jax.train.pretrained import Pretrained
 from seq2seq_jax.train.run_directory import versions
@@ -83,7 +84,7 @@ def write_embeddings(
         arrays[f"{side}_moved"] = np.linalg.norm(np.asarray(table, np.float64) - initial[side], axis=1)
         if pretrained is not None and side in pretrained.sides:
             arrays[f"{side}_given"] = pretrained.mask(len(vocabulary))
-    np.savez(folder / "embedding.npz", **arrays)
+    np.savez(folder / EMBEDDING_FILE, **arrays)
 
 
 def write_outputs(folder: pathlib.Path, split: PairSplit | TextSplit, evaluation: Evaluation) -> None:

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import SEED, SIZE, Config
 from seq2seq_jax.data.ahead import ReadAhead
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Batches, Corpus, PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.sources import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
+from seq2seq_jax.records import SWEEP_FILE
 from seq2seq_jax.train.devices import choose_devices
 from seq2seq_jax.train.engine import Engine, OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
@@ -51,11 +52,11 @@ def train(
       Interrupted: a signal came and a checkpoint was written.
     """
     directory = RunDirectory(pathlib.Path(workdir))
-    if (directory.path / "sweep.json").exists():
+    if (directory.path / SWEEP_FILE).exists():
         raise UserError(f"--workdir={workdir}: this is the directory of a sweep; expected another one for a run")
     with directory.locked(), stop_signals() as stop:
         config = with_absolute_paths(config)
-        varied = varied or {path: config_lib.get(config, path) for path in ("model.embedding_dim", "train.seed")}
+        varied = varied or {path: config_lib.get(config, path) for path in (SIZE, SEED)}
         corpus = corpus or load_corpus(config)
         batches = training_batches(config, corpus)
         run = Run(config, directory, corpus, batches, view or Reporter("train"), varied)

@@ -11,6 +11,7 @@ from tensorboardX import SummaryWriter
 
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_atomically
+from seq2seq_jax.records import METRICS_FILE
 
 
 class MetricsLog:
@@ -21,7 +22,7 @@ class MetricsLog:
 
         Raises UserError, naming the line, where one up to there is damaged.
         """
-        self._path = folder / "metrics.jsonl"
+        self._path = folder / METRICS_FILE
         self._cut_after(resumed_at)
         self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1, write_to_disk=True)

@@ -20,8 +20,10 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
 from seq2seq_jax.errors import TrainingFailed, UserError, error_line
+from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, standing
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
+from seq2seq_jax.records import RunRecord
 from seq2seq_jax.train.artifacts import Figures, result_of, write_embeddings, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
@@ -71,6 +73,7 @@ class Run:
 
     Attributes:
       step: updates made.
+      total: updates asked for.
       progress: what is remembered beside the state.
       best_evaluation: what the best step has made of dev; None where that was before a resume, or there is no dev split.
       result: content of result.json once the run is finished.
@@ -89,23 +92,18 @@ class Run:
         self._pretrained = load_pretrained(config, corpus.vocabularies)
         self._initial_tables: dict[str, np.ndarray] = {}
         self._shapes = batches.shapes
-        self._total = total_steps(config, batches.steps_per_epoch)
-        self._eval_every = config.train.eval_every or min(batches.steps_per_epoch, self._total)
+        self.total = total_steps(config, batches.steps_per_epoch)
+        self._eval_every = config.train.eval_every or min(batches.steps_per_epoch, self.total)
         self._checkpoint_every = config.train.checkpoint_every or self._eval_every
         self._checkpoints = Checkpoints(directory.checkpoints)
         self._log: MetricsLog | None = None
         self._logged = (math.nan, 0.0)  # loss and speed of the last line of the log
 
     @property
-    def total(self) -> int:
-        """Updates that are asked for."""
-        return self._total
-
-    @property
     def complete(self) -> bool:
         """Whether all updates are made or patience is lost."""
         patience = self.config.train.patience
-        return self.step == self._total or (patience is not None and self.progress.stale_evaluations >= patience)
+        return self.step == self.total or (patience is not None and self.progress.stale_evaluations >= patience)
 
     @property
     def ended(self) -> bool:
@@ -114,7 +112,7 @@ class Run:
 
     def due(self) -> Due:
         """Returns what falls on the step that the run has reached."""
-        last = self.step == self._total
+        last = self.step == self.total
         return Due(
             logs=last or self.step % self.config.train.log_every == 0,
             evaluates=last or self.step % self._eval_every == 0,
@@ -124,46 +122,52 @@ class Run:
     def begin(self, structure: nnx.GraphDef) -> TrainState:
         """Writes or checks config.json and returns the host state to go on from; a run that is finished has ``result`` then.
 
-        Raises UserError where the directory holds another run, or one that has made more updates.
+        Raises UserError where the directory holds another run, or one that cannot be brought to the updates asked for.
         """
-        finished = self.directory.finished()
-        thinned = finished is not None and self._thinned(finished)
+        earlier, record = self.directory.finished(), self.directory.record()
+        if earlier is not None:
+            self._check_can_go_on(earlier, record)
+        last_is_gone = earlier is not None and not has_checkpoint(self.directory.path, earlier["steps"])  # it was not kept (--keep)
+        nothing_new = record is not None and record.steps == self.total
         sha256 = self.corpus.sha256 | ({} if self._pretrained is None else {"pretrained": self._pretrained.sha256})
-        self.directory.check(self.config, sha256)
+        if record is not None:
+            self.directory.check(record, self.config, sha256)
         state = self.resume(structure)
-        if self.step > self._total:
-            raise UserError(
-                f"--workdir={self.directory.path}: the run has made {self.step} updates already; expected train.steps of at least that"
-            )
-        ended = finished is not None and (self.complete or thinned)
-        if not ended:  # before config.json asks for more updates than the old result has
+        if self.step > self.total:
+            raise self._beyond(self.step)
+        still_finished = earlier is not None and (self.complete or (last_is_gone and nothing_new))
+        if not still_finished:  # before config.json asks for more updates than the old result has
             self.directory.result_file.unlink(missing_ok=True)
-        self.directory.begin(self.config, self._total, sha256, output_limit(self.corpus), self._shapes, self.corpus.vocabularies)
-        if ended:
-            self.result = finished
-            return state
+        new_record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
+        self.directory.begin(new_record, self.corpus.vocabularies)
+        if still_finished:
+            self.result = earlier
+        else:
+            self._announce()
+        return state
+
+    def _check_can_go_on(self, finished: dict[str, Any], record: RunRecord | None) -> None:
+        """Raises UserError where a finished run is asked for another number of updates, and cannot be brought to it."""
+        asked = Length(self.config.train.steps, self.config.train.epochs, self.total)
+        made = Length(None, None) if record is None else record.length
+        stands = standing(self.directory.path, finished, made, asked)
+        if stands is Standing.BEYOND:
+            raise self._beyond(finished["steps"])
+        if stands is Standing.THINNED:
+            raise UserError(f"--workdir={self.directory.path}: the run has {NOT_KEPT} to {self.total} updates; expected another workdir")
+
+    def _beyond(self, made: int) -> UserError:
+        return UserError(f"--workdir={self.directory.path}: the run has made {made} updates already; expected train.steps of at least that")
+
+    def _announce(self) -> None:
+        """Says what is to be known of the data, opens the log and shows that training begins."""
         for note in self.corpus.notes:
             self.view.note(note)
         if self._pretrained is not None:
             counts = lookup_counts(self.corpus)[self._pretrained.sides[0]]
             self.view.note(self._pretrained.sentence(str(self.config.model.pretrained), counts))
         self._log = MetricsLog(self.directory.path, self.step)
-        self.view.start(self.step, self._total)
-        return state
-
-    def _thinned(self, finished: dict[str, Any]) -> bool:
-        """Returns whether a finished run has all updates that are asked for, and its last checkpoint was not kept.
-
-        Raises UserError where it would have to go on and its best checkpoint was not kept.
-        """
-        kept = self._checkpoints.steps()
-        unchanged = (self.directory.record() or {}).get("steps") == self._total
-        if finished["best_step"] not in kept and not unchanged:
-            raise UserError(
-                f"--workdir={self.directory.path}: the run has finished and its checkpoints were not kept (--keep), so it cannot go on "
-                f"to {self._total} updates; expected another workdir"
-            )
-        return unchanged and finished["steps"] not in kept
+        self.view.start(self.step, self.total)
 
     def resume(self, structure: nnx.GraphDef) -> TrainState:
         """Returns the newest checkpoint's state and takes over its progress; the initial state where there is none."""

@@ -11,16 +11,15 @@ import os
 import pathlib
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import FORMAT_VERSION, Config
-from seq2seq_jax.data.buckets import Shape
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_atomically
-from seq2seq_jax.records import no_run, read_config, read_result
+from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, RunRecord, no_run, read_config, read_result
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
 
@@ -72,7 +71,7 @@ class RunDirectory:
     @property
     def result_file(self) -> pathlib.Path:
         """What comparing reads."""
-        return self.path / "result.json"
+        return self.path / RESULT_FILE
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -112,63 +111,42 @@ class RunDirectory:
             return None
         return None
 
-    def record(self) -> dict[str, Any] | None:
-        """Returns the content of config.json, or None where the run has not begun. Raises UserError where it is no such file."""
-        path = self.path / "config.json"
+    def record(self) -> RunRecord | None:
+        """Returns what config.json says, or None where the run has not begun. Raises UserError where it is no such file."""
+        path = self.path / CONFIG_FILE
         return read_config(path) if path.exists() else None
 
-    def config(self) -> Config:
-        """Returns the recorded configuration. Raises UserError where there is no run."""
+    def begun(self) -> RunRecord:
+        """Returns what config.json says. Raises UserError where there is no run."""
         record = self.record()
         if record is None:
-            raise no_run(self.path, "config.json", "there is no run here (no config.json); train one first")
-        return config_lib.from_dict(record["config"])
+            raise no_run(self.path, CONFIG_FILE, "there is no run here (no config.json); train one first")
+        return record
 
-    def check(self, config: Config, data_sha256: Mapping[str, str]) -> None:
+    def check(self, record: RunRecord, config: Config, data_sha256: Mapping[str, str]) -> None:
         """Raises UserError where an earlier start has recorded another configuration, naming the fields, or other data."""
-        record = self.record()
-        if record is not None:
-            recorded = config_lib.from_dict(record["config"])
-            changed = config_lib.differences(recorded, config, ignore=config_lib.MAY_CHANGE)
-            if changed:
-                values = config_lib.changes(recorded, config, changed)
-                raise UserError(
-                    f"--workdir={self.path}: the run here has another configuration: {values}; expected the same, or another workdir"
-                )
-            names = changed_data(record["data_sha256"], data_sha256)
-            if names:
-                raise UserError(
-                    f"--workdir={self.path}: the data has changed since the run began: {', '.join(names)}; "
-                    "expected the same data, or another workdir"
-                )
+        changed = config_lib.differences(record.config, config, ignore=config_lib.MAY_CHANGE)
+        if changed:
+            values = config_lib.changes(record.config, config, changed)
+            raise UserError(
+                f"--workdir={self.path}: the run here has another configuration: {values}; expected the same, or another workdir"
+            )
+        names = changed_data(record.data_sha256, data_sha256)
+        if names:
+            raise UserError(
+                f"--workdir={self.path}: the data has changed since the run began: {', '.join(names)}; "
+                "expected the same data, or another workdir"
+            )
 
-    def begin(
-        self,
-        config: Config,
-        steps: int,
-        data_sha256: Mapping[str, str],
-        output_limit: int,
-        shapes: Sequence[Shape],
-        vocabularies: Mapping[str, Vocabulary],
-    ) -> None:
+    def begin(self, record: RunRecord, vocabularies: Mapping[str, Vocabulary]) -> None:
         """Writes what must be there before step 0."""
         for side, vocabulary in vocabularies.items():
             vocabulary.save(self.path, side)
-        write_json(
-            self.path / "config.json",
-            {
-                "format": FORMAT_VERSION,
-                "config": config_lib.to_dict(config),
-                "steps": steps,
-                "data_sha256": dict(data_sha256),
-                "output_limit": output_limit,
-                "batch_shapes": [list(shape) for shape in shapes],
-            },
-        )
+        write_json(self.path / CONFIG_FILE, record.to_json())
 
-    def vocabularies(self) -> dict[str, Vocabulary]:
-        """Returns the vocabularies by side."""
-        return {side: Vocabulary.load(self.path, side) for side in config_lib.KINDS[self.config().model.kind].sides}
+    def vocabularies(self, kind: str) -> dict[str, Vocabulary]:
+        """Returns the vocabularies of a run with this kind of model, by side."""
+        return {side: Vocabulary.load(self.path, side) for side in config_lib.KINDS[kind].sides}
 
     def result(self) -> dict[str, Any] | None:
         """Returns the content of result.json, or None where there is none, or a damaged one: the run can make it again."""

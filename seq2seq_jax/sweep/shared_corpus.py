@@ -1,0 +1,21 @@
+"""The data that the members of a sweep share, loaded once for all of them."""
+
+from __future__ import annotations
+
+import functools
+
+from seq2seq_jax.config import Config
+from seq2seq_jax.data.corpus import Corpus, corpus_key, load_corpus
+
+
+def corpus_of(config: Config) -> Corpus:
+    """Returns the data of a configuration; what was asked for last is kept. Raises UserError where it cannot be read."""
+    return _corpus(corpus_key(config))
+
+
+_corpus = functools.lru_cache(maxsize=1)(load_corpus)
+
+
+def vocabulary_sizes(config: Config) -> dict[str, int]:
+    """Returns the symbols of each side of a configuration's data. Raises UserError likewise."""
+    return corpus_of(config).vocabulary_sizes
