@@ -14,9 +14,9 @@ from seq2seq_jax.data.corpus import PairSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
-from seq2seq_jax.inference import tracing
+from seq2seq_jax.inference import trace
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translation import check_attention_file, open_translators, write_attention
+from seq2seq_jax.inference.translate import check_attention_file, open_translators, write_attention
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
 
@@ -135,13 +135,13 @@ def test_what_cannot_be_done_is_said(workdirs):
 
 def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch):
     """Red if a tab, which aligned files may have, is taken for the one between source and target that is typed."""
-    monkeypatch.setattr(tracing, "load_split", lambda *given, **named: PairSplit(["a\tb", "c"], [["b\t", "a"], ["c"]]))
-    tracing.trace_run(workdirs["a"], None, 0, "json", None)
+    monkeypatch.setattr(trace, "load_split", lambda *given, **named: PairSplit(["a\tb", "c"], [["b\t", "a"], ["c"]]))
+    trace.trace_run(workdirs["a"], None, 0, "json", None)
     found = json.loads(capsys.readouterr().out)
     assert found["sequences"]["source"]["symbols"] == ["a", "<unk>", "b", "<eos>"]
     assert [row["symbol"] for row in found["outputs"]] == ["b", "<unk>", "<eos>"]
     with pytest.raises(UserError, match="--text: has more than one tab"):
-        tracing.trace_run(workdirs["a"], "a\tb\tc", 0, "json", None)
+        trace.trace_run(workdirs["a"], "a\tb\tc", 0, "json", None)
 
 
 def test_attention_is_written_and_drawn(workdirs, tmp_path):

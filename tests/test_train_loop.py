@@ -33,9 +33,9 @@ from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import BOS, UNK, split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
-from seq2seq_jax.inference import generation
-from seq2seq_jax.inference.generation import sample_texts
-from seq2seq_jax.inference.translation import open_translators
+from seq2seq_jax.inference import sample
+from seq2seq_jax.inference.sample import sample_texts
+from seq2seq_jax.inference.translate import open_translators
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.train.checkpoints import Checkpoints
@@ -229,7 +229,7 @@ def test_the_pieces_of_a_text_are_the_text(tmp_path, monkeypatch, unit):
     train(text_config(path, data__target_unit=unit, data__bpe_size=300, data__dev_fraction=0.2, train__steps=2), str(tmp_path / "run"))
     texts = []
     for context in (7, 64, 10_000):
-        monkeypatch.setattr(generation, "CONTEXT", context)
+        monkeypatch.setattr(sample, "CONTEXT", context)
         texts.append("".join(sample_texts(str(tmp_path / "run"), "", 200, 1.0, 3)[0]))
     assert len(set(texts)) == 1
 
@@ -254,7 +254,7 @@ def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):
     for text in texts:
         assert re.match(r"to be[ \n]\w", text)
         assert len(split_words(text)) == 66
-    visits = np.array([split_words(text)[2:] for text in texts]).reshape(4, generation.SAMPLE_CHUNK)
+    visits = np.array([split_words(text)[2:] for text in texts]).reshape(4, sample.SAMPLE_CHUNK)
     assert all((one == other).mean() < 0.5 for one, other in itertools.combinations(visits, 2))
 
 

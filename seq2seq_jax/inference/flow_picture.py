@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rich.cells import cell_len
 
 from seq2seq_jax.data.vocabulary import Vocabulary
-from seq2seq_jax.embeddings.flow import Flow, Side, labels
+from seq2seq_jax.inference.flow import Flow, Side, labels
 from seq2seq_jax.show.picture import MUTED, STYLE, svg_of
 
 INCHES_PER_STEP, INCHES_PER_LAYER = 0.42, 0.34

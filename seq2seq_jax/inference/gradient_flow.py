@@ -2,7 +2,7 @@
 
 Zeros are added to what each time step looks up, to the pre-activations of each recurrent layer and to the logits: the gradient with
 respect to such a zero is that with respect to the value it is added to, and takes in all paths through later steps. The table is given
-to the model twice, to look symbols up and for a tied output, so that both paths are seen apart. The one study that needs JAX.
+to the model twice, to look symbols up and for a tied output, so that both paths are seen apart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from seq2seq_jax.arrays import Table
-from seq2seq_jax.embeddings.flow import Flow, Rows, Side
+from seq2seq_jax.inference.flow import Flow, Rows, Side
 from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.language_model import LanguageModel
 from seq2seq_jax.model.recurrent import LSTM
@@ -44,7 +44,7 @@ class TracedEmbedding(Embedding):
         return False
 
 
-def trace(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0) -> Flow:
+def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0) -> Flow:
     """Follows the gradient of the loss of one example, without dropout and label smoothing.
 
     Args:

@@ -1,4 +1,4 @@
-"""Translating with finished runs, one or several together: the best few outputs, their scores, and where the attention looked."""
+"""``translate``: finished runs in, one or several together; out their best few outputs, scores, and where the attention looked."""
 
 from __future__ import annotations
 
