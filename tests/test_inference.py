@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -197,9 +198,20 @@ def test_attention_has_the_text_of_subwords(workdirs):
     assert read <= {" a", "é", "\n", "æĹ", "<eos>"}
 
 
-def test_a_picture_takes_any_script(tmp_path):
-    from seq2seq_jax.inference.attention_picture import draw_attention
+def test_a_picture_takes_any_script():
+    from seq2seq_jax.inference.attention_picture import attention_svg
 
-    draw_attention(tmp_path / "a.svg", ["語", "ก็", "$x$", " "], ["한"], np.full((1, 4), 0.25))
-    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    drawn = attention_svg(["語", "ก็", "$x$", " "], ["한"], np.full((1, 4), 0.25))
     assert all(symbol in drawn for symbol in ("語", "ก็", "$x$", "한"))
+
+
+def test_names_in_a_picture_have_room_and_the_colours_of_all_pictures():
+    """Red if long names take the place of the cells, or part of the picture is drawn in Matplotlib's own style."""
+    from seq2seq_jax.inference.attention_picture import attention_svg
+
+    drawn = [attention_svg(["a", name], ["b", name], np.full((2, 2), 0.5)) for name in ("c", "internationalisation")]
+    sizes = [[float(points) for points in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)] for svg in drawn]
+    assert all(long > short + 100 for short, long in zip(*sizes, strict=True))
+    texts = re.findall("<text[^>]*>", drawn[0])
+    assert texts
+    assert all("fill:" in text for text in texts)

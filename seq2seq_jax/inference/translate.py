@@ -157,9 +157,10 @@ def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]
     write_file(lambda: _write(path, text, "a" if picture is None else "w"), "--attention", str(path))
     if drawn is None or picture is None:
         return None
-    from seq2seq_jax.inference.attention_picture import draw_attention
+    from seq2seq_jax.inference.attention_picture import attention_svg  # Matplotlib takes its time
 
-    write_file(lambda: draw_attention(picture, drawn.source, drawn.output, drawn.weights), "--attention", str(picture))
+    svg = attention_svg(drawn.source, drawn.output, drawn.weights)
+    write_file(lambda: picture.write_text(svg, encoding="utf-8"), "--attention", str(picture))
     return picture
 
 
