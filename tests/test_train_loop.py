@@ -382,13 +382,13 @@ def test_the_time_left_begins_with_the_first_line(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     reporter = Reporter("train")
-    reporter.start(0, 100)
+    reporter.start(0, 100, "error")
     for seconds, step in ((50, 10), (6, 20)):
         now[0] += seconds
-        reporter.update(step, 1.0, 1.0, "best error 0.5")
+        reporter.update(step, 1.0, 1.0, 0.5)
     first, second = capsys.readouterr().err.splitlines()[1:]
-    assert first.endswith("best error 0.5")
-    assert second.endswith("best error 0.5  48 s left")
+    assert first.endswith("best error 0.5000")
+    assert second.endswith("best error 0.5000  48 s left")
 
 
 def test_of_equal_metrics_the_one_with_less_loss_is_better(tmp_path, monkeypatch):

@@ -14,8 +14,8 @@ from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import can_go_on, other_length, read_grid, updates_asked_for
 from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
+from seq2seq_jax.show.progress import time_left
 from seq2seq_jax.show.terminal import print_table
-from seq2seq_jax.sweep.time_left import time_left
 from seq2seq_jax.train.run_directory import RunDirectory
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")

@@ -148,7 +148,7 @@ class Run:
             counts = lookup_counts(self.corpus)[self._pretrained.sides[0]]
             self.view.note(self._pretrained.sentence(str(self.config.model.pretrained), counts))
         self._log = MetricsLog(self.directory.path, self.step)
-        self.view.start(self.step, self._total)
+        self.view.start(self.step, self._total, self._metric.name)
         return state
 
     def _thinned(self, finished: dict[str, Any]) -> bool:
@@ -216,7 +216,7 @@ class Run:
 
     def show(self) -> None:
         """Shows the last line of the log beside the best metric, which may be of the same step."""
-        self.view.update(self.step, *self._logged, self._best_label(self.progress.best_value))
+        self.view.update(self.step, *self._logged, self.progress.best_value)
 
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:
         """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best.
@@ -284,7 +284,7 @@ class Run:
         write_json(self.directory.result_file, result)
         self.result = result
         self.close()  # before what may fail where nobody reads on: the result stays
-        self.view.finish(self.step, self._best_label(None if dev is None else dev.metrics[self._metric.name]))
+        self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
 
     def fail(self, error: Exception) -> None:
         """Ends the run and writes why. Where it failed before it began, the result of an earlier start that finished stays."""
@@ -311,9 +311,6 @@ class Run:
             self._log.close()
             self._log = None
         self.view.stop()
-
-    def _best_label(self, value: float | None) -> str:
-        return "" if value is None else f"best {self._metric.name} {value:.4f}"
 
     def _best_step(self) -> list[int]:
         return [] if self.progress.best_step is None else [self.progress.best_step]
