@@ -32,7 +32,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import BOS, UNK, split_words
-from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
+from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_configuration
 from seq2seq_jax.inference import sample
 from seq2seq_jax.inference.sample import sample_texts
 from seq2seq_jax.inference.translate import open_translators
@@ -440,7 +440,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         train(config, str(tmp_path / "run"))
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert result["status"] == "failed"
-    assert "not finite at step" in result["error"]
+    assert "; configuration: data.train=" in result["error"]
+    assert re.fullmatch(r"loss is not finite at step \d+", without_configuration(result["error"]))  # as lists of errors have it
     assert result["dev"] is None
 
 

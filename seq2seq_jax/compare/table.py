@@ -20,8 +20,8 @@ from seq2seq_jax.compare import columns
 from seq2seq_jax.compare.columns import Column
 from seq2seq_jax.compare.grid import spelled
 from seq2seq_jax.compare.labels import correlation_sentence, cost_lines, design_lines, noise_lines, role, setting_label, test_sentence
+from seq2seq_jax.errors import without_configuration
 from seq2seq_jax.records import setting_key
-from seq2seq_jax.show.labels import error_label
 
 WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
 
@@ -89,7 +89,7 @@ def _print_failed(console: rich.console.Console, part: dict[str, Any]) -> None:
     if part["failed"]:
         console.print(f"\n{len(part['failed'])} without a result to compare:", style="bold")
     for failure in part["failed"]:
-        console.print(f"  {failure['member']}: {error_label(failure['error'])}", soft_wrap=True)
+        console.print(f"  {failure['member']}: {without_configuration(failure['error'])}", soft_wrap=True)
 
 
 def to_csv(comparison: dict[str, Any]) -> str:

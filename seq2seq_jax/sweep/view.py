@@ -8,7 +8,8 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from seq2seq_jax.show.labels import error_label, seconds_label
+from seq2seq_jax.errors import without_configuration
+from seq2seq_jax.show.labels import seconds_label
 from seq2seq_jax.show.progress import LineTimer, Pace, best_label, figures_label, stderr_console, time_left
 
 WIDE = 120  # columns of a terminal that has room for bars and all figures
@@ -75,7 +76,7 @@ class SweepView:
         view.stop()
         self.line(
             f"[{self._ended}/{self._total}] {name} {status}"
-            + (f": {error_label(error)}" if error else f", {view.best}" if view.best else "")
+            + (f": {without_configuration(error)}" if error else f", {view.best}" if view.best else "")
         )
         if status == "finished":
             self._finished(name)

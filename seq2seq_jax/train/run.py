@@ -201,7 +201,7 @@ class Run:
           TrainingFailed: a loss or gradient was not finite.
         """
         if sums.bad_step >= 0:
-            raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}; configuration: {_one_line(self.config)}")
+            raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}", _one_line(self.config))
         self.progress.train_seconds += seconds
         self.progress.unlogged_tokens = float(sums.loss.count)
         if not logs:
@@ -231,7 +231,7 @@ class Run:
             return True
         for name, figure in evaluation.metrics.items():
             if isinstance(figure, float) and not math.isfinite(figure):
-                raise TrainingFailed(f"{name} on dev is not finite at step {self.step}; configuration: {_one_line(self.config)}")
+                raise TrainingFailed(f"{name} on dev is not finite at step {self.step}", _one_line(self.config))
         self._write(self.step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
         value, loss = evaluation.metrics[self._metric.name], evaluation.metrics.get("loss_nats_per_token", 0.0)
         sign = 1 if self._metric.lower_is_better else -1
