@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 from flax import nnx
+from jaxtyping import Int
 
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_split
 from seq2seq_jax.data.readers import normalize
@@ -48,7 +49,7 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
         print(f"picture: {figure}", file=sys.stderr)
 
 
-def _example(run: TrainedRun, text: str | None) -> tuple[Ids, np.ndarray]:
+def _example(run: TrainedRun, text: str | None) -> tuple[Ids, Int[np.ndarray, " T"]]:
     """Returns what is read and what is predicted, as ids."""
     text = None if text is None else normalize(text, run.config.data.normalize_nfc)
     if run.config.model.kind == "language_model":

@@ -206,7 +206,7 @@ def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attende
     return listed
 
 
-def _attended(run: TrainedRun, batch: PairBatch, ids: np.ndarray, weights: np.ndarray, row: int) -> Attended:
+def _attended(run: TrainedRun, batch: PairBatch, ids: Int[np.ndarray, "B K T"], weights: Float[np.ndarray, "B T S"], row: int) -> Attended:
     """Returns the attention of a row's best output, without padding."""
     source, output = batch.source[row, : batch.source_lengths[row]], ids[row, 0][ids[row, 0] != PAD]
     read, written = texts_of(run.vocabularies["source"], source), texts_of(run.vocabularies["target"], output)
