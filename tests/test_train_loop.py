@@ -406,13 +406,11 @@ def test_of_equal_metrics_the_one_with_less_loss_is_better(tmp_path, monkeypatch
     assert (result["best_step"], result["steps"], result["dev"]["loss_nats_per_token"], losses) == (8, 12, 1.5, [])
 
 
-def test_the_time_of_training_is_that_of_updates_alone(tmp_path, monkeypatch):
-    """Red if compiling, evaluations or checkpoints count: speeds, and quality at equal time, would compare these."""
+def clock(monkeypatch):
+    """Stops the clock of training; returns what makes a function take given seconds, call by call."""
     now = [0.0]
 
     def taking(seconds, function):
-        """Returns the function as one that takes these seconds, call by call."""
-
         def slow(*arguments):
             now[0] += next(seconds)
             return function(*arguments)
@@ -420,11 +418,31 @@ def test_the_time_of_training_is_that_of_updates_alone(tmp_path, monkeypatch):
         return slow
 
     monkeypatch.setattr("seq2seq_jax.train.loop.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    return taking
+
+
+def test_the_time_of_training_is_that_of_updates_alone(tmp_path, monkeypatch):
+    """Red if compiling, evaluations or checkpoints count: speeds, and quality at equal time, would compare these."""
+    taking = clock(monkeypatch)
     monkeypatch.setattr(OneRun, "advance", taking(iter([50.0, *[1.0] * 7]), OneRun.advance))  # the first one compiles
     monkeypatch.setattr(Evaluator, "evaluate", taking(itertools.repeat(100.0), Evaluator.evaluate))
     monkeypatch.setattr(Checkpoints, "save", taking(itertools.repeat(1000.0), Checkpoints.save))
     config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=8, train__eval_every=4, train__log_every=4)
     assert train(config, str(tmp_path / "run"))["train_seconds"] == 7.0
+
+
+def test_the_speed_is_that_of_the_updates_whose_time_counts(tmp_path, monkeypatch):
+    """Red if the tokens of an update that compiles count and its time does not: the speed would be too high, at first without bound."""
+    taking, advance = clock(monkeypatch), OneRun.advance
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__log_every=1, train__schedule="constant")
+    for steps in (3, 5):  # the second time it goes on, and compiles again
+        monkeypatch.setattr(OneRun, "advance", taking(itertools.chain([50.0], itertools.repeat(1.0)), advance))
+        result = train(replace(config, {"train.steps": steps}), str(tmp_path / "run"))
+    assert result["train_seconds"] == 3.0
+    tokens = config.train.batch_size * config.data.segment_length
+    records = map(json.loads, (tmp_path / "run/metrics.jsonl").read_text().splitlines())
+    logged = [record["tokens_per_second"] for record in records if record["split"] == "train"]
+    assert [*logged, result["tokens_per_second"]] == [None, *[tokens] * 5]
 
 
 def test_a_run_that_is_stopped_says_where_and_not_that(tmp_path, monkeypatch):

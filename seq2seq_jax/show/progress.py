@@ -56,9 +56,10 @@ def best_label(metric: str, best: float | None) -> str:
     return "" if best is None else f"best {metric} {best:.4f}"
 
 
-def figures_label(loss: float, tokens_per_second: float, metric: str, best: float | None) -> str:
-    """Returns what is shown of a run at work: loss in nats a token, speed, and the best dev metric."""
-    return f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {best_label(metric, best)}"
+def figures_label(loss: float, tokens_per_second: float | None, metric: str, best: float | None) -> str:
+    """Returns what is shown of a run at work: loss in nats a token, speed once it is known, and the best dev metric."""
+    speed = "" if tokens_per_second is None else f"{tokens_per_second:,.0f} tokens/s  "
+    return f"loss {loss:.3f}  {speed}{best_label(metric, best)}"
 
 
 def time_left(members: Iterable[tuple[float, float | None]], at_work: int) -> float | None:

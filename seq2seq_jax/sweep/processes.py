@@ -48,7 +48,7 @@ class _PipeView:
     def start(self, done: int, total: int, metric: str) -> None:
         self._connection.send(("start", (done, total, metric)))
 
-    def update(self, step: int, loss: float, tokens_per_second: float, best: float | None) -> None:
+    def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
         self._connection.send(("update", (step, loss, tokens_per_second, best)))
 
     def finish(self, step: int, best: float | None) -> None:

@@ -128,7 +128,7 @@ class _Member:
         else:
             self._sweep.once("compiling ...")
 
-    def update(self, step: int, loss: float, tokens_per_second: float, best: float | None) -> None:
+    def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
         """Shows where the member stands, as a run's view does, and the sweep's time left."""
         self._sweep.advanced(self._name, step / self._total)
         self._pace.report(step / self._total)

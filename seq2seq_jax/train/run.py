@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
+from jaxtyping import Float
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
@@ -42,9 +43,10 @@ class Progress:
       best_value: its metric.
       best_loss: its loss, nats a unit, which settles which of equal metrics is the better.
       stale_evaluations: evaluations since then.
-      train_seconds: time spent in updates, without evaluations and checkpoints; of time shared by runs, an equal share.
-      tokens: units trained on, up to the last line of the log.
-      unlogged_tokens: those since then.
+      train_seconds: time spent in updates, without evaluations, checkpoints and updates that had to be compiled; of time shared by runs,
+        an equal share.
+      tokens: units trained on in that time, but for ``unlogged_tokens``.
+      unlogged_tokens: those since the last line of the log.
       trained_together: runs that have shared the time at most; 1 for a run alone.
     """
 
@@ -56,6 +58,12 @@ class Progress:
     tokens: float = 0.0
     unlogged_tokens: float = 0.0
     trained_together: int = 1
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Speed of the updates; None where each has had to be compiled so far."""
+        tokens = self.tokens + self.unlogged_tokens
+        return tokens / self.train_seconds if tokens else None
 
 
 class Due(NamedTuple):
@@ -87,14 +95,14 @@ class Run:
         self._varied = varied
         self._metric = config_lib.metric_of(config)
         self._pretrained = load_pretrained(config, corpus.vocabularies)
-        self._initial_tables: dict[str, np.ndarray] = {}
+        self._initial_tables: dict[str, Float[np.ndarray, "V D"]] = {}
         self._shapes = batches.shapes
         self._total = total_steps(config, batches.steps_per_epoch)
         self._eval_every = config.train.eval_every or min(batches.steps_per_epoch, self._total)
         self._checkpoint_every = config.train.checkpoint_every or self._eval_every
         self._checkpoints = Checkpoints(directory.checkpoints)
         self._log: MetricsLog | None = None
-        self._logged = (math.nan, 0.0)  # loss and speed of the last line of the log
+        self._logged: tuple[float, float | None] = (math.nan, None)  # loss and speed of the last line of the log
 
     @property
     def total(self) -> int:
@@ -189,6 +197,10 @@ class Run:
         best = progress["best_step"]
         return best if best in self._checkpoints.steps() else None
 
+    def leave_out(self, tokens: float) -> None:
+        """Does not count the tokens of an update for its speed, as its time is not counted: it had to be compiled first."""
+        self.progress.tokens -= tokens
+
     def log(self, sums: LogSums, seconds: float, logs: bool) -> None:
         """Takes note of training since the last call, stops at a loss that is not finite, and at a log step writes a record.
 
@@ -209,7 +221,7 @@ class Run:
         loss = float(sums.loss.nats / max(1.0, sums.loss.count))  # nothing is scored where word vectors' subsampling leaves no pair
         self.progress.tokens += self.progress.unlogged_tokens
         self.progress.unlogged_tokens = 0.0
-        speed = self.progress.tokens / self.progress.train_seconds
+        speed = self.progress.tokens_per_second
         values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
         self._write(self.step, "train", values)
         self._logged = (loss, speed)
@@ -275,7 +287,7 @@ class Run:
             steps=self.step,
             train_seconds=progress.train_seconds,
             trained_together=progress.trained_together,
-            tokens_per_second=(progress.tokens + progress.unlogged_tokens) / progress.train_seconds,
+            tokens_per_second=progress.tokens_per_second,
             decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
             parameters=parameter_counts(params, self.config.model),
             pretrained=None if self._pretrained is None else self._pretrained.result(),

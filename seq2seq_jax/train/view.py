@@ -21,7 +21,7 @@ class View(Protocol):
     def start(self, done: int, total: int, metric: str) -> None:
         """Begins to show a run of ``total`` updates, of which ``done`` are made; ``metric`` is the name of what is scored on dev."""
 
-    def update(self, step: int, loss: float, tokens_per_second: float, best: float | None) -> None:
+    def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
         """Shows where the run stands: loss in nats a token, speed, and the best value of the metric on dev."""
 
     def finish(self, step: int, best: float | None) -> None:
@@ -56,7 +56,7 @@ class Reporter:
         else:
             self.note("compiling ...")
 
-    def update(self, step: int, loss: float, tokens_per_second: float, best: float | None) -> None:
+    def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
         """Shows where the run stands: loss in nats a token, speed, and the best value of the metric on dev."""
         figures = figures_label(loss, tokens_per_second, self._metric, best)
         self._pace.report(step / self._total)
