@@ -215,7 +215,7 @@ def _compare(values: flags.FlagValues) -> int:
 
 
 def _evaluate(values: flags.FlagValues) -> int:
-    from seq2seq_jax.inference.scoring import evaluate
+    from seq2seq_jax.inference.evaluate import evaluate
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()
@@ -225,7 +225,7 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 
 def _translate(values: flags.FlagValues) -> int:
-    from seq2seq_jax.inference.translation import (
+    from seq2seq_jax.inference.translate import (
         check_attention_file,
         open_translators,
         read_sources,
@@ -261,7 +261,7 @@ def _translate(values: flags.FlagValues) -> int:
 
 
 def _sample(values: flags.FlagValues) -> int:
-    from seq2seq_jax.inference.generation import sample_texts
+    from seq2seq_jax.inference.sample import sample_texts
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()
@@ -290,7 +290,7 @@ def _study(name: str, values: flags.FlagValues) -> int:
     if show is not None:
         show(options)
         return DONE
-    from seq2seq_jax.inference.tracing import trace_run
+    from seq2seq_jax.inference.trace import trace_run
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()

@@ -14,8 +14,20 @@ class Interrupted(Exception):
     """SIGTERM or SIGINT came; the state is saved and the same command goes on from it."""
 
 
+_CONFIGURATION = "; configuration: "
+
+
 class TrainingFailed(Exception):
-    """The loss or the gradient is no longer a finite number."""
+    """The loss or the gradient is no longer a finite number; the message ends with the configuration that has led there."""
+
+    def __init__(self, what: str, configuration: str):
+        """Says what is not finite, at which step, and the settings in one line."""
+        super().__init__(f"{what}{_CONFIGURATION}{configuration}")
+
+
+def without_configuration(error: str) -> str:
+    """Returns the line of an error, as result.json has it, for a list of errors: a configuration at its end would hide the others."""
+    return error.partition(_CONFIGURATION)[0]
 
 
 # What XLA says where memory ends: its own word, CUDA's, CUDA's libraries', and that of its matrix products on CPU.

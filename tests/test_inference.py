@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from seq2seq_jax.data.corpus import PairSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
-from seq2seq_jax.inference import tracing
+from seq2seq_jax.inference import trace
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translation import check_attention_file, open_translators, write_attention
+from seq2seq_jax.inference.translate import check_attention_file, open_translators, write_attention
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.loop import train
 
@@ -135,13 +136,13 @@ def test_what_cannot_be_done_is_said(workdirs):
 
 def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch):
     """Red if a tab, which aligned files may have, is taken for the one between source and target that is typed."""
-    monkeypatch.setattr(tracing, "load_split", lambda *given, **named: PairSplit(["a\tb", "c"], [["b\t", "a"], ["c"]]))
-    tracing.trace_run(workdirs["a"], None, 0, "json", None)
+    monkeypatch.setattr(trace, "load_split", lambda *given, **named: PairSplit(["a\tb", "c"], [["b\t", "a"], ["c"]]))
+    trace.trace_run(workdirs["a"], None, 0, "json", None)
     found = json.loads(capsys.readouterr().out)
     assert found["sequences"]["source"]["symbols"] == ["a", "<unk>", "b", "<eos>"]
     assert [row["symbol"] for row in found["outputs"]] == ["b", "<unk>", "<eos>"]
     with pytest.raises(UserError, match="--text: has more than one tab"):
-        tracing.trace_run(workdirs["a"], "a\tb\tc", 0, "json", None)
+        trace.trace_run(workdirs["a"], "a\tb\tc", 0, "json", None)
 
 
 def test_attention_is_written_and_drawn(workdirs, tmp_path):
@@ -197,9 +198,20 @@ def test_attention_has_the_text_of_subwords(workdirs):
     assert read <= {" a", "é", "\n", "æĹ", "<eos>"}
 
 
-def test_a_picture_takes_any_script(tmp_path):
-    from seq2seq_jax.inference.attention_picture import draw_attention
+def test_a_picture_takes_any_script():
+    from seq2seq_jax.inference.attention_picture import attention_svg
 
-    draw_attention(tmp_path / "a.svg", ["語", "ก็", "$x$", " "], ["한"], np.full((1, 4), 0.25))
-    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    drawn = attention_svg(["語", "ก็", "$x$", " "], ["한"], np.full((1, 4), 0.25))
     assert all(symbol in drawn for symbol in ("語", "ก็", "$x$", "한"))
+
+
+def test_names_in_a_picture_have_room_and_the_colours_of_all_pictures():
+    """Red if long names take the place of the cells, or part of the picture is drawn in Matplotlib's own style."""
+    from seq2seq_jax.inference.attention_picture import attention_svg
+
+    drawn = [attention_svg(["a", name], ["b", name], np.full((2, 2), 0.5)) for name in ("c", "internationalisation")]
+    sizes = [[float(points) for points in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)] for svg in drawn]
+    assert all(long > short + 100 for short, long in zip(*sizes, strict=True))
+    texts = re.findall("<text[^>]*>", drawn[0])
+    assert texts
+    assert all("fill:" in text for text in texts)

@@ -505,13 +505,13 @@ def test_the_time_left_counts_what_this_process_has_made(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     view = SweepView(3, ["a", "b", "c"], lambda name: None)
     for name in "ab":
-        view.member(name).start(50, 100)
+        view.member(name).start(50, 100, "error")
     now[0] += 500  # compiling
     for name in "ab":
-        view.member(name).update(55, 1.0, 1.0, "")
+        view.member(name).update(55, 1.0, 1.0, None)
     assert view.seconds_left() is None
     now[0] += 10
-    view.member("a").update(75, 1.0, 1.0, "")
+    view.member("a").update(75, 1.0, 1.0, None)
     assert view.seconds_left() == pytest.approx((0.25 + 0.45 + 1) * 50 / 2)  # a fifth took 10 s
 
 
@@ -520,17 +520,17 @@ def test_the_time_left_takes_whole_members_where_they_are_known(monkeypatch, cap
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     view = SweepView(2, ["a", "b"], lambda name: None)
-    view.member("a").start(0, 100)
+    view.member("a").start(0, 100, "error")
     now[0] += 30
-    view.member("a").finish(100, "best error 0.25")
+    view.member("a").finish(100, 0.25)
     view.ended("a", "finished", None)
-    view.member("b").start(0, 100)
+    view.member("b").start(0, 100, "error")
     now[0] += 20
-    view.member("b").update(10, 1.0, 1.0, "best error 0.75")
+    view.member("b").update(10, 1.0, 1.0, 0.75)
     assert view.seconds_left() == pytest.approx(0.9 * 30)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[:3] == ["sweep: 2 of 2 members to train", "sweep: compiling ...", "sweep: [1/2] a finished, best error 0.25"]
-    assert lines[3].endswith("best error 0.75  27 s left for the sweep")
+    assert lines[:3] == ["sweep: 2 of 2 members to train", "sweep: compiling ...", "sweep: [1/2] a finished, best error 0.2500"]
+    assert lines[3].endswith("best error 0.7500  27 s left for the sweep")
     assert len(lines) == 4
 
 

@@ -32,10 +32,10 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import BOS, UNK, split_words
-from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError
-from seq2seq_jax.inference import generation
-from seq2seq_jax.inference.generation import sample_texts
-from seq2seq_jax.inference.translation import open_translators
+from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_configuration
+from seq2seq_jax.inference import sample
+from seq2seq_jax.inference.sample import sample_texts
+from seq2seq_jax.inference.translate import open_translators
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.train.checkpoints import Checkpoints
@@ -229,7 +229,7 @@ def test_the_pieces_of_a_text_are_the_text(tmp_path, monkeypatch, unit):
     train(text_config(path, data__target_unit=unit, data__bpe_size=300, data__dev_fraction=0.2, train__steps=2), str(tmp_path / "run"))
     texts = []
     for context in (7, 64, 10_000):
-        monkeypatch.setattr(generation, "CONTEXT", context)
+        monkeypatch.setattr(sample, "CONTEXT", context)
         texts.append("".join(sample_texts(str(tmp_path / "run"), "", 200, 1.0, 3)[0]))
     assert len(set(texts)) == 1
 
@@ -254,7 +254,7 @@ def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):
     for text in texts:
         assert re.match(r"to be[ \n]\w", text)
         assert len(split_words(text)) == 66
-    visits = np.array([split_words(text)[2:] for text in texts]).reshape(4, generation.SAMPLE_CHUNK)
+    visits = np.array([split_words(text)[2:] for text in texts]).reshape(4, sample.SAMPLE_CHUNK)
     assert all((one == other).mean() < 0.5 for one, other in itertools.combinations(visits, 2))
 
 
@@ -382,13 +382,13 @@ def test_the_time_left_begins_with_the_first_line(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     reporter = Reporter("train")
-    reporter.start(0, 100)
+    reporter.start(0, 100, "error")
     for seconds, step in ((50, 10), (6, 20)):
         now[0] += seconds
-        reporter.update(step, 1.0, 1.0, "best error 0.5")
+        reporter.update(step, 1.0, 1.0, 0.5)
     first, second = capsys.readouterr().err.splitlines()[1:]
-    assert first.endswith("best error 0.5")
-    assert second.endswith("best error 0.5  48 s left")
+    assert first.endswith("best error 0.5000")
+    assert second.endswith("best error 0.5000  48 s left")
 
 
 def test_of_equal_metrics_the_one_with_less_loss_is_better(tmp_path, monkeypatch):
@@ -406,13 +406,11 @@ def test_of_equal_metrics_the_one_with_less_loss_is_better(tmp_path, monkeypatch
     assert (result["best_step"], result["steps"], result["dev"]["loss_nats_per_token"], losses) == (8, 12, 1.5, [])
 
 
-def test_the_time_of_training_is_that_of_updates_alone(tmp_path, monkeypatch):
-    """Red if compiling, evaluations or checkpoints count: speeds, and quality at equal time, would compare these."""
+def clock(monkeypatch):
+    """Stops the clock of training; returns what makes a function take given seconds, call by call."""
     now = [0.0]
 
     def taking(seconds, function):
-        """Returns the function as one that takes these seconds, call by call."""
-
         def slow(*arguments):
             now[0] += next(seconds)
             return function(*arguments)
@@ -420,11 +418,31 @@ def test_the_time_of_training_is_that_of_updates_alone(tmp_path, monkeypatch):
         return slow
 
     monkeypatch.setattr("seq2seq_jax.train.loop.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    return taking
+
+
+def test_the_time_of_training_is_that_of_updates_alone(tmp_path, monkeypatch):
+    """Red if compiling, evaluations or checkpoints count: speeds, and quality at equal time, would compare these."""
+    taking = clock(monkeypatch)
     monkeypatch.setattr(OneRun, "advance", taking(iter([50.0, *[1.0] * 7]), OneRun.advance))  # the first one compiles
     monkeypatch.setattr(Evaluator, "evaluate", taking(itertools.repeat(100.0), Evaluator.evaluate))
     monkeypatch.setattr(Checkpoints, "save", taking(itertools.repeat(1000.0), Checkpoints.save))
     config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=8, train__eval_every=4, train__log_every=4)
     assert train(config, str(tmp_path / "run"))["train_seconds"] == 7.0
+
+
+def test_the_speed_is_that_of_the_updates_whose_time_counts(tmp_path, monkeypatch):
+    """Red if the tokens of an update that compiles count and its time does not: the speed would be too high, at first without bound."""
+    taking, advance = clock(monkeypatch), OneRun.advance
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__log_every=1, train__schedule="constant")
+    for steps in (3, 5):  # the second time it goes on, and compiles again
+        monkeypatch.setattr(OneRun, "advance", taking(itertools.chain([50.0], itertools.repeat(1.0)), advance))
+        result = train(replace(config, {"train.steps": steps}), str(tmp_path / "run"))
+    assert result["train_seconds"] == 3.0
+    tokens = config.train.batch_size * config.data.segment_length
+    records = map(json.loads, (tmp_path / "run/metrics.jsonl").read_text().splitlines())
+    logged = [record["tokens_per_second"] for record in records if record["split"] == "train"]
+    assert [*logged, result["tokens_per_second"]] == [None, *[tokens] * 5]
 
 
 def test_a_run_that_is_stopped_says_where_and_not_that(tmp_path, monkeypatch):
@@ -440,7 +458,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         train(config, str(tmp_path / "run"))
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert result["status"] == "failed"
-    assert "not finite at step" in result["error"]
+    assert "; configuration: data.train=" in result["error"]
+    assert re.fullmatch(r"loss is not finite at step \d+", without_configuration(result["error"]))  # as lists of errors have it
     assert result["dev"] is None
 
 

@@ -20,7 +20,7 @@ from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.embeddings.export import write_word2vec
 from seq2seq_jax.embeddings.tables import read_tables
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.inference.tracing import trace_run
+from seq2seq_jax.inference.trace import trace_run
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.plan import make_plan

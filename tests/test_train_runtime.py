@@ -67,10 +67,3 @@ def test_kernels_of_other_models_are_shared(monkeypatch):
     monkeypatch.delenv("NPROC", raising=False)
     prepare("translator")
     assert "NPROC" not in os.environ
-
-
-def test_cores_are_counted_where_the_system_confines_no_process(monkeypatch):
-    assert cores() == sorted(os.sched_getaffinity(0))
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert cores() == [0, 1, 2, 3]

@@ -113,9 +113,9 @@ def launch(verb: str, *arguments: str, stdin: str = "", timeout: float = 120) ->
 
 def evaluate(workdirs: Sequence[str], split: Literal["dev", "test"], file: str | None = None, beam_size: int = 1) -> dict[str, Any]:
     """Scores runs as the command does where no other flag is given."""
-    from seq2seq_jax.inference import scoring
+    from seq2seq_jax.inference import evaluate
 
-    return scoring.evaluate(workdirs, split, file, beam_size, LENGTH_PENALTY)
+    return evaluate.evaluate(workdirs, split, file, beam_size, LENGTH_PENALTY)
 
 
 def translations(
@@ -127,9 +127,9 @@ def translations(
     attention: bool = False,
 ) -> Any:
     """Translates as the command does where no other flag is given."""
-    from seq2seq_jax.inference import translation
+    from seq2seq_jax.inference import translate
 
-    return translation.translations(runs, sources, beam_size, n_best, length_penalty, attention)
+    return translate.translations(runs, sources, beam_size, n_best, length_penalty, attention)
 
 
 def without_timings(value: Any) -> Any:

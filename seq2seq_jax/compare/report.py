@@ -16,10 +16,10 @@ from seq2seq_jax.compare import artifacts, columns, figures, labels
 from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, parts_of
 from seq2seq_jax.embeddings.map import symbol_map
+from seq2seq_jax.errors import without_configuration
 from seq2seq_jax.evaluate.metrics import is_right
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.show import picture, symbols
-from seq2seq_jax.show.labels import error_label
 from seq2seq_jax.show.picture import Picture
 
 SHOWN_EXAMPLES = 10
@@ -58,7 +58,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
 def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"error": error_label, "visible": symbols.visible}
+    environment.filters |= {"error": without_configuration, "visible": symbols.visible}
     return environment
 
 

@@ -29,8 +29,8 @@ from seq2seq_jax.compare.labels import (
     test_sentence,
 )
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow, parts_of
+from seq2seq_jax.errors import without_configuration
 from seq2seq_jax.records import setting_key
-from seq2seq_jax.show.labels import error_label
 
 WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
 
@@ -98,7 +98,7 @@ def _print_failed(console: rich.console.Console, part: SettingComparison) -> Non
     if part["failed"]:
         console.print(f"\n{len(part['failed'])} without a result to compare:", style="bold")
     for failure in part["failed"]:
-        console.print(f"  {failure['member']}: {error_label(failure['error'])}", soft_wrap=True)
+        console.print(f"  {failure['member']}: {without_configuration(failure['error'])}", soft_wrap=True)
 
 
 def to_csv(comparison: dict[str, Any]) -> str:

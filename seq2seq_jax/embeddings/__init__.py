@@ -1,1 +1,1 @@
-"""Studies of a trained embedding table. All but ``trace.py`` work on the host, without JAX."""
+"""Studies of a trained embedding table, on the host, without JAX. The one that needs the network is ``inference/trace.py``."""

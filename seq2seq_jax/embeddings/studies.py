@@ -70,7 +70,7 @@ STUDIES = {
             FORMAT,
             Option("figure", "file to draw the gradient norms to, as SVG"),
         ),
-        None,  # needs the network: the command asks inference/ for it
+        None,  # needs the network: the command asks inference/trace.py for it
     ),
     "neighbours": Study(
         "the symbols nearest to one",

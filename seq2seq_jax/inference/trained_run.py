@@ -13,7 +13,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
-from seq2seq_jax.train.devices import Devices, choose_device_count
+from seq2seq_jax.train.devices import one_device
 from seq2seq_jax.train.evaluation import Evaluator
 from seq2seq_jax.train.programs import Programs, initial_state, programs
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -31,7 +31,7 @@ class TrainedRun:
         self.config, self.data_sha256, self.output_limit = record.config, record.data_sha256, record.output_limit
         self.vocabularies: dict[str, Vocabulary] = self.directory.vocabularies(self.config.model.kind)
         sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
-        self.programs: Programs = programs(self.config, sizes, 1, Devices(choose_device_count(1, 1)), self.output_limit)
+        self.programs: Programs = programs(self.config, sizes, 1, one_device(), self.output_limit)
         self.params: Params = jax.device_put(_best_params(self.directory, self.config, sizes, self.programs))  # once, not at every batch
         # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
         self.evaluator = Evaluator(self.config, self.programs, self.vocabularies, record.batch_shapes)

@@ -54,7 +54,7 @@ class FrozenTable(nnx.Variable):
 class FrozenEmbedding(Embedding):
     """A table that stays as it was drawn, the baseline that tells what learning the rows adds to having them.
 
-    No gradient reaches it, and the optimizer, which knows it by its name, keeps no state for it (``train/state.py``).
+    No gradient reaches it, and the optimizer, which knows it by its name, keeps no state for it (``train/optimizer.py``).
     """
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""]):

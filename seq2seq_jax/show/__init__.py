@@ -1,1 +1,1 @@
-"""How answers look: pictures as SVG and tables for a terminal. Knows nothing of what is shown."""
+"""How answers look: pictures as SVG, tables and progress for a terminal. Knows nothing of what is shown."""

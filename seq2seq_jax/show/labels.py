@@ -27,11 +27,6 @@ def seconds_label(seconds: float | None) -> str:
     return f"{seconds / 3600:.3g} h" if seconds < 360_000 else f"{seconds / 86_400:,.0f} days"
 
 
-def error_label(error: str) -> str:
-    """Returns an error without the configuration that it may end with: config.json has that, and it would hide the errors of others."""
-    return error.partition("; configuration:")[0]
-
-
 def bytes_label(count: float) -> str:
     """Returns an amount of memory: ``12.3 MiB``."""
     for size, unit in ((2**30, "GiB"), (2**20, "MiB")):

@@ -45,14 +45,14 @@ class _PipeView:
     def note(self, text: str) -> None:
         self._connection.send(("note", (text,)))
 
-    def start(self, done: int, total: int) -> None:
-        self._connection.send(("start", (done, total)))
+    def start(self, done: int, total: int, metric: str) -> None:
+        self._connection.send(("start", (done, total, metric)))
 
-    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
-        self._connection.send(("update", (step, loss, tokens_per_second, metric)))
+    def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
+        self._connection.send(("update", (step, loss, tokens_per_second, best)))
 
-    def finish(self, step: int, metric: str) -> None:
-        self._connection.send(("finish", (step, metric)))
+    def finish(self, step: int, best: float | None) -> None:
+        self._connection.send(("finish", (step, best)))
 
     def stop(self) -> None:
         """Sends nothing: the sweep's view ends a member's bar when its outcome comes."""

@@ -44,6 +44,7 @@ def member_programs(
     """Returns the programs of members that differ in sizes of tables, seed and learning rate.
 
     They take and give everything stacked; the training step takes each member's ``Slot`` as well. Batches of an evaluation are shared.
+    ``train/programs.py`` makes those of a run by itself from the same functions, which here are first mapped over the members.
 
     Args:
       config: of any of the members.

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax.config import Metric, metric_of
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import UserError, without_configuration
 from seq2seq_jax.length import Length, Standing, length_of, standing
 from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_grid
-from seq2seq_jax.show.labels import MISSING, error_label, seconds_label
+from seq2seq_jax.show.labels import MISSING, seconds_label
+from seq2seq_jax.show.progress import time_left
 from seq2seq_jax.show.terminal import print_table
-from seq2seq_jax.sweep.time_left import time_left
 from seq2seq_jax.train.run_directory import RunDirectory
 
 STATES = ("running", "waiting", "interrupted", "failed", "finished")
@@ -92,7 +92,7 @@ def run(workdir: str) -> None:
     print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)}{_left_label(left)}")
     for member in members:
         if member.error is not None:
-            print(f"{member.name}: {error_label(member.error)}")
+            print(f"{member.name}: {without_configuration(member.error)}")
     if not RunDirectory(pathlib.Path(workdir)).is_locked() and counts["finished"] + counts["failed"] < len(members):
         print("no process is working on this sweep; the command that launched it completes it")
 

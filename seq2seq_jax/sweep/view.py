@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from seq2seq_jax.show.labels import error_label, seconds_label
-from seq2seq_jax.sweep.time_left import time_left
-from seq2seq_jax.train.view import Pace
+from seq2seq_jax.errors import without_configuration
+from seq2seq_jax.show.labels import seconds_label
+from seq2seq_jax.show.progress import LineTimer, Pace, best_label, figures_label, stderr_console, time_left
 
-SECONDS_BETWEEN_LINES = 5.0
 WIDE = 120  # columns of a terminal that has room for bars and all figures
 NARROW_REST = 38  # columns of a narrower one that are not the member's name
 
@@ -24,7 +22,7 @@ class SweepView:
     def __init__(self, total: int, missing: Sequence[str], finished: Callable[[str], None]):
         """Begins with ``missing`` members of ``total`` still to train; ``finished`` is called with the name of each that has finished."""
         self._finished = finished
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = stderr_console()
         self._total, self._order = total, list(missing)
         self._ended = total - len(missing)
         self._notes: set[str] = set()
@@ -78,7 +76,7 @@ class SweepView:
         view.stop()
         self.line(
             f"[{self._ended}/{self._total}] {name} {status}"
-            + (f": {error_label(error)}" if error else f", {view.last}" if view.last else "")
+            + (f": {without_configuration(error)}" if error else f", {view.best}" if view.best else "")
         )
         if status == "finished":
             self._finished(name)
@@ -104,10 +102,10 @@ class _Member:
     def __init__(self, sweep: SweepView, name: str, live: Progress | None):
         self._sweep, self._name, self._live = sweep, name, live
         self._task = None
-        self._total, self._last_line = 1, time.monotonic()
-        self._pace, self._began, self._resumed = Pace(), time.monotonic(), False
+        self._total, self._metric = 1, ""
+        self._pace, self._lines, self._began, self._resumed = Pace(), LineTimer(), time.monotonic(), False
         self._whole: float | None = None
-        self.last, self.at_work = "", False
+        self.best, self.at_work = "", False
 
     @property
     def seconds(self) -> float | None:
@@ -118,10 +116,10 @@ class _Member:
         """Prints a line that stays; one that other members have to say too only once."""
         self._sweep.once(text)
 
-    def start(self, done: int, total: int) -> None:
-        """Begins to show a run of ``total`` updates, of which ``done`` are made."""
-        self._total, self.at_work = total, True
-        self._pace, self._began = Pace(), time.monotonic()
+    def start(self, done: int, total: int, metric: str) -> None:
+        """Begins to show a run of ``total`` updates, of which ``done`` are made; ``metric`` is the name of what is scored on dev."""
+        self._total, self._metric, self.at_work = total, metric, True
+        self._pace, self._lines, self._began = Pace(), LineTimer(), time.monotonic()
         self._resumed = done > 0
         self._sweep.advanced(self._name, done / total)
         if self._live is not None:
@@ -130,23 +128,23 @@ class _Member:
         else:
             self._sweep.once("compiling ...")
 
-    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
-        """Shows where the member stands: loss in nats a token, speed, and the best dev metric; and the sweep's time left."""
+    def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
+        """Shows where the member stands, as a run's view does, and the sweep's time left."""
         self._sweep.advanced(self._name, step / self._total)
         self._pace.report(step / self._total)
-        figures = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {metric}"
-        self.last = metric
+        figures = figures_label(loss, tokens_per_second, self._metric, best)
+        self.best = best_label(self._metric, best)
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, completed=step, figures=figures, short=metric.split()[-1] if metric else f"loss {loss:.3f}")
-        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
-            self._last_line = time.monotonic()
+            short = f"loss {loss:.3f}" if best is None else f"{best:.4f}"
+            self._live.update(self._task, completed=step, figures=figures, short=short)
+        elif self._lines.due():
             left = self._sweep.seconds_left()
             ending = f"  {seconds_label(left)} left for the sweep" if left is not None else ""
             self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}{ending}")
 
-    def finish(self, step: int, metric: str) -> None:
-        """Keeps the best dev metric of its result for the line that says how it ended, and its time, from which that of others follows."""
-        self.last = metric
+    def finish(self, step: int, best: float | None) -> None:
+        """Keeps the metric of its result for the line that says how it ended, and its time, from which that of others follows."""
+        self.best = best_label(self._metric, best)
         if not self._resumed:
             self._whole = time.monotonic() - self._began
 

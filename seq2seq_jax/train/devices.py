@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import operator
 import os
 from collections.abc import Callable, Sequence
@@ -19,7 +18,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
+from seq2seq_jax.arrays import Array
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.train.runtime import cores
@@ -75,6 +76,12 @@ def choose_devices(config: Config) -> Devices:
     rows = config.train.batch_size
     threads = max(count for count in range(1, len(cores()) + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
     return devices if threads == 1 else Threads(threads)
+
+
+def one_device() -> Devices:
+    """Returns the first device by itself. Raises UserError as ``platform``."""
+    platform()
+    return Devices(1)
 
 
 def _carry_by_row(kind: Any) -> Any:
@@ -167,7 +174,7 @@ class Threads(Devices):
         del parts, options
         step = make(None)
 
-        def of_share(state: TrainState, rows: Any, place: jax.Array) -> Gradient:
+        def of_share(state: TrainState, rows: Any, place: Int[Array, ""]) -> Gradient:
             carry, dropout, batch = jax.tree.map(lambda leaf: leaf[place], rows)
             return step.gradient(state._replace(carry=carry), dropout, batch)
 
@@ -180,11 +187,14 @@ class Threads(Devices):
         draw = None if step.draw is None else jax.jit(lambda state: self.split(step.draw(state)))
         gradient, update = jax.jit(of_share), jax.jit(of_sum, donate_argnums=(0,))
         threads = ThreadPoolExecutor(self.count)
-        maps = itertools.chain([map], itertools.repeat(threads.map))  # the first call compiles, which several at once would all do
+        compiled = False
 
         def train_step(state: TrainState, batch: Batch) -> TrainState:
+            nonlocal compiled
             rows = (state.carry, None if draw is None else draw(state), batch)
-            return update(state, list(next(maps)(functools.partial(gradient, state, rows), range(self.count))))
+            each = threads.map if compiled else map  # the first call compiles, which several at once would all do
+            compiled = True
+            return update(state, list(each(functools.partial(gradient, state, rows), range(self.count))))
 
         return train_step
 

@@ -124,17 +124,27 @@ class Loop:
         return [run for run in self._runs if not run.ended]
 
     def _advance(self, together: Sequence[Run]) -> float:
-        """Makes one update of each; runs of one seed see the same batch. Returns the seconds of compiling, which are no training time."""
-        step, before = together[0].step, time.monotonic()
+        """Makes one update of each. Returns the seconds of one that had to be compiled first: neither they nor its tokens are counted."""
+        shape = self._batches.shape_at(together[0].step)
+        if shape in self._compiled:
+            self._update(together)
+            return 0.0
+        self._compiled.add(shape)
+        before, began = self._engine.log_sums(), time.monotonic()  # once what came before is done
+        self._update(together)
+        after = self._engine.log_sums()  # waits for the compiler and for the update
+        for run in together:
+            place = self._places[run]
+            run.leave_out(float(after[place].loss.count - before[place].loss.count))
+        return time.monotonic() - began
+
+    def _update(self, together: Sequence[Run]) -> None:
+        """Makes one update of each; runs of one seed see the same batch."""
+        step = together[0].step
         of_seed = {seed: self._batch_at(seed, step) for seed in {run.config.train.seed for run in together}}
         self._engine.advance([of_seed[run.config.train.seed] if run in together else None for run in self._runs])
         for run in together:
             run.step += 1
-        shape = self._batches.shape_at(step)
-        if shape in self._compiled:
-            return 0.0
-        self._compiled.add(shape)  # the call has waited for the compiler, and on a CPU for that update too
-        return time.monotonic() - before
 
     def _visit(self, together: Sequence[Run], due: Due, since: float) -> None:
         """Waits for the devices, then logs, evaluates, saves and finishes, as far as it is due."""

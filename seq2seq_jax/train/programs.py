@@ -55,6 +55,9 @@ def program_key(config: Config) -> Config:
 def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int) -> Programs:
     """Returns the programs of a run.
 
+    Those of several members trained together are made by ``sweep/stacked.py``: from the same functions, each mapped over the members, with
+    a training step that knows which of them are active.
+
     Args:
       config: the run's configuration.
       vocabulary_sizes: by side.

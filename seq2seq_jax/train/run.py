@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
+from jaxtyping import Float
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
@@ -44,9 +45,10 @@ class Progress:
       best_value: its metric.
       best_loss: its loss, nats a unit, which settles which of equal metrics is the better.
       stale_evaluations: evaluations since then.
-      train_seconds: time spent in updates, without evaluations and checkpoints; of time shared by runs, an equal share.
-      tokens: units trained on, up to the last line of the log.
-      unlogged_tokens: those since then.
+      train_seconds: time spent in updates, without evaluations, checkpoints and updates that had to be compiled; of time shared by runs,
+        an equal share.
+      tokens: units trained on in that time, but for ``unlogged_tokens``.
+      unlogged_tokens: those since the last line of the log.
       trained_together: runs that have shared the time at most; 1 for a run alone.
     """
 
@@ -58,6 +60,12 @@ class Progress:
     tokens: float = 0.0
     unlogged_tokens: float = 0.0
     trained_together: int = 1
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Speed of the updates; None where each has had to be compiled so far."""
+        tokens = self.tokens + self.unlogged_tokens
+        return tokens / self.train_seconds if tokens else None
 
 
 class Due(NamedTuple):
@@ -90,14 +98,14 @@ class Run:
         self._varied = varied
         self._metric = config_lib.metric_of(config)
         self._pretrained = load_pretrained(config, corpus.vocabularies)
-        self._initial_tables: dict[str, np.ndarray] = {}
+        self._initial_tables: dict[str, Float[np.ndarray, "V D"]] = {}
         self._shapes = batches.shapes
         self.total = total_steps(config, batches.steps_per_epoch)
         self._eval_every = config.train.eval_every or min(batches.steps_per_epoch, self.total)
         self._checkpoint_every = config.train.checkpoint_every or self._eval_every
         self._checkpoints = Checkpoints(directory.checkpoints)
         self._log: MetricsLog | None = None
-        self._logged = (math.nan, 0.0)  # loss and speed of the last line of the log
+        self._logged: tuple[float, float | None] = (math.nan, None)  # loss and speed of the last line of the log
 
     @property
     def complete(self) -> bool:
@@ -167,7 +175,7 @@ class Run:
             counts = lookup_counts(self.corpus)[self._pretrained.sides[0]]
             self.view.note(self._pretrained.sentence(str(self.config.model.pretrained), counts))
         self._log = MetricsLog(self.directory.path, self.step)
-        self.view.start(self.step, self.total)
+        self.view.start(self.step, self.total, self._metric.name)
 
     def resume(self, structure: nnx.GraphDef) -> TrainState:
         """Returns the newest checkpoint's state and takes over its progress; the initial state where there is none."""
@@ -193,6 +201,10 @@ class Run:
         best = progress["best_step"]
         return best if best in self._checkpoints.steps() else None
 
+    def leave_out(self, tokens: float) -> None:
+        """Does not count the tokens of an update for its speed, as its time is not counted: it had to be compiled first."""
+        self.progress.tokens -= tokens
+
     def log(self, sums: LogSums, seconds: float, logs: bool) -> None:
         """Takes note of training since the last call, stops at a loss that is not finite, and at a log step writes a record.
 
@@ -205,7 +217,7 @@ class Run:
           TrainingFailed: a loss or gradient was not finite.
         """
         if sums.bad_step >= 0:
-            raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}; configuration: {_one_line(self.config)}")
+            raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}", _one_line(self.config))
         self.progress.train_seconds += seconds
         self.progress.unlogged_tokens = float(sums.loss.count)
         if not logs:
@@ -213,14 +225,14 @@ class Run:
         loss = float(sums.loss.nats / max(1.0, sums.loss.count))  # nothing is scored where word vectors' subsampling leaves no pair
         self.progress.tokens += self.progress.unlogged_tokens
         self.progress.unlogged_tokens = 0.0
-        speed = self.progress.tokens / self.progress.train_seconds
+        speed = self.progress.tokens_per_second
         values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
         self._write(self.step, "train", values)
         self._logged = (loss, speed)
 
     def show(self) -> None:
         """Shows the last line of the log beside the best metric, which may be of the same step."""
-        self.view.update(self.step, *self._logged, self._best_label(self.progress.best_value))
+        self.view.update(self.step, *self._logged, self.progress.best_value)
 
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:
         """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best.
@@ -235,7 +247,7 @@ class Run:
             return True
         for name, figure in evaluation.metrics.items():
             if isinstance(figure, float) and not math.isfinite(figure):
-                raise TrainingFailed(f"{name} on dev is not finite at step {self.step}; configuration: {_one_line(self.config)}")
+                raise TrainingFailed(f"{name} on dev is not finite at step {self.step}", _one_line(self.config))
         self._write(self.step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
         value, loss = evaluation.metrics[self._metric.name], evaluation.metrics.get("loss_nats_per_token", 0.0)
         sign = 1 if self._metric.lower_is_better else -1
@@ -279,7 +291,7 @@ class Run:
             steps=self.step,
             train_seconds=progress.train_seconds,
             trained_together=progress.trained_together,
-            tokens_per_second=(progress.tokens + progress.unlogged_tokens) / progress.train_seconds,
+            tokens_per_second=progress.tokens_per_second,
             decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
             parameters=parameter_counts(params, self.config.model),
             pretrained=None if self._pretrained is None else self._pretrained.result(),
@@ -288,7 +300,7 @@ class Run:
         write_json(self.directory.result_file, result)
         self.result = result
         self.close()  # before what may fail where nobody reads on: the result stays
-        self.view.finish(self.step, self._best_label(None if dev is None else dev.metrics[self._metric.name]))
+        self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
 
     def fail(self, error: Exception) -> None:
         """Ends the run and writes why. Where it failed before it began, the result of an earlier start that finished stays."""
@@ -315,9 +327,6 @@ class Run:
             self._log.close()
             self._log = None
         self.view.stop()
-
-    def _best_label(self, value: float | None) -> str:
-        return "" if value is None else f"best {self._metric.name} {value:.4f}"
 
     def _best_step(self) -> list[int]:
         return [] if self.progress.best_step is None else [self.progress.best_step]

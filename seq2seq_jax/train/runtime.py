@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 
 import jax
 
@@ -52,10 +51,8 @@ def speed_up_cpu() -> None:
 
 
 def cores() -> list[int]:
-    """Returns the numbers of the cores that this process may use; all of the machine's where the system does not say (macOS)."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    """Returns the numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0))
 
 
 def use_one_thread() -> None:
@@ -72,8 +69,6 @@ def keep_freed_memory() -> None:
     A compiled program allocates its temporary arrays, some 100 MB, at every call and frees them. By default glibc gives them back to the
     kernel, which hands them out again one by one and fills them with zeros: a quarter of a step's time on CPU (docs/performance.md).
     """
-    if not sys.platform.startswith("linux"):
-        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # musl has none
         for parameter, value in _KEEP_FREED_MEMORY.values():

@@ -129,7 +129,7 @@ def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..
     def gradient(state: TrainState, dropout: Dropout | None, batch: Batch) -> Gradient:
         """Takes the gradient of the summed loss, in nats."""
 
-        def objective(params: Params) -> tuple[jax.Array, tuple[Any, Loss]]:
+        def objective(params: Params) -> tuple[Scalar, tuple[Any, Loss]]:
             loss, carry = merge(params).loss(batch, state.carry, dropout, config.train.label_smoothing)
             return loss.objective, (carry, loss)
 
@@ -154,7 +154,7 @@ def _by_rows(merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], M
         del dropout
         model = merge(state.params)
 
-        def objective(rows: ByTable) -> tuple[jax.Array, RowLoss]:
+        def objective(rows: ByTable) -> tuple[Scalar, RowLoss]:
             found = model.row_loss(rows, batch)
             return found.loss.objective, found
 
@@ -178,7 +178,7 @@ def _by_rows(merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], M
 
 
 def move_rows(
-    table: Table, ids: Int[Array, "B _"], gradients: Float[Array, "B _ D"], curvatures: Float[Array, "B _"], rate: Float[Array, ""]
+    table: Table, ids: Int[Array, "B _"], gradients: Float[Array, "B _ D"], curvatures: Float[Array, "B _"], rate: Scalar
 ) -> Table:
     """Moves rows against their gradients, each by its sum over the places where it was read.
 
@@ -204,7 +204,7 @@ def _own_rows(rows: Any, axis: str | None) -> Any:
     return jax.tree.map(lambda leaf: leaf.reshape(lax.axis_size(axis), -1, *leaf.shape[1:])[lax.axis_index(axis)], rows)
 
 
-def _added(sums: LogSums, loss: Loss, finite: jax.Array, step: jax.Array) -> LogSums:
+def _added(sums: LogSums, loss: Loss, finite: Bool[Array, ""], step: Int[Array, ""]) -> LogSums:
     total = Loss(*(before + now for before, now in zip(sums.loss, loss, strict=True)))
     return LogSums(total, jnp.where((sums.bad_step < 0) & ~finite, step, sums.bad_step))
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Protocol, runtime_checkable
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seq2seq_jax.show.labels import seconds_label
-
-SECONDS_BETWEEN_LINES = 5.0
+from seq2seq_jax.show.progress import LineTimer, Pace, best_label, figures_label, stderr_console
 
 
 @runtime_checkable
@@ -21,37 +18,17 @@ class View(Protocol):
     def note(self, text: str) -> None:
         """Shows one line that stays."""
 
-    def start(self, done: int, total: int) -> None:
-        """Begins to show a run of ``total`` updates, of which ``done`` are made."""
+    def start(self, done: int, total: int, metric: str) -> None:
+        """Begins to show a run of ``total`` updates, of which ``done`` are made; ``metric`` is the name of what is scored on dev."""
 
-    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
-        """Shows where the run stands: loss in nats a token, speed, and the best dev metric."""
+    def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
+        """Shows where the run stands: loss in nats a token, speed, and the best value of the metric on dev."""
 
-    def finish(self, step: int, metric: str) -> None:
-        """Shows that the run has finished after ``step`` updates, and the best dev metric of its result."""
+    def finish(self, step: int, best: float | None) -> None:
+        """Shows that the run has finished after ``step`` updates, and the value of the metric on dev in its result."""
 
     def stop(self) -> None:
         """Ends what is live."""
-
-
-class Pace:
-    """How fast something is done, from its first report on: what comes before is mostly compiling."""
-
-    def __init__(self) -> None:
-        """Begins without a report."""
-        self._first = self._last = (0.0, -1.0)
-
-    def report(self, share: float) -> None:
-        """Notes the share that is done."""
-        self._last = (time.monotonic(), share)
-        if self._first[1] < 0:
-            self._first = self._last
-
-    @property
-    def seconds(self) -> float | None:
-        """Seconds that the whole takes; None before two reports."""
-        (began, before), (now, share) = self._first, self._last
-        return (now - began) / (share - before) if share > before else None
 
 
 class Reporter:
@@ -60,19 +37,17 @@ class Reporter:
     def __init__(self, title: str):
         """Names the run, such as a member of a sweep."""
         self._title = title
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = stderr_console()
         self._bar: Progress | None = None
-        self._pace, self._total = Pace(), 0
-        self._last_line = 0.0
+        self._pace, self._lines, self._total, self._metric = Pace(), LineTimer(), 0, ""
 
     def note(self, text: str) -> None:
         """Prints one line that stays."""
         self._console.print(f"{self._title}: {text}", markup=False)
 
-    def start(self, done: int, total: int) -> None:
-        """Begins to show a run of ``total`` updates, of which ``done`` are made."""
-        self._pace, self._total = Pace(), total
-        self._last_line = time.monotonic()
+    def start(self, done: int, total: int, metric: str) -> None:
+        """Begins to show a run of ``total`` updates, of which ``done`` are made; ``metric`` is the name of what is scored on dev."""
+        self._pace, self._lines, self._total, self._metric = Pace(), LineTimer(), total, metric
         if self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.completed}/{task.total} {task.fields[figures]}"))
             self._bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console, transient=True)
@@ -81,21 +56,20 @@ class Reporter:
         else:
             self.note("compiling ...")
 
-    def update(self, step: int, loss: float, tokens_per_second: float, metric: str) -> None:
-        """Shows where the run stands: loss in nats a token, speed, and the best dev metric."""
-        figures = f"loss {loss:.3f}  {tokens_per_second:,.0f} tokens/s  {metric}"
+    def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
+        """Shows where the run stands: loss in nats a token, speed, and the best value of the metric on dev."""
+        figures = figures_label(loss, tokens_per_second, self._metric, best)
         self._pace.report(step / self._total)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=step, figures=figures)
-        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == self._total:
-            self._last_line = time.monotonic()
+        elif self._lines.due() or step == self._total:
             left = (1 - step / self._total) * (self._pace.seconds or 0.0)
             ending = f"  {seconds_label(left)} left" if left else ""
             print(f"{self._title}: step {step}/{self._total}  {figures}{ending}", file=sys.stderr, flush=True)
 
-    def finish(self, step: int, metric: str) -> None:
-        """Prints that the run has finished after ``step`` updates, and the best dev metric of its result."""
-        self.note(f"finished at step {step}" + (f", {metric}" if metric else ""))
+    def finish(self, step: int, best: float | None) -> None:
+        """Prints that the run has finished after ``step`` updates, and the value of the metric on dev in its result."""
+        self.note(f"finished at step {step}" + ("" if best is None else f", {best_label(self._metric, best)}"))
 
     def stop(self) -> None:
         """Ends the live bar."""

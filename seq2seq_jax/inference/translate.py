@@ -1,4 +1,4 @@
-"""Translating with finished runs, one or several together: the best few outputs, their scores, and where the attention looked."""
+"""``translate``: finished runs in, one or several together; out their best few outputs, scores, and where the attention looked."""
 
 from __future__ import annotations
 
@@ -157,9 +157,10 @@ def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]
     write_file(lambda: _write(path, text, "a" if picture is None else "w"), "--attention", str(path))
     if drawn is None or picture is None:
         return None
-    from seq2seq_jax.inference.attention_picture import draw_attention
+    from seq2seq_jax.inference.attention_picture import attention_svg  # Matplotlib takes its time
 
-    write_file(lambda: draw_attention(picture, drawn.source, drawn.output, drawn.weights), "--attention", str(picture))
+    svg = attention_svg(drawn.source, drawn.output, drawn.weights)
+    write_file(lambda: picture.write_text(svg, encoding="utf-8"), "--attention", str(picture))
     return picture
 
 
@@ -205,7 +206,7 @@ def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attende
     return listed
 
 
-def _attended(run: TrainedRun, batch: PairBatch, ids: np.ndarray, weights: np.ndarray, row: int) -> Attended:
+def _attended(run: TrainedRun, batch: PairBatch, ids: Int[np.ndarray, "B K T"], weights: Float[np.ndarray, "B T S"], row: int) -> Attended:
     """Returns the attention of a row's best output, without padding."""
     source, output = batch.source[row, : batch.source_lengths[row]], ids[row, 0][ids[row, 0] != PAD]
     read, written = texts_of(run.vocabularies["source"], source), texts_of(run.vocabularies["target"], output)

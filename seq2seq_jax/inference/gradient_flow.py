@@ -2,7 +2,7 @@
 
 Zeros are added to what each time step looks up, to the pre-activations of each recurrent layer and to the logits: the gradient with
 respect to such a zero is that with respect to the value it is added to, and takes in all paths through later steps. The table is given
-to the model twice, to look symbols up and for a tied output, so that both paths are seen apart. The one study that needs JAX.
+to the model twice, to look symbols up and for a tied output, so that both paths are seen apart.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
-from seq2seq_jax.arrays import Table
-from seq2seq_jax.embeddings.flow import Flow, Rows, Side
+from seq2seq_jax.arrays import Array, Scalar, Table
+from seq2seq_jax.inference.flow import Flow, Rows, Side
 from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.language_model import LanguageModel
 from seq2seq_jax.model.recurrent import LSTM
 from seq2seq_jax.model.translator import Translator
 
 Ids = dict[str, Int[np.ndarray, " _"]]  # what each side reads
+DeviceIds = dict[str, Int[Array, " _"]]
 Traced = Translator | LanguageModel
 Norms = Float[np.ndarray, " _"]
 
@@ -44,7 +45,7 @@ class TracedEmbedding(Embedding):
         return False
 
 
-def trace(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0) -> Flow:
+def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0) -> Flow:
     """Follows the gradient of the loss of one example, without dropout and label smoothing.
 
     Args:
@@ -55,7 +56,7 @@ def trace(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], 
     """
     weights = np.full(len(targets), 1 / len(targets)) if position == 0 else np.eye(len(targets))[position - 1]
 
-    def loss(parts: dict[str, Any], ids: dict[str, Array]) -> tuple[Array, Array]:
+    def loss(parts: dict[str, Any], ids: DeviceIds) -> tuple[Scalar, Float[Array, " T"]]:
         model = make()
         _install(model, parts)
         logits = _logits(model, ids) + parts["logits"]
@@ -118,7 +119,7 @@ def _add(layer: LSTM, added: Float[Array, "T 1 G"]) -> None:
     layer.preactivations = lambda inputs: own(inputs) + added
 
 
-def _logits(model: Any, ids: dict[str, Array]) -> Float[Array, "T V"]:
+def _logits(model: Any, ids: DeviceIds) -> Float[Array, "T V"]:
     target = ids["target"][None]
     if not isinstance(model, Translator):
         return model.decode(model.start(1), target)[1][0]

@@ -1,4 +1,4 @@
-"""The flow of a gradient through one example, as ``trace.py`` measures it: what it holds, as JSON, and as tables for a terminal.
+"""The flow of a gradient through one example, as ``gradient_flow.py`` measures it: what it holds, as JSON, and as tables for a terminal.
 
 Read next: ``flow_picture.py``, which draws it.
 """

@@ -13,9 +13,9 @@ from flax import nnx
 
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
-from seq2seq_jax.embeddings.flow import Flow, Side, print_flow, to_json
-from seq2seq_jax.embeddings.flow_picture import flow_svg
-from seq2seq_jax.embeddings.trace import trace
+from seq2seq_jax.inference.flow import Flow, Side, print_flow, to_json
+from seq2seq_jax.inference.flow_picture import flow_svg
+from seq2seq_jax.inference.gradient_flow import gradient_flow
 from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding
 from tests.model_fixture import Small, normal
 
@@ -43,7 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
 @functools.cache
 def traced(kind: str) -> tuple[Small, Flow]:
     model = Small(**KINDS[kind])
-    return model, trace(model.merge, read_by(model), TARGET)
+    return model, gradient_flow(model.merge, read_by(model), TARGET)
 
 
 def read_by(model: Small) -> dict[str, np.ndarray]:
@@ -128,7 +128,7 @@ def test_the_loss_that_is_followed_is_named(capsys, position, said):
 def test_an_error_goes_back_and_never_forward():
     """Of the second output symbol: nothing reaches what is read after it. Red if time steps are mixed up."""
     model = Small(**LANGUAGE_MODEL)
-    flow = trace(model.merge, read_by(model), TARGET, position=2)
+    flow = gradient_flow(model.merge, read_by(model), TARGET, position=2)
     layers = flow.sides[-1].layers
     assert all((norms[2:] == 0).all() and norms[1] > 0 for norms in layers.values())
     assert layers["lookup"][0] > 0

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from seq2seq_jax.data.corpus import PairSplit, load_split, unknown_units
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, translation_metrics
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translation import open_translators, translations
+from seq2seq_jax.inference.translate import open_translators, translations
 
 
 def evaluate(

@@ -1,21 +1,22 @@
-"""What ``launch.py embeddings trace`` does: opens a finished run, takes one example and follows its gradient (``embeddings/trace.py``)."""
+"""``embeddings trace``: opens a finished run, takes one example and follows its gradient (``gradient_flow.py``)."""
 
 from __future__ import annotations
 
-import json
 import pathlib
 import sys
 
 import numpy as np
 from flax import nnx
+from jaxtyping import Int
 
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_split
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS, EOS
-from seq2seq_jax.embeddings.flow import print_flow, to_json
-from seq2seq_jax.embeddings.trace import Ids, trace
+from seq2seq_jax.embeddings.printing import print_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_file
+from seq2seq_jax.inference.flow import print_flow, to_json
+from seq2seq_jax.inference.gradient_flow import Ids, gradient_flow
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -36,19 +37,19 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
     if position > len(targets):
         raise UserError(f"--position={position}: there are {len(targets)} output symbols; expected at most that")
     print("trace: compiling the gradient", file=sys.stderr)
-    flow = trace(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position)
+    flow = gradient_flow(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position)
     if format == "json":
-        print(json.dumps(to_json(flow, run.vocabularies), indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(to_json(flow, run.vocabularies))
     else:
         print_flow(flow, run.vocabularies)
     if figure is not None:
-        from seq2seq_jax.embeddings.flow_picture import flow_svg  # Matplotlib takes its time
+        from seq2seq_jax.inference.flow_picture import flow_svg  # Matplotlib takes its time
 
         write_file(lambda: pathlib.Path(figure).write_text(flow_svg(flow, run.vocabularies), encoding="utf-8"), "--figure", figure)
         print(f"picture: {figure}", file=sys.stderr)
 
 
-def _example(run: TrainedRun, text: str | None) -> tuple[Ids, np.ndarray]:
+def _example(run: TrainedRun, text: str | None) -> tuple[Ids, Int[np.ndarray, " T"]]:
     """Returns what is read and what is predicted, as ids."""
     text = None if text is None else normalize(text, run.config.data.normalize_nfc)
     if run.config.model.kind == "language_model":

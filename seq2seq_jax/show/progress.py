@@ -1,0 +1,78 @@
+"""How far training has come, for people: figures, pace and time left. Shared by the views of a run and of a sweep, and by status."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable
+
+from rich.console import Console
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def stderr_console() -> Console:
+    """Returns where progress is shown: beside the answer, which alone is on stdout."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class LineTimer:
+    """When another line is due where there is no terminal that a live bar could move in."""
+
+    def __init__(self) -> None:
+        """Begins to wait for the first line."""
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Returns whether a line is due, and begins to wait for the next one where it is."""
+        is_due = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
+        if is_due:
+            self._last = time.monotonic()
+        return is_due
+
+
+class Pace:
+    """How fast something is done, from its first report on: what comes before is mostly compiling."""
+
+    def __init__(self) -> None:
+        """Begins without a report."""
+        self._first = self._last = (0.0, -1.0)
+
+    def report(self, share: float) -> None:
+        """Notes the share that is done."""
+        self._last = (time.monotonic(), share)
+        if self._first[1] < 0:
+            self._first = self._last
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that the whole takes; None before two reports."""
+        (began, before), (now, share) = self._first, self._last
+        return (now - began) / (share - before) if share > before else None
+
+
+def best_label(metric: str, best: float | None) -> str:
+    """Returns the best value so far of the metric with this name; nothing where there is none."""
+    return "" if best is None else f"best {metric} {best:.4f}"
+
+
+def figures_label(loss: float, tokens_per_second: float | None, metric: str, best: float | None) -> str:
+    """Returns what is shown of a run at work: loss in nats a token, speed once it is known, and the best dev metric."""
+    speed = "" if tokens_per_second is None else f"{tokens_per_second:,.0f} tokens/s  "
+    return f"loss {loss:.3f}  {speed}{best_label(metric, best)}"
+
+
+def time_left(members: Iterable[tuple[float, float | None]], at_work: int) -> float | None:
+    """Returns the seconds until all members have ended, ``at_work`` of them at a time; None where some have not and no pace is known.
+
+    Args:
+      members: of each the share that is done, 0 to 1, and the seconds that the whole takes, None where they are not known: it is taken
+        to need the median of the others.
+      at_work: members that are trained now.
+    """
+    members = list(members)
+    known = [whole for _, whole in members if whole is not None]
+    to_do = [(1 - share, whole) for share, whole in members if share < 1]
+    if to_do and not known:
+        return None
+    return sum(rest * (statistics.median(known) if whole is None else whole) for rest, whole in to_do) / max(1, at_work)
