@@ -116,7 +116,7 @@ class _Form:
         """Yields these names, or all, and their vectors; checks the other ones too."""
         return self._binary_entries(names) if self.binary else self._text_entries(names)
 
-    def _text_entries(self, names):
+    def _text_entries(self, names: set[str] | None) -> Iterator[tuple[str, Float[np.ndarray, " D"]]]:
         self._content.seek(self._begin)
         number = self._line - 1
         for number, raw in enumerate(iter(self._content.readline, b""), self._line):
@@ -151,7 +151,7 @@ class _Form:
             raise UserError(f"{where}: {_excerpt(broken)} is not a finite number; expected a name and {self.width} numbers")
         return name, values
 
-    def _binary_entries(self, names):
+    def _binary_entries(self, names: set[str] | None) -> Iterator[tuple[str, Float[np.ndarray, " D"]]]:
         assert self.count is not None  # a binary file has a header
         place, size = self._begin, 4 * self.width
         for number in range(1, self.count + 1):

@@ -56,7 +56,7 @@ def sample(
       The state before the last drawn symbol is read, and the symbols.
     """
 
-    def draw(carried, key):
+    def draw(carried: tuple[Any, Int[Array, " B"]], key: Key[Array, ""]) -> tuple[tuple[Any, Int[Array, " B"]], Int[Array, " B"]]:
         state, ids = carried
         state, logits = step(state, ids)
         ids = jax.random.categorical(key, restrict(without_never(logits, NEVER_IN_TEXT), temperature, top_k, top_p), axis=-1)

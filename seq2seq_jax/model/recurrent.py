@@ -63,7 +63,7 @@ Inputs = Float[Array, "T B G"] | Lookup
 Reader = Callable[[Int[Array, "T B"]], Inputs]
 
 
-def _sigmoid(x: Array) -> Array:
+def _sigmoid(x: Float[Array, "B H"]) -> Float[Array, "B H"]:
     return 0.5 * jnp.tanh(0.5 * x) + 0.5  # one tanh: faster on CPU than the logistic function, equal to rounding
 
 
@@ -73,17 +73,17 @@ def materialised(inputs: Inputs) -> Float[Array, "T B G"]:
 
 
 class _Factors(NamedTuple):
-    """What the gradient needs of a step, as at the top of this file."""
+    """What the gradient needs of a step, or stacked of all: p_i, p_f, p_g, p_o, q and f, as at the top of this file."""
 
-    i: Array
-    f: Array
-    g: Array
-    o: Array
-    hidden: Array
-    forget: Array
+    i: Float[Array, "*T B H"]
+    f: Float[Array, "*T B H"]
+    g: Float[Array, "*T B H"]
+    o: Float[Array, "*T B H"]
+    hidden: Float[Array, "*T B H"]
+    forget: Float[Array, "*T B H"]
 
 
-def _cell(z, cell_before):
+def _cell(z: Float[Array, "B G"], cell_before: Hidden) -> tuple[LSTMState, _Factors]:
     """Returns the state after one step, and the factors of its gradient, from all pre-activations and the cell before."""
     z_i, z_f, z_g, z_o = jnp.split(z, 4, axis=-1)
     i, f, g, o = _sigmoid(z_i), _sigmoid(z_f), jnp.tanh(z_g), _sigmoid(z_o)
@@ -100,7 +100,9 @@ def _cell(z, cell_before):
     return LSTMState(o * tanh_cell, cell), factors
 
 
-def _forward(inputs, kernel, initial, mask, reverse):
+def _forward(
+    inputs: Inputs, kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
+) -> tuple[LSTMState, Float[Array, "T B H"], _Factors]:
     """Returns the final state and, stacked over the steps, h and the factors of the gradient.
 
     ``lax.scan`` would stack them too, but onto zeros, which XLA makes once and then copies for every stack. These differ, and are filled.
@@ -109,7 +111,7 @@ def _forward(inputs, kernel, initial, mask, reverse):
     size = steps.shape[0]
     stacks = [jnp.full((size, *initial.cell.shape), place, initial.cell.dtype) for place in range(1 + len(_Factors._fields))]
 
-    def body(place, carry):
+    def body(place: Int[Array, ""], carry: tuple[LSTMState, list[Array]]) -> tuple[LSTMState, list[Array]]:
         """Makes one time step forward, and keeps what the backward pass needs."""
         state, stacks = carry
         step = size - 1 - place if reverse else place
@@ -124,7 +126,7 @@ def _forward(inputs, kernel, initial, mask, reverse):
         return after, [lax.dynamic_update_index_in_dim(stack, values, step, 0) for stack, values in kept]
 
     final, (hidden, *factors) = lax.fori_loop(0, size, body, (initial, stacks))
-    return final, (hidden, _Factors(*factors))
+    return final, hidden, _Factors(*factors)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -143,21 +145,37 @@ def lstm(
     Returns:
       The hidden state after every step, and the final state.
     """
-    final, (hidden, _) = _forward(inputs, kernel, initial, mask, reverse)
+    final, hidden, _ = _forward(inputs, kernel, initial, mask, reverse)
     return hidden, final
 
 
-def _lstm_forward(inputs, kernel, initial, mask, reverse):
-    final, (hidden, factors) = _forward(inputs, kernel, initial, mask, reverse)
-    return (hidden, final), (inputs, kernel, initial.hidden, mask, hidden, factors)
+class _Residuals(NamedTuple):
+    """What the backward pass needs of the forward pass."""
+
+    inputs: Inputs
+    kernel: Float[Array, "H G"]
+    hidden_initial: Hidden
+    mask: Bool[Array, "T B"] | None
+    hidden: Float[Array, "T B H"]
+    factors: _Factors
 
 
-def _lstm_backward(reverse, residuals, gradients):
+def _lstm_forward(
+    inputs: Inputs, kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
+) -> tuple[tuple[Float[Array, "T B H"], LSTMState], _Residuals]:
+    final, hidden, factors = _forward(inputs, kernel, initial, mask, reverse)
+    return (hidden, final), _Residuals(inputs, kernel, initial.hidden, mask, hidden, factors)
+
+
+def _lstm_backward(
+    reverse: bool, residuals: _Residuals, gradients: tuple[Float[Array, "T B H"], LSTMState]
+) -> tuple[Inputs, Float[Array, "H G"], LSTMState, None]:
+    """Returns the gradients of inputs, kernel and initial state; the mask has none."""
     inputs, kernel, hidden_initial, mask, hidden, factors = residuals
     d_outputs, d_final = gradients
     kernel_t = kernel.T  # once: a product with the transpose made in the loop is a fifth slower on CPU
 
-    def body(carry, scanned):
+    def body(carry: LSTMState, scanned: tuple[Hidden, Bool[Array, " B"] | None, _Factors]) -> tuple[LSTMState, Float[Array, "B G"]]:
         """Makes one time step backward."""
         d_output, keep, p = scanned
         dh = carry.hidden + d_output
@@ -174,19 +192,19 @@ def _lstm_backward(reverse, residuals, gradients):
     return _d_inputs(inputs, dz), d_kernel, d_initial, None
 
 
-def _shifted(initial: Array, values: Array, reverse: bool) -> Array:
+def _shifted(initial: Hidden, values: Float[Array, "T B H"], reverse: bool) -> Float[Array, "T B H"]:
     """Returns the values one step earlier in the order of the scan."""
     if reverse:
         return jnp.concatenate([values[1:], initial[None]])
     return jnp.concatenate([initial[None], values[:-1]])
 
 
-def _rows(values: Float[Array, "*T H"]) -> Float[Array, "_ H"]:
+def _rows(values: Float[Array, "T B I"]) -> Float[Array, "_ I"]:
     """Joins steps and rows into one axis: a sum over two axes would be a product too, but of copies with their order changed."""
     return values.reshape(-1, values.shape[-1])
 
 
-def _d_inputs(inputs, dz):
+def _d_inputs(inputs: Inputs, dz: Float[Array, "T B G"]) -> Inputs:
     """Returns the gradient of the inputs: of a lookup, that of its table."""
     if not isinstance(inputs, Lookup):
         return dz

@@ -110,6 +110,6 @@ class Translator(nnx.Module):
         return cross_entropy(logits, batch.target, weights, label_smoothing), carry
 
 
-def _after_bos(target):
+def _after_bos(target: Ids) -> Ids:
     """Returns what the decoder reads to predict ``target``: BOS and all but the last symbol."""
     return jnp.concatenate([jnp.full_like(target[:, :1], BOS), target[:, :-1]], axis=1)

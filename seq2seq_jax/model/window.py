@@ -79,7 +79,9 @@ window_products.defvjp(
 )
 
 
-def _block_cotangents(residuals, cotangent):
+def _block_cotangents(
+    residuals: tuple[Float[Array, "B T D"], Float[Array, "B N D"]], cotangent: Float[Array, "B T N"]
+) -> tuple[Float[Array, "B T D"], Float[Array, "B N D"]]:
     """Returns the cotangents of a block's units and rows; XLA folds a transpose into its product, for which the CPU has no fast kernel."""
     units, rows = residuals
     return cotangent @ rows, lax.optimization_barrier(jnp.swapaxes(cotangent, 1, 2)) @ units
