@@ -13,7 +13,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.devices import Devices, choose_device_count
-from seq2seq_jax.train.evaluation import Evaluator
+from seq2seq_jax.train.evaluation import Evaluator, make_evaluator
 from seq2seq_jax.train.programs import Programs, initial_state, programs
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import root_key
@@ -34,7 +34,7 @@ class TrainedRun:
         self.programs: Programs = programs(self.config, sizes, 1, Devices(choose_device_count(1, 1)), record["output_limit"])
         self.params: Params = jax.device_put(_best_params(self.directory, self.config, sizes, self.programs))  # once, not at every batch
         # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
-        self.evaluator = Evaluator(
+        self.evaluator: Evaluator = make_evaluator(
             self.config, self.programs, self.vocabularies, [tuple(shape) for shape in record.get("batch_shapes", [])]
         )
 

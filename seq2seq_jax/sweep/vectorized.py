@@ -22,7 +22,7 @@ from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, failure
 from seq2seq_jax.sweep.stacked import StackedRuns, member_programs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
-from seq2seq_jax.train.evaluation import Evaluator, output_limit
+from seq2seq_jax.train.evaluation import make_evaluator, output_limit
 from seq2seq_jax.train.loop import Loop
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run import Run
@@ -83,7 +83,7 @@ class _Group:
         compiled = member_programs(config, corpus.vocabulary_sizes, steps, devices, output_limit(corpus))
         states = self._begin(compiled.structure, corpus, batches, held)
         if states:
-            evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
+            evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)
             engine = StackedRuns(compiled, devices, evaluator, list(states.values()))
             Loop(list(states), engine, batches, stop, self._ended).run()
 

@@ -22,7 +22,7 @@ from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.devices import choose_devices
 from seq2seq_jax.train.engine import Engine, OneRun
-from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
+from seq2seq_jax.train.evaluation import Evaluation, make_evaluator, output_limit
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -78,7 +78,7 @@ def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
     compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus))
     state = run.begin(compiled.structure)
     if not run.ended:
-        evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
+        evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)
         Loop([run], OneRun(compiled, devices, evaluator, state), batches, stop).run()
 
 
