@@ -20,7 +20,7 @@ from training_fixture import ROOT, command, environment, flags_of, launch, pair_
 
 from seq2seq_jax.compare.results import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
-from seq2seq_jax.data.sources import sha256_of
+from seq2seq_jax.data.raw_splits import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep import shares as sweep_shares

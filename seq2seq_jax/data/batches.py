@@ -18,7 +18,7 @@ from seq2seq_jax.data.ragged import Ragged, Sequences
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.errors import UserError
 
-RUN_LENGTH = 4  # steps of equal shape that follow each other, where there are so many
+GROUP_STEPS = 4  # steps of equal shape that follow each other, where there are so many
 MOST_PLACES = 2**18  # source units times target units of all rows, in a batch of pairs that are longer than training's
 _SHAPE_ORDER = 2**31  # stands where a seed does, above every seed
 
@@ -88,8 +88,8 @@ class _Pairs:
 class PairBatches:
     """The training batches of pairs: every example once an epoch.
 
-    Shapes follow each other in runs of ``RUN_LENGTH`` steps (what is left of a shape in a shorter run), and the runs in
-    an order drawn anew for each epoch, from the epoch alone. Which examples fill a shape is drawn from seed and epoch.
+    Steps of equal shape form groups of ``GROUP_STEPS`` (the last of a shape may be smaller). The order of the groups is drawn anew for each
+    epoch, from the epoch alone; which examples fill a shape is drawn from seed and epoch.
 
     Attributes:
       steps_per_epoch: ceil(examples / batch_size).
@@ -104,7 +104,7 @@ class PairBatches:
         self._layout = Layout(*lengths, batch_size, choose_shapes(*lengths, batch_size))
         self.shapes = self._layout.shapes
         self.steps_per_epoch = len(self._layout.batch_shapes)
-        self._runs = _runs(self._layout.batch_shapes)
+        self._groups = _groups(self._layout.batch_shapes)
         self._orders = Recent(self._order)
         self._slots = Recent(self._fill)
 
@@ -119,7 +119,7 @@ class PairBatches:
         return self._pairs.batch(self._slots(seed, epoch)[self._orders(epoch)[position]], self.shape_at(step))
 
     def _order(self, epoch: int) -> Int[np.ndarray, " B"]:
-        return np.concatenate([self._runs[run] for run in permutation(len(self._runs), _SHAPE_ORDER, epoch, 0)])
+        return np.concatenate([self._groups[group] for group in permutation(len(self._groups), _SHAPE_ORDER, epoch, 0)])
 
     def _fill(self, seed: int, epoch: int) -> Int[np.ndarray, "_ B"]:
         return self._layout.fill(lambda shape, count: permutation(count, seed, epoch, shape))
@@ -226,10 +226,10 @@ def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_lengt
         yield _text_batch(np.asarray(ids, np.int32), places.clip(0, len(ids) - 1), counted, fresh)
 
 
-def _runs(batch_shapes: Int[np.ndarray, " B"]) -> list[np.ndarray]:
-    """Cuts the batches of each shape into runs."""
-    groups = (np.flatnonzero(batch_shapes == shape) for shape in np.unique(batch_shapes))
-    return [group[start : start + RUN_LENGTH] for group in groups for start in range(0, len(group), RUN_LENGTH)]
+def _groups(batch_shapes: Int[np.ndarray, " B"]) -> list[Int[np.ndarray, " _"]]:
+    """Returns the batches of each shape in groups of ``GROUP_STEPS``."""
+    by_shape = (np.flatnonzero(batch_shapes == shape) for shape in np.unique(batch_shapes))
+    return [batches[start : start + GROUP_STEPS] for batches in by_shape for start in range(0, len(batches), GROUP_STEPS)]
 
 
 def _text_batch(

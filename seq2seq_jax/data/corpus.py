@@ -1,6 +1,6 @@
 """A run's data, whole: the splits, the vocabularies of the training side, and what is to be said about them.
 
-Read next: ``sources.py`` for where the text comes from, ``batches.py`` for what training makes of it.
+Read next: ``raw_splits.py`` for where the text comes from, ``batches.py`` for what training makes of it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Int
 
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
-from seq2seq_jax.data import sources, word_questions
+from seq2seq_jax.data import raw_splits, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
-from seq2seq_jax.data.sources import Pairs
+from seq2seq_jax.data.raw_splits import Pairs
 from seq2seq_jax.data.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
 from seq2seq_jax.data.windows import WindowBatches, unit_counts
 from seq2seq_jax.data.word_questions import WordQuestions
@@ -71,8 +71,8 @@ class Corpus:
       test: what is scored once, at the end; None where there is none.
       vocabularies: by side, ``source`` and ``target``; a language model has ``target`` only.
       notes: sentences on what was dropped and what is remarkable.
-      sha256: hash of the content of each file read, by split or setting; a split that was cut from train has none.
-      paths: where these files lie, absolute, as settings.
+      sha256: hash of the content of each file read, by split or field; a split that was cut from train has none.
+      paths: the absolute path specification of each of these.
     """
 
     train: PairExamples | TextSplit
@@ -109,10 +109,10 @@ def _no_garbage_collection() -> Iterator[None]:
 
 @_no_garbage_collection()
 def load_corpus(config: Config) -> Corpus:
-    """Reads, splits and encodes the data of a configuration. Raises UserError for every mistake in data or settings."""
-    raw = sources.read_splits(config, sources.SPLITS)
+    """Reads, splits and encodes the data of a configuration. Raises UserError for every mistake in data or configuration."""
+    raw = raw_splits.read_splits(config, raw_splits.SPLITS)
     notes = list(raw.notes)
-    held_out = {split: raw.content[split] for split in ("dev", "test") if split in raw.content}
+    held_out = {split: raw.content[split] for split in raw_splits.HELD_OUT if split in raw.content}
     train, vocabularies = _training(config, raw.content["train"], notes)
     asked = word_questions.load(config, vocabularies["target"]) if config.model.kind == "skip_gram" else None
     others = {split: _split(config, content, vocabularies, split, _origin(raw, split), asked) for split, content in held_out.items()}
@@ -153,9 +153,9 @@ def load_split(
         if recorded is not None:
             check_recorded(recorded, asked.sha256, asked.paths)
     if file is not None:
-        content = sources.read_file(config, sources.absolute(config, file), [] if notes is None else notes)
+        content = raw_splits.read_file(config, raw_splits.absolute(config, file), [] if notes is None else notes)
         return _split(config, content, vocabularies, "file", file, asked)
-    raw = sources.read_splits(config, [split])
+    raw = raw_splits.read_splits(config, [split])
     if recorded is not None:
         check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
@@ -271,7 +271,7 @@ def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[st
     return {side: Vocabulary.build(texts[side], units[side], data.min_count, data.bpe_size) for side in texts}
 
 
-def _origin(raw: sources.Sources, split: str) -> str:
+def _origin(raw: raw_splits.RawSplits, split: str) -> str:
     """Returns what a split was read from, or cut by."""
     return raw.paths.get(split, f"data.{split}_fraction")
 

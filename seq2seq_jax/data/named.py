@@ -183,7 +183,7 @@ def data_set(name: str) -> NamedData:
 
 
 def locate(name: str, split: str) -> str:
-    """Returns where a split's file or files lie, as a pair or text setting; downloads them first where they are not cached.
+    """Returns the path specification of a split's file or files; downloads them first where they are not cached.
 
     Raises UserError where a file cannot be had.
     """

@@ -15,7 +15,7 @@ from flax import nnx
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
-from seq2seq_jax.data.sources import with_absolute_paths
+from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, is_out_of_memory
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import Outcome, corpus_of, failure
