@@ -86,7 +86,7 @@ OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16
             {"model.source_embedding_dim": (None, 16)},
             "source_embedding_dim=None and source_.*=16 are one",
         ),
-        (Config(), {"model.table": "onehot"}, AXES, "^--config.model.table=onehot: a sweep compares learnt tables"),
+        (Config(), {"model.table": "onehot"}, AXES, "^--config.model.table=onehot: a sweep compares learned tables"),
     ],
 )
 def test_sizes_that_change_no_table_are_refused(tmp_path, base, values, axes, message):

@@ -48,7 +48,7 @@ from seq2seq_jax.train.view import Reporter
 
 
 @pytest.mark.parametrize("task", ["copy", "reverse"])
-def test_copy_and_reverse_are_learnt_to_the_last_word(tmp_path, task):
+def test_copy_and_reverse_are_learned_to_the_last_word(tmp_path, task):
     """Red if attention, teacher forcing, the shift of the target, greedy decoding or Adam is wrong."""
     config = pair_config(
         write_pairs(tmp_path / "a.tsv", 900, task, shortest=3),

@@ -47,12 +47,12 @@ def pretrained_table(config: ModelConfig) -> tuple[str, str]:
 
 
 def table_names(params: Params) -> list[str]:
-    """Returns which of the parameters are tables of symbols, learnt or frozen; the contexts of word vectors are none."""
+    """Returns which of the parameters are tables of symbols, learned or frozen; the contexts of word vectors are none."""
     return [name for name in params if name.endswith("_embedding")]
 
 
 def embedding_tables(params: Params) -> dict[str, Table]:
-    """Returns the stored tables by side, learnt or frozen; source and target have the same one where they share it."""
+    """Returns the stored tables by side, learned or frozen; source and target have the same one where they share it."""
     stored = {name: table for name in table_names(params) for table in params[name].values()}
     if "shared_embedding" in stored:
         return dict.fromkeys(("source", "target"), stored["shared_embedding"])

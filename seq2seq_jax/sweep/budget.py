@@ -25,7 +25,7 @@ def vocabulary_sizes(config: Config) -> dict[str, int]:
 
 
 def count_parameters(config: Config) -> dict[str, int]:
-    """Returns the learnt parameters of a configuration, in tables and in all, without allocating them."""
+    """Returns the learned parameters of a configuration, in tables and in all, without allocating them."""
     return _count(config.model, tuple(vocabulary_sizes(config).items()))
 
 

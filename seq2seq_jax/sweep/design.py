@@ -21,7 +21,7 @@ class Design:
     """What a sweep compares beside its axes.
 
     Attributes:
-      baselines: kinds of table that are not learnt: ``onehot``, ``frozen``.
+      baselines: kinds of table that are not learned: ``onehot``, ``frozen``.
       budget: ``hidden``: the hidden size is the same for all; ``parameters``: the total number of parameters is.
       tune: values of fields of which each size gets the best.
     """
@@ -42,9 +42,9 @@ class Design:
                 raise UserError(f"--tune={path}: this field is an axis of the sweep; expected one or the other")
         if TABLE in axes or config.model.table != "learned":
             where = f"--axis={TABLE}" if TABLE in axes else f"--config.{TABLE}={config.model.table}"
-            raise UserError(f"{where}: a sweep compares learnt tables; expected --baselines=onehot,frozen for the others")
+            raise UserError(f"{where}: a sweep compares learned tables; expected --baselines=onehot,frozen for the others")
         if self.baselines and config.model.kind == "skip_gram":
-            raise UserError(f"--baselines={','.join(self.baselines)}: word vectors are nothing but a learnt table; expected none")
+            raise UserError(f"--baselines={','.join(self.baselines)}: word vectors are nothing but a learned table; expected none")
         if self.budget == "parameters" and config.model.kind == "skip_gram":
             raise UserError(
                 "--budget=parameters: word vectors have no hidden size that could make up for their own; expected --budget=hidden"
