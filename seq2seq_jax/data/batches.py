@@ -19,8 +19,8 @@ from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.errors import UserError
 
 GROUP_STEPS = 4  # steps of equal shape that follow each other, where there are so many
-MOST_PLACES = 2**18  # source units times target units of all rows, in a batch of pairs that are longer than training's
-_SHAPE_ORDER = 2**31  # stands where a seed does, above every seed
+MOST_PLACES = 2**18  # most rows x source units x target units of a batch of pairs longer than training's
+_SHAPE_ORDER = 2**31  # used in place of a seed, and larger than every seed
 
 
 class PairBatch(NamedTuple):
@@ -48,7 +48,7 @@ class TextBatch(NamedTuple):
 
 
 class _Rows:
-    """Sequences ready to be cut into batches: each with its EOS, and at index -1 the row that stands for no example."""
+    """Sequences ready to be cut into batches: each with its EOS, and at index -1 the row for places without an example."""
 
     def __init__(self, sequences: Ragged, empty: Sequence[int]):
         lengths = sequences.lengths + 1
@@ -129,8 +129,8 @@ class TextBatches:
     """The training batches of a running text, whose rows carry their state from step to step.
 
     Row r reads the r-th of ``batch_size`` equal parts of the text, a segment a step; every unit is a target once an epoch.
-    So that the borders move, the parts are laid from a start drawn from seed and epoch, and the text goes on from its end
-    at its beginning; there, as in an evaluation, BOS comes before the first unit.
+    The first part begins at a place drawn from seed and epoch, so that the borders move from epoch to epoch. The text is read as a ring,
+    where BOS comes before its first unit, as in an evaluation.
 
     Attributes:
       steps_per_epoch: segments of a row.
@@ -168,7 +168,7 @@ def evaluation_batches(
     """Yields every pair once, with its index; -1 marks a row without an example.
 
     ``shapes`` (those of training) are used where the pairs fit. Longer pairs get shapes in steps of 8 units, and fewer rows the longer
-    they are: attention looks at every target unit's view of every source unit, which for a few long lines can be more than memory holds.
+    they are: attention weighs every source unit for every target unit, which for a few long lines can be more than memory holds.
     """
     pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
     fit = np.logical_or.reduce([pairs.fit(shape) for shape in [(0, 0), *shapes]])  # none has no unit: each ends in EOS
@@ -209,8 +209,8 @@ def _laid_out(
 def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_length: int, warm_up: int) -> Iterator[TextBatch]:
     """Yields a text in ``rows`` equal parts, segment by segment, every unit scored once.
 
-    The first ``warm_up`` segments have weight 0: they give each row but the first the text before its part, so that a row starts with
-    a state. The first row starts fresh after them. One row needs none, and its score is that of the whole text.
+    The first ``warm_up`` segments have weight 0: in them each row reads the text before its part, so that it does not start without a
+    state. The first row has no text before it and starts fresh after them. A single row needs no warm-up.
     """
     if not len(ids):
         return

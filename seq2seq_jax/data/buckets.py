@@ -16,7 +16,7 @@ Shape = tuple[int, int]  # units of source and target, both with their EOS
 
 MAX_SHAPES = 8  # distinct shapes of an epoch
 GOOD_PADDING = 0.14  # share of padding below which no further shape is worth its compilation
-_LEVELS = 24  # lengths that are looked at per side
+_LEVELS = 24  # most distinct lengths that are considered, of sources and of targets
 
 
 class Layout:

@@ -40,8 +40,8 @@ class Vectors:
 def names_of(symbols: Sequence[str]) -> list[tuple[str, ...]]:
     r"""Returns the names by which a file may have each row of a vocabulary, the likeliest first.
 
-    A file of this project has the escaped symbol; others have the symbol itself, which is no name here where it reads as
-    an escape: a word of the two characters ``\n`` is not the line end.
+    Files of this project have the escaped symbol, others the symbol itself. The latter is left out where it would read as an escape of
+    another symbol: a word of the two characters ``\n`` is not the line end.
     """
     found: list[tuple[str, ...]] = []
     for row, (symbol, spelled) in enumerate(zip(symbols, spellings(symbols), strict=True)):

@@ -35,13 +35,13 @@ class Vocabulary:
     """The rows of a table: ``symbols[i]`` is what row i stands for.
 
     ``byte`` vocabularies always have all 256 bytes; ``bpe`` ones are byte-level (Radford et al. 2019, section 2.2), so
-    neither knows an unknown unit. ``bpe`` needs the ``tokenizer`` that its symbols came from.
+    neither has unknown units. ``bpe`` needs the ``tokenizer`` that its symbols came from.
     """
 
     def __init__(
         self, symbols: Sequence[str], unit: Unit, tokenizer: tokenizers.Tokenizer | None = None, counts: Sequence[int] | None = None
     ):
-        """Takes the symbols in the order of their rows; ``counts``, their occurrences in training, where somebody needs them."""
+        """Takes the symbols in the order of their rows; ``counts`` are their occurrences in training, where these are needed."""
         self.symbols = list(symbols)
         self.unit: Unit = unit
         self.counts = None if counts is None else np.asarray(counts, np.int64)
@@ -58,7 +58,7 @@ class Vocabulary:
         Args:
           texts: the training text, whole or in pieces.
           unit: what a symbol is.
-          min_count: rarest symbol that gets a row (char, word), rarest pair that is merged (bpe), occurrences.
+          min_count: occurrences that a symbol needs to get a row (char, word), or a pair to be merged (bpe).
           bpe_size: bytes and merges of a bpe vocabulary, symbols; the four specials come on top.
         """
         if unit == "byte":

@@ -25,7 +25,7 @@ SYNTACTIC = "gram"  # how the name of a syntactic section begins
 
 @dataclasses.dataclass(frozen=True)
 class WordQuestions:
-    """What the words of a vocabulary can be asked; nothing of what is not asked for.
+    """What the words of a vocabulary can be asked; the arrays of what no file asks are empty.
 
     Attributes:
       analogies: rows of the four words of each.

@@ -13,7 +13,7 @@ from seq2seq_jax.arrays import StepLogits
 from seq2seq_jax.data.vocabulary import EOS, UNK
 from seq2seq_jax.decode.greedy import NEVER, Step, without_never
 
-COLDEST = 1e-30  # as good as 0: the most probable symbol alone is left; smaller ones a processor may round to 0, and divide by that
+COLDEST = 1e-30  # lowest divisor: it leaves only the most probable symbol, and a processor may round a lower one to 0
 NEVER_IN_TEXT = (*NEVER, EOS, UNK)  # a running text has no end, and an unknown unit no spelling
 
 

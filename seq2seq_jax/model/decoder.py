@@ -1,7 +1,7 @@
 """The decoder: recurrent layers over target symbols, their attention to the source, and the vector that the output is read from.
 
-Two paths give the same numbers. Where a step needs nothing of the attention of the step before, the layers run over all
-steps first, and attention is computed for all of them at once. With input feeding everything runs step by step.
+With input feeding a step needs the attention of the step before, and everything runs step by step. Without, the layers run over
+all steps first and attention is computed for all of them at once, with the same result.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Decoder(nnx.Module):
         Args:
           inputs: pre-activations of the first layer.
           state: before the first of the symbols.
-          memory: of the sources; its rows may be fewer, each then serving as many successive hypotheses.
+          memory: of the sources, a row for each; inputs and state may have several successive rows per source, as in a beam.
           dropout: of layers' outputs and of the vectors.
 
         Returns:

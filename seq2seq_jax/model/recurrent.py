@@ -105,7 +105,8 @@ def _forward(
 ) -> tuple[LSTMState, Float[Array, "T B H"], _Factors]:
     """Returns the final state and, stacked over the steps, h and the factors of the gradient.
 
-    ``lax.scan`` would stack them too, but onto zeros, which XLA makes once and then copies for every stack. These differ, and are filled.
+    ``lax.scan`` would write its stacks into arrays of zeros, which XLA makes once and then copies for each stack. Stacks that begin
+    with different numbers are filled instead of copied.
     """
     steps = inputs.ids if isinstance(inputs, Lookup) else inputs
     size = steps.shape[0]
@@ -200,7 +201,7 @@ def _shifted(initial: Hidden, values: Float[Array, "T B H"], reverse: bool) -> F
 
 
 def _rows(values: Float[Array, "T B I"]) -> Float[Array, "_ I"]:
-    """Joins steps and rows into one axis: a sum over two axes would be a product too, but of copies with their order changed."""
+    """Joins steps and rows into one axis: to sum over two, the CPU would copy the arrays into another order first."""
     return values.reshape(-1, values.shape[-1])
 
 
@@ -218,7 +219,7 @@ lstm.defvjp(_lstm_forward, _lstm_backward)
 class LSTM(nnx.Module):
     """One recurrent layer: kernels of the input and of the state, and a bias whose forget part starts at 1 (Jozefowicz et al. 2015).
 
-    Other files know no gates and look at a state's ``hidden`` alone, so that another kind of layer needs the members of this class.
+    Other files know nothing of gates and read only ``hidden`` of a state: another kind of layer need only have the members of this class.
     """
 
     def __init__(self, input_dim: int, hidden_dim: int, key: Key[Array, ""]):
@@ -240,15 +241,15 @@ class LSTM(nnx.Module):
 
     @property
     def state_dim(self) -> int:
-        """Numbers from which ``state_from`` makes a state."""
+        """How many numbers ``state_from`` takes per row."""
         return 2 * self.hidden_dim
 
     def zero_state(self, rows: int) -> LSTMState:
-        """Returns the state before the first step where nothing comes before."""
+        """Returns a state of zeros."""
         return LSTMState(jnp.zeros((rows, self.hidden_dim)), jnp.zeros((rows, self.hidden_dim)))
 
     def state_from(self, numbers: Float[Array, "B _"]) -> LSTMState:
-        """Returns the state that any ``state_dim`` numbers a row stand for: the hidden half is brought between -1 and 1."""
+        """Makes a state of any ``state_dim`` numbers per row, by tanh where they become the hidden half."""
         hidden, cell = jnp.split(numbers, 2, axis=-1)
         return LSTMState(jnp.tanh(hidden), cell)
 
@@ -278,5 +279,5 @@ class LSTM(nnx.Module):
         return lstm(inputs, self.recurrent_kernel[...], initial, mask, reverse)
 
     def step(self, preactivations: Float[Array, "B G"], state: LSTMState) -> LSTMState:
-        """Advances the state by one step, for loops that have more in them than the layer; differentiated as it stands."""
+        """Advances the state by one step, for loops that hold more than the layer; its gradient is JAX's own."""
         return _cell(preactivations + state.hidden @ self.recurrent_kernel[...], state.cell)[0]

@@ -1,6 +1,6 @@
 """Word vectors by prediction of neighbours: skip-gram and CBOW with negative sampling (Mikolov et al. 2013a, b).
 
-There are two tables and nothing else: the vectors that are wanted, and those of the units to predict. A batch reads few of their rows,
+The only parameters are two tables: the word vectors, and the vectors of the units to predict. A batch reads few of their rows,
 and ``train/step.py`` moves those rows alone, so the cost of a step does not depend on the size of the vocabulary. A block's rows
 are read once for all its pairs (``window.py``).
 
@@ -38,11 +38,11 @@ ByTable = dict[str, Any]  # something of each table
 
 
 class RowLoss(NamedTuple):
-    """Sums over a batch and what its rows need in order to be moved.
+    """The loss of a batch, and what limits the step of each row.
 
     Attributes:
-      loss: counts units that have a context, whose nats are those of all their pairs.
-      curvature: of each row read, by table.
+      loss: sums; it counts the units that have a context, and its nats are those of all their pairs.
+      curvature: of each row read, by table (see the top of this file).
     """
 
     loss: Loss

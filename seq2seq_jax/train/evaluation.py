@@ -52,7 +52,7 @@ class Evaluation:
       outputs: one for each source (translators).
       scores: the metric that chooses, example by example, where it is a sum over examples: amounts and sizes. An example of a loss is a
         batch, since it is summed over batches.
-      decoded_per_second: sources decoded in a second, greedily; None where nothing is, or where it had to be compiled first.
+      decoded_per_second: sources decoded in a second, greedily; None where nothing is decoded, or decoding had to be compiled first.
     """
 
     metrics: dict[str, Any]
@@ -62,7 +62,7 @@ class Evaluation:
 
     @property
     def complete(self) -> bool:
-        """Whether scoring again would tell nothing more: the speed of decoding too is known, where something is decoded."""
+        """Whether nothing is left to measure: where outputs were decoded, the speed of decoding is known too."""
         return not self.outputs or self.decoded_per_second is not None
 
 
