@@ -13,14 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.data.buckets import Layout, Shape, choose_shapes
-from seq2seq_jax.data.draws import Recent, permutation, random_bits
+from seq2seq_jax.data.draws import ABOVE_SEEDS, Recent, permutation, random_bits
 from seq2seq_jax.data.ragged import Ragged, Sequences
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.errors import UserError
 
 GROUP_STEPS = 4  # steps of equal shape that follow each other, where there are so many
 MOST_PLACES = 2**18  # most rows x source units x target units of a batch of pairs longer than training's
-_SHAPE_ORDER = 2**31  # used in place of a seed, and larger than every seed
 
 
 class PairBatch(NamedTuple):
@@ -119,7 +118,7 @@ class PairBatches:
         return self._pairs.batch(self._slots(seed, epoch)[self._orders(epoch)[position]], self.shape_at(step))
 
     def _order(self, epoch: int) -> Int[np.ndarray, " B"]:
-        return np.concatenate([self._groups[group] for group in permutation(len(self._groups), _SHAPE_ORDER, epoch, 0)])
+        return np.concatenate([self._groups[group] for group in permutation(len(self._groups), ABOVE_SEEDS, epoch, 0)])
 
     def _fill(self, seed: int, epoch: int) -> Int[np.ndarray, "_ B"]:
         return self._layout.fill(lambda shape, count: permutation(count, seed, epoch, shape))

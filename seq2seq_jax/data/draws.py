@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
+ABOVE_SEEDS = 2**31  # larger than every seed; stands in place of one where a draw must not depend on it
+
 
 def permutation(count: int, seed: int, epoch: int, part: int) -> Int[np.ndarray, " B"]:
     """Returns an order of 0..count-1 drawn from the three numbers."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 _FIRST = len(SPECIALS)
+FOLDER = "vocabulary"  # in a run directory
 
 
 class Vocabulary:
@@ -121,7 +122,7 @@ class Vocabulary:
 
     def save(self, folder: str | os.PathLike[str], side: str) -> None:
         """Writes ``vocabulary/<side>.json`` into a run directory, and for bpe ``vocabulary/<side>.tokenizer.json``."""
-        place = pathlib.Path(folder) / "vocabulary"
+        place = pathlib.Path(folder) / FOLDER
         place.mkdir(parents=True, exist_ok=True)
         if self._tokenizer is not None:
             write_atomically(place / f"{side}.tokenizer.json", self._tokenizer.to_str(pretty=True))
@@ -133,7 +134,7 @@ class Vocabulary:
     @classmethod
     def load(cls, folder: str | os.PathLike[str], side: str) -> Vocabulary:
         """Reads what ``save`` wrote into the run directory. Raises UserError, naming the file, where it is missing or damaged."""
-        path = pathlib.Path(folder) / "vocabulary" / f"{side}.json"
+        path = pathlib.Path(folder) / FOLDER / f"{side}.json"
         content = _read(path, json.loads)
         if not isinstance(content, dict) or content.get("format") != FORMAT_VERSION or not {"unit", "symbols"} <= content.keys():
             raise UserError(f"{path}: expected a vocabulary of format {FORMAT_VERSION}")

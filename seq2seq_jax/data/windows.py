@@ -19,12 +19,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from seq2seq_jax.data.buckets import Shape
-from seq2seq_jax.data.draws import Recent, as_uniform, permutation, random_bits, uniform
+from seq2seq_jax.data.draws import ABOVE_SEEDS, Recent, as_uniform, permutation, random_bits, uniform
 from seq2seq_jax.data.vocabulary import PAD, SPECIALS
 
 NEGATIVES_PER_BLOCK = 16  # weighted so that they count as model.negatives for each pair
 NOISE_POWER = 0.75  # of the counts, the distribution that negatives are drawn from
-EVALUATION_SEED = 2**31  # used in place of a seed, and larger than every seed
+EVALUATION_SEED = ABOVE_SEEDS  # the same windows and negatives whatever the run's seed
 _KEPT, _DRAWN = 1, 2  # streams of random numbers below a seed and an epoch; the order of blocks is stream 0
 _MARGIN = 4.0  # standard deviations of the number of units kept, so that an epoch's steps hold practically all of them
 

@@ -19,7 +19,7 @@ from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.data.corpus import PairSplit, unknown_units
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.spelling import texts_of
-from seq2seq_jax.data.vocabulary import PAD
+from seq2seq_jax.data.vocabulary import FOLDER, PAD
 from seq2seq_jax.decode.beam import Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
@@ -193,7 +193,7 @@ def _check_together(runs: Sequence[TrainedRun]) -> None:
 
 def _reading(run: TrainedRun) -> tuple[bool, dict[str, bytes]]:
     """Returns what decides how text becomes ids and back."""
-    places = [path for side in run.vocabularies for path in (run.directory.path / "vocabulary").glob(f"{side}*.json")]
+    places = [path for side in run.vocabularies for path in (run.directory.path / FOLDER).glob(f"{side}*.json")]
     files = {path.name: path.read_bytes() for path in places}  # and nothing that a killed start has left beside them
     return run.config.data.normalize_nfc, files
 

@@ -77,9 +77,9 @@ class Measured(NamedTuple):
     """What the devices make of a split.
 
     Attributes:
-      values: arrays, of members together with an axis in front; which ones is the evaluator's own business.
-      sources: where sources are decoded, the index of each row's source by batch, -1 where a row stands for none.
-      decoded_per_second: as in ``Evaluation``; of members together the sources of all of them.
+      values: the arrays that ``score`` reads; of members measured together, stacked along an axis in front.
+      sources: for each batch that was decoded, the index of every row's source, -1 for a row without one.
+      decoded_per_second: as in ``Evaluation``; of members measured together, all their outputs count.
     """
 
     values: Any
@@ -102,11 +102,11 @@ class Evaluator(abc.ABC):
 
     @abc.abstractmethod
     def measure(self, params: Params, split: Any, members: int = 1) -> Measured:
-        """Does the work of the devices; ``params`` are as the programs take them, which may be those of several ``members`` together."""
+        """Does the work of the devices, for one model or, where the programs take their ``params`` stacked, for all ``members`` at once."""
 
     @abc.abstractmethod
     def score(self, split: Any, measured: Measured) -> Evaluation:
-        """Does the work of the host, on the values of one member."""
+        """Does the work of the host, for one model: ``measured`` has its values, on the host."""
 
 
 def make_evaluator(config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()) -> Evaluator:
