@@ -3,8 +3,8 @@
     python -m benchmarks.kills [--kills=20] [--seed=0] [--folder=DIR]
 
 Each kill is SIGKILL. The sweep's command is given again whenever the whole sweep was hit, until it ends by itself; every second
-kill hits one worker process alone. The comparison of both sweeps, timings apart, must be the same to the last digit, and every learnt table
-to the bit.
+kill hits one worker process alone. The comparison of both sweeps, timings apart, must be the same to the last digit, and every learned
+table to the bit.
 A corpus of its own and members of some seconds: minutes in all. Prints one line a kill and ends with 0 where nothing was lost; with 1
 also where the sweep ended before it was killed as often as asked.
 """

@@ -1,7 +1,7 @@
-"""What a run is: typed settings, their meaning and range.
+"""The configuration of a run: typed fields, their meaning and range.
 
-Holds no knowledge of models or data beyond names and ranges, and imports no library, so that comparing runs never waits for
-JAX. A default stands here or in an experiment file, nowhere else.
+Knows nothing of models or data but names and ranges, and imports no library, so that comparing runs never waits for
+JAX. Defaults stand here or in an experiment file, nowhere else.
 Read next: ``experiments/pronunciation.py`` for a configuration in use.
 """
 
@@ -23,68 +23,74 @@ FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 
 # Fields by which the members of a sweep are told apart.
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
-SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # in place of SIZE, each for one side
+SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # these replace SIZE, each for one side
 HIDDEN = "model.hidden_dim"  # what makes up for the size where all members get equally many parameters
-AXIS_FLAGS = {"embedding_dims": SIZE, "seeds": SEED}  # flags of a sweep for what --axis=FIELD=VALUES says too
-LENGTH_PENALTY = 0.6  # of a beam where --length_penalty says no other; Wu et al. 2016, section 7, found 0.6 to 0.7 best on their dev set
+WITHOUT_EFFECT = ("train.devices", "train.log_every", "train.checkpoint_every")  # fields that change nothing of what is learned and scored
+AXIS_FLAGS = {"embedding_dims": SIZE, "seeds": SEED}  # flags of a sweep that are short for --axis=FIELD=VALUES
+LENGTH_PENALTY = 0.6  # of a beam, the default of --length_penalty; Wu et al. 2016, section 7, found 0.6 to 0.7 best on their dev set
 
 Unit = Literal["char", "byte", "word", "bpe"]
 Kind = Literal["translator", "language_model", "skip_gram"]
 
 _PAIRS, _TEXT, _WORD_VECTORS = ("translator",), ("language_model", "skip_gram"), ("skip_gram",)
 _LAYERED = ("translator", "language_model")
-_WIDEST = 2**20  # columns or units; a table or a layer of as many fits in no memory, but the arithmetic on sizes does not overflow
-_MOST = 2**31 - 1  # what a step counter holds
+_WIDEST = 2**20  # columns or units; more than memory holds, and few enough that arithmetic on sizes does not overflow
+_MOST = 2**31 - 1  # the largest number that a step counter holds
 
 
-def _setting(
+def _field(
     default: Any, doc: str, low: float | None = None, high: float | None = None, below: float | None = None, kinds: tuple[str, ...] = ()
 ) -> Any:
-    """A field with its meaning and unit; ``low <= value <= high`` and ``value < below``, where given; ``kinds`` of models, else all."""
+    """Returns a field with its meaning, its bounds (``low <= value <= high``, ``value < below``) and the ``kinds`` of models that read it.
+
+    Without ``kinds`` all of them do.
+    """
     doc = f"{', '.join(kinds)}: {doc}" if kinds else doc
     return dataclasses.field(default=default, metadata={"doc": doc, "low": low, "high": high, "below": below, "kinds": kinds})
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """The text: where it lies, how it is cut into units, splits and batches."""
+    """The text: where it is, and how it is cut into units, splits and batches."""
 
-    name: str | None = _setting(None, "named data set, such as cmudict or sigmorphon2020/ice; instead of train, dev and test")
-    train: str | None = _setting(
-        None, "training file: two columns (a.tsv), two aligned files (a.src,a.tgt), or one text (language model, skip_gram)"
+    name: str | None = _field(None, "named data set, such as cmudict or sigmorphon2020/ice; instead of train, dev and test")
+    train: str | None = _field(
+        None, "training file: two columns (a.tsv), two aligned files (a.src,a.tgt), or one text (language_model, skip_gram)"
     )
-    dev: str | None = _setting(None, "validation file, like train; cut from train where not given")
-    test: str | None = _setting(None, "test file, like train; cut from train where neither dev nor test is given")
-    dev_fraction: float = _setting(0.05, "share of sources (or of a text) held out for dev where dev is not given, 0 to 1", low=0, below=1)
-    test_fraction: float = _setting(0.05, "share held out for test where neither dev nor test is given, 0 to 1", low=0, below=1)
-    source_unit: Unit = _setting("char", "unit of the source", kinds=_PAIRS)
-    target_unit: Unit = _setting("char", "unit of the target, and of a text that stands alone")
-    normalize_nfc: bool = _setting(False, "bring all text to Unicode normalization form C first")
-    lines: bool = _setting(
+    dev: str | None = _field(None, "validation file, like train; cut from train where not given")
+    test: str | None = _field(None, "test file, like train; cut from train where neither dev nor test is given")
+    dev_fraction: float = _field(0.05, "share of sources (or of a text) held out for dev where dev is not given, 0 to 1", low=0, below=1)
+    test_fraction: float = _field(0.05, "share held out for test where neither dev nor test is given, 0 to 1", low=0, below=1)
+    source_unit: Unit = _field("char", "unit of the source", kinds=_PAIRS)
+    target_unit: Unit = _field("char", "unit of the target, or of the text (language_model, skip_gram)")
+    normalize_nfc: bool = _field(False, "bring all text to Unicode normalization form C first")
+    lines: bool = _field(
         False,
-        "the text is a list whose order says nothing, such as names: a line counts once, and dev and test have lines of their own",
+        "treat the text as an unordered list of lines, e.g. names: duplicates are dropped, dev and test are split off by line",
         kinds=_TEXT,
     )
-    max_length: int = _setting(64, "longest source or target kept for training, units", low=1, kinds=_PAIRS)
-    min_count: int = _setting(1, "rarest symbol of the training text that gets a row of its own, occurrences", low=1)
-    bpe_size: int = _setting(8000, "symbols of a bpe vocabulary (Sennrich et al. 2016), merges and the 256 bytes together", low=256)
-    segment_length: int = _setting(
+    max_length: int = _field(64, "longest source or target kept for training, units", low=1, kinds=_PAIRS)
+    min_count: int = _field(1, "how often a unit must occur in the training text to get a row of its own (bpe: a pair to be merged)", low=1)
+    bpe_size: int = _field(8000, "symbols of a bpe vocabulary (Sennrich et al. 2016), merges and the 256 bytes together", low=256)
+    segment_length: int = _field(
         128,
-        "units between truncations of the gradient (Williams & Peng 1990), or of a block that shares its negatives",
+        "units of a segment, at whose start backpropagation stops (Williams & Peng 1990); skip_gram: of a block, which shares negatives",
         low=1,
         kinds=_TEXT,
     )
-    window: int = _setting(5, "largest distance of a context, units; each unit draws its own from 1 to it", low=1, kinds=_WORD_VECTORS)
-    subsample: float = _setting(
+    window: int = _field(5, "largest distance of a context, units; each unit draws its own, from 1 to this", low=1, kinds=_WORD_VECTORS)
+    subsample: float = _field(
         1e-4,
-        "share of the text above which a unit is thinned out (Mikolov et al. 2013b, section 2.3); 0: no thinning",
+        "threshold of subsampling frequent units, a share of the text (Mikolov et al. 2013b, section 2.3); 0: no subsampling",
         low=0,
         below=1,
         kinds=_WORD_VECTORS,
     )
-    analogies: str | None = _setting(None, "questions that score the table, in the form of questions-words.txt", kinds=_WORD_VECTORS)
-    similarity: str | None = _setting(
-        None, "pairs of words that score the table, a line: word, word, how similar they are", kinds=_WORD_VECTORS
+    analogies: str | None = _field(
+        None, "file of analogies that score the table, in the format of questions-words.txt", kinds=_WORD_VECTORS
+    )
+    similarity: str | None = _field(
+        None, "file of word pairs that score the table; each line: word, word, how similar people find them", kinds=_WORD_VECTORS
     )
 
 
@@ -92,53 +98,57 @@ class DataConfig:
 class ModelConfig:
     """The network. Embedding and hidden size are independent everywhere."""
 
-    kind: Kind = _setting("translator", "the model that is trained")
-    embedding_dim: int = _setting(64, "columns of the embedding tables", low=1, high=_WIDEST)
-    source_embedding_dim: int | None = _setting(None, "columns of the source table; null: embedding_dim", low=1, high=_WIDEST, kinds=_PAIRS)
-    target_embedding_dim: int | None = _setting(None, "columns of the target table; null: embedding_dim", low=1, high=_WIDEST)
-    table: Literal["learned", "frozen", "onehot"] = _setting(
+    kind: Kind = _field("translator", "the model that is trained")
+    embedding_dim: int = _field(64, "columns of the embedding tables", low=1, high=_WIDEST)
+    source_embedding_dim: int | None = _field(None, "columns of the source table; null: embedding_dim", low=1, high=_WIDEST, kinds=_PAIRS)
+    target_embedding_dim: int | None = _field(None, "columns of the target table; null: embedding_dim", low=1, high=_WIDEST)
+    table: Literal["learned", "frozen", "onehot"] = _field(
         "learned",
-        "what the tables are; baselines: frozen, drawn and not trained; onehot, the identity, as wide as the vocabulary",
+        "learned, or a baseline: frozen (drawn and not trained) or onehot (the identity, as wide as the vocabulary)",
         kinds=_LAYERED,
     )
-    pretrained: str | None = _setting(
+    pretrained: str | None = _field(
         None,
-        "vectors that the table begins with: word2vec text or binary, GloVe, fastText; a translator's source table, or the only one",
+        "file of vectors (word2vec, GloVe, fastText) that the table starts from: a translator's source table, a language_model's only one",
         kinds=_LAYERED,
     )
-    pretrained_frozen_steps: int | None = _setting(
-        0, "updates for which that table is kept as it was read; null: all of them", low=0, kinds=_LAYERED
+    pretrained_frozen_steps: int | None = _field(
+        0, "first updates, during which the pretrained table is not trained; null: all", low=0, kinds=_LAYERED
     )
-    hidden_dim: int = _setting(256, "units of every recurrent layer, in each direction", low=1, high=_WIDEST, kinds=_LAYERED)
-    encoder_layers: int = _setting(1, "recurrent layers of the encoder", low=1, kinds=_PAIRS)
-    decoder_layers: int = _setting(1, "recurrent layers of the decoder, or of the language model", low=1, kinds=_LAYERED)
-    bidirectional: bool = _setting(True, "the encoder reads in both directions (Schuster & Paliwal 1997)", kinds=_PAIRS)
-    attention: Literal["none", "dot", "general", "additive"] = _setting(
+    hidden_dim: int = _field(256, "units of every recurrent layer, in each direction", low=1, high=_WIDEST, kinds=_LAYERED)
+    encoder_layers: int = _field(1, "recurrent layers of the encoder", low=1, kinds=_PAIRS)
+    decoder_layers: int = _field(1, "recurrent layers of the decoder, or of the language model", low=1, kinds=_LAYERED)
+    bidirectional: bool = _field(True, "the encoder reads in both directions (Schuster & Paliwal 1997)", kinds=_PAIRS)
+    attention: Literal["none", "dot", "general", "additive"] = _field(
         "general", "how the decoder looks at the source: dot, general (Luong et al. 2015) or additive (Bahdanau et al. 2015)", kinds=_PAIRS
     )
-    input_feeding: bool = _setting(
+    input_feeding: bool = _field(
         False,
-        "the attentional vector of a step is fed into the decoder's first layer at the next (Luong et al. 2015, section 3.3)",
+        "feed each step's attentional vector into the decoder's first layer at the next step (Luong et al. 2015, section 3.3)",
         kinds=_PAIRS,
     )
-    residual: bool = _setting(
+    residual: bool = _field(
         False,
-        "a recurrent layer's outputs are added to what it reads, from the second layer on (Wu et al. 2016, section 3.1)",
+        "add a recurrent layer's input to its output, from the second layer on (Wu et al. 2016, section 3.1)",
         kinds=_LAYERED,
     )
-    share_embeddings: bool = _setting(
+    share_embeddings: bool = _field(
         False,
-        "one vocabulary and one table for source and target; with tie_output the output reads it too (Press & Wolf 2017, section 3)",
+        "one vocabulary and one table for source and target, with tie_output also for the output (Press & Wolf 2017, section 3)",
         kinds=_PAIRS,
     )
-    tie_output: bool = _setting(
-        False, "the output reads the target table, through a projection of the hidden state (Press & Wolf 2017)", kinds=_LAYERED
+    tie_output: bool = _field(
+        False,
+        "the output layer uses the target table, after a projection of the hidden state to its width (Press & Wolf 2017)",
+        kinds=_LAYERED,
     )
-    cbow: bool = _setting(
-        False, "predict a unit from the mean of its contexts, not these from it (CBOW, Mikolov et al. 2013a)", kinds=_WORD_VECTORS
+    cbow: bool = _field(
+        False,
+        "predict a unit from the mean of its contexts instead of the contexts from the unit (CBOW, Mikolov et al. 2013a)",
+        kinds=_WORD_VECTORS,
     )
-    negatives: int = _setting(5, "negative samples of each pair (Mikolov et al. 2013b, section 2.2)", low=1, kinds=_WORD_VECTORS)
-    dropout: float = _setting(
+    negatives: int = _field(5, "negative samples of each pair (Mikolov et al. 2013b, section 2.2)", low=1, kinds=_WORD_VECTORS)
+    dropout: float = _field(
         0.0,
         "share of units dropped from each layer's output, the same ones at every time step (Gal & Ghahramani 2016)",
         low=0,
@@ -151,49 +161,47 @@ class ModelConfig:
 class TrainConfig:
     """How it is trained, evaluated and kept."""
 
-    seed: int = _setting(0, "root of every random draw", low=0, high=_MOST)
-    steps: int | None = _setting(None, "updates; null where epochs is given", low=1, high=_MOST)
-    epochs: int | None = _setting(None, "passes over the training data; null where steps is given", low=1, high=_MOST)
-    batch_size: int = _setting(64, "sequences in a batch (skip_gram: blocks of data.segment_length units), over all devices", 1, _WIDEST)
-    learning_rate: float = _setting(
-        1e-3, "Adam's step size at its highest (Kingma & Ba 2015); skip_gram: that of plain gradient descent", low=0
-    )
-    schedule: Literal["constant", "inverse_sqrt", "cosine", "linear"] = _setting(
+    seed: int = _field(0, "root of every random draw", low=0, high=_MOST)
+    steps: int | None = _field(None, "updates; null where epochs is given", low=1, high=_MOST)
+    epochs: int | None = _field(None, "passes over the training data; null where steps is given", low=1, high=_MOST)
+    batch_size: int = _field(64, "sequences in a batch (skip_gram: blocks of data.segment_length units), over all devices", 1, _WIDEST)
+    learning_rate: float = _field(1e-3, "highest learning rate, of Adam (Kingma & Ba 2015); skip_gram: of plain gradient descent", low=0)
+    schedule: Literal["constant", "inverse_sqrt", "cosine", "linear"] = _field(
         "constant",
         "course of the learning rate after the warm-up: cosine (Loshchilov & Hutter 2017) and linear end at 0; "
         "inverse_sqrt: Vaswani et al. 2017, 5.3",
     )
-    warmup_steps: int = _setting(0, "updates over which the learning rate rises from 0", low=0)
-    clip_norm: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", low=0)
-    average_decay: float | None = _setting(
+    warmup_steps: int = _field(0, "updates over which the learning rate rises from 0", low=0)
+    clip_norm: float | None = _field(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", low=0)
+    average_decay: float | None = _field(
         None,
-        "decay of a moving average of the parameters, which is what is evaluated and kept (Polyak & Juditsky 1992); null: no average",
+        "decay of a moving average of the parameters, which is then evaluated in their place (Polyak & Juditsky 1992); null: no average",
         low=0,
         below=1,
         kinds=_LAYERED,
     )
-    label_smoothing: float = _setting(
+    label_smoothing: float = _field(
         0.0, "probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7)", low=0, below=1, kinds=_LAYERED
     )
-    eval_every: int | None = _setting(None, "updates between evaluations on dev; null: an epoch", low=1)
-    checkpoint_every: int | None = _setting(None, "updates between checkpoints; null: as eval_every", low=1)
-    log_every: int = _setting(50, "updates between lines of metrics.jsonl; the last one has a line too", low=1)
-    patience: int | None = _setting(
-        None, "evaluations without improvement (of equal metrics, less loss) after which training stops; null: never", low=1
+    eval_every: int | None = _field(None, "updates between evaluations on dev; null: an epoch", low=1)
+    checkpoint_every: int | None = _field(None, "updates between checkpoints; null: as eval_every", low=1)
+    log_every: int = _field(50, "updates between lines of metrics.jsonl; the last update always has a line", low=1)
+    patience: int | None = _field(
+        None, "stop after this many evaluations in a row without improvement (on a tie, a lower loss counts); null: never", low=1
     )
-    metric: str | None = _setting(
+    metric: str | None = _field(
         None,
         "dev metric that chooses checkpoints and sizes, such as bleu; null: word_error_rate for a translator, bits_per_character for a "
         "language_model, loss_nats_per_token for a skip_gram",
     )
-    devices: int | None = _setting(
-        None, "devices that share each batch; null: all that divide it, and on a CPU threads where a language model is small", low=1
+    devices: int | None = _field(
+        None, "devices that share each batch; null: as many as divide it evenly, and on a CPU threads for a small language_model", low=1
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A run, whole."""
+    """The whole configuration of a run."""
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -202,13 +210,13 @@ class Config:
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A figure of merit on dev.
+    """A metric of quality on dev.
 
     Attributes:
-      name: key in ``result.json``; where the figure has a unit, the name ends in it.
-      unit: what one of it is.
+      name: key in ``result.json``; the unit, if there is one, is part of the name.
+      unit: of its values.
       lower_is_better: the direction of improvement.
-      tolerance: difference too small to matter, in the metric's unit; null: 5 % of the best mean.
+      tolerance: largest difference that does not matter, in the metric's unit; None: 5 % of the best mean.
     """
 
     name: str
@@ -239,7 +247,7 @@ METRICS = {
 
 @dataclasses.dataclass(frozen=True)
 class ModelKind:
-    """What the rooms must know of a kind of model.
+    """What other packages must know of a kind of model.
 
     Attributes:
       form: what it reads: ``pairs`` of lines, or one running ``text``.
@@ -259,15 +267,15 @@ KINDS: dict[str, ModelKind] = {
     "language_model": ModelKind("text", ("target",), ("bits_per_character", "loss_nats_per_token")),
     "skip_gram": ModelKind("text", ("target",), ("loss_nats_per_token", *_ANALOGIES, "word_similarity")),
 }
-# Settings that hold files of data. (The vectors of model.pretrained are part of the experiment, not of its data.)
+# Fields that name files of data. (The vectors of model.pretrained are part of the experiment, not of its data.)
 FILES = ("data.train", "data.dev", "data.test", "data.analogies", "data.similarity")
-# What a finished run may be asked for anew, or may move to, without becoming another experiment.
+# What may change when a run is continued, or its data moved, without making it another experiment.
 MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", *FILES)
 
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One setting of the configuration: its dotted path, type, default and metadata; ``kinds`` of models that read it, none: all."""
+    """A field of the configuration: its dotted path, type, default and metadata. ``kinds`` are the models that read it; none means all."""
 
     path: str
     type: Any
@@ -280,12 +288,12 @@ class Field:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words that it may be, where there are only so many."""
+        """The values that it may have, where these are a fixed set of words; else none."""
         return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
 
     @property
     def value_type(self) -> Any:
-        """The type of its values, but for the None of an optional one."""
+        """The type of its values, None aside."""
         return next((part for part in self._parts if part is not type(None)), self.type)
 
     @property
@@ -298,13 +306,13 @@ class Field:
         return () if self.choices else typing.get_args(self.type)
 
     def read_by(self, kind: str) -> bool:
-        """Returns whether a kind of model reads it."""
+        """Returns whether a kind of model reads the field."""
         return not self.kinds or kind in self.kinds
 
 
 @functools.cache
 def fields() -> dict[str, Field]:
-    """Returns every setting by its dotted path, such as ``model.embedding_dim``."""
+    """Returns every field by its dotted path, such as ``model.embedding_dim``."""
     found = {}
     for section in dataclasses.fields(Config):
         owner = typing.get_type_hints(Config)[section.name]
@@ -316,7 +324,7 @@ def fields() -> dict[str, Field]:
 
 
 def field_of(path: str, typed: str | None = None) -> Field:
-    """Returns the setting at ``path``. Raises UserError for an unknown one, naming the flag as ``typed`` and the nearest known path."""
+    """Returns the field at ``path``. Raises UserError for an unknown one, naming the flag as ``typed`` and the nearest known path."""
     if path in fields():
         return fields()[path]
     import difflib
@@ -377,7 +385,7 @@ def changes(before: Config, after: Config, paths: Iterable[str]) -> str:
 
 
 def config_sha256(config: Config) -> str:
-    """Returns the identity of the experiment: a hash of the configuration without steps, epochs, paths and device count."""
+    """Returns a hash that identifies the experiment: of the configuration without steps, epochs, paths and device count."""
     identity = {path: get(config, path) for path in fields() if path not in MAY_CHANGE}
-    identity["model.pretrained"] = config.model.pretrained is not None  # of a file, whether there is one
+    identity["model.pretrained"] = config.model.pretrained is not None  # whether there is a file, not where
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

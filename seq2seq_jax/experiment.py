@@ -1,4 +1,4 @@
-"""What the user asks for: an experiment file, and the flags that override its settings."""
+"""What the user asks for: an experiment file, and the flags that override its fields."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _axes(where: str, sweep: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def parse(path: str, text: str, typed: str | None = None) -> Any:
-    """Turns a flag's text into the value of the setting at ``path``.
+    """Turns a flag's text into the value of the field at ``path``.
 
     Raises UserError, naming the flag as ``typed``, where the field is unknown or the text is not of its type.
     """
@@ -97,7 +97,7 @@ def override(config: Config, given: Iterable[tuple[str, str]]) -> Config:
 
     Raises UserError for an unknown field, an unreadable value, or both of an exclusive pair.
     """
-    paths = set()  # of settings that are given a value; null excludes nothing
+    paths = set()  # of fields that are given a value; null excludes nothing
     for path, text in given:
         typed = f"--config.{path}={text}"
         value = parse(path, text, typed)
@@ -115,13 +115,13 @@ def override(config: Config, given: Iterable[tuple[str, str]]) -> Config:
 
 
 def _without_unread(config: Config, kept: Iterable[str]) -> Config:
-    """Returns the configuration with its settings for other kinds of models at their defaults, but for those ``kept``."""
+    """Returns the configuration with the fields of other kinds of models at their defaults, but for those ``kept``."""
     unread = {path: field.default for path, field in fields().items() if not field.read_by(config.model.kind)}
     return replace(config, {path: default for path, default in unread.items() if path not in set(kept)})
 
 
 def without_opposites(config: Config, paths: Iterable[str]) -> Config:
-    """Returns the configuration without what the settings at ``paths`` exclude, such as steps where epochs are given."""
+    """Returns the configuration without what the fields at ``paths`` exclude, such as steps where epochs are given."""
     paths = set(paths)
     for one, other in _EXCLUSIVE:
         for side, opposite in ((one, other), (other, one)):

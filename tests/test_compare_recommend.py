@@ -288,7 +288,7 @@ def test_equal_values_everywhere_are_decided_for_the_smallest(tmp_path):
 
 
 def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
-    """Red if what has learnt nothing is sold as the best size, or its dev set as known to the last digit."""
+    """Red if what has learned nothing is sold as the best size, or its dev set as known to the last digit."""
     found = recommend(tmp_path, {2: [1.0, 1.0], 8: [1.0, 1.0]})["recommendation"]
     assert found["answer"] == [
         "Take embedding size 2: its mean word error rate of 1.000 is the best, as is that of size 8.",

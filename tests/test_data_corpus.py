@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as configuration
-from seq2seq_jax.data import corpus, sources
+from seq2seq_jax.data import corpus, raw_splits
 from seq2seq_jax.data.vocabulary import UNK
 from seq2seq_jax.errors import UserError
 
@@ -60,7 +60,7 @@ def test_only_what_is_missing_is_cut(tmp_path, given, expected, kind):
     loaded = _load(config)
     assert {split for split in ("train", "dev", "test") if getattr(loaded, split) is not None} == expected
     assert set(loaded.sha256) == set(loaded.paths) == set(given)
-    assert sources.sha256_of(config) == loaded.sha256
+    assert raw_splits.sha256_of(config) == loaded.sha256
     if "test" in given:
         assert len(loaded.test) == (150 if kind == "translator" else len(PAIRS))
 
@@ -199,7 +199,7 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
     config = _config(tmp_path, train=PAIRS)
     monkeypatch.chdir(tmp_path)
     relative = configuration.replace(config, {"data.train": "train.txt", "data.dev": "a.src,a.tgt"})
-    found = sources.with_absolute_paths(relative).data
+    found = raw_splits.with_absolute_paths(relative).data
     assert (found.train, found.dev, found.test) == (str(tmp_path / "train.txt"), f"{tmp_path}/a.src,{tmp_path}/a.tgt", None)
 
 

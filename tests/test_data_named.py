@@ -14,7 +14,7 @@ import pooch
 import pytest
 
 from seq2seq_jax import config as configuration
-from seq2seq_jax.data import corpus, named, readers, sources
+from seq2seq_jax.data import corpus, named, raw_splits, readers
 from seq2seq_jax.errors import UserError
 
 
@@ -161,7 +161,7 @@ def test_a_corpus_is_loaded_by_name(mirror, monkeypatch):
     assert isinstance(loaded.dev, corpus.PairSplit)
     assert (loaded.dev.sources, loaded.dev.targets) == (["dev"], [["x y"]])
     assert loaded.sha256 == {side: hashlib.sha256(content).hexdigest() for side in files for content in files[side].values()}
-    assert sources.sha256_of(config) == loaded.sha256
+    assert raw_splits.sha256_of(config) == loaded.sha256
     assert corpus.load_split(config, "dev", vocabularies=loaded.vocabularies, recorded=loaded.sha256) == loaded.dev
     with pytest.raises(UserError, match=r"data\.name=small: holds pairs; expected one text for model\.kind=language_model"):
         corpus.load_corpus(configuration.replace(config, {"model.kind": "language_model"}))

@@ -108,7 +108,7 @@ def test_what_is_saved_is_loaded(unit, tmp_path):
     assert {path.name for path in (tmp_path / "vocabulary").iterdir()} == names
 
 
-def test_subwords_are_learnt_and_the_same_every_time(tmp_path):
+def test_subwords_are_learned_and_the_same_every_time(tmp_path):
     texts = ["the theme of the thesis"] * 20
     one, other = _build("bpe", texts), _build("bpe", texts)
     assert one.symbols == other.symbols

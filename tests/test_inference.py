@@ -18,7 +18,7 @@ from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_me
 from seq2seq_jax.inference import trace
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.inference.translate import check_attention_file, open_translators, write_attention
-from seq2seq_jax.train.evaluation import Evaluator
+from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import train
 
 WORDS = [a + b + c for a in "abc" for b in "abcd" for c in "ab"]
@@ -47,6 +47,7 @@ def texts(found):
 
 def test_a_beam_of_1_is_greedy_and_an_ensemble_of_one_run_with_itself_is_the_run(workdirs):
     run = TrainedRun(workdirs["a"])
+    assert isinstance(run.evaluator, TranslatorEvaluator)
     greedily = run.evaluator.translate(run.params, SOURCES)
     assert [best.text for best, *_ in translations(open_translators([workdirs["a"]]), SOURCES)] == greedily
     assert len(set(greedily)) > 1
@@ -78,7 +79,7 @@ def test_runs_are_scored_together_as_they_translate_together(workdirs, tmp_path,
 def test_the_loss_of_pairs_has_scores_by_batch(workdirs):
     run = TrainedRun(workdirs["a"])
     config = config_lib.replace(run.config, {"train.metric": "loss_nats_per_token"})
-    evaluator = Evaluator(config, run.programs, run.vocabularies)
+    evaluator = TranslatorEvaluator(config, run.programs, run.vocabularies)
     words = WORDS * 4  # ten batches and more
     found = evaluator.evaluate(run.params, PairSplit([*map(str, words)], [[word] for word in words]))
     assert found.scores is not None
@@ -91,6 +92,7 @@ def test_an_answer_is_one_line_whatever_is_decoded(workdirs, monkeypatch):
     """Bytes and subwords can spell a line end. Red if one of the ways to an output prints it."""
     monkeypatch.setattr(Vocabulary, "decode", lambda self, ids: "a\nb")
     run = TrainedRun(workdirs["a"])
+    assert isinstance(run.evaluator, TranslatorEvaluator)
     assert run.evaluator.translate(run.params, ["ab"]) == [translations([run], ["ab"])[0][0].text] == ["a b"]
 
 

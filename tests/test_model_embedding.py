@@ -33,7 +33,7 @@ TEXT = TextBatch(SOURCE, SOURCE, jnp.ones((2, 4)), jnp.array([True, True]))
     ],
 )
 def test_tables_are_told_from_other_parameters(settings, names):
-    """Red if a table is passed over where parameters are counted or tables cut, or something else is taken for one."""
+    """Red if a table is skipped where parameters are counted or tables cut, or something else is taken for one."""
     model = Small(**settings)
     assert sorted(table_names(model.params)) == names
     learned = [model.params[name]["table"].size for name in names] if settings.get("table") != "frozen" else []

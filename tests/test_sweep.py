@@ -20,7 +20,7 @@ from training_fixture import ROOT, command, environment, flags_of, launch, pair_
 
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
-from seq2seq_jax.data.sources import sha256_of
+from seq2seq_jax.data.raw_splits import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import grid, processes
 from seq2seq_jax.sweep import shares as sweep_shares
@@ -86,7 +86,7 @@ OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16
             {"model.source_embedding_dim": (None, 16)},
             "source_embedding_dim=None and source_.*=16 are one",
         ),
-        (Config(), {"model.table": "onehot"}, AXES, "^--config.model.table=onehot: a sweep compares learnt tables"),
+        (Config(), {"model.table": "onehot"}, AXES, "^--config.model.table=onehot: a sweep compares learned tables"),
     ],
 )
 def test_sizes_that_change_no_table_are_refused(tmp_path, base, values, axes, message):

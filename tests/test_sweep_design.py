@@ -60,7 +60,7 @@ def initial_tables(config):
 
 
 def test_a_frozen_table_stays_and_a_learned_one_moves(swept):
-    """Red if a gradient or the optimizer reaches a frozen table, or if a learnt one is not trained, or how far is not told."""
+    """Red if a gradient or the optimizer reaches a frozen table, or if a learned one is not trained, or how far is not told."""
     config, folder = swept
     for name, table, moves in ((NAMES[1], "learned", True), (NAMES[3], "frozen", False)):
         initial = initial_tables(config_lib.replace(config, {"model.table": table, "model.embedding_dim": 6}))

@@ -41,14 +41,14 @@ from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.engine import OneRun
-from seq2seq_jax.train.evaluation import Evaluation, Evaluator
+from seq2seq_jax.train.evaluation import Evaluation, Evaluator, TranslatorEvaluator, make_evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.view import Reporter
 
 
 @pytest.mark.parametrize("task", ["copy", "reverse"])
-def test_copy_and_reverse_are_learnt_to_the_last_word(tmp_path, task):
+def test_copy_and_reverse_are_learned_to_the_last_word(tmp_path, task):
     """Red if attention, teacher forcing, the shift of the target, greedy decoding or Adam is wrong."""
     config = pair_config(
         write_pairs(tmp_path / "a.tsv", 900, task, shortest=3),
@@ -161,7 +161,7 @@ def test_scoring_uses_shapes_of_training_only(tmp_path):
     assert isinstance(corpus.dev, PairSplit)
     shapes = training_batches(config, corpus).shapes
     assert len(shapes) > 2
-    evaluator = Evaluator(config, programs(config, {"source": 9, "target": 9}, 1, Devices(1), 9), corpus.vocabularies, shapes)
+    evaluator = TranslatorEvaluator(config, programs(config, {"source": 9, "target": 9}, 1, Devices(1), 9), corpus.vocabularies, shapes)
     used = {batch.source.shape[1] for _, batch in evaluator.source_batches(corpus.dev.sources, 8)}
     assert used <= {source for source, _ in shapes}
     assert len(used) <= (len(shapes) + 1) // 2
@@ -172,7 +172,7 @@ def test_sources_are_scored_as_training_reads_them(tmp_path):
     (tmp_path / "a.tsv").write_text("e\u0301a\tx\n", encoding="utf-8")
     config = pair_config(tmp_path / "a.tsv", data__normalize_nfc=True, data__dev_fraction=0.0, data__test_fraction=0.0)
     corpus = load_corpus(config)
-    evaluator = Evaluator(config, programs(config, corpus.vocabulary_sizes, 1, Devices(1), 9), corpus.vocabularies)
+    evaluator = TranslatorEvaluator(config, programs(config, corpus.vocabulary_sizes, 1, Devices(1), 9), corpus.vocabularies)
     ((_, batch),) = evaluator.source_batches(["éa", "e\u0301a"], 2)
     np.testing.assert_array_equal(batch.source[0], batch.source[1])
     assert UNK not in batch.source
@@ -190,7 +190,7 @@ def test_a_uniform_model_has_the_bits_of_its_vocabulary(tmp_path, unit, metric):
     vocabulary = corpus.vocabularies["target"]
     compiled = programs(config, {"target": len(vocabulary)}, 1, Devices(1), 0)
     params = jax.tree.map(jnp.zeros_like, initial_params(config.model, {"target": len(vocabulary)}, jax.random.key(0)))
-    evaluation = Evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev)
+    evaluation = make_evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev)
     found, scores = evaluation.metrics, evaluation.scores
     units, characters = len(vocabulary.encode(corpus.dev.text)), len(corpus.dev.text)
     assert found["examples"] == units
@@ -216,7 +216,7 @@ def test_a_text_is_scored_with_all_of_it_before_in_mind(tmp_path):
         model = nnx.merge(compiled.structure, params)
         _, logits = model.decode(model.start(1), jnp.concatenate([jnp.full((1, 1), BOS), ids[:, :-1]], axis=1))
         whole = -jnp.take_along_axis(jax.nn.log_softmax(logits), ids[..., None], axis=-1).mean()
-        scores.append(Evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev).metrics["loss_nats_per_token"])
+        scores.append(make_evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev).metrics["loss_nats_per_token"])
         assert scores[-1] == pytest.approx(float(whole), rel=1e-4)
     assert scores[0] == scores[1]
 

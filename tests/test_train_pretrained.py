@@ -14,7 +14,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.corpus import load_corpus, lookup_counts, training_batches
-from seq2seq_jax.data.sources import with_absolute_paths
+from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.embeddings.export import write_word2vec

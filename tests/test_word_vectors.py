@@ -17,7 +17,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.data.corpus import TextSplit, corpus_key, load_corpus
-from seq2seq_jax.data.sources import sha256_of
+from seq2seq_jax.data.raw_splits import sha256_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_questions import WordQuestions, load, read_analogies, read_similarity
 from seq2seq_jax.embeddings import vector_size
@@ -29,7 +29,7 @@ from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
-from seq2seq_jax.train.evaluation import Evaluator
+from seq2seq_jax.train.evaluation import Measured, WordVectorEvaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.validation import validate
 
@@ -77,10 +77,10 @@ def test_examples_are_what_the_metric_rests_on(metric, examples):
     """Red if units of text stand for the questions or pairs that chose, from which the comparison says how small the dev set is."""
     analogies = np.array([[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]])
     questions = WordQuestions(analogies, np.array([False, False, True]), np.array([[6, 7], [4, 5]]), np.array([8.5, 7.0]), {}, {}, [])
-    asked: Any = SimpleNamespace(_metric=SimpleNamespace(name=metric))
+    asked: Any = SimpleNamespace(_metric=metric)
     losses = [Loss(*map(jnp.asarray, sums)) for sums in ((1000, 1000, 400), (1100, 1100, 500)) * 10]
     table = np.random.default_rng(0).normal(size=(9, 3))
-    found = Evaluator._score_vectors(asked, TextSplit("", np.zeros(0, int), questions), losses, table)
+    found = WordVectorEvaluator.score(asked, TextSplit("", np.zeros(0, int), questions), Measured((losses, table)))
     assert found.metrics["examples"] == examples
     assert (found.scores is None) == (metric == "word_similarity")
     if found.scores is not None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.compare.results import Failure, Kind, Member, Run, Sweep
-from seq2seq_jax.config import FILES, HIDDEN, SEED, SIZE, TABLE, from_dict, metric_of
+from seq2seq_jax.config import FILES, HIDDEN, SEED, SIZE, TABLE, WITHOUT_EFFECT, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Standing, length_of, of_other_length, standing
 from seq2seq_jax.records import RESULT_FILE, SWEEP_FILE, TABLES, in_order, is_metric, parsed, read_grid, read_record, result_problem
@@ -26,7 +26,7 @@ SHORTER = "trained for fewer steps or epochs than the sweep asks for now"
 STUCK = "trained for other steps or epochs than the sweep asks for now, and cannot be brought to them"
 
 # Fields in which runs may differ and be compared all the same. Of files their content counts.
-_HARMLESS = ("train.devices", "train.log_every", "train.checkpoint_every", "model.pretrained", *FILES)
+_HARMLESS = (*WITHOUT_EFFECT, "model.pretrained", *FILES)
 
 
 class _File(NamedTuple):

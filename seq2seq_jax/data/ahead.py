@@ -6,17 +6,17 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-_AHEAD = 4  # steps read at a time, of all seeds together: to wake the thread at each would cost a step of word vectors a tenth
+_AHEAD = 4  # steps read at a time, over all seeds: to wake the thread at every step makes those of word vectors a tenth slower
 
 
 class ReadAhead:
     """A pure ``batch_at(seed, step)`` whose next steps are computed in a thread of its own as soon as a step is asked for."""
 
     def __init__(self, batch_at: Callable[[int, int], Any], steps: int):
-        """Takes the function and the steps that there are: what comes after may open an epoch that nobody needs."""
+        """Reads ahead up to the last of ``steps``; one more might begin an epoch that nobody needs."""
         self._batch_at, self._steps = batch_at, steps
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._ahead: dict[int, dict[int, Future[Any]]] = {}  # of each seed steps to come, and their batches
+        self._ahead: dict[int, dict[int, Future[Any]]] = {}  # by seed and step, the batches that are being read
 
     def __call__(self, seed: int, step: int) -> Any:
         """Returns the batch of a step; the runs of one seed may be at different steps."""

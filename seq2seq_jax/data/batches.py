@@ -13,14 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.data.buckets import Layout, Shape, choose_shapes
-from seq2seq_jax.data.draws import Recent, permutation, random_bits
+from seq2seq_jax.data.draws import ABOVE_SEEDS, Recent, permutation, random_bits
 from seq2seq_jax.data.ragged import Ragged, Sequences
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.errors import UserError
 
-RUN_LENGTH = 4  # steps of equal shape that follow each other, where there are so many
-MOST_PLACES = 2**18  # source units times target units of all rows, in a batch of pairs that are longer than training's
-_SHAPE_ORDER = 2**31  # stands where a seed does, above every seed
+GROUP_STEPS = 4  # steps of equal shape that follow each other, where there are so many
+MOST_PLACES = 2**18  # most rows x source units x target units of a batch of pairs longer than training's
 
 
 class PairBatch(NamedTuple):
@@ -48,7 +47,7 @@ class TextBatch(NamedTuple):
 
 
 class _Rows:
-    """Sequences ready to be cut into batches: each with its EOS, and at index -1 the row that stands for no example."""
+    """Sequences ready to be cut into batches: each with its EOS, and at index -1 the row for places without an example."""
 
     def __init__(self, sequences: Ragged, empty: Sequence[int]):
         lengths = sequences.lengths + 1
@@ -88,8 +87,8 @@ class _Pairs:
 class PairBatches:
     """The training batches of pairs: every example once an epoch.
 
-    Shapes follow each other in runs of ``RUN_LENGTH`` steps (what is left of a shape in a shorter run), and the runs in
-    an order drawn anew for each epoch, from the epoch alone. Which examples fill a shape is drawn from seed and epoch.
+    Steps of equal shape form groups of ``GROUP_STEPS`` (the last of a shape may be smaller). The order of the groups is drawn anew for each
+    epoch, from the epoch alone; which examples fill a shape is drawn from seed and epoch.
 
     Attributes:
       steps_per_epoch: ceil(examples / batch_size).
@@ -104,7 +103,7 @@ class PairBatches:
         self._layout = Layout(*lengths, batch_size, choose_shapes(*lengths, batch_size))
         self.shapes = self._layout.shapes
         self.steps_per_epoch = len(self._layout.batch_shapes)
-        self._runs = _runs(self._layout.batch_shapes)
+        self._groups = _groups(self._layout.batch_shapes)
         self._orders = Recent(self._order)
         self._slots = Recent(self._fill)
 
@@ -119,7 +118,7 @@ class PairBatches:
         return self._pairs.batch(self._slots(seed, epoch)[self._orders(epoch)[position]], self.shape_at(step))
 
     def _order(self, epoch: int) -> Int[np.ndarray, " B"]:
-        return np.concatenate([self._runs[run] for run in permutation(len(self._runs), _SHAPE_ORDER, epoch, 0)])
+        return np.concatenate([self._groups[group] for group in permutation(len(self._groups), ABOVE_SEEDS, epoch, 0)])
 
     def _fill(self, seed: int, epoch: int) -> Int[np.ndarray, "_ B"]:
         return self._layout.fill(lambda shape, count: permutation(count, seed, epoch, shape))
@@ -129,8 +128,8 @@ class TextBatches:
     """The training batches of a running text, whose rows carry their state from step to step.
 
     Row r reads the r-th of ``batch_size`` equal parts of the text, a segment a step; every unit is a target once an epoch.
-    So that the borders move, the parts are laid from a start drawn from seed and epoch, and the text goes on from its end
-    at its beginning; there, as in an evaluation, BOS comes before the first unit.
+    The first part begins at a place drawn from seed and epoch, so that the borders move from epoch to epoch. The text is read as a ring,
+    where BOS comes before its first unit, as in an evaluation.
 
     Attributes:
       steps_per_epoch: segments of a row.
@@ -168,7 +167,7 @@ def evaluation_batches(
     """Yields every pair once, with its index; -1 marks a row without an example.
 
     ``shapes`` (those of training) are used where the pairs fit. Longer pairs get shapes in steps of 8 units, and fewer rows the longer
-    they are: attention looks at every target unit's view of every source unit, which for a few long lines can be more than memory holds.
+    they are: attention weighs every source unit for every target unit, which for a few long lines can be more than memory holds.
     """
     pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
     fit = np.logical_or.reduce([pairs.fit(shape) for shape in [(0, 0), *shapes]])  # none has no unit: each ends in EOS
@@ -209,8 +208,8 @@ def _laid_out(
 def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_length: int, warm_up: int) -> Iterator[TextBatch]:
     """Yields a text in ``rows`` equal parts, segment by segment, every unit scored once.
 
-    The first ``warm_up`` segments have weight 0: they give each row but the first the text before its part, so that a row starts with
-    a state. The first row starts fresh after them. One row needs none, and its score is that of the whole text.
+    The first ``warm_up`` segments have weight 0: in them each row reads the text before its part, so that it does not start without a
+    state. The first row has no text before it and starts fresh after them. A single row needs no warm-up.
     """
     if not len(ids):
         return
@@ -226,10 +225,10 @@ def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_lengt
         yield _text_batch(np.asarray(ids, np.int32), places.clip(0, len(ids) - 1), counted, fresh)
 
 
-def _runs(batch_shapes: Int[np.ndarray, " B"]) -> list[np.ndarray]:
-    """Cuts the batches of each shape into runs."""
-    groups = (np.flatnonzero(batch_shapes == shape) for shape in np.unique(batch_shapes))
-    return [group[start : start + RUN_LENGTH] for group in groups for start in range(0, len(group), RUN_LENGTH)]
+def _groups(batch_shapes: Int[np.ndarray, " B"]) -> list[Int[np.ndarray, " _"]]:
+    """Returns the batches of each shape in groups of ``GROUP_STEPS``."""
+    by_shape = (np.flatnonzero(batch_shapes == shape) for shape in np.unique(batch_shapes))
+    return [batches[start : start + GROUP_STEPS] for batches in by_shape for start in range(0, len(batches), GROUP_STEPS)]
 
 
 def _text_batch(

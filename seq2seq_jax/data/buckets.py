@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 Shape = tuple[int, int]  # units of source and target, both with their EOS
 
 MAX_SHAPES = 8  # distinct shapes of an epoch
 GOOD_PADDING = 0.14  # share of padding below which no further shape is worth its compilation
-_LEVELS = 24  # lengths that are looked at per side
+_LEVELS = 24  # most distinct lengths that are considered, of sources and of targets
 
 
 class Layout:
@@ -97,13 +97,13 @@ def choose_shapes(source_lengths: Int[np.ndarray, " B"], target_lengths: Int[np.
     return best
 
 
-def _best_addition(prices: np.ndarray, counts: np.ndarray, chosen: list[int]) -> int:
+def _best_addition(prices: Float[np.ndarray, "cells candidates"], counts: Int[np.ndarray, " cells"], chosen: list[int]) -> int:
     """Returns the candidate that, beside the chosen ones, leaves the fewest slots."""
     now = prices[:, chosen].min(axis=1, keepdims=True)
     return int((counts @ np.minimum(prices, now)).argmin())
 
 
-def _exchanged(chosen: list[int], prices: np.ndarray, counts: np.ndarray) -> list[int]:
+def _exchanged(chosen: list[int], prices: Float[np.ndarray, "cells candidates"], counts: Int[np.ndarray, " cells"]) -> list[int]:
     """Exchanges one chosen candidate at a time, but never the first, while that saves slots."""
     changed = True
     while changed:

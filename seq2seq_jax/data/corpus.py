@@ -1,6 +1,6 @@
-"""A run's data, whole: the splits, the vocabularies of the training side, and what is to be said about them.
+"""All data of a run: the splits, the vocabularies of the training split, and notes on what was dropped.
 
-Read next: ``sources.py`` for where the text comes from, ``batches.py`` for what training makes of it.
+Read next: ``raw_splits.py`` for where the text comes from, ``batches.py`` for what training makes of it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Int
 
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
-from seq2seq_jax.data import sources, word_questions
+from seq2seq_jax.data import raw_splits, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
-from seq2seq_jax.data.sources import Pairs
+from seq2seq_jax.data.raw_splits import Pairs
 from seq2seq_jax.data.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
 from seq2seq_jax.data.windows import WindowBatches, unit_counts
 from seq2seq_jax.data.word_questions import WordQuestions
@@ -51,7 +51,7 @@ class PairSplit:
 
 @dataclasses.dataclass(frozen=True)
 class TextSplit:
-    """A running text and its ids, without specials; ``questions`` are what word vectors are asked beside its loss, where they are."""
+    """A running text and its ids, without specials; ``questions`` are those for word vectors, if any."""
 
     text: str
     ids: Int[np.ndarray, " T"]
@@ -71,8 +71,8 @@ class Corpus:
       test: what is scored once, at the end; None where there is none.
       vocabularies: by side, ``source`` and ``target``; a language model has ``target`` only.
       notes: sentences on what was dropped and what is remarkable.
-      sha256: hash of the content of each file read, by split or setting; a split that was cut from train has none.
-      paths: where these files lie, absolute, as settings.
+      sha256: hash of the content of each file read, by split or field; a split that was cut from train has none.
+      paths: the absolute path specification of each of these.
     """
 
     train: PairExamples | TextSplit
@@ -90,14 +90,14 @@ class Corpus:
 
 
 def corpus_key(config: Config) -> Config:
-    """Returns what runs have in common that have the same corpus: the data, what the vocabularies depend on, what is to be asked."""
+    """Returns the part of a configuration that its corpus depends on: runs that have it in common have the same corpus."""
     model = ModelConfig(kind=config.model.kind, share_embeddings=config.model.share_embeddings)
     return Config(config.data, model, TrainConfig(metric=config.train.metric))
 
 
 @contextlib.contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Pauses the search for cycles: none of a million new strings and tuples is in one, and looking takes a third of the time."""
+    """Pauses the garbage collector: a million new strings and tuples hold no cycles, and looking for some takes a third of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -109,10 +109,10 @@ def _no_garbage_collection() -> Iterator[None]:
 
 @_no_garbage_collection()
 def load_corpus(config: Config) -> Corpus:
-    """Reads, splits and encodes the data of a configuration. Raises UserError for every mistake in data or settings."""
-    raw = sources.read_splits(config, sources.SPLITS)
+    """Reads, splits and encodes the data of a configuration. Raises UserError for every mistake in data or configuration."""
+    raw = raw_splits.read_splits(config, raw_splits.SPLITS)
     notes = list(raw.notes)
-    held_out = {split: raw.content[split] for split in ("dev", "test") if split in raw.content}
+    held_out = {split: raw.content[split] for split in raw_splits.HELD_OUT if split in raw.content}
     train, vocabularies = _training(config, raw.content["train"], notes)
     asked = word_questions.load(config, vocabularies["target"]) if config.model.kind == "skip_gram" else None
     others = {split: _split(config, content, vocabularies, split, _origin(raw, split), asked) for split, content in held_out.items()}
@@ -142,8 +142,8 @@ def load_split(
       split: which.
       file: data of the same form as data.dev, scored instead.
       vocabularies: the run's; they give a text its ids.
-      recorded: the sha256 of the run's data, checked for what comes from there; of word vectors also what dev and a file are asked.
-      notes: is told what is left out of a file.
+      recorded: the sha256 of the run's data, against which its files are checked (of word vectors those of questions too); None: unchecked.
+      notes: gets a sentence on what is left out of ``file``.
 
     Raises UserError where there is no such split or the data has changed.
     """
@@ -153,9 +153,9 @@ def load_split(
         if recorded is not None:
             check_recorded(recorded, asked.sha256, asked.paths)
     if file is not None:
-        content = sources.read_file(config, sources.absolute(config, file), [] if notes is None else notes)
+        content = raw_splits.read_file(config, raw_splits.absolute(config, file), [] if notes is None else notes)
         return _split(config, content, vocabularies, "file", file, asked)
-    raw = sources.read_splits(config, [split])
+    raw = raw_splits.read_splits(config, [split])
     if recorded is not None:
         check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
@@ -164,9 +164,9 @@ def load_split(
 
 
 def lookup_counts(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
-    """Returns by side how often an epoch of training looks up each row of its table; of a table for both sides, by either.
+    """Returns by side how often an epoch of training looks up each row of its table; where both share a table, the sum.
 
-    Of word vectors, how often a unit would be a centre if none were thinned out: line breaks and what has no row of its own never are.
+    Of word vectors, how often each unit would be a centre without thinning; line breaks and <unk> never are.
     """
     train, target = corpus.train, corpus.vocabularies["target"]
     if target.counts is not None:
@@ -271,15 +271,15 @@ def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[st
     return {side: Vocabulary.build(texts[side], units[side], data.min_count, data.bpe_size) for side in texts}
 
 
-def _origin(raw: sources.Sources, split: str) -> str:
-    """Returns what a split was read from, or cut by."""
+def _origin(raw: raw_splits.RawSplits, split: str) -> str:
+    """Returns the file that a split was read from, or the field that says how much of train it is."""
     return raw.paths.get(split, f"data.{split}_fraction")
 
 
 def _split(
     config: Config, content: Pairs | str, vocabularies: Mapping[str, Vocabulary], name: str, origin: str, asked: WordQuestions | None
 ) -> PairSplit | TextSplit:
-    """Encodes what is held out. Test is not ``asked`` anything: the same questions have chosen on dev.
+    """Encodes a held-out split. Test is not ``asked`` anything: the same questions have chosen the checkpoint on dev.
 
     Raises UserError, naming its ``origin``, where nothing of a text is left to score.
     """

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
+ABOVE_SEEDS = 2**31  # larger than every seed; stands in place of one where a draw must not depend on it
+
 
 def permutation(count: int, seed: int, epoch: int, part: int) -> Int[np.ndarray, " B"]:
     """Returns an order of 0..count-1 drawn from the three numbers."""
@@ -20,12 +22,12 @@ def uniform(count: int, *key: int) -> Float[np.ndarray, " B"]:
 
 
 def as_uniform(bits: UInt64[np.ndarray, "*B"]) -> Float[np.ndarray, "*B"]:
-    """Returns random 64-bit integers as numbers of [0, 1): their first 53 bits, as many as such a number has."""
+    """Returns random 64-bit integers as numbers of [0, 1): their first 53 bits, the precision of a double."""
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
 def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " B"]:
-    """Returns random 64-bit integers; keys that differ by zeros at the end alone are the same key.
+    """Returns random 64-bit integers; keys that differ only in zeros at the end are the same.
 
     NumPy promises the stream of a bit generator, but not what its distributions make of it.
     """
@@ -33,7 +35,7 @@ def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " B"]:
 
 
 class Recent:
-    """Keeps what a pure function of seed and epoch, or of the epoch alone, gives for the current epoch of each seed that is trained."""
+    """A pure function of seed and epoch, or of the epoch alone. Caches, per seed, the result for the latest epoch."""
 
     def __init__(self, function: Callable[..., Any]):
         """Wraps a function whose last argument is the epoch."""
@@ -41,7 +43,7 @@ class Recent:
         self._results: dict[tuple[int, ...], tuple[int, Any]] = {}
 
     def __call__(self, *key: int) -> Any:
-        """Returns the function's result, computed anew only where it is not the last one of the seed."""
+        """Returns the function's result, from the cache where the seed's latest epoch is asked for again."""
         *seed, epoch = key
         kept = self._results.get(tuple(seed))
         if kept is None or kept[0] != epoch:

@@ -32,7 +32,7 @@ _MULTI30K = "multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task
 
 @dataclasses.dataclass(frozen=True)
 class RemoteFile:
-    """A file to download: its path under the address, and the sha256 of what comes."""
+    """A file to download: its path under the address, and the sha256 of its content."""
 
     path: str
     sha256: str
@@ -89,7 +89,7 @@ class NamedData:
 
     Attributes:
       form: ``pairs`` or ``text``, as ``config.KINDS`` has it for the models that read it.
-      files: of each split one file, or of pairs also two aligned ones, source and target.
+      files: of each split; one, or two aligned ones (source and target) for pairs.
       read_pairs: what reads the pairs of a split.
     """
 
@@ -183,7 +183,7 @@ def data_set(name: str) -> NamedData:
 
 
 def locate(name: str, split: str) -> str:
-    """Returns where a split's file or files lie, as a pair or text setting; downloads them first where they are not cached.
+    """Returns the path specification of a split's file or files; downloads them first where they are not cached.
 
     Raises UserError where a file cannot be had.
     """

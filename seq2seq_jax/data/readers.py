@@ -15,10 +15,10 @@ from seq2seq_jax.errors import UserError
 
 
 def files_of(spec: str) -> list[pathlib.Path]:
-    """Returns the one or two files that a pair setting names: ``a.tsv``, or ``a.src,a.tgt``.
+    """Returns the one or two files of a path specification: ``a.tsv``, or ``a.src,a.tgt``.
 
-    Names and folders may have commas themselves: one file is found as it stands, of two the comma between them is the first that parts
-    the setting into two that exist. Raises UserError where there are several commas and none does.
+    Names and folders may have commas themselves. If the whole is the path of a file, it is that file; else it is cut at the first comma
+    that leaves two paths that exist. Raises UserError where there are several commas and none does.
     """
     if pathlib.Path(spec).exists() or "," not in spec:
         return [pathlib.Path(spec)]
@@ -31,7 +31,7 @@ def files_of(spec: str) -> list[pathlib.Path]:
 
 
 def absolute(spec: str) -> str:
-    """Returns the setting with its file or files as absolute paths."""
+    """Returns the path specification with absolute paths."""
     return ",".join(str(path.absolute()) for path in files_of(spec))
 
 
@@ -74,7 +74,7 @@ def read_pairs(spec: str) -> list[tuple[str, str]]:
 
 
 def normalize(text: str, nfc: bool) -> str:
-    """Returns the text as the vocabularies see it: in Unicode normalization form C where ``nfc`` (setting data.normalize_nfc)."""
+    """Returns the text as the vocabularies see it: in Unicode normalization form C where ``nfc`` (data.normalize_nfc)."""
     return unicodedata.normalize("NFC", text) if nfc else text
 
 

@@ -40,8 +40,8 @@ class Vectors:
 def names_of(symbols: Sequence[str]) -> list[tuple[str, ...]]:
     r"""Returns the names by which a file may have each row of a vocabulary, the likeliest first.
 
-    A file of this project has the escaped symbol; others have the symbol itself, which is no name here where it reads as
-    an escape: a word of the two characters ``\n`` is not the line end.
+    Files of this project have the escaped symbol, others the symbol itself. The latter is left out where it would read as an escape of
+    another symbol: a word of the two characters ``\n`` is not the line end.
     """
     found: list[tuple[str, ...]] = []
     for row, (symbol, spelled) in enumerate(zip(symbols, spellings(symbols), strict=True)):
@@ -116,7 +116,7 @@ class _Form:
         """Yields these names, or all, and their vectors; checks the other ones too."""
         return self._binary_entries(names) if self.binary else self._text_entries(names)
 
-    def _text_entries(self, names):
+    def _text_entries(self, names: set[str] | None) -> Iterator[tuple[str, Float[np.ndarray, " D"]]]:
         self._content.seek(self._begin)
         number = self._line - 1
         for number, raw in enumerate(iter(self._content.readline, b""), self._line):
@@ -151,7 +151,7 @@ class _Form:
             raise UserError(f"{where}: {_excerpt(broken)} is not a finite number; expected a name and {self.width} numbers")
         return name, values
 
-    def _binary_entries(self, names):
+    def _binary_entries(self, names: set[str] | None) -> Iterator[tuple[str, Float[np.ndarray, " D"]]]:
         assert self.count is not None  # a binary file has a header
         place, size = self._begin, 4 * self.width
         for number in range(1, self.count + 1):

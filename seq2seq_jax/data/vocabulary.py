@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 _FIRST = len(SPECIALS)
+FOLDER = "vocabulary"  # in a run directory
 
 
 class Vocabulary:
     """The rows of a table: ``symbols[i]`` is what row i stands for.
 
     ``byte`` vocabularies always have all 256 bytes; ``bpe`` ones are byte-level (Radford et al. 2019, section 2.2), so
-    neither knows an unknown unit. ``bpe`` needs the ``tokenizer`` that its symbols came from.
+    neither has unknown units. ``bpe`` needs the ``tokenizer`` that its symbols came from.
     """
 
     def __init__(
         self, symbols: Sequence[str], unit: Unit, tokenizer: tokenizers.Tokenizer | None = None, counts: Sequence[int] | None = None
     ):
-        """Takes the symbols in the order of their rows; ``counts``, their occurrences in training, where somebody needs them."""
+        """Takes the symbols in the order of their rows; ``counts`` are their occurrences in training, where these are needed."""
         self.symbols = list(symbols)
         self.unit: Unit = unit
         self.counts = None if counts is None else np.asarray(counts, np.int64)
@@ -58,7 +59,7 @@ class Vocabulary:
         Args:
           texts: the training text, whole or in pieces.
           unit: what a symbol is.
-          min_count: rarest symbol that gets a row (char, word), rarest pair that is merged (bpe), occurrences.
+          min_count: occurrences that a symbol needs to get a row (char, word), or a pair to be merged (bpe).
           bpe_size: bytes and merges of a bpe vocabulary, symbols; the four specials come on top.
         """
         if unit == "byte":
@@ -121,7 +122,7 @@ class Vocabulary:
 
     def save(self, folder: str | os.PathLike[str], side: str) -> None:
         """Writes ``vocabulary/<side>.json`` into a run directory, and for bpe ``vocabulary/<side>.tokenizer.json``."""
-        place = pathlib.Path(folder) / "vocabulary"
+        place = pathlib.Path(folder) / FOLDER
         place.mkdir(parents=True, exist_ok=True)
         if self._tokenizer is not None:
             write_atomically(place / f"{side}.tokenizer.json", self._tokenizer.to_str(pretty=True))
@@ -133,7 +134,7 @@ class Vocabulary:
     @classmethod
     def load(cls, folder: str | os.PathLike[str], side: str) -> Vocabulary:
         """Reads what ``save`` wrote into the run directory. Raises UserError, naming the file, where it is missing or damaged."""
-        path = pathlib.Path(folder) / "vocabulary" / f"{side}.json"
+        path = pathlib.Path(folder) / FOLDER / f"{side}.json"
         content = _read(path, json.loads)
         if not isinstance(content, dict) or content.get("format") != FORMAT_VERSION or not {"unit", "symbols"} <= content.keys():
             raise UserError(f"{path}: expected a vocabulary of format {FORMAT_VERSION}")

@@ -1,9 +1,9 @@
 """What a step of word vectors gets: units of a text with their neighbours, and drawn units, the negatives, to tell these from.
 
-Frequent units are thinned out first, so a window may reach over what was left out, as in word2vec. A window does not cross
-the end of a line, and what has no row of its own is left out. The text is then cut into blocks of neighbouring units: a block's units
-are gathered once for all its pairs, and share negatives. Blocks from all over the text fill a batch, so that a batch is a
-fair sample of it.
+Frequent units are thinned out first (subsampling), so a window may reach over what was left out, as in word2vec. A window does not
+cross the end of a line, and units without a row of their own are left out. The text is then cut into blocks of neighbouring units: a
+block's units are gathered once for all its pairs, and share negatives. A batch has blocks from all over the text, and so is a fair
+sample of it.
 
 References:
   Mikolov et al. 2013a, Efficient estimation of word representations in vector space (the window that each unit draws: section 3.2).
@@ -19,12 +19,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from seq2seq_jax.data.buckets import Shape
-from seq2seq_jax.data.draws import Recent, as_uniform, permutation, random_bits, uniform
+from seq2seq_jax.data.draws import ABOVE_SEEDS, Recent, as_uniform, permutation, random_bits, uniform
 from seq2seq_jax.data.vocabulary import PAD, SPECIALS
 
 NEGATIVES_PER_BLOCK = 16  # weighted so that they count as model.negatives for each pair
 NOISE_POWER = 0.75  # of the counts, the distribution that negatives are drawn from
-EVALUATION_SEED = 2**31  # stands where a seed does, above every seed
+EVALUATION_SEED = ABOVE_SEEDS  # the same windows and negatives whatever the run's seed
 _KEPT, _DRAWN = 1, 2  # streams of random numbers below a seed and an epoch; the order of blocks is stream 0
 _MARGIN = 4.0  # standard deviations of the number of units kept, so that an epoch's steps hold practically all of them
 
@@ -32,8 +32,9 @@ _MARGIN = 4.0  # standard deviations of the number of units kept, so that an epo
 class WindowBatch(NamedTuple):
     """Blocks of neighbouring units; NumPy on the host, JAX inside a step.
 
-    ``units`` are the T of a block and on either side as many more as a window reaches: S = T + 2 window. ``before`` and ``after`` count
-    the contexts of each of the T: as far as it has drawn to reach, 1 to window, and as its line goes; 0 where there is no unit.
+    ``units`` are the T of a block and, before and after these, as many more as a window reaches: S = T + 2 window. ``before`` and
+    ``after`` count the contexts of each of the T, up to the distance that it has drawn (1 to window) or the end of its line; 0 where there
+    is no unit.
     """
 
     units: Int[Any, "B S"]
@@ -101,7 +102,7 @@ class WindowBatches:
 
     @property
     def has_neighbours(self) -> bool:
-        """Whether there is anything to predict: thinned out as an evaluation does it, a unit with another on its line."""
+        """Whether there is anything to predict: a unit with another on its line, after the thinning of an evaluation."""
         lines = self._lines[self._kept(EVALUATION_SEED, 0)]
         return bool((lines[1:] == lines[:-1]).any())
 

@@ -1,4 +1,4 @@
-"""What word vectors are asked: analogies and similarities, from files that the settings name; only what the vocabulary knows is asked.
+"""What word vectors are asked: analogies and similarities of known words, from files that the configuration names.
 
 Analogies come in the form of ``questions-words.txt`` (Mikolov et al. 2013a, section 4.1): a line of four words, the first is to the second
 as the third to the fourth; a line ``: name`` opens a section, a syntactic one where the name begins with ``gram``.
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.config import Config, get, metric_of
 from seq2seq_jax.data import readers
-from seq2seq_jax.data.sources import WORD_QUESTIONS
+from seq2seq_jax.data.raw_splits import WORD_QUESTIONS
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 
@@ -25,15 +25,15 @@ SYNTACTIC = "gram"  # how the name of a syntactic section begins
 
 @dataclasses.dataclass(frozen=True)
 class WordQuestions:
-    """What the words of a vocabulary can be asked; nothing of what is not asked for.
+    """What the words of a vocabulary can be asked; the arrays of what no file asks are empty.
 
     Attributes:
       analogies: rows of the four words of each.
       syntactic: whether an analogy stands in a syntactic section.
       pairs: rows of the two words of each similarity.
       similarity: what people say of them.
-      sha256: hash of the content of each file, by its setting.
-      paths: where these files lie, as the settings have it.
+      sha256: hash of the content of each file, by its field: analogies, similarity.
+      paths: these files, as the configuration has them.
       notes: how much of it the vocabulary knows.
     """
 

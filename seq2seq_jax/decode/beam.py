@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.decode.greedy import Step, without_never
@@ -25,6 +25,9 @@ class Hypotheses(NamedTuple):
     ids: Int[Array, "B K T"]
     log_probabilities: Float[Array, "B K"]
     scores: Float[Array, "B K"]
+
+
+_Carried = tuple[Int[Array, ""], Any, Hypotheses, Int[Array, "B K"]]  # symbols so far, the step's state, the beam, its last symbols
 
 
 def length_penalty(lengths: Int[Array, "*B"] | int, alpha: float) -> Float[Array, "*B"]:
@@ -51,11 +54,11 @@ def beam_search(step: Step, state: Any, rows: int, width: int, limit: int, alpha
       alpha: strength of the length normalisation; 0 ranks by log-probability.
     """
 
-    def unfinished(carried):
+    def unfinished(carried: _Carried) -> Bool[Array, ""]:
         t, _, beam, _ = carried
         return (t < limit) & ~jnp.all(_ended(beam, t) | jnp.isneginf(beam.scores))
 
-    def advance(carried):
+    def advance(carried: _Carried) -> _Carried:
         """Extends every hypothesis by one symbol and keeps the best."""
         t, state, beam, ids = carried
         state, logits = step(state, ids.reshape(-1))
@@ -68,16 +71,18 @@ def beam_search(step: Step, state: Any, rows: int, width: int, limit: int, alpha
     alone = jnp.where(jnp.arange(width) == 0, 0.0, -jnp.inf)  # the first step has one hypothesis a row
     beam = Hypotheses(jnp.full((rows, width, limit), PAD), *(jnp.tile(alone, (rows, 1)) for _ in range(2)))
     state = jax.tree.map(lambda leaf: jnp.repeat(leaf, width, axis=0), state)
-    return lax.while_loop(unfinished, advance, (0, state, beam, jnp.full((rows, width), BOS)))[2]
+    return lax.while_loop(unfinished, advance, (jnp.array(0), state, beam, jnp.full((rows, width), BOS)))[2]
 
 
-def _ended(beam, t):
+def _ended(beam: Hypotheses, t: Int[Array, ""]) -> Bool[Array, "B K"]:
     """Returns which hypotheses of ``t`` symbols have their EOS."""
     last = lax.dynamic_index_in_dim(beam.ids, jnp.maximum(t - 1, 0), axis=2, keepdims=False)
     return (t > 0) & ((last == EOS) | (last == PAD))
 
 
-def _best(logits, beam, ended, t, alpha):
+def _best(
+    logits: Float[Array, "_ V"], beam: Hypotheses, ended: Bool[Array, "B K"], t: Int[Array, ""], alpha: float
+) -> tuple[Int[Array, "B K"], Int[Array, "B K"], Float[Array, "B K"], Float[Array, "B K"]]:
     """Returns the best ``width`` of all hypotheses' continuations: parent, symbol, log-probability and score.
 
     An ended hypothesis has one continuation, by PAD, which leaves it as it is.

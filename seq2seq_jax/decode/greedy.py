@@ -7,12 +7,14 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from seq2seq_jax.arrays import StepLogits
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 
 Step = Callable[[Any, Int[Array, " B"]], tuple[Any, StepLogits]]
+# Symbols so far, the step's state, each row's last symbol and whether it has ended, all symbols.
+_Carried = tuple[Int[Array, ""], Any, Int[Array, " B"], Bool[Array, " B"], Int[Array, "B T"]]
 NEVER = (PAD, BOS)  # symbols that no target contains
 
 
@@ -34,15 +36,15 @@ def greedy(step: Step, state: Any, rows: int, limit: int) -> Int[Array, "B T"]:
       Symbols up to and including EOS, then PAD.
     """
 
-    def unfinished(carried):
+    def unfinished(carried: _Carried) -> Bool[Array, ""]:
         t, _, _, done, _ = carried
         return (t < limit) & ~jnp.all(done)
 
-    def advance(carried):
+    def advance(carried: _Carried) -> _Carried:
         t, state, ids, done, outputs = carried
         state, logits = step(state, ids)
         ids = jnp.where(done, PAD, jnp.argmax(without_never(logits), axis=-1))
         return t + 1, state, ids, done | (ids == EOS), outputs.at[:, t].set(ids)
 
-    start = (0, state, jnp.full(rows, BOS), jnp.zeros(rows, bool), jnp.full((rows, limit), PAD))
+    start = (jnp.array(0), state, jnp.full(rows, BOS), jnp.zeros(rows, bool), jnp.full((rows, limit), PAD))
     return lax.while_loop(unfinished, advance, start)[-1]

@@ -13,7 +13,7 @@ from seq2seq_jax.arrays import StepLogits
 from seq2seq_jax.data.vocabulary import EOS, UNK
 from seq2seq_jax.decode.greedy import NEVER, Step, without_never
 
-COLDEST = 1e-30  # as good as 0: the most probable symbol alone is left; smaller ones a processor may round to 0, and divide by that
+COLDEST = 1e-30  # lowest divisor: it leaves only the most probable symbol, and a processor may round a lower one to 0
 NEVER_IN_TEXT = (*NEVER, EOS, UNK)  # a running text has no end, and an unknown unit no spelling
 
 
@@ -56,7 +56,7 @@ def sample(
       The state before the last drawn symbol is read, and the symbols.
     """
 
-    def draw(carried, key):
+    def draw(carried: tuple[Any, Int[Array, " B"]], key: Key[Array, ""]) -> tuple[tuple[Any, Int[Array, " B"]], Int[Array, " B"]]:
         state, ids = carried
         state, logits = step(state, ids)
         ids = jax.random.categorical(key, restrict(without_never(logits, NEVER_IN_TEXT), temperature, top_k, top_p), axis=-1)

@@ -120,7 +120,7 @@ def open_table(options: Mapping[str, Any]) -> Table:
     workdir, side = options["workdir"], options["table"]
     tables = read_tables(pathlib.Path(workdir))
     if not tables:
-        raise UserError(f"--workdir={workdir}: the run has no table (model.table=onehot); expected a run with a learnt one")
+        raise UserError(f"--workdir={workdir}: the run has no table (model.table=onehot); expected a run with a learned one")
     for table in tables:
         if side in (None, table.side):
             return table

@@ -2,7 +2,7 @@
 
 Works on strings and numbers of the host; knows nothing of models, vocabularies or runs. Every error rate is
 sum of edits / sum of reference lengths over all sources, each against its nearest reference (fewest insertions, deletions and
-substitutions, Levenshtein 1966; the first of equals).
+substitutions, Levenshtein 1966; of equally near ones the first).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _chrf() -> Any:
     return sacrebleu.CHRF()
 
 
-# Of an output, its right answers and the unit of the target: an amount and the size that it is counted over.
+# From an output, its right answers and the unit of the target to an amount and a size (see ``ExampleScores``).
 PER_EXAMPLE: dict[str, Callable[[str, Sequence[str], str], tuple[float, float]]] = {
     "word_error_rate": lambda output, answers, unit: (not is_right(output, answers, unit), 1),
     "exact_match": lambda output, answers, unit: (is_right(output, answers, unit), 1),
@@ -54,12 +54,12 @@ PER_EXAMPLE: dict[str, Callable[[str, Sequence[str], str], tuple[float, float]]]
     "token_error_rate": lambda output, answers, unit: _edits(output, answers, words=True),
     "character_error_rate": lambda output, answers, unit: _edits(output, answers, words=False),
 }
-# Of the whole corpus, no sum over examples: sacrebleu's metric, in points, 0 to 100.
+# Metrics of a whole corpus, no sums over examples: sacrebleu's, in points, 0 to 100.
 PER_CORPUS: dict[str, Callable[[], Any]] = {"bleu": _bleu, "chrf": _chrf}
 
 
 def metric_names(chosen: str) -> tuple[str, ...]:
-    """Returns the metrics of outputs that are computed where ``chosen`` decides: those of the corpus, which take a second, only with it."""
+    """Returns the metrics of outputs to compute: those of a whole corpus, which take a second, only where ``chosen`` is one of them."""
     return (*PER_EXAMPLE, *PER_CORPUS) if chosen in PER_CORPUS else tuple(PER_EXAMPLE)
 
 

@@ -157,7 +157,7 @@ def _print_side(flow: Flow, side: Side, vocabulary: Vocabulary) -> None:
 def _print_gradients(rows: Rows, flow: Flow, vocabulary: Vocabulary) -> None:
     table = f"the {' and '.join(rows.sides)} table"
     if not rows.learned:
-        print_sentence(f"T{table[1:]} is not learnt: the gradient ends before it, and none of its {len(vocabulary)} rows has any.")
+        print_sentence(f"T{table[1:]} is not learned: the gradient ends before it, and none of its {len(vocabulary)} rows has any.")
         return
     parts = _parts(rows)
     for name, norms in parts.items():

@@ -19,6 +19,7 @@ from seq2seq_jax.inference.flow import print_flow, to_json
 from seq2seq_jax.inference.gradient_flow import Ids, gradient_flow
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.show.symbols import visible
+from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.run_directory import RunDirectory
 
 MOST_UNITS = 40  # of a language model's dev line that nobody has chosen
@@ -79,6 +80,7 @@ def _typed_pair(run: TrainedRun, text: str) -> tuple[str, str]:
     if "\t" in target:
         raise UserError("--text: has more than one tab; expected a source, or source, tab, target")
     if not tab:
+        assert isinstance(run.evaluator, TranslatorEvaluator)  # pairs are a translator's
         target = run.evaluator.translate(run.params, [source])[0]
         print(f"trace: the target is the model's own output, {target!r}; give another after a tab", file=sys.stderr)
     return source, target

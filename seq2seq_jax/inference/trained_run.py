@@ -14,7 +14,7 @@ from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.devices import one_device
-from seq2seq_jax.train.evaluation import Evaluator
+from seq2seq_jax.train.evaluation import Evaluator, make_evaluator
 from seq2seq_jax.train.programs import Programs, initial_state, programs
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import root_key
@@ -34,7 +34,7 @@ class TrainedRun:
         self.programs: Programs = programs(self.config, sizes, 1, one_device(), self.output_limit)
         self.params: Params = jax.device_put(_best_params(self.directory, self.config, sizes, self.programs))  # once, not at every batch
         # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
-        self.evaluator = Evaluator(self.config, self.programs, self.vocabularies, record.batch_shapes)
+        self.evaluator: Evaluator = make_evaluator(self.config, self.programs, self.vocabularies, record.batch_shapes)
 
 
 def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:

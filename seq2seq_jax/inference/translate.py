@@ -19,13 +19,14 @@ from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.data.corpus import PairSplit, unknown_units
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.spelling import texts_of
-from seq2seq_jax.data.vocabulary import PAD
+from seq2seq_jax.data.vocabulary import FOLDER, PAD
 from seq2seq_jax.decode.beam import Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import check_place, write_file
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import Params
+from seq2seq_jax.train.evaluation import TranslatorEvaluator
 
 ROWS = 256  # hypotheses decoded together
 _DEVICES = (pathlib.Path("/dev"), pathlib.Path("/dev/fd"))  # where no picture belongs beside what is written to
@@ -122,7 +123,9 @@ def translations(
     outputs = [[Translation("", 0.0)] for _ in sources]
     places = [place for place, source in enumerate(sources) if source]
     rows = max(1, min(len(places), ROWS // beam_size))
-    for indices, batch in runs[0].evaluator.source_batches([sources[place] for place in places], rows):
+    evaluator = runs[0].evaluator
+    assert isinstance(evaluator, TranslatorEvaluator)  # so are all runs
+    for indices, batch in evaluator.source_batches([sources[place] for place in places], rows):
         decoded = decode(params, batch.source, batch.source_lengths)
         weights = attend(params, batch.source, batch.source_lengths, decoded.ids[:, 0]) if attention else None
         decoded, weights = jax.device_get((decoded, weights))
@@ -191,7 +194,7 @@ def _check_together(runs: Sequence[TrainedRun]) -> None:
 
 def _reading(run: TrainedRun) -> tuple[bool, dict[str, bytes]]:
     """Returns what decides how text becomes ids and back."""
-    places = [path for side in run.vocabularies for path in (run.directory.path / "vocabulary").glob(f"{side}*.json")]
+    places = [path for side in run.vocabularies for path in (run.directory.path / FOLDER).glob(f"{side}*.json")]
     files = {path.name: path.read_bytes() for path in places}  # and nothing that a killed start has left beside them
     return run.config.data.normalize_nfc, files
 

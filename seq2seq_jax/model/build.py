@@ -33,7 +33,7 @@ def structure(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> nnx.G
 def initial_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key: Key[Array, ""]) -> Params:
     """Draws the initial parameters, as nested dictionaries of arrays.
 
-    Each draw is compiled by itself, so that the next run of a sweep, which shares most shapes, finds it compiled.
+    Each draw is compiled by itself, so that the next run of a sweep, most of whose shapes are the same, need not compile it again.
     """
     return nnx.to_pure_dict(nnx.state(build_model(config, vocabulary_sizes, key)))
 
@@ -47,12 +47,12 @@ def pretrained_table(config: ModelConfig) -> tuple[str, str]:
 
 
 def table_names(params: Params) -> list[str]:
-    """Returns which of the parameters are tables of symbols, learnt or frozen; the contexts of word vectors are none."""
+    """Returns which of the parameters are embedding tables, learned or frozen; the context table of word vectors is not one."""
     return [name for name in params if name.endswith("_embedding")]
 
 
 def embedding_tables(params: Params) -> dict[str, Table]:
-    """Returns the stored tables by side, learnt or frozen; source and target have the same one where they share it."""
+    """Returns the stored tables by side, learned or frozen; source and target have the same one where they share it."""
     stored = {name: table for name in table_names(params) for table in params[name].values()}
     if "shared_embedding" in stored:
         return dict.fromkeys(("source", "target"), stored["shared_embedding"])

@@ -1,12 +1,12 @@
 """The decoder: recurrent layers over target symbols, their attention to the source, and the vector that the output is read from.
 
-Two paths give the same numbers. Where a step needs nothing of the attention of the step before, the layers run over all
-steps first, and attention is computed for all of them at once. With input feeding everything runs step by step.
+With input feeding a step needs the attention of the step before, and everything runs step by step. Without, the layers run over
+all steps first and attention is computed for all of them at once, with the same result.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
@@ -74,7 +74,7 @@ class Decoder(nnx.Module):
         Args:
           inputs: pre-activations of the first layer.
           state: before the first of the symbols.
-          memory: of the sources; its rows may be fewer, each then serving as many successive hypotheses.
+          memory: of the sources, a row for each; inputs and state may have several successive rows per source, as in a beam.
           dropout: of layers' outputs and of the vectors.
 
         Returns:
@@ -88,22 +88,26 @@ class Decoder(nnx.Module):
             vectors = dropped(dropout, "vector", vectors.swapaxes(0, 1)).swapaxes(0, 1)
         return vectors, weights, DecoderState(layers, None)
 
-    def _step_by_step(self, inputs, state, memory, dropout):
+    def _step_by_step(
+        self, inputs: Float[Array, "T B G"], state: DecoderState, memory: Memory | None, dropout: Dropout | None
+    ) -> tuple[Vectors, Weights, DecoderState]:
         """Feeds the vector of each step into the next one's first layer (Luong et al. 2015, section 3.3)."""
 
-        def advance(state, preactivations):
+        def advance(state: DecoderState, preactivations: Float[Array, "B G"]) -> tuple[DecoderState, tuple[Hidden, Float[Array, "B S"]]]:
+            assert state.fed is not None  # it began with zeros
             preactivations = preactivations + state.fed @ self.feed_kernel[...]
             hidden, layers = self.stack.step(preactivations, state.layers, dropout)
             vectors, weights = self._attend(hidden[:, None], memory)
+            assert weights is not None  # only attention has a vector to feed
             vector = dropped(dropout, "vector", vectors[:, 0])
             return DecoderState(layers, vector), (vector, weights[:, 0])
 
         state, (vectors, weights) = lax.scan(advance, state, inputs)
         return vectors.swapaxes(0, 1), weights.swapaxes(0, 1), state
 
-    def _attend(self, hidden, memory) -> tuple[Any, Any]:
+    def _attend(self, hidden: Vectors, memory: Memory | None) -> tuple[Vectors, Weights | None]:
         """Returns the attentional vectors (Luong et al. 2015, eq. 5) and the weights; without attention the hidden states themselves."""
-        if self.attention is None:
+        if self.attention is None or memory is None:  # both or neither
             return hidden, None
         rows, steps, width = hidden.shape
         context, weights = self.attention(hidden.reshape(memory.values.shape[0], -1, width), memory)

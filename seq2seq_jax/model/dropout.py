@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import jax
 from jaxtyping import Array, Float, Key
 
-Dropout = dict[str, Float[Array, "B _"]]  # by the name of a place in the model, what its units are multiplied by
+Dropout = dict[str, Float[Array, "B _"]]  # for each place in the model, by name, the factors of its units
 
 
 def draw_dropout(rate: float, key: Key[Array, ""], rows: int, units: Mapping[str, int]) -> Dropout:
@@ -17,12 +17,12 @@ def draw_dropout(rate: float, key: Key[Array, ""], rows: int, units: Mapping[str
     Args:
       rate: share of units dropped; the rest is scaled by 1 / (1 - rate).
       key: of the update.
-      rows: of the whole batch, so that the number of devices that share it changes nothing.
-      units: at each place of the model.
+      rows: of the whole batch, so that the draw does not depend on how many devices share it.
+      units: number of units at each place of the model.
 
     Returns:
-      For each place 0 or 1 / (1 - rate) by row and unit. It is one draw for all places: each by itself would cost as much time, to
-      compile and to run, as all together. So a further place changes what is dropped at the others.
+      For each place, row and unit the factor 0 or 1 / (1 - rate). All places share one draw, since each by itself would take as long
+      to compile and to run as all together; so adding a place changes what is dropped at the others.
     """
     scales = jax.random.bernoulli(key, 1.0 - rate, (rows, sum(units.values()))) / (1.0 - rate)
     ends = itertools.accumulate(units.values())

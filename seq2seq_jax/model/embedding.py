@@ -1,14 +1,14 @@
-"""The embedding table: one row for each symbol, learnt unless it is a baseline. An integer id is only a row number.
+"""The embedding table: one row for each symbol, learned unless it is a baseline. An integer id is only a row number.
 
 The initial scale is chosen so that no later layer notices the table's width: entries are drawn from N(0, INITIAL_STD^2), and
 a layer that reads D columns draws its kernel from N(0, 1 / D), so a pre-activation is a sum of D products of variance INITIAL_STD^2 / D
 and has variance INITIAL_STD^2 whatever D is. (Flax's own default, entries of variance 1 / D, would leave the scale to each reader.)
 
-The scale is small so that what symbols have in common is learnt rather than each one's random draw: a network that starts from large
-values fits by moving little (lazy training: Chizat et al. 2019). On 3,600 Hindi words 0.1 in the place of 1 brought the word
-error rate from 11.3 % to 7.3 % (docs/results.md).
+The scale is small because a network that starts from large values fits by moving them little (lazy training: Chizat et al. 2019): each
+symbol would keep its random draw, and little would be learned of what symbols have in common. On 3,600 Hindi words 0.1 instead of 1
+brought the word error rate from 11.3 % to 7.3 % (docs/results.md).
 
-Two kinds of table are not learnt and show what learning one is worth: ``FrozenEmbedding`` and ``OneHotEmbedding``.
+Two baselines are not learned, and show what learning a table is worth: ``FrozenEmbedding`` and ``OneHotEmbedding``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class FrozenEmbedding(Embedding):
     """
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""]):
-        """Draws the entries as a learnt table's."""
+        """Draws the entries as a learned table's."""
         self.frozen_table = FrozenTable(normal(key, (vocabulary_size, embedding_dim), INITIAL_STD))
 
     @property

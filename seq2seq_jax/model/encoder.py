@@ -11,7 +11,7 @@ from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.model.recurrent import LSTM
+from seq2seq_jax.model.recurrent import LSTM, Inputs
 
 
 def length_mask(lengths: Lengths, size: int) -> Bool[Array, "B S"]:
@@ -48,18 +48,20 @@ class Encoder(nnx.Module):
     ) -> tuple[Float[Array, "B S M"], Float[Array, "B M"]]:
         """Returns the outputs at every source position and the last layer's last states, directions side by side."""
         mask = length_mask(lengths, source.shape[1]).T
-        read = [lstm.lookup(embedding, source.T) for lstm in self.layers[0]]
-        outputs, last = self._run(0, read, mask, dropout)
+        first = [lstm.lookup(embedding, source.T) for lstm in self.layers[0]]
+        outputs, last = self._read(0, first, mask, dropout)
         for i in range(1, len(self.layers)):
             below = outputs
-            outputs, last = self._run(i, [lstm.preactivations(below) for lstm in self.layers[i]], mask, dropout)
+            outputs, last = self._read(i, [lstm.preactivations(below) for lstm in self.layers[i]], mask, dropout)
             outputs = outputs + below if self.residual else outputs
         return outputs.swapaxes(0, 1), last
 
-    def _run(self, layer, inputs, mask, dropout):
-        """Runs one layer in its directions, one beside the other, over the inputs of each."""
-        layers = self.layers[layer]
-        initial = layers[0].zero_state(mask.shape[1])
-        runs = [lstm(read, initial, mask, reverse=place == 1) for place, (lstm, read) in enumerate(zip(layers, inputs, strict=True))]
-        outputs = jnp.concatenate([outputs for outputs, _ in runs], axis=-1)
-        return dropped(dropout, f"encoder/layer{layer}", outputs), jnp.concatenate([final.hidden for _, final in runs], axis=-1)
+    def _read(
+        self, layer: int, inputs: list[Inputs], mask: Bool[Array, "S B"], dropout: Dropout | None
+    ) -> tuple[Float[Array, "S B M"], Float[Array, "B M"]]:
+        """Reads the sequence with one layer, in each direction its own pre-activations; returns outputs and last states side by side."""
+        directions = self.layers[layer]
+        initial = directions[0].zero_state(mask.shape[1])
+        read = [lstm(own, initial, mask, reverse=place == 1) for place, (lstm, own) in enumerate(zip(directions, inputs, strict=True))]
+        outputs = jnp.concatenate([outputs for outputs, _ in read], axis=-1)
+        return dropped(dropout, f"encoder/layer{layer}", outputs), jnp.concatenate([final.hidden for _, final in read], axis=-1)

@@ -1,7 +1,7 @@
 """How starting values of parameters are drawn.
 
-Only the drawing itself is compiled, and for few sizes; NumPy does the rest. A program for each shape of the default model took 5 s to
-compile, 1 s to find on disk, and most of that again for the next size of a sweep. Traced, as for shapes alone, all of it is JAX's.
+Only the drawing itself is compiled, for a few sizes; NumPy does the rest. Programs for every shape of the default model took 5 s to
+compile, 1 s to load from disk, and most of that again for the next size of a sweep. Under tracing (``nnx.eval_shape``) all is done in JAX.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-FEW, BLOCK = 2**12, 2**17  # so many numbers are drawn, or whole blocks: enough for every shape of a tiny model, and of a small one
+FEW, BLOCK = 2**12, 2**17  # FEW numbers are drawn, or whole BLOCKs: two programs do for all but large models
 
 
 def normal(key: Key[Array, ""], shape: tuple[int, ...], std: float) -> Float[Array, "*shape"]:

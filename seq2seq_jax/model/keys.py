@@ -1,6 +1,6 @@
 """Random keys by name: a key depends on where it is used, never on how many were drawn before it.
 
-So adding a module moves no other module's initial values, and parameters of runs that differ in one size share the rest.
+So adding a module changes no other module's initial values, and runs that differ in one size start from the same values elsewhere.
 """
 
 from __future__ import annotations

@@ -16,6 +16,6 @@ def reader_kernel(key: Key[Array, ""], inputs: int, outputs: int) -> Float[Array
 def product(values: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Array, "*B O"]:
     """Returns ``values @ kernel`` as one product of two matrices.
 
-    A product over more axes has a gradient that sums over several; on CPU that is a product too, but of copies in another order.
+    Over more axes its gradient would sum over several, which the CPU does by copying the arrays into another order first.
     """
     return (values.reshape(-1, values.shape[-1]) @ kernel).reshape(*values.shape[:-1], kernel.shape[1])

@@ -1,4 +1,4 @@
-"""Cross-entropy as sums and counts; whoever needs a mean divides once, at the end, over all devices."""
+"""Cross-entropy as sums and counts. Means are taken once, at the end, over all batches or devices."""
 
 from __future__ import annotations
 

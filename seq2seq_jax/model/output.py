@@ -30,5 +30,5 @@ class Output(nnx.Module):
         features = product(hidden, self.kernel[...])
         if self.tied:
             table = embedding.table[...]
-            features = product(features, table.T) / (INITIAL_STD * jnp.sqrt(table.shape[1]))  # features of variance 1 give such logits
+            features = product(features, table.T) / (INITIAL_STD * jnp.sqrt(table.shape[1]))  # so that logits too have variance 1
         return features + self.bias[...]

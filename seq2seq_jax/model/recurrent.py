@@ -63,7 +63,7 @@ Inputs = Float[Array, "T B G"] | Lookup
 Reader = Callable[[Int[Array, "T B"]], Inputs]
 
 
-def _sigmoid(x: Array) -> Array:
+def _sigmoid(x: Float[Array, "B H"]) -> Float[Array, "B H"]:
     return 0.5 * jnp.tanh(0.5 * x) + 0.5  # one tanh: faster on CPU than the logistic function, equal to rounding
 
 
@@ -73,17 +73,17 @@ def materialised(inputs: Inputs) -> Float[Array, "T B G"]:
 
 
 class _Factors(NamedTuple):
-    """What the gradient needs of a step, as at the top of this file."""
+    """What the gradient needs of a step, or stacked of all: p_i, p_f, p_g, p_o, q and f, as at the top of this file."""
 
-    i: Array
-    f: Array
-    g: Array
-    o: Array
-    hidden: Array
-    forget: Array
+    i: Float[Array, "*T B H"]
+    f: Float[Array, "*T B H"]
+    g: Float[Array, "*T B H"]
+    o: Float[Array, "*T B H"]
+    hidden: Float[Array, "*T B H"]
+    forget: Float[Array, "*T B H"]
 
 
-def _cell(z, cell_before):
+def _cell(z: Float[Array, "B G"], cell_before: Hidden) -> tuple[LSTMState, _Factors]:
     """Returns the state after one step, and the factors of its gradient, from all pre-activations and the cell before."""
     z_i, z_f, z_g, z_o = jnp.split(z, 4, axis=-1)
     i, f, g, o = _sigmoid(z_i), _sigmoid(z_f), jnp.tanh(z_g), _sigmoid(z_o)
@@ -100,16 +100,19 @@ def _cell(z, cell_before):
     return LSTMState(o * tanh_cell, cell), factors
 
 
-def _forward(inputs, kernel, initial, mask, reverse):
+def _forward(
+    inputs: Inputs, kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
+) -> tuple[LSTMState, Float[Array, "T B H"], _Factors]:
     """Returns the final state and, stacked over the steps, h and the factors of the gradient.
 
-    ``lax.scan`` would stack them too, but onto zeros, which XLA makes once and then copies for every stack. These differ, and are filled.
+    ``lax.scan`` would write its stacks into arrays of zeros, which XLA makes once and then copies for each stack. Stacks that begin
+    with different numbers are filled instead of copied.
     """
     steps = inputs.ids if isinstance(inputs, Lookup) else inputs
     size = steps.shape[0]
     stacks = [jnp.full((size, *initial.cell.shape), place, initial.cell.dtype) for place in range(1 + len(_Factors._fields))]
 
-    def body(place, carry):
+    def body(place: Int[Array, ""], carry: tuple[LSTMState, list[Array]]) -> tuple[LSTMState, list[Array]]:
         """Makes one time step forward, and keeps what the backward pass needs."""
         state, stacks = carry
         step = size - 1 - place if reverse else place
@@ -124,7 +127,7 @@ def _forward(inputs, kernel, initial, mask, reverse):
         return after, [lax.dynamic_update_index_in_dim(stack, values, step, 0) for stack, values in kept]
 
     final, (hidden, *factors) = lax.fori_loop(0, size, body, (initial, stacks))
-    return final, (hidden, _Factors(*factors))
+    return final, hidden, _Factors(*factors)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -143,21 +146,37 @@ def lstm(
     Returns:
       The hidden state after every step, and the final state.
     """
-    final, (hidden, _) = _forward(inputs, kernel, initial, mask, reverse)
+    final, hidden, _ = _forward(inputs, kernel, initial, mask, reverse)
     return hidden, final
 
 
-def _lstm_forward(inputs, kernel, initial, mask, reverse):
-    final, (hidden, factors) = _forward(inputs, kernel, initial, mask, reverse)
-    return (hidden, final), (inputs, kernel, initial.hidden, mask, hidden, factors)
+class _Residuals(NamedTuple):
+    """What the backward pass needs of the forward pass."""
+
+    inputs: Inputs
+    kernel: Float[Array, "H G"]
+    hidden_initial: Hidden
+    mask: Bool[Array, "T B"] | None
+    hidden: Float[Array, "T B H"]
+    factors: _Factors
 
 
-def _lstm_backward(reverse, residuals, gradients):
+def _lstm_forward(
+    inputs: Inputs, kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
+) -> tuple[tuple[Float[Array, "T B H"], LSTMState], _Residuals]:
+    final, hidden, factors = _forward(inputs, kernel, initial, mask, reverse)
+    return (hidden, final), _Residuals(inputs, kernel, initial.hidden, mask, hidden, factors)
+
+
+def _lstm_backward(
+    reverse: bool, residuals: _Residuals, gradients: tuple[Float[Array, "T B H"], LSTMState]
+) -> tuple[Inputs, Float[Array, "H G"], LSTMState, None]:
+    """Returns the gradients of inputs, kernel and initial state; the mask has none."""
     inputs, kernel, hidden_initial, mask, hidden, factors = residuals
     d_outputs, d_final = gradients
     kernel_t = kernel.T  # once: a product with the transpose made in the loop is a fifth slower on CPU
 
-    def body(carry, scanned):
+    def body(carry: LSTMState, scanned: tuple[Hidden, Bool[Array, " B"] | None, _Factors]) -> tuple[LSTMState, Float[Array, "B G"]]:
         """Makes one time step backward."""
         d_output, keep, p = scanned
         dh = carry.hidden + d_output
@@ -174,19 +193,19 @@ def _lstm_backward(reverse, residuals, gradients):
     return _d_inputs(inputs, dz), d_kernel, d_initial, None
 
 
-def _shifted(initial: Array, values: Array, reverse: bool) -> Array:
+def _shifted(initial: Hidden, values: Float[Array, "T B H"], reverse: bool) -> Float[Array, "T B H"]:
     """Returns the values one step earlier in the order of the scan."""
     if reverse:
         return jnp.concatenate([values[1:], initial[None]])
     return jnp.concatenate([initial[None], values[:-1]])
 
 
-def _rows(values: Float[Array, "*T H"]) -> Float[Array, "_ H"]:
-    """Joins steps and rows into one axis: a sum over two axes would be a product too, but of copies with their order changed."""
+def _rows(values: Float[Array, "T B I"]) -> Float[Array, "_ I"]:
+    """Joins steps and rows into one axis: to sum over two, the CPU would copy the arrays into another order first."""
     return values.reshape(-1, values.shape[-1])
 
 
-def _d_inputs(inputs, dz):
+def _d_inputs(inputs: Inputs, dz: Float[Array, "T B G"]) -> Inputs:
     """Returns the gradient of the inputs: of a lookup, that of its table."""
     if not isinstance(inputs, Lookup):
         return dz
@@ -200,7 +219,7 @@ lstm.defvjp(_lstm_forward, _lstm_backward)
 class LSTM(nnx.Module):
     """One recurrent layer: kernels of the input and of the state, and a bias whose forget part starts at 1 (Jozefowicz et al. 2015).
 
-    Other files know no gates and look at a state's ``hidden`` alone, so that another kind of layer needs the members of this class.
+    Other files know nothing of gates and read only ``hidden`` of a state: another kind of layer need only have the members of this class.
     """
 
     def __init__(self, input_dim: int, hidden_dim: int, key: Key[Array, ""]):
@@ -222,15 +241,15 @@ class LSTM(nnx.Module):
 
     @property
     def state_dim(self) -> int:
-        """Numbers from which ``state_from`` makes a state."""
+        """How many numbers ``state_from`` takes per row."""
         return 2 * self.hidden_dim
 
     def zero_state(self, rows: int) -> LSTMState:
-        """Returns the state before the first step where nothing comes before."""
+        """Returns a state of zeros."""
         return LSTMState(jnp.zeros((rows, self.hidden_dim)), jnp.zeros((rows, self.hidden_dim)))
 
     def state_from(self, numbers: Float[Array, "B _"]) -> LSTMState:
-        """Returns the state that any ``state_dim`` numbers a row stand for: the hidden half is brought between -1 and 1."""
+        """Makes a state of any ``state_dim`` numbers per row, by tanh where they become the hidden half."""
         hidden, cell = jnp.split(numbers, 2, axis=-1)
         return LSTMState(jnp.tanh(hidden), cell)
 
@@ -260,5 +279,5 @@ class LSTM(nnx.Module):
         return lstm(inputs, self.recurrent_kernel[...], initial, mask, reverse)
 
     def step(self, preactivations: Float[Array, "B G"], state: LSTMState) -> LSTMState:
-        """Advances the state by one step, for loops that have more in them than the layer; differentiated as it stands."""
+        """Advances the state by one step, for loops that hold more than the layer; its gradient is JAX's own."""
         return _cell(preactivations + state.hidden @ self.recurrent_kernel[...], state.cell)[0]

@@ -1,6 +1,6 @@
 """Word vectors by prediction of neighbours: skip-gram and CBOW with negative sampling (Mikolov et al. 2013a, b).
 
-There are two tables and nothing else: the vectors that are wanted, and those of the units to predict. A batch reads few of their rows,
+The only parameters are two tables: the word vectors, and the vectors of the units to predict. A batch reads few of their rows,
 and ``train/step.py`` moves those rows alone, so the cost of a step does not depend on the size of the vocabulary. A block's rows
 are read once for all its pairs (``window.py``).
 
@@ -38,11 +38,11 @@ ByTable = dict[str, Any]  # something of each table
 
 
 class RowLoss(NamedTuple):
-    """Sums over a batch and what its rows need in order to be moved.
+    """The loss of a batch, and what limits the step of each row.
 
     Attributes:
-      loss: counts units that have a context, whose nats are those of all their pairs.
-      curvature: of each row read, by table.
+      loss: sums; it counts the units that have a context, and its nats are those of all their pairs.
+      curvature: of each row read, by table (see the top of this file).
     """
 
     loss: Loss
@@ -95,11 +95,13 @@ class SkipGram(nnx.Module):
             contexts = near.sum(axis=-1, keepdims=True)
             shares = near / jnp.maximum(contexts, 1.0)
             means, pairs = window_sums(shares, rows[VECTORS]), (contexts > 0).astype(near.dtype)
-            loss, mean_curvature, *curvatures = _negative_sampling_loss(means, predicted, negatives, pairs, self.negatives)
-            read_curvature = window_spread(shares**2, mean_curvature[..., None])[..., 0]
+            found = _negative_sampling_loss(means, predicted, negatives, pairs, self.negatives)
+            curvature = window_spread(shares**2, found.read_curvature[..., None])[..., 0]
         else:
-            loss, read_curvature, *curvatures = _negative_sampling_loss(rows[VECTORS], predicted, negatives, near, self.negatives)
-        return RowLoss(loss, {VECTORS: read_curvature, CONTEXTS: jnp.concatenate(curvatures, axis=1)})
+            found = _negative_sampling_loss(rows[VECTORS], predicted, negatives, near, self.negatives)
+            curvature = found.read_curvature
+        contexts_curvature = jnp.concatenate([found.predicted_curvature, found.negative_curvature], axis=1)
+        return RowLoss(found.loss, {VECTORS: curvature, CONTEXTS: contexts_curvature})
 
     def loss(self, batch: WindowBatch, carry: tuple[()], dropout: None, label_smoothing: float) -> tuple[Loss, tuple[()]]:
         """Returns the loss sums of a batch; there is nothing to carry, to drop or to smooth."""
@@ -118,10 +120,30 @@ def _margin(batch: WindowBatch) -> int:
     return (batch.units.shape[1] - batch.before.shape[1]) // 2
 
 
-def _negative_sampling_loss(read, predicted, negatives, pairs, per_pair):
-    """Scores ``read`` [B, T, D] against the rows of their windows, ``pairs`` [B, T, W] of them, and negatives, ``per_pair`` of them each.
+class _BlockLoss(NamedTuple):
+    """The loss of a batch of blocks, and the curvature of every row that it was computed from."""
 
-    Returns the loss, and the curvatures of the rows read, predicted and drawn.
+    loss: Loss
+    read_curvature: Float[Array, "B T"]
+    predicted_curvature: Float[Array, "B S"]
+    negative_curvature: Float[Array, "B N"]
+
+
+def _negative_sampling_loss(
+    read: Float[Array, "B T D"],
+    predicted: Float[Array, "B S D"],
+    negatives: Float[Array, "B N D"],
+    pairs: Float[Array, "B T W"],
+    per_pair: int,
+) -> _BlockLoss:
+    """Scores each of ``read`` against the rows of its window and the negatives of its block.
+
+    Args:
+      read: vectors to predict from.
+      predicted: rows that the windows reach over, S = T + W - 1.
+      negatives: rows drawn for each block.
+      pairs: 1 where a row of the window is to be predicted, else 0.
+      per_pair: negatives that each pair counts for; the N of the block are weighted accordingly.
     """
     weights = (per_pair / negatives.shape[1]) * pairs.sum(axis=-1, keepdims=True)
     positive_logs, positive_errors = _log_sigmoid(window_products(read, predicted))
@@ -132,22 +154,21 @@ def _negative_sampling_loss(read, predicted, negatives, pairs, per_pair):
         jnp.sum(jnp.square(rows), axis=-1, keepdims=True) for rows in (read, predicted, negatives)
     )
     read_curvature = window_sums(positive_curvature, predicted_squares) + negative_curvature @ negative_squares
-    loss = Loss(nats, nats, jnp.sum(weights > 0).astype(nats.dtype))
-    curvatures = (
-        read_curvature[..., 0],
-        window_spread(positive_curvature, read_squares)[..., 0],
-        jnp.einsum("btn,bti->bn", negative_curvature, read_squares),
+    return _BlockLoss(
+        loss=Loss(nats, nats, jnp.sum(weights > 0).astype(nats.dtype)),
+        read_curvature=read_curvature[..., 0],
+        predicted_curvature=window_spread(positive_curvature, read_squares)[..., 0],
+        negative_curvature=jnp.einsum("btn,bti->bn", negative_curvature, read_squares),
     )
-    return loss, *curvatures
 
 
-def _log_sigmoid(x):
+def _log_sigmoid(x: Float[Array, "*B"]) -> tuple[Float[Array, "*B"], Float[Array, "*B"]]:
     """Returns log sigmoid(x) and sigmoid(-x), both from one exponential: three would take half of a step's time."""
     positive = x >= 0  # one branch at 0 too, where contexts begin: there |x| and min(x, 0) have no slope that adds up
     small = jnp.exp(jnp.where(positive, -x, x))
     return jnp.where(positive, 0, x) - jnp.log(1 + small), jnp.where(positive, small, 1) / (1 + small)
 
 
-def _curvature(error):
+def _curvature(error: Float[Array, "*B"]) -> Float[Array, "*B"]:
     """Returns the second derivative p (1 - p) of a loss at the error 1 - p, but half the error where that is above 1/2."""
     return error * jnp.maximum(1 - error, 0.5)

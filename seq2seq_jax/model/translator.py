@@ -1,6 +1,6 @@
 """The encoder-decoder: a source sequence in, a target sequence out, an embedding table on each side or one for both.
 
-Inside encoder and decoder time is the leading axis; batches come and logits go with the row first.
+Inside encoder and decoder time is the leading axis; in batches and logits it is the row.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Translator(nnx.Module):
     """An encoder-decoder with attention (Sutskever et al. 2014; Luong et al. 2015)."""
 
     def __init__(self, config: ModelConfig, source_vocabulary: int, target_vocabulary: int, key: Key[Array, ""]):
-        """Builds the layers that ``config`` describes; vocabularies are given by their sizes.
+        """Builds the layers that ``config`` describes for vocabularies of these sizes.
 
-        One table for both sides (Press & Wolf 2017, section 3) is held here alone, and passed down to those that read it.
+        Encoder, decoder and output hold no tables: they are given the one that they read, which both sides may share.
         """
         source_dim = table_width(config, "source", source_vocabulary)
         target_dim = table_width(config, "target", target_vocabulary)
@@ -79,13 +79,13 @@ class Translator(nnx.Module):
     def decoding(self, source: Int[Array, "B S"], lengths: Lengths, limit: int) -> tuple[Step, DecoderState]:
         """Returns what decodes these sources step by step: a function and the state that it starts from.
 
-        What is the same at every step is computed once, here. The function reads one target symbol a row and gives the
-        logits of the next; it takes one row or, for as many hypotheses, several successive rows for each source.
+        What is the same at every step is computed once, here. The function reads one target symbol per row and returns the
+        logits of the next. There is one row per source, or K successive ones for the K hypotheses of a beam.
 
         Args:
           source: the sources.
           lengths: of the sources.
-          limit: steps that will be made at most.
+          limit: largest number of steps.
         """
         state, memory = self.encode(source, lengths)
         reader = self.decoder.stack.first.reader(self.embedding("target"), source.shape[0] * limit)
@@ -110,6 +110,6 @@ class Translator(nnx.Module):
         return cross_entropy(logits, batch.target, weights, label_smoothing), carry
 
 
-def _after_bos(target):
+def _after_bos(target: Ids) -> Ids:
     """Returns what the decoder reads to predict ``target``: BOS and all but the last symbol."""
     return jnp.concatenate([jnp.full_like(target[:, :1], BOS), target[:, :-1]], axis=1)

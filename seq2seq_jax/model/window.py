@@ -1,7 +1,8 @@
 """Sums over the windows of word vectors: each of T units with the W rows that stand around it, S = T + W - 1 rows in all.
 
-Row t + o is the one at offset o of unit t, so what a window holds is a band of a T by S matrix. A narrow band would be mostly zeros as a
-matrix: its sums go offset by offset. Each function of windows is linear in both arguments, and its derivatives are the other two.
+Unit t has the rows t to t + W - 1, so the windows are a band in a T by S matrix. Where the band is narrow that matrix would be mostly
+zeros, and sums are taken offset by offset. ``window_sums``, ``window_products`` and ``window_spread`` are linear in both arguments, and
+the derivatives of each are the other two.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ window_products.defvjp(
 )
 
 
-def _block_cotangents(residuals, cotangent):
+def _block_cotangents(
+    residuals: tuple[Float[Array, "B T D"], Float[Array, "B N D"]], cotangent: Float[Array, "B T N"]
+) -> tuple[Float[Array, "B T D"], Float[Array, "B N D"]]:
     """Returns the cotangents of a block's units and rows; XLA folds a transpose into its product, for which the CPU has no fast kernel."""
     units, rows = residuals
     return cotangent @ rows, lax.optimization_barrier(jnp.swapaxes(cotangent, 1, 2)) @ units

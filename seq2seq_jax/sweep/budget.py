@@ -19,7 +19,7 @@ CLOSE = 0.01  # of the total: budgets this near to each other count as equal
 
 
 def count_parameters(config: Config) -> dict[str, int]:
-    """Returns the learnt parameters of a configuration, in tables and in all, without allocating them."""
+    """Returns the learned parameters of a configuration, in tables and in all, without allocating them."""
     return _count(config.model, tuple(vocabulary_sizes(config).items()))
 
 

@@ -9,12 +9,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.config import HIDDEN, SEED, SIDES, SIZE, TABLE, Config
+from seq2seq_jax.config import HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.grid import Axes, parse_field
 
 BASELINES = ("onehot", "frozen")
-WITHOUT_EFFECT = ("train.devices", "train.log_every", "train.checkpoint_every")  # on what is learnt and scored: nothing to compare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Design:
     """What a sweep compares beside its axes.
 
     Attributes:
-      baselines: kinds of table that are not learnt: ``onehot``, ``frozen``.
+      baselines: kinds of table that are not learned: ``onehot``, ``frozen``.
       budget: ``hidden``: the hidden size is the same for all; ``parameters``: the total number of parameters is.
       tune: values of fields of which each size gets the best.
     """
@@ -47,7 +46,7 @@ class Design:
                 raise UserError(f"--tune={path}: this field is an axis of the sweep; expected one or the other")
         if TABLE in axes or config.model.table != "learned":
             where = f"--axis={TABLE}" if TABLE in axes else f"--config.{TABLE}={config.model.table}"
-            raise UserError(f"{where}: a sweep compares learnt tables; expected --baselines=onehot,frozen for the others")
+            raise UserError(f"{where}: a sweep compares learned tables; expected --baselines=onehot,frozen for the others")
         if self.baselines and config.model.kind == "skip_gram":
             raise UserError(f"--baselines={','.join(self.baselines)}: word vectors have no layer besides their tables; expected none")
         if self.budget == "parameters" and config.model.kind == "skip_gram":

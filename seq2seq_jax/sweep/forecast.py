@@ -44,7 +44,7 @@ class Forecast:
     """What a member will need.
 
     Attributes:
-      parameters: learnt ones, in tables and in all.
+      parameters: learned ones, in tables and in all.
       bytes: memory of one update.
       seconds: time in updates.
       fits: whether there is so much memory.

@@ -35,7 +35,7 @@ Decomposed = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def largest_runs(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
-    """Returns, for each setting, the finished run in which compare looks for these files: the first seed of the largest learnt size."""
+    """Returns, for each setting, the finished run in which compare looks for these files: the first seed of the largest learned size."""
     by_setting: dict[str, list[Member]] = {}
     for member in members:
         if member.table == "learned" and RunDirectory(folder / member.name).finished() is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, HIDDEN, Config
-from seq2seq_jax.data.sources import has_dev, with_absolute_paths
+from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, in_order, read_grid
 from seq2seq_jax.sweep import budget, tuning

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import corpus_key
-from seq2seq_jax.data.sources import sha256_of
+from seq2seq_jax.data.raw_splits import sha256_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep.grid import Member

@@ -134,9 +134,9 @@ class StackedRuns:
         read = [self._readable(own) for own in params]
         filled = [*read, *[read[-1]] * (len(self._own) - len(read))]  # as many as ever, so that nothing new is compiled
         stacked = self._devices.place(self._devices.stack(filled))
-        return self._evaluator.evaluate_members(
-            stacked, split, lambda measured: self._devices.unstack(measured)[: len(params)], len(filled)
-        )
+        measured = self._evaluator.measure(stacked, split, len(filled))
+        members = self._devices.unstack(measured.values)[: len(params)]
+        return [self._evaluator.score(split, measured._replace(values=values)) for values in members]
 
     def _readable(self, params: Params) -> Params:
         wide = padded(jax.device_get(params), self._widest.params)

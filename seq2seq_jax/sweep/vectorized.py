@@ -15,7 +15,7 @@ from flax import nnx
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SIDES, SIZE, Config
 from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
-from seq2seq_jax.data.sources import with_absolute_paths
+from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, is_out_of_memory
 from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.outcomes import Outcome, failure
@@ -23,7 +23,7 @@ from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.stacked import StackedRuns, member_programs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
-from seq2seq_jax.train.evaluation import Evaluator, output_limit
+from seq2seq_jax.train.evaluation import make_evaluator, output_limit
 from seq2seq_jax.train.loop import Loop
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run import Run
@@ -80,7 +80,7 @@ class _Group:
         compiled = member_programs(config, corpus.vocabulary_sizes, steps, devices, output_limit(corpus))
         states = self._begin(compiled.structure, corpus, batches, held)
         if states:
-            evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
+            evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)
             engine = StackedRuns(compiled, devices, evaluator, list(states.values()))
             Loop(list(states), engine, batches, stop, self._ended).run()
 

@@ -17,13 +17,13 @@ from seq2seq_jax.config import SEED, SIZE, Config
 from seq2seq_jax.data.ahead import ReadAhead
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Batches, Corpus, PairSplit, TextSplit, load_corpus, training_batches
-from seq2seq_jax.data.sources import with_absolute_paths
+from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.records import SWEEP_FILE
 from seq2seq_jax.train.devices import choose_devices
 from seq2seq_jax.train.engine import Engine, OneRun
-from seq2seq_jax.train.evaluation import Evaluation, Evaluator, output_limit
+from seq2seq_jax.train.evaluation import Evaluation, make_evaluator, output_limit
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -79,7 +79,7 @@ def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
     compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus))
     state = run.begin(compiled.structure)
     if not run.ended:
-        evaluator = Evaluator(config, compiled, corpus.vocabularies, batches.shapes)
+        evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)
         Loop([run], OneRun(compiled, devices, evaluator, state), batches, stop).run()
 
 

@@ -237,7 +237,7 @@ class Run:
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:
         """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best.
 
-        Of equal metrics the one with less loss is better: an error rate of 1 says nothing of what has been learnt by then.
+        Of equal metrics the one with less loss is better: an error rate of 1 says nothing of what has been learned by then.
 
         Raises TrainingFailed where one of them is not finite, as after an update that has made the parameters so.
         """

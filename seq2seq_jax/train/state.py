@@ -97,7 +97,7 @@ def root_key(seed: UInt32[Array, ""] | int) -> Key[Array, ""]:
 
 
 def parameter_counts(params: Params, model: ModelConfig) -> dict[str, int]:
-    """Returns how many parameters lie in embedding tables and how many there are in all; learnt ones, so a frozen table is in neither."""
+    """Returns how many parameters lie in embedding tables and how many there are in all; learned ones, so a frozen table is in neither."""
     sizes = {"embedding": 0, "total": 0}
     kept = pretrained_table(model)[1] if model.pretrained is not None and model.pretrained_frozen_steps is None else None
     tables = table_names(params)

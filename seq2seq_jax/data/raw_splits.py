@@ -13,19 +13,20 @@ from seq2seq_jax.config import FILES, KINDS, Config, get, replace
 from seq2seq_jax.data import named, readers, splits
 from seq2seq_jax.errors import UserError
 
-SPLITS = ("train", "dev", "test")
-WORD_QUESTIONS = ("analogies", "similarity")  # settings of further files, of what word vectors are asked
+HELD_OUT = ("dev", "test")
+SPLITS = ("train", *HELD_OUT)
+WORD_QUESTIONS = ("analogies", "similarity")  # fields of data that name further files: what word vectors are asked
 Pairs = list[tuple[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Sources:
+class RawSplits:
     """Splits as text.
 
     Attributes:
       content: pairs or a text of each split that there is.
-      sha256: hash of the content of each file read, by the split that it is named for.
-      paths: where these files lie, absolute, as settings.
+      sha256: hash of what was read for each split that has a file of its own.
+      paths: the absolute path specification of each of these splits (see ``readers.files_of``).
       notes: sentences on what was left out in reading.
     """
 
@@ -35,7 +36,7 @@ class Sources:
     notes: list[str]
 
 
-def read_splits(config: Config, asked: Iterable[str]) -> Sources:
+def read_splits(config: Config, asked: Iterable[str]) -> RawSplits:
     """Reads the splits that are asked for; touches no file that they do not need.
 
     With only data.train given, dev and test are cut from it; with data.test too, dev is; with data.dev, nothing is.
@@ -43,7 +44,7 @@ def read_splits(config: Config, asked: Iterable[str]) -> Sources:
     """
     _check_form(config)
     files = _files_of(config)
-    cut = [split for split in SPLITS[1:] if split not in files and "dev" not in files]
+    cut = [split for split in HELD_OUT if split not in files and "dev" not in files]
     needed = set(asked)
     if needed & set(cut):
         needed.add("train")
@@ -54,13 +55,13 @@ def read_splits(config: Config, asked: Iterable[str]) -> Sources:
     content: dict = {split: read_file(config, path, notes, read_pairs) for split, path in paths.items()}
     if cut and "train" in content:
         content |= _cut(config, content["train"], cut)
-    return Sources(content, {split: readers.sha256_of(path) for split, path in paths.items()}, paths, notes)
+    return RawSplits(content, {split: readers.sha256_of(path) for split, path in paths.items()}, paths, notes)
 
 
 def sha256_of(config: Config) -> dict[str, str]:
-    """Returns the hash of the content of every file of a configuration's data, by split or setting, as a run records it.
+    """Returns the hash of the content of every file of a configuration's data, by split or field, as a run records it.
 
-    Takes no more than reading them. Raises UserError where one cannot be read.
+    It reads them, and does no more. Raises UserError where one cannot be read.
     """
     questions = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
     return {name: readers.sha256_of(path) for name, path in {**_located(config, _files_of(config)), **questions}.items()}
@@ -82,7 +83,7 @@ def has_dev(config: Config) -> bool:
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """Returns the configuration with absolute paths in its settings that hold files, for config.json."""
+    """Returns the configuration with absolute paths in the fields that name files, for config.json."""
     given = {path: get(config, path) for path in FILES}
     paths = {path: absolute(config, spec) for path, spec in given.items() if spec is not None}
     if config.model.pretrained is not None:
@@ -91,7 +92,7 @@ def with_absolute_paths(config: Config) -> Config:
 
 
 def absolute(config: Config, spec: str) -> str:
-    """Returns a file setting with absolute paths; for a text it is one file, whatever its name."""
+    """Returns a path specification with absolute paths; of a text it is one file, also where its name has a comma."""
     return str(pathlib.Path(spec).absolute()) if _form(config) == "text" else readers.absolute(spec)
 
 
@@ -107,7 +108,7 @@ def _check_form(config: Config) -> None:
 
 
 def _files_of(config: Config) -> dict[str, str]:
-    """Returns the settings of the splits that have a file of their own, train first; empty ones where named."""
+    """Returns the path specification of each split that has a file of its own, train first; empty ones for a named data set."""
     given = {split: spec for split in SPLITS if (spec := get(config, f"data.{split}")) is not None}
     if config.data.name is not None:
         if given:
@@ -119,7 +120,7 @@ def _files_of(config: Config) -> dict[str, str]:
 
 
 def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
-    """Returns where the files of splits lie, absolute, as settings; those of a named data set are downloaded where they are not cached."""
+    """Returns the absolute path specifications of splits; what a named data set lacks in the cache is downloaded."""
     if config.data.name is None:
         return {split: absolute(config, spec) for split, spec in files.items()}
     return {split: named.locate(config.data.name, split) for split in files}
@@ -137,16 +138,16 @@ def _distinct_lines(text: str, path: str, notes: list[str]) -> str:
     return _joined(distinct)
 
 
-def _cut(config: Config, train: Pairs | str, sides: list[str]) -> Mapping[str, Pairs | str]:
-    """Cuts the sides that a share above 0 asks for from the training content; returns it and them."""
-    dev, test = (get(config, f"data.{side}_fraction") if side in sides else 0.0 for side in ("dev", "test"))
+def _cut(config: Config, train: Pairs | str, held_out: list[str]) -> Mapping[str, Pairs | str]:
+    """Cuts the splits ``held_out``, as far as their fraction is above 0, from the training content; returns what is left of it and them."""
+    dev, test = (get(config, f"data.{split}_fraction") if split in held_out else 0.0 for split in HELD_OUT)
     if not isinstance(train, str):
         found: dict = splits.split_pairs(train, dev, test)
     elif config.data.lines:
-        found = {side: _joined(lines) for side, lines in splits.split_lines(readers.split_lines(train), dev, test).items()}
+        found = {split: _joined(lines) for split, lines in splits.split_lines(readers.split_lines(train), dev, test).items()}
     else:
         found = dict(splits.split_text(train, dev, test, at_blank=config.data.target_unit in ("word", "bpe")))
-    return {side: content for side, content in found.items() if content}
+    return {split: content for split, content in found.items() if content}
 
 
 def _joined(lines: Iterable[str]) -> str:
