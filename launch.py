@@ -69,7 +69,7 @@ SWEEP = (
     Option("jobs", "processes at a time; default: one for each GPU, else each core", kind=int, low=1),
     Option("retry_failed", "train failed members again", False, kind=bool),
     Option("max_failures", "failures after which no further member is begun", kind=int, low=1),
-    Option("dry_run", "print the members with a forecast of memory and time; write nothing", False, kind=bool),
+    Option("dry_run", "print the members with a forecast of memory and time; train nothing", False, kind=bool),
     *DESIGN,
     Option(
         "tolerance",
@@ -111,7 +111,7 @@ TRANSLATE = (
     RUNS,
     *BEAM,
     Option("n_best", "outputs to print for each source: its number, score and text; the beam is at least as wide", kind=int, low=1),
-    Option("attention", "file to write attention weights to, as JSON, with a picture of the first beside it"),
+    Option("attention", "file to write attention weights to, a JSON object a line, one for each source; a picture of the first beside it"),
 )
 SAMPLE = (
     RUN,
@@ -299,7 +299,7 @@ def _study(name: str, values: flags.FlagValues) -> int:
 
 
 def _study_verb(name: str, study: Study) -> Verb:
-    options = (RUN._replace(help="directory of a run; of a sweep for stability"), *study.options)
+    options = (RUN._replace(help="directory of a run; stability wants that of a sweep, pip_loss takes either"), *study.options)
     return Verb(study.summary, f"embeddings {study.example}", options, functools.partial(_study, name), study.operands)
 
 

@@ -19,6 +19,11 @@ from seq2seq_jax.options import Option
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 SAID_BY_ABSL = ";\n    repeat this option to specify a list of values"  # of such flags, whose own help says it already
+_EXPECTED = {  # in place of how Python says that a flag's text is no such value
+    "invalid literal for int()": "a whole number",
+    "could not convert string to float": "a number",
+    "('Non-boolean": "true or false",
+}
 
 
 class Verb(NamedTuple):
@@ -204,6 +209,15 @@ def _taken(verb: Verb) -> str:
     return f"no more than {' '.join(verb.operands)} besides its flags" if verb.operands else "flags only, such as --workdir=runs/a"
 
 
+def _expected(said: str) -> str:
+    """Returns what absl says of a value that it cannot read, with what was expected in place of what Python says."""
+    for python, expected in _EXPECTED.items():
+        before, found, _ = said.partition(python)
+        if found:
+            return f"{before}expected {expected}"
+    return said
+
+
 def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
     """Reads a verb's flags. Raises UserError for unknown or unreadable ones, and for a missing workdir."""
     values = flags.FlagValues()
@@ -218,8 +232,7 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         near = difflib.get_close_matches(error.flagname, list(values), n=1)
         raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near[0]}?' if near else ''}") from error
     except flags.Error as error:
-        said, of_boolean, _ = " ".join(str(error).split()).partition("('Non-boolean")  # what absl says of these is a tuple
-        raise UserError(f"{said}expected true or false" if of_boolean else said) from error
+        raise UserError(_expected(" ".join(str(error).split()))) from error
     for flag in values:
         number = values[flag].value
         if isinstance(number, float) and not math.isfinite(number):

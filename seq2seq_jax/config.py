@@ -150,7 +150,7 @@ class ModelConfig:
     negatives: int = _field(5, "negative samples of each pair (Mikolov et al. 2013b, section 2.2)", low=1, kinds=_WORD_VECTORS)
     dropout: float = _field(
         0.0,
-        "share of units dropped from each layer's output, the same ones at every time step (Gal & Ghahramani 2016)",
+        "share of units dropped from the outputs of layers and of attention, the same ones at every time step (Gal & Ghahramani 2016)",
         low=0,
         below=1,
         kinds=_LAYERED,

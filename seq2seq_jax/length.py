@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-NOT_KEPT = "finished and its checkpoints were not kept (--keep), so it cannot go on"  # said of a run that is THINNED
+NOT_KEPT = "finished and its best checkpoint was not kept (--keep), so it cannot go on"  # said of a run that is THINNED
 
 
 class Length(NamedTuple):

@@ -86,6 +86,8 @@ def test_help_lists_the_verbs(capsys):
         (["compare", "--workdir=W", "--format=xml"], "xml"),
         (["evaluate", "--workdir=W"], "there is no run here"),
         (["translate", "--workdir=W"], "there is no run here"),
+        (["sample", "--workdir=W", "--length=abc"], "--length=abc: expected a whole number"),
+        (["sample", "--workdir=W", "--temperature=abc"], "--temperature=abc: expected a number"),
         (["translate", "--workdir=W", "--attention=w.svg"], "--attention=w.svg: that is the name of the picture"),
         (
             ["translate", "--workdir=W", "--attention=no/w.json"],

@@ -547,7 +547,7 @@ def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_
     thin(tmp_path / "sweep/embedding_dim=2", "none")
     further = make_plan(replace(config, {"train.epochs": 4}), axes, str(tmp_path / "sweep"), Design())
     for begin in (lambda: print_dry_run(further, False), lambda: run_sweep(further, SweepOptions("serial"), "launch.py sweep")):
-        with pytest.raises(UserError, match=r"embedding_dim=2 has finished and its checkpoints were not kept \(--keep\)"):
+        with pytest.raises(UserError, match=r"embedding_dim=2 has finished and its best checkpoint was not kept \(--keep\)"):
             begin()
     sweep(replace(config, {"train.epochs": 3}), tmp_path / "sweep", axes)
 

@@ -245,7 +245,7 @@ def test_a_sweep_is_not_lengthened_in_the_middle_of_tuning(tmp_path):
     (tried / "config.json").write_text(json.dumps({"format": 1, "config": own, "steps": config.train.steps, "data_sha256": {}}))
     check_length(plan)
     longer = [dataclasses.replace(member, config=config_lib.replace(member.config, {"train.steps": 99})) for member in plan.members]
-    with pytest.raises(UserError, match="checkpoints were not kept"):
+    with pytest.raises(UserError, match="its best checkpoint was not kept"):
         check_length(dataclasses.replace(plan, members=longer))
 
 

@@ -29,7 +29,7 @@ def run(
       workdirs: one sweep, or at least three to be pooled.
       format: of what is printed.
       tolerance: difference too small to matter, in the metric's unit; None: the metric's own.
-      noise_floor: the table also shows the spread over seeds alone; JSON and CSV always have it.
+      noise_floor: the table also shows the spread over seeds alone, which JSON always has.
       figures: folder for the report's pictures as SVG files.
 
     Raises UserError where there is nothing to compare.

@@ -33,7 +33,7 @@ def structure(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> nnx.G
 def initial_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key: Key[Array, ""]) -> Params:
     """Draws the initial parameters, as nested dictionaries of arrays.
 
-    Each draw is compiled by itself, so that the next run of a sweep, most of whose shapes are the same, need not compile it again.
+    Outside of any jit: ``initial.py`` draws in programs of its own, which serve every shape.
     """
     return nnx.to_pure_dict(nnx.state(build_model(config, vocabulary_sizes, key)))
 
