@@ -41,7 +41,7 @@ def automatic(platform: str, jobs: int) -> str:
 
 
 def _execute_in_turn(groups: Sequence[Sequence[Member]], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:
-    """Trains groups of members in this process, one after the other; the members of a group together, or in halves where memory ends."""
+    """Trains groups of members in this process, one after the other; the members of a group together, or in halves if out of memory."""
     outcomes: list[Outcome] = []
     waiting = list(reversed(groups))
     with stop_signals() as stop:

@@ -158,7 +158,7 @@ def _timed(config: Config) -> float:
 
 
 def _seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float:
-    """Returns the seconds of all updates: as members took that have the same programs, else as their operations compare with others'."""
+    """Returns the seconds of all updates: the median of what was measured with the same programs, else of all, scaled by operations."""
     same = [seconds for other, seconds in measured if program_key(other) == program_key(config)]
     if same:
         return statistics.median(same) * _steps(config)

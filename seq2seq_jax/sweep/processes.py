@@ -147,7 +147,7 @@ class Pool:
         return _Worker(process, ours, share)
 
     def _receive(self, worker: _Worker, waiting: list[Member]) -> list[Outcome]:
-        """Reads one message and returns the outcome that it brings; a member that was stopped from outside waits for its turn again."""
+        """Reads one message and returns the outcome that it brings; an interrupted member is the next to be trained again."""
         member = worker.member
         assert member is not None  # only busy workers are read
         try:
@@ -167,7 +167,7 @@ class Pool:
         return [content]
 
     def outcome_of_dead(self, member: Member, exit_code: int) -> Outcome:
-        """Returns how a member ends whose process has: it goes on where it was killed, unless that comes to nothing again and again."""
+        """Returns how a member ends whose process died: failed if it crashed or was killed too often, else interrupted, to be resumed."""
         newest = max(Checkpoints(RunDirectory(self._folder / member.name).checkpoints).steps(), default=0)
         self._kills[member.name, newest] += 1
         error = f"its process ended with exit code {exit_code}"

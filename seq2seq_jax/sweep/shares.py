@@ -12,7 +12,7 @@ from seq2seq_jax.train.runtime import cores
 
 _CUDA_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 _DEVICE_FILES = pathlib.Path("/dev")
-_OF_A_DEVICE = 0.75  # of its memory, for JAX, as it takes by itself; the rest is for what each process keeps there beside it
+_OF_A_DEVICE = 0.75  # of its memory, JAX's own default; the rest is for what processes keep there outside JAX
 
 
 @dataclasses.dataclass(frozen=True)

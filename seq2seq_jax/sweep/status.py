@@ -28,13 +28,13 @@ class Status:
     Attributes:
       name: of its directory.
       state: ``finished``, ``failed``, ``running`` (a process holds its lock), ``interrupted`` (begun, or finished before
-        more was asked for, and no process is at it), or ``waiting``.
+        more was asked for, and no process works on it), or ``waiting``.
       step: the last one of which metrics are written.
       steps: all that were asked for; None where that is not known yet.
       metric: the best dev metric so far, as text.
       seconds: spent in updates so far; of time that members trained together share, an equal share.
       error: why it failed.
-      process: which one is at it; None where none is. Members trained together have the same.
+      process: which one works on it; None where none does. Members trained together have the same.
     """
 
     name: str
