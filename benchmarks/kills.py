@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 ROOT = pathlib.Path(__file__).parents[1]
-SETTINGS = {
+FIELDS = {
     "data.target_unit": "word",
     "data.dev_fraction": 0.2,
     "data.test_fraction": 0.1,
@@ -66,8 +66,8 @@ def _write_words(path: pathlib.Path) -> pathlib.Path:
 
 
 def _sweep(words: pathlib.Path, workdir: pathlib.Path) -> subprocess.Popen[bytes]:
-    settings = [f"--config.{path}={value}" for path, value in ({"data.train": words} | SETTINGS).items()]
-    command = [sys.executable, "launch.py", "sweep", "--config=experiments/pronunciation.py", f"--workdir={workdir}", *settings, *SWEEP]
+    flags = [f"--config.{path}={value}" for path, value in ({"data.train": words} | FIELDS).items()]
+    command = [sys.executable, "launch.py", "sweep", "--config=experiments/pronunciation.py", f"--workdir={workdir}", *flags, *SWEEP]
     with open(workdir.with_suffix(".log"), "ab") as log:
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 

@@ -21,7 +21,7 @@ class TrainingFailed(Exception):
     """The loss or the gradient is no longer a finite number; the message ends with the configuration that has led there."""
 
     def __init__(self, what: str, configuration: str):
-        """Says what is not finite, at which step, and the settings in one line."""
+        """Says what is not finite, at which step, and the configuration in one line."""
         super().__init__(f"{what}{_CONFIGURATION}{configuration}")
 
 

@@ -67,7 +67,7 @@ class RunRecord:
     Attributes:
       config: resolved.
       steps: updates asked for; None where an earlier version has not written it.
-      data_sha256: of the data, by split or setting.
+      data_sha256: of the data, by split or by the field that names a file.
       output_limit: longest decoded output, units with the end symbol; None likewise.
       batch_shapes: of training; none likewise.
     """

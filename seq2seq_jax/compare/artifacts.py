@@ -101,7 +101,7 @@ def length(directory: pathlib.Path) -> Length | None:
     return length_of(_json_object(directory / CONFIG_FILE))
 
 
-def settings(directory: pathlib.Path) -> dict[str, Any]:
+def fields(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the same by dotted path, such as ``model.hidden_dim``."""
     sections = {name: values for name, values in configuration(directory).items() if isinstance(values, dict)}
     return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
@@ -115,7 +115,7 @@ def data_sha256(directory: pathlib.Path) -> dict[str, Any]:
 
 def target_unit(directory: pathlib.Path) -> str | None:
     """Returns the unit of a run's outputs, where its ``config.json`` says it."""
-    return settings(directory).get("data.target_unit")
+    return fields(directory).get("data.target_unit")
 
 
 def _json_object(path: pathlib.Path) -> dict[str, Any]:

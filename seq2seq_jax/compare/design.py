@@ -1,4 +1,4 @@
-"""What makes sizes comparable beside equal settings: tuning of each size, and hidden sizes that keep a budget of parameters.
+"""What makes sizes comparable beside equal fields: tuning of each size, and hidden sizes that keep a budget of parameters.
 
 Read next: ``comparison.py``; how a sweep carries it out: ``sweep/design.py``.
 """

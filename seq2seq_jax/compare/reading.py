@@ -133,11 +133,11 @@ def _is_of_a_run(path: pathlib.Path) -> bool:
 def _members(entries: list[dict[str, Any]], files: list[_File]) -> list[Member | None]:
     """Returns which member of the sweep each entry is; None where its size or seed is not known."""
     recorded = [_recorded(entry, file) for entry, file in zip(entries, files, strict=True)]
-    tables = {settings.get(TABLE, "learned") for _, settings in recorded}
+    tables = {own.get(TABLE, "learned") for _, own in recorded}
     fields = sorted({SIZE, SEED}.union([TABLE] if len(tables) > 1 else [], *(varied for varied, _ in recorded)))
     return [
-        _member(entry, {path: settings[path] for path in fields if path in settings} | varied)
-        for entry, (varied, settings) in zip(entries, recorded, strict=True)
+        _member(entry, {path: own[path] for path in fields if path in own} | varied)
+        for entry, (varied, own) in zip(entries, recorded, strict=True)
     ]
 
 
@@ -150,7 +150,7 @@ def _recorded(entry: dict[str, Any], file: _File) -> tuple[dict[str, Any], dict[
     planned = entry.get("varied")
     if isinstance(planned, dict) and {SIZE, SEED} <= set(planned):
         return planned, {}
-    return planned if isinstance(planned, dict) else file.varied, artifacts.settings(file.directory)
+    return planned if isinstance(planned, dict) else file.varied, artifacts.fields(file.directory)
 
 
 def _member(entry: dict[str, Any], values: dict[str, Any]) -> Member | None:
@@ -162,14 +162,14 @@ def _member(entry: dict[str, Any], values: dict[str, Any]) -> Member | None:
 
 
 def _unlike(runs: list[Run]) -> list[str]:
-    """Returns the settings and data in which runs that are compared differ, with their values, besides size, seed and kind of the table."""
+    """Returns the fields and data in which runs that are compared differ, with their values, besides size, seed and kind of the table."""
     said: list[str] = []
     for setting in _distinct([run.member.setting for run in runs]):
         directories = [run.directory for run in runs if run.member.setting == setting]
-        settings = [found for found in map(artifacts.settings, directories) if found]
+        fields = [found for found in map(artifacts.fields, directories) if found]
         hashes = [found for found in map(artifacts.data_sha256, directories) if found]
-        paths = [path for path in dict.fromkeys(itertools.chain(*settings)) if path not in (SIZE, SEED, TABLE, *_HARMLESS)]
-        values = {path: _distinct([found[path] for found in settings if path in found]) for path in paths}
+        paths = [path for path in dict.fromkeys(itertools.chain(*fields)) if path not in (SIZE, SEED, TABLE, *_HARMLESS)]
+        values = {path: _distinct([found[path] for found in fields if path in found]) for path in paths}
         said += [f"{path} ({', '.join(map(str, several))})" for path, several in values.items() if len(several) > 1]
         splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
         said += [f"the data of {split}" for split in splits]

@@ -138,8 +138,8 @@ def _examples(part: SettingComparison, runs: list[Run]) -> Iterator[dict[str, An
 
 
 def _shared(runs: list[Run]) -> dict[str, Any]:
-    """Returns the settings that all runs have alike, by their dotted paths."""
-    found = [artifacts.settings(run.directory) for run in runs]
+    """Returns the fields that all runs have alike, by their dotted paths."""
+    found = [artifacts.fields(run.directory) for run in runs]
     return {
         path: value for path, value in (found[0] if found else {}).items() if all(path in other and other[path] == value for other in found)
     }
@@ -149,11 +149,11 @@ def _making(sweeps: list[Sweep], parts: list[SettingComparison]) -> dict[str, An
     """Returns how the runs came about: commands, what they share of the configuration, versions and devices."""
     runs = [run for sweep in sweeps for run in sweep.runs]
     varied = {path for run in runs for path in run.result.get("varied") or {}}
-    settings = _shared(runs)
+    shared = _shared(runs)
     versions = sorted({f"{name} {number}" for run in runs for name, number in (run.result.get("versions") or {}).items()})
     return {
         "commands": [command for sweep in sweeps for command in (*sweep.earlier_commands, sweep.command or "not known")],
-        "settings": {path: value for path, value in settings.items() if path not in varied and value is not None},
+        "fields": {path: value for path, value in shared.items() if path not in varied and value is not None},
         "varied": sorted(varied),
         "versions": versions,
         "devices": sorted({str(run.result["device"]) for run in runs if run.result.get("device")}),

@@ -93,7 +93,7 @@ class Sweep:
       runs: finished members, by table, size and seed.
       failures: the others.
       command: the command given last, where it is known.
-      tuning: settings chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
+      tuning: values chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
       axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
       earlier_commands: others given before.
       design: what is compared beside the axes, as sweep.json has it.

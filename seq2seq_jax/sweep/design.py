@@ -1,4 +1,4 @@
-"""What makes a comparison of sizes fair: baselines beside the sizes, an equal budget, and settings tuned for each size.
+"""What makes a comparison of sizes fair: baselines beside the sizes, an equal budget, and fields tuned for each size.
 
 Read next: ``budget.py`` and ``tuning.py``, which carry the last two out.
 """

@@ -32,7 +32,7 @@ class Plan:
     Attributes:
       folder: the sweep's directory.
       config: what the members share; its paths are absolute.
-      members: every run that is compared, with the settings chosen for its size so far.
+      members: every run that is compared, with the tuned values chosen for its size so far.
       design: what is compared beside the axes.
       tuning: what has been chosen for each size; None before anything is.
     """
@@ -45,11 +45,11 @@ class Plan:
 
     @property
     def tuning_runs(self) -> list[Member]:
-        """The runs, in ``tuning/``, that choose settings for the sizes that have none yet."""
+        """The runs, in ``tuning/``, that choose tuned values for the sizes that have none yet."""
         return tuning.new_runs(self.members, self.design.tune, self.tuning)
 
     def tuned(self, chosen: Tuning) -> Plan:
-        """Returns the plan with the settings that are chosen now."""
+        """Returns the plan with the values that are chosen now."""
         return dataclasses.replace(self, members=tuning.tuned(self.members, chosen), tuning=chosen)
 
     def check_current(self) -> None:

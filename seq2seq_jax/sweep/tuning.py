@@ -1,4 +1,4 @@
-"""The best setting of each size, found on dev with a seed that the comparison does not use, before the sizes are compared.
+"""The best values of tuned fields for each size, found on dev with a seed that the comparison does not use, before the sizes are compared.
 
 Tuning runs are members of a sweep of their own, in ``tuning/`` below the sweep, where no comparison looks. A choice once made
 stays with its size, so that growing the sweep trains nothing again.
@@ -29,7 +29,7 @@ class Tuning:
       seed: of the tuning runs.
       runs: how many have ended.
       train_seconds: what they have cost.
-      chosen: for each size what it varies, the values chosen, and what every setting tried has reached.
+      chosen: for each size what it varies, the values chosen, and what every candidate has reached.
     """
 
     seed: int
@@ -65,16 +65,16 @@ def _seed(members: Sequence[Member], earlier: Tuning | None) -> int:
 
 
 def _runs(members: Sequence[Member], tune: Axes, seed: int) -> list[Member]:
-    """Returns, for every size that members have, a run with each setting."""
+    """Returns, for every size that members have, a run with each candidate."""
     first: dict[str, Member] = {}
     for member in members:
         first.setdefault(setting_key(member.without_seed), member)
     runs = []
     for member in first.values() if tune else ():
         for values in itertools.product(*tune.values()):
-            setting = dict(zip(tune, values, strict=True))
-            varied = {**member.without_seed, **setting, SEED: seed}
-            config = config_lib.replace(member.config, {**setting, SEED: seed})
+            candidate = dict(zip(tune, values, strict=True))
+            varied = {**member.without_seed, **candidate, SEED: seed}
+            config = config_lib.replace(member.config, {**candidate, SEED: seed})
             validate(config)
             adapted = {path: value for path, value in member.adapted.items() if path not in tune}
             runs.append(Member(varied, config, adapted))
@@ -82,7 +82,7 @@ def _runs(members: Sequence[Member], tune: Axes, seed: int) -> list[Member]:
 
 
 def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: Tuning | None) -> Tuning:
-    """Returns each size's best setting, and what all of tuning has cost.
+    """Returns each size's best candidate, and what all of tuning has cost.
 
     Args:
       folder: the sweep's.
@@ -112,12 +112,12 @@ def tuned(members: Sequence[Member], chosen: Tuning | None) -> list[Member]:
 
 
 def without_choice(members: Sequence[Member], chosen: Tuning) -> list[str]:
-    """Returns the names of members for whose size no setting has finished: to train them as configured would be no fair comparison."""
+    """Returns the names of members for whose size no candidate has finished: to train them as configured would be no fair comparison."""
     return [member.name for member in members if chosen.values_for(member) is None]
 
 
 def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict[str, Any]:
-    """Returns the setting with the best dev metric, of equal ones that with the least loss, and what every one reached."""
+    """Returns the candidate with the best dev metric, of equal ones that with the least loss, and what every one reached."""
     if any(result["dev"] is None for _, result in finished):
         raise UserError(f"--tune={next(iter(tune))}: there is no dev split to choose by; expected data.dev, or data.dev_fraction above 0")
     metric = finished[0][1]["metric"]

@@ -53,7 +53,7 @@ def versions() -> dict[str, str]:
 
 
 def changed_data(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
-    """Returns the names of splits and settings whose file has another sha256 than recorded, or was or is not there."""
+    """Returns the names of splits and fields whose file has another sha256 than recorded, or was or is not there."""
     return sorted(name for name in {*recorded, *current} if recorded.get(name) != current.get(name))
 
 
