@@ -157,12 +157,13 @@ def _sweep(values: flags.FlagValues) -> int:
 
     (prepare_to_use if values.dry_run else prepare)()
     axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, {flag: values[flag].value for flag in AXIS_FLAGS}))
-    for path in axes:
-        if values[f"config.{path}"].value is not None:
-            short = ", ".join(f"--{flag}" for flag in AXIS_FLAGS)
-            raise UserError(f"--config.{path}: this field is swept; give its values with --axis={path}=VALUE, or {short}")
-    config = _without_opposites(config, axes, values)
     design = Design(parse_baselines(values.baselines), values.budget, parse_tune(values.tune))
+    for path, flag in {**dict.fromkeys(design.tune, "tune"), **dict.fromkeys(axes, "axis")}.items():
+        if values[f"config.{path}"].value is not None:
+            short = "".join(f", or --{name}" for name, own in AXIS_FLAGS.items() if own == path)
+            given = "tuned" if flag == "tune" else "swept"
+            raise UserError(f"--config.{path}: this field is {given}; give its values with --{flag}={path}=VALUE{short}")
+    config = _without_opposites(config, axes, values)
     plan = make_plan(config, axes, values.workdir, design)
     if values.dry_run:
         from seq2seq_jax.sweep.dry_run import print_dry_run

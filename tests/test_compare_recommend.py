@@ -259,6 +259,24 @@ def test_one_column_alone_has_no_smaller_size_to_go_on_with(tmp_path):
     assert "--embedding_dims=1,4 " in recommend(tmp_path, {1: [0.3, 0.31]})["recommendation"]["command"]
 
 
+@pytest.mark.parametrize(
+    ("model", "axes", "command"),
+    [
+        ({"pretrained": "v.txt"}, {}, None),
+        ({}, {"model.pretrained": ["v.txt", None]}, None),
+        ({"pretrained": "v.txt", "source_embedding_dim": 50}, {}, "--embedding_dims=4,16,64"),  # the vectors are the source's
+    ],
+)
+def test_a_size_that_a_file_of_vectors_settles_is_not_grown(tmp_path, model, axes, command):
+    """Red if the command that goes on asks for sizes that the vectors do not have, which every member would refuse."""
+    workdir = write_sweep(tmp_path, {16: [0.3, 0.31]})
+    grid = json.loads((tmp_path / "sweep.json").read_text())
+    grid |= {"config": {"model": model}, "axes": {"model.embedding_dim": [16], **axes, "train.seed": [0, 1]}}
+    (tmp_path / "sweep.json").write_text(json.dumps(grid))
+    found = compare([workdir])["recommendation"]["command"]
+    assert found is None if command is None else command in found
+
+
 def test_a_budget_of_parameters_grows_to_larger_sizes_alone(tmp_path):
     """Red if the command names a smaller size, to which the sweep has not matched the hidden sizes, and which it refuses."""
     workdir = write_sweep(tmp_path, {16: [0.3, 0.31]})

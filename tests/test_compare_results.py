@@ -229,6 +229,7 @@ def test_runs_that_differ_in_more_than_the_comparison_knows_are_warned_of(tmp_pa
         for seed in range(2):
             train = {"seed": seed, "steps": 30 * size, "log_every": size}
             write_run(tmp_path / f"{size},{seed}", result(size, seed, 0.3 / size), {"embedding_dim": size}, train, sha256=f"d{size}")
+    assert compare([str(tmp_path)])["recommendation"]["answer"][0].startswith("The runs are scored on different dev data")
     (warning,) = [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]
     assert warning.startswith("The runs also differ in train.steps (60, 120), the data of dev, which is not compared here")
     for path in tmp_path.glob("2,*/config.json"):  # a dev set of their own beside one that is cut from train

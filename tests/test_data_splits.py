@@ -61,6 +61,16 @@ def test_a_text_is_cut_contiguously_train_first():
     assert len(words["train"]) - len(split["train"]) < 4
 
 
+@pytest.mark.parametrize("before", [0, 400, 3000])
+def test_a_text_without_blanks_near_by_is_cut_all_the_same(before):
+    """Red if a cut in a text without blanks runs on to its end, so that dev has less than was asked for, or nothing."""
+    text = "字" * 10_000
+    text = text[: 9000 - before] + (" " if before else "") + text[9000 - before :]
+    split = splits.split_text(text, 0.1, 0.0, at_blank=True)
+    assert split["train"] + split["dev"] == text
+    assert len(split["train"]) == (9000 if before in (0, 3000) else 8600) + (0 if before != 3000 else 1)
+
+
 def test_lines_are_split_by_distinct_line():
     lines = [f"name {number % 300}" for number in range(1000)]
     split = splits.split_lines(lines, 0.2, 0.1)

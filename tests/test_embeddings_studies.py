@@ -21,7 +21,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.embeddings.analogy import analogy
 from seq2seq_jax.embeddings.map import apart, symbol_map
-from seq2seq_jax.embeddings.neighbours import neighbours
+from seq2seq_jax.embeddings.neighbours import neighbours, warn_of_untrained
 from seq2seq_jax.embeddings.norms import bands
 from seq2seq_jax.embeddings.spectrum import effective_rank
 from seq2seq_jax.embeddings.stability import stability
@@ -135,6 +135,8 @@ def test_every_symbol_can_be_asked_for(tmp_path, capsys, symbols, unit, typed, r
     assert found["symbol"] == symbols[row]
     assert [near["symbol"] for near in found["neighbours"]] == [symbols[near.row] for near in neighbours(table, row, 3)]
     assert symbols[4] not in [near["symbol"] for near in found["neighbours"]]  # it was never trained
+    warn_of_untrained(table, [row])
+    assert ("never trained" in capsys.readouterr().err) == (row == 4)
     assert table.label(row).strip() == table.label(row) != ""
 
 

@@ -82,6 +82,16 @@ def test_help_lists_the_verbs(capsys):
         (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--seeds=0,0"], "--seeds=0,0: 0 stands there twice"),
         (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--axis=model.embedding_dim=2,3", "--embedding_dims=2"], "given twice"),
         (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.seed=3"], "--config.train.seed: this field is swept"),
+        (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--tune=data.dev_fraction=0.1,0.2"], "it changes what is scored"),
+        (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--tune=train.metric=bleu,chrf"], "it changes what is scored"),
+        (
+            ["sweep", "--workdir=W", f"--config={ROOT}/experiments/word2vec.py", "--tune=model.negatives=1,5"],
+            "it changes what loss_nats_per_token sums",
+        ),
+        (
+            ["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.learning_rate=1", "--tune=train.learning_rate=1e-3,2e-3"],
+            "--config.train.learning_rate: this field is tuned; give its values with --tune=",
+        ),
         (["compare", "--workdir=W"], "W"),
         (["compare", "--workdir=W", "--format=xml"], "xml"),
         (["evaluate", "--workdir=W"], "there is no run here"),

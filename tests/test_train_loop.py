@@ -332,11 +332,12 @@ def test_every_token_counts_wherever_the_log_ends(tmp_path):
     assert tokens[0] > 0
 
 
-def test_training_stops_when_patience_is_lost(tmp_path):
+def test_training_stops_when_patience_is_lost(tmp_path, capsys):
     """Red if evaluations without improvement are not counted. A learning rate of nothing improves once, then never."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__learning_rate=1e-12, train__patience=2, train__steps=100)
     result = train(config, str(tmp_path / "run"))
     assert (result["best_step"], result["steps"], result["status"]) == (10, 30, "finished")
+    assert "ends at step 30 of 100: no better for 2 evaluations (train.patience)" in capsys.readouterr().err
     assert train(config, str(tmp_path / "run")) == result
 
 

@@ -107,6 +107,19 @@ def test_only_known_words_are_asked(tmp_path):
         load(config, Vocabulary([*SPECIALS, "man"], "word"))
 
 
+def test_questions_need_a_dev_split_and_scores_that_differ(tmp_path):
+    """Red if questions are read and never asked, or if a similarity without any order is scored as 0."""
+    text = write(tmp_path / "a.txt", "man woman king queen\n" * 20)
+    config = vector_config(
+        pathlib.Path(text), data__analogies=write(tmp_path / "q.txt", ": x\nman woman king queen\n"), data__dev_fraction=0.0
+    )
+    with pytest.raises(UserError, match=r"^data\.analogies: asked where dev is scored, and there is no dev split; expected data\.dev"):
+        load_corpus(config)
+    config = vector_config(pathlib.Path(text), data__similarity=write(tmp_path / "s.tsv", "man woman 5\nking queen 5\n"))
+    with pytest.raises(UserError, match=r"^data\.similarity=.*s\.tsv: all known pairs have the same score"):
+        load_corpus(config)
+
+
 def test_questions_are_brought_to_the_form_of_the_text(tmp_path):
     """Red if data.normalize_nfc passes over them: none of their words would be known."""
     words = [unicodedata.normalize("NFD", word) for word in ("café", "thé", "père", "mère")]

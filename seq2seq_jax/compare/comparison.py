@@ -84,7 +84,8 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
         *reason.dev_set_warning(grid, recommendation),
     ]
     going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
-    words = Words(reason.verdict_sentences(grid, recommendation), cautions, going_on, command)
+    answer = [*reason.other_dev_data(sweep), *reason.verdict_sentences(grid, recommendation)]
+    words = Words(answer, cautions, going_on, command)
     return answer_object(grid, recommendation, words, setting, part.failures, tuning, hidden_dims_of(sweep, grid))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, Interval, SettingComparison, SizeRow
 from seq2seq_jax.show.labels import MISSING, count_label, seconds_label
 
+HUGE = 1e6  # from here on figures, as of a run that has diverged, are shown with three digits
 RELATIVE = "relative to the data set"  # unit of pooled figures
 PARETO = {"parameters": "by parameters", "train_seconds": "by training time"}
 
@@ -45,13 +46,17 @@ def with_interval(middle: float | None, interval: Interval, decimals: int, sign:
     """Returns ``0.310 ± 0.012``, or ``0.310`` where there is no interval."""
     if middle is None:
         return MISSING
-    text = f"{round(middle, decimals) + 0.0:{sign}.{decimals}f}"  # never -0.000
+    text = _fixed(round(middle, decimals) + 0.0, decimals, sign)  # never -0.000
     return text if interval is None else f"{text} {half_width(interval, decimals)}"
 
 
 def half_width(interval: Interval, decimals: int) -> str:
     """Returns half the width of an interval: ``± 0.012``."""
-    return MISSING if interval is None else f"± {(interval[1] - interval[0]) / 2:.{decimals}f}"
+    return MISSING if interval is None else f"± {_fixed((interval[1] - interval[0]) / 2, decimals)}"
+
+
+def _fixed(figure: float, decimals: int, sign: str = "") -> str:
+    return f"{figure:{sign}.3g}" if abs(figure) >= HUGE else f"{figure:{sign}.{decimals}f}"
 
 
 def p_label(p_value: float | None) -> str:
@@ -109,7 +114,7 @@ def cost_lines(part: SettingComparison) -> list[str]:
     shares = [
         f"size {row['best']} after {seconds_label(row['train_seconds'])}" for row in part["at_equal_time"] or () if row["best"] is not None
     ]
-    if shares:
+    if shares and len(part["sizes"]) > 1:
         lines.append(f"Best at equal training time: {', '.join(shares)}.")
     speeds = [
         f"{count_label(row['decoded_examples_per_second_median'])} at size {size_label(row)}"

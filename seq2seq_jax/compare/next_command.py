@@ -38,8 +38,9 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
     if recommendation.decided or any(failure.kind is Kind.STUCK for size in grid.sizes for failure in size.failures):
         return None
     sizes = _sizes_to_ask_for(sweep, grid)
-    if sizes is None and grid.learned.sum() == 1 and recommendation.chosen is not None:
-        return None  # a sweep takes no further field, and no number of seeds decides for a size that stands alone
+    stays_alone = grid.learned.sum() == 1 and (sizes is None or sweep.fixed_size)
+    if stays_alone and recommendation.chosen is not None:
+        return None  # no number of seeds decides for a size that stands alone
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
     if sizes is not None:
         flags[_axis_flag(SIZE)] = _typed(sizes)
@@ -52,9 +53,9 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
 
 
 def _sizes_to_ask_for(sweep: Sweep, grid: Grid) -> list[Any] | None:
-    """Returns the sizes of the sweep, with others beside one that stands alone; None where the sweep has none of its own."""
+    """Returns the sizes of the sweep, with others beside one that stands alone; None where sizes are no axis of it."""
     sizes = sweep.axes.get(SIZE)
-    if sizes is None or grid.learned.sum() != 1:  # baselines do not count
+    if sizes is None or sweep.fixed_size or grid.learned.sum() != 1:  # baselines do not count
         return sizes
     size = grid.sizes[0].embedding_dim  # learned tables come first
     smallest = size if sweep.design.get("budget") == "parameters" else max(1, size // 4)  # that budget is the smallest size's

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.compare.results import Failure, Kind, Member, Run, Sweep
-from seq2seq_jax.config import FILES, HIDDEN, SEED, SIZE, TABLE, WITHOUT_EFFECT, from_dict, metric_of
+from seq2seq_jax.config import FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Standing, length_of, of_other_length, standing
 from seq2seq_jax.records import RESULT_FILE, SWEEP_FILE, TABLES, in_order, is_metric, parsed, read_grid, read_record, result_problem
@@ -76,8 +76,16 @@ def read_sweep(workdir: str) -> Sweep:
         earlier_commands=grid.get("earlier_commands", []),
         design=grid.get("design", {}),
         hidden_dims=_hidden_dims(grid),
+        fixed_size=_has_given_table(grid),
         unlike=[] if grid else _unlike(runs),
     )
+
+
+def _has_given_table(grid: dict[str, Any]) -> bool:
+    """Says whether the swept size is that of vectors from a file (``model.pretrained``), which have their own."""
+    model = grid.get("config", {}).get("model", {})
+    given = model.get("pretrained") is not None or "model.pretrained" in grid.get("axes", {})
+    return given and all(model.get(path.removeprefix("model.")) is None for path in SIDES)
 
 
 def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
@@ -172,6 +180,8 @@ def _unlike(runs: list[Run]) -> list[str]:
         values = {path: _distinct([found[path] for found in fields if path in found]) for path in paths}
         said += [f"{path} ({', '.join(map(str, several))})" for path, several in values.items() if len(several) > 1]
         splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
+        if "train" in splits and not any("dev" in found for found in hashes):  # which dev is cut from
+            splits.append("dev")
         said += [f"the data of {split}" for split in splits]
     return list(dict.fromkeys(said))
 

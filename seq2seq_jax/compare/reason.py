@@ -18,7 +18,7 @@ from seq2seq_jax.compare.bootstrap import scored_together, standard_error
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import Run, Sweep
+from seq2seq_jax.compare.results import DEV_DATA, Run, Sweep
 from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
@@ -166,6 +166,11 @@ def _baselines_warning(grid: Grid, best: int) -> list[str]:
     better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and means[column] <= means[best]]
     subject = f"baselines {' and '.join(better)} are" if len(better) > 1 else f"baseline {' '.join(better)} is"
     return [f"The {subject} at least as good as every learned table."] if better else []
+
+
+def other_dev_data(sweep: Sweep) -> list[str]:
+    """Says first of all where the runs are scored on different data: what follows then means little."""
+    return ["The runs are scored on different dev data, so their figures do not compare."] if DEV_DATA in sweep.unlike else []
 
 
 def unlike_warning(sweep: Sweep) -> list[str]:

@@ -11,6 +11,8 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+DEV_DATA = "the data of dev"  # in ``Sweep.unlike`` where runs are scored on different data
+
 
 @dataclasses.dataclass(frozen=True)
 class Member:
@@ -98,6 +100,7 @@ class Sweep:
       earlier_commands: others given before.
       design: what is compared beside the axes, as sweep.json has it.
       hidden_dims: of each member, where a budget of parameters makes them differ.
+      fixed_size: whether a table read from a file allows its own number of columns only.
       unlike: in what the runs differ besides the axes, in words; only without sweep.json, whose members differ as it says.
     """
 
@@ -110,4 +113,5 @@ class Sweep:
     earlier_commands: list[str] = dataclasses.field(default_factory=list)
     design: dict[str, Any] = dataclasses.field(default_factory=dict)
     hidden_dims: dict[str, int] = dataclasses.field(default_factory=dict)
+    fixed_size: bool = False
     unlike: list[str] = dataclasses.field(default_factory=list)

@@ -115,6 +115,9 @@ def load_corpus(config: Config) -> Corpus:
     held_out = {split: raw.content[split] for split in raw_splits.HELD_OUT if split in raw.content}
     train, vocabularies = _training(config, raw.content["train"], notes)
     asked = word_questions.load(config, vocabularies["target"]) if config.model.kind == "skip_gram" else None
+    if asked is not None and asked.paths and "dev" not in held_out:
+        fields = " and ".join(f"data.{name}" for name in asked.paths)
+        raise UserError(f"{fields}: asked where dev is scored, and there is no dev split; expected data.dev, or data.dev_fraction above 0")
     others = {split: _split(config, content, vocabularies, split, _origin(raw, split), asked) for split, content in held_out.items()}
     for name, split in others.items():
         notes += _remarks(name, split, raw.content["train"], vocabularies)
@@ -221,9 +224,10 @@ def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocab
 def _check_neighbours(batches: WindowBatches, config: Config, origin: str) -> None:
     """Raises UserError, naming the text's ``origin``, where there is nothing to predict: a loss of nothing would be 0, the best of all."""
     if not batches.has_neighbours:
+        thinned = f" and frequent ones thinned out (data.subsample={config.data.subsample:g})" if config.data.subsample else ""
+        expected = "a longer text, or data.subsample=0" if thinned else "lines of two and more known words"
         raise UserError(
-            f"{origin}: no unit has a neighbour on its line, once rare ones are left out (data.min_count) and frequent ones "
-            f"thinned out (data.subsample={config.data.subsample}); expected a longer text, or data.subsample=0"
+            f"{origin}: no unit has a neighbour on its line, once unknown and rare ones are left out{thinned}; expected {expected}"
         )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from seq2seq_jax.errors import UserError
 
 Pair = tuple[str, str]
+NEAR = 1000  # characters: what is longer is no word
 
 
 def split_pairs(pairs: Sequence[Pair], dev_fraction: float, test_fraction: float) -> dict[str, list[Pair]]:
@@ -40,19 +41,21 @@ def split_lines(lines: Iterable[str], dev_fraction: float, test_fraction: float)
 def split_text(text: str, dev_fraction: float, test_fraction: float, at_blank: bool) -> dict[str, str]:
     """Cuts a text into train, dev and test, in this order; shares are of its characters.
 
-    With ``at_blank`` a cut moves on to the next white space, so that it tears no word. Raises UserError as ``split_pairs`` does.
+    With ``at_blank`` a cut moves to white space near by, so that it tears no word. Raises UserError as ``split_pairs`` does.
     """
     first = _cut(text, round(len(text) * (1 - dev_fraction - test_fraction)), at_blank)
-    second = _cut(text, round(len(text) * (1 - test_fraction)), at_blank)
+    second = max(first, _cut(text, round(len(text) * (1 - test_fraction)), at_blank))
     splits = {"train": text[:first], "dev": text[first:second], "test": text[second:]}
     _check(splits, dev_fraction, test_fraction, f"{len(text)} characters")
     return splits
 
 
 def _cut(text: str, position: int, at_blank: bool) -> int:
-    while at_blank and 0 < position < len(text) and not text[position].isspace():
-        position += 1
-    return position
+    """Returns where to cut: with ``at_blank`` at the next white space, else at the one before; where none is near, at the position."""
+    if not at_blank or position in (0, len(text)):
+        return position
+    after, before = range(position, min(len(text), position + NEAR)), range(position - 1, max(0, position - NEAR), -1)
+    return next((place for place in (*after, *before) if text[place].isspace()), position)
 
 
 def _split_of(key: str, dev_fraction: float, test_fraction: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seq2seq_jax.embeddings.neighbours import Neighbour, nearest, print_neighbours
+from seq2seq_jax.embeddings.neighbours import Neighbour, nearest, print_neighbours, warn_of_untrained
 from seq2seq_jax.embeddings.tables import Table, open_table
 from seq2seq_jax.evaluate.word_vectors import unit_rows
 
@@ -17,6 +17,7 @@ def run(options: Mapping[str, Any]) -> None:
     """Prints what is to c as b is to a."""
     table = open_table(options)
     a, b, c = (table.row_of(options[name], f"--{name}") for name in "abc")
+    warn_of_untrained(table, (a, b, c))
     asked = {"a": table.symbols[a], "b": table.symbols[b], "c": table.symbols[c]}
     title = f"{table.label(a)} is to {table.label(b)} as {table.label(c)} is to"
     print_neighbours(table, asked, analogy(table, a, b, c, options["k"]), title, options["format"])

@@ -5,6 +5,7 @@ Read next: ``analogy.py``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,8 +30,16 @@ def run(options: Mapping[str, Any]) -> None:
     """Prints the rows nearest to a symbol's."""
     table = open_table(options)
     row = table.row_of(options["symbol"], "--symbol")
+    warn_of_untrained(table, [row])
     found = neighbours(table, row, options["k"])
     print_neighbours(table, {"symbol": table.symbols[row]}, found, f"Nearest to {table.label(row)}", options["format"])
+
+
+def warn_of_untrained(table: Table, rows: Sequence[int]) -> None:
+    """Says on stderr which of the rows asked for training has never read: what is near them is chance."""
+    for row in rows:
+        if table.untrained(row):
+            print(f"warning: {table.label(row)} was never trained, its row is a random draw", file=sys.stderr)
 
 
 def print_neighbours(table: Table, asked: Mapping[str, str], found: Sequence[Neighbour], title: str, format: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import unicodedata
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -55,6 +56,12 @@ class Table:
             return known
         return known & ((self.moved > 0) | (False if self.given is None else self.given))
 
+    def untrained(self, row: int) -> bool:
+        """Whether a row of a table that was trained is still its random draw."""
+        if self.moved is None or not self.moved.any():
+            return False
+        return not self.moved[row] and not (self.given is not None and self.given[row])
+
     @property
     def title(self) -> str:
         """Which table it is, and how large."""
@@ -71,8 +78,9 @@ class Table:
         """
         rows = {symbol: row for row, symbol in reversed(list(enumerate(self.symbols))) if row >= len(SPECIALS)}
         rows |= {symbol: row for row, symbol in enumerate(SPECIALS) if symbol not in rows}
-        for candidate in (typed, reads_as(typed)):
-            for name in () if candidate is None else (symbol_of(candidate, self.unit), candidate):
+        read = reads_as(typed)
+        for candidate in (typed, *(() if read is None else (read,)), *(unicodedata.normalize(form, typed) for form in ("NFC", "NFD"))):
+            for name in (symbol_of(candidate, self.unit), candidate):
                 if name in rows:
                     return rows[name]
         shown = {self.label(row): row for row in reversed(range(len(self.symbols)))}

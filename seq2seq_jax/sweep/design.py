@@ -9,11 +9,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.config import HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config
+from seq2seq_jax.config import HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.grid import Axes, parse_field
 
 BASELINES = ("onehot", "frozen")
+LOSS, SEGMENT = "loss_nats_per_token", "data.segment_length"
+OF_THE_LOSS = ("data.window", "data.subsample", "data.bpe_size", "model.cbow", "model.negatives")  # they change it and no other metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Design:
                 if path in WITHOUT_EFFECT:
                     raise UserError(f"--{flag}={path}: it changes no result; expected a field that does, such as train.learning_rate")
         for path in self.tune:
+            _check_scores_compare(path, config)
             if path in axes:
                 raise UserError(f"--tune={path}: this field is an axis of the sweep; expected one or the other")
         if TABLE in axes or config.model.table != "learned":
@@ -90,6 +93,17 @@ def parse_tune(texts: Sequence[str]) -> Axes:
             raise UserError(f"--tune={text}: {path} is given twice; expected each field in one flag")
         tune[path] = values
     return tune
+
+
+def _check_scores_compare(path: str, config: Config) -> None:
+    """Raises UserError where a tuned field would change what is scored, so that the best score would say nothing of the values."""
+    metric, instead = metric_of(config).name, "expected a field of training or of the model, such as train.learning_rate"
+    kind = config.model.kind
+    if path in OF_THE_LOSS or (path == SEGMENT and kind == "skip_gram"):
+        if metric == LOSS:
+            raise UserError(f"--tune={path}: it changes what {metric} sums, so that values of it do not compare; {instead}")
+    elif path == "train.metric" or (path.startswith("data.") and path != SEGMENT):
+        raise UserError(f"--tune={path}: it changes what is scored, so that values of it do not compare; {instead}")
 
 
 def _typed(name: str, value: Any) -> str:

@@ -300,6 +300,10 @@ class Run:
         write_json(self.directory.result_file, result)
         self.result = result
         self.close()  # before what may fail where nobody reads on: the result stays
+        if self.step < self.total:
+            self.view.note(
+                f"ends at step {self.step} of {self.total}: no better for {self.config.train.patience} evaluations (train.patience)"
+            )
         self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
 
     def fail(self, error: Exception) -> None:
