@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from seq2seq_jax.errors import UserError
-from tests.sweep_fixture import METRIC, compare, result, write_sweep
+from tests.sweep_fixture import METRIC, add_artifacts, compare, result, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
 BLEU = {"name": "bleu", "unit": "points", "lower_is_better": False, "tolerance": 0.5}
@@ -335,6 +335,20 @@ def test_what_was_interrupted_is_gone_on_with_as_it_was_asked_for(tmp_path):
     words = shlex.split(compare([str(tmp_path / "s")])["recommendation"]["command"])
     assert "--seeds=0..1" in words
     assert "--retry_failed" not in words
+
+
+@pytest.mark.parametrize(("evaluations", "warned"), [(12, True), (2, False)])
+def test_runs_that_only_got_worse_are_warned_of(tmp_path, evaluations, warned):
+    """Red if runs that diverge without a number that is not finite are compared without a word, or if two evaluations settle it."""
+    root = tmp_path / "s"
+    workdir = write_sweep(root, {4: [0.5, 0.5], 16: [0.3, 0.3]})
+    add_artifacts(root, evaluations=evaluations)
+    for seed in (0, 1):
+        path = root / f"embedding_dim=16,seed={seed}/result.json"
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps(found | {"best_step": found["steps"] // evaluations}))
+    reason = compare([workdir])["recommendation"]["reason"]
+    assert ("2 of 4 runs were best at the first evaluation" in reason) == ("first evaluation" in reason) == warned
 
 
 def test_warnings_name_the_edges_and_the_budget(tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from seq2seq_jax.compare import statistics
+from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.bootstrap import scored_together, standard_error
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for, spelled
@@ -22,6 +23,7 @@ from seq2seq_jax.compare.results import DEV_DATA, Run, Sweep
 from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
+FEWEST = 3  # evaluations of a run after which its course says something
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
 
 
@@ -128,7 +130,7 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Says what the answer depends on: the metric, the edges of the grid, the training budget and the baselines."""
     if recommendation.best is None or recommendation.chosen is None:
         return []
-    found = [*_still_improving_warning(grid), *_baselines_warning(grid, recommendation.best)]
+    found = [*_still_improving_warning(grid), *_best_at_first_warning(grid), *_baselines_warning(grid, recommendation.best)]
     if grid.learned.sum() == 1:
         return found
     return [*_spread_warning(grid, sorted({recommendation.chosen, recommendation.best})), *_edge_warnings(grid, recommendation), *found]
@@ -159,6 +161,17 @@ def _still_improving_warning(grid: Grid) -> list[str]:
     improving = sum(still_improving(run) for run in runs)
     sentence = f"{improving} of {len(runs)} runs were still improving at the end: the answer holds for this training budget."
     return [sentence] if improving > len(runs) / 2 else []
+
+
+def _best_at_first_warning(grid: Grid) -> list[str]:
+    """Warns of runs that only got worse, as those do whose learning rate is too high."""
+    runs = [run for size in grid.sizes for run in size.runs]
+    steps = [[record["step"] for record in dev_history(run.directory)] for run in runs]
+    worse = [run for run, own in zip(runs, steps, strict=True) if len(own) >= FEWEST and run.result["best_step"] == own[0]]
+    if not worse:
+        return []
+    whose = f"{len(worse)} of {len(runs)} runs were" if len(worse) > 1 else f"{worse[0].directory.name} was"
+    return [f"{whose} best at the first evaluation and got no better after it, diverging or overfitting: look at the learning rate."]
 
 
 def _baselines_warning(grid: Grid, best: int) -> list[str]:

@@ -13,6 +13,7 @@ import jinja2
 import markupsafe
 
 from seq2seq_jax.compare import artifacts, columns, figures, labels
+from seq2seq_jax.compare.examples import LONGEST
 from seq2seq_jax.compare.results import Run, Sweep, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, parts_of
 from seq2seq_jax.embeddings.map import symbol_map
@@ -23,7 +24,6 @@ from seq2seq_jax.show import picture, symbols
 from seq2seq_jax.show.picture import Picture
 
 SHOWN_EXAMPLES = 10
-LONGEST_TEXT = 300  # characters of an example
 FULL_SETTINGS = 4  # with more of them each gets its answer, curve and table only, so that the page stays below 2 MB
 
 
@@ -128,11 +128,10 @@ def _examples(part: SettingComparison, runs: list[Run]) -> Iterator[dict[str, An
         references = [str(reference) for reference in answers[0][source]["references"]]
         outputs = [str(each[source]["output"]) for each in answers]
         yield {
-            "source": source[:LONGEST_TEXT],
-            "references": [reference[:LONGEST_TEXT] for reference in references],
+            "source": source[:LONGEST],
+            "references": [reference[:LONGEST] for reference in references],
             "outputs": [
-                {"text": output[:LONGEST_TEXT], "right": is_right(output, references, unit)}
-                for output, unit in zip(outputs, units, strict=True)
+                {"text": output[:LONGEST], "right": is_right(output, references, unit)} for output, unit in zip(outputs, units, strict=True)
             ],
         }
 
