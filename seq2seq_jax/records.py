@@ -97,10 +97,18 @@ def read_config(path: pathlib.Path) -> RunRecord:
                 check_type(field_of(f"{section}.{name}"), value, f"{section}.{name}={value!r}")
         config = from_dict(found["config"])
         validate(config)
-        shapes = [(source, target) for source, target in found.get("batch_shapes", ())]
-        return RunRecord(config, found.get("steps"), dict(found["data_sha256"].items()), found.get("output_limit"), shapes)
+        steps, limit = (_whole(found.get(key), key) for key in ("steps", "output_limit"))
+        shapes = [(int(source), int(target)) for source, target in found.get("batch_shapes", ())]
+        return RunRecord(config, steps, dict(found["data_sha256"].items()), limit, shapes)
     except (KeyError, ValueError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
+
+
+def _whole(value: Any, key: str) -> int | None:
+    """Returns a whole number that may be missing. Raises ValueError for anything else."""
+    if value is not None and not isinstance(value, int):
+        raise ValueError(f"{key}: {value!r}")
+    return value
 
 
 def read_result(path: pathlib.Path) -> dict[str, Any] | None:

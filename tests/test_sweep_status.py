@@ -135,6 +135,9 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
         ('"embedding_dim": 6', '"embedding_dim": -3', "model.embedding_dim=-3"),
         ('"kind": "translator"', '"kind": "foo"', "model.kind='foo': expected one of translator"),
         ('"dropout": 0.0', '"dropout": NaN', "model.dropout=None: expected a number"),
+        ('"steps": 100, "data_sha256"', '"steps": "x", "data_sha256"', "steps: 'x'"),
+        ('"data_sha256": {}', '"data_sha256": {}, "output_limit": 2.5', "output_limit: 2.5"),
+        ('"data_sha256": {}', '"data_sha256": {}, "batch_shapes": ["ab"]', "invalid literal"),
     ):
         assert before in sound
         (swept / "working/config.json").write_text(sound.replace(before, after))

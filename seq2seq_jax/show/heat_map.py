@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -82,7 +82,10 @@ def _size(drawn: HeatMap, cell: tuple[float, float]) -> tuple[float, float]:
 def _draw(axes: Axes, drawn: HeatMap, scale: Normalize, colours: str, cell_width: float) -> AxesImage:
     image = axes.imshow(np.ma.masked_invalid(drawn.values), cmap=colours, norm=scale, aspect="auto")
     named = {"color": INK, "parse_math": False}  # a dollar sign is a dollar sign
-    axes.set_xticks(range(len(drawn.columns)), drawn.columns, rotation=60 if _collide(drawn.columns, cell_width) else 0, **named)
+    turned: dict[str, Any] = {}
+    if _collide(drawn.columns, cell_width):  # then each begins, or ends, at its column
+        turned = {"rotation": 60, "rotation_mode": "anchor", "ha": "left" if drawn.columns_on_top else "right"}
+    axes.set_xticks(range(len(drawn.columns)), drawn.columns, **turned, **named)
     axes.set_yticks(range(len(drawn.rows)), drawn.rows, **named)
     if drawn.columns_on_top:
         axes.xaxis.tick_top()

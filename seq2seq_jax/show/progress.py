@@ -7,13 +7,26 @@ import time
 from collections.abc import Iterable
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 
 SECONDS_BETWEEN_LINES = 5.0
+WIDE = 120  # columns of a terminal that has room for bars and all figures
 
 
 def stderr_console() -> Console:
     """Returns where progress is shown: beside the answer, which alone is on stdout."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def bar_columns(width: int) -> tuple[ProgressColumn, ...]:
+    """Returns what is shown of each bar; in a narrow terminal what matters most, since the rest would push it out.
+
+    A bar has the fields ``figures``, and ``short`` for a terminal of less than ``WIDE`` columns.
+    """
+    left = (TextColumn("left"), TimeRemainingColumn(compact=True))
+    if width >= WIDE:
+        return (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), *left)
+    return (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("{task.fields[short]}"), *left)
 
 
 class LineTimer:
@@ -60,6 +73,11 @@ def figures_label(loss: float, tokens_per_second: float | None, metric: str, bes
     """Returns what is shown of a run at work: loss in nats a token, speed once it is known, and the best dev metric."""
     speed = "" if tokens_per_second is None else f"{tokens_per_second:,.0f} tokens/s  "
     return f"loss {loss:.3f}  {speed}{best_label(metric, best)}"
+
+
+def short_label(loss: float, best: float | None) -> str:
+    """Returns the same for a narrow terminal: the best dev metric or, before there is one, the loss."""
+    return f"loss {loss:.3f}" if best is None else f"best {best:.4f}"
 
 
 def time_left(members: Iterable[tuple[float, float | None]], at_work: int) -> float | None:

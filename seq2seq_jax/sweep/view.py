@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from seq2seq_jax.errors import without_configuration
 from seq2seq_jax.show.labels import seconds_label
-from seq2seq_jax.show.progress import LineTimer, Pace, best_label, figures_label, stderr_console, time_left
+from seq2seq_jax.show.progress import WIDE, LineTimer, Pace, bar_columns, best_label, figures_label, short_label, stderr_console, time_left
 
-WIDE = 120  # columns of a terminal that has room for bars and all figures
-NARROW_REST = 38  # columns of a narrower one that are not the member's name
+NARROW_REST = 43  # columns of a narrower one that are not the member's name
 
 
 class SweepView:
@@ -34,7 +33,7 @@ class SweepView:
 
     def __enter__(self) -> SweepView:
         if self._console.is_terminal and self._order:
-            self._live = Progress(*_columns(self._console.width), console=self._console, transient=True)
+            self._live = Progress(*bar_columns(self._console.width), console=self._console, transient=True)
             self._live.start()
             self._all = self._live.add_task("sweep", total=len(self._order), figures="members", short="members")
         return self
@@ -82,14 +81,6 @@ class SweepView:
             self._finished(name)
 
 
-def _columns(width: int) -> tuple[ProgressColumn, ...]:
-    """Returns what is shown of each member; in a narrow terminal what matters most, since the rest would push it out."""
-    left = (TextColumn("left"), TimeRemainingColumn(compact=True))
-    if width >= WIDE:
-        return (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), *left)
-    return (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("{task.fields[short]}"), *left)
-
-
 def _fitting(name: str, width: int) -> str:
     """Returns a member's name, its end where the terminal is too narrow for the whole."""
     room = max(12, width - NARROW_REST)
@@ -135,8 +126,7 @@ class _Member:
         figures = figures_label(loss, tokens_per_second, self._metric, best)
         self.best = best_label(self._metric, best)
         if self._live is not None and self._task is not None:
-            short = f"loss {loss:.3f}" if best is None else f"{best:.4f}"
-            self._live.update(self._task, completed=step, figures=figures, short=short)
+            self._live.update(self._task, completed=step, figures=figures, short=short_label(loss, best))
         elif self._lines.due():
             left = self._sweep.seconds_left()
             ending = f"  {seconds_label(left)} left for the sweep" if left is not None else ""

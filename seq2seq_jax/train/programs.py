@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.arrays import Array, Lengths
-from seq2seq_jax.config import KINDS, Config
+from seq2seq_jax.config import KINDS, SEED, Config
 from seq2seq_jax.decode.translators import translate_greedily
 from seq2seq_jax.model.build import Params, structure
 from seq2seq_jax.model.loss import Loss
@@ -49,7 +49,7 @@ class Programs:
 
 def program_key(config: Config) -> Config:
     """Returns what runs have in common that share compiled programs: all but seed and learning rate, which are in the state."""
-    return config_lib.replace(config, {"train.seed": 0, "train.learning_rate": 1.0})
+    return config_lib.replace(config, {SEED: 0, "train.learning_rate": 1.0})
 
 
 def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int) -> Programs:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Protocol, runtime_checkable
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from seq2seq_jax.show.labels import seconds_label
-from seq2seq_jax.show.progress import LineTimer, Pace, best_label, figures_label, stderr_console
+from seq2seq_jax.show.progress import LineTimer, Pace, bar_columns, best_label, figures_label, short_label, stderr_console
 
 
 @runtime_checkable
@@ -49,10 +49,9 @@ class Reporter:
         """Begins to show a run of ``total`` updates, of which ``done`` are made; ``metric`` is the name of what is scored on dev."""
         self._pace, self._lines, self._total, self._metric = Pace(), LineTimer(), total, metric
         if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.completed}/{task.total} {task.fields[figures]}"))
-            self._bar = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=self._console, transient=True)
+            self._bar = Progress(*bar_columns(self._console.width), console=self._console, transient=True)
             self._bar.start()
-            self._bar.add_task(self._title, total=total, completed=done, figures="compiling")
+            self._bar.add_task(self._title, total=total, completed=done, figures="compiling", short="compiling")
         else:
             self.note("compiling ...")
 
@@ -61,7 +60,7 @@ class Reporter:
         figures = figures_label(loss, tokens_per_second, self._metric, best)
         self._pace.report(step / self._total)
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=step, figures=figures)
+            self._bar.update(self._bar.task_ids[0], completed=step, figures=figures, short=short_label(loss, best))
         elif self._lines.due() or step == self._total:
             left = (1 - step / self._total) * (self._pace.seconds or 0.0)
             ending = f"  {seconds_label(left)} left" if left else ""
