@@ -49,7 +49,8 @@ DESIGN = (
     ),
     Option(
         "tune",
-        "values to try for each size, the best on dev with another seed being kept, such as train.learning_rate=5e-4,1e-3; repeatable",
+        "values to try for each size, the best on dev with another seed being kept, such as train.learning_rate=5e-4,1e-3; no field that "
+        "changes what is scored; repeatable",
         multiple=True,
     ),
     Option("keep", "checkpoint that a finished member keeps; by default its best and its last one", choices=("best", "last", "none")),
