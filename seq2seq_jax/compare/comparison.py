@@ -19,7 +19,7 @@ from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import recommend
-from seq2seq_jax.compare.results import Failure, Run, Sweep
+from seq2seq_jax.compare.results import Failure, FinishedRun, Sweep
 from seq2seq_jax.compare.schema import SettingComparison
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import setting_key
@@ -29,7 +29,7 @@ class SettingRuns(NamedTuple):
     """One setting of the further swept fields, by its values: its finished runs, and its members without a result."""
 
     setting: dict[str, Any]
-    runs: list[Run]
+    runs: list[FinishedRun]
     failures: list[Failure]
 
 
@@ -61,7 +61,7 @@ def settings_of(sweep: Sweep) -> list[SettingRuns]:
         if item.member is not None:
             setting = item.member.setting
             part = found.setdefault(setting_key(setting), SettingRuns(setting, [], []))
-            if isinstance(item, Run):
+            if isinstance(item, FinishedRun):
                 part.runs.append(item)
             else:
                 part.failures.append(item)

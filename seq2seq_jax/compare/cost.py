@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import dev_history, is_number
 from seq2seq_jax.compare.grid import Grid, Size
-from seq2seq_jax.compare.results import Run
+from seq2seq_jax.compare.results import FinishedRun
 from seq2seq_jax.compare.schema import Cost, EqualTimeRow, ReachedRow
 
 SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time
@@ -41,7 +41,7 @@ def _median(values: list[Any]) -> float | int | None:
     return int(middle) if middle == int(middle) and all(isinstance(value, int) for value in known) else middle
 
 
-def _seconds_to_best(run: Run) -> float | None:
+def _seconds_to_best(run: FinishedRun) -> float | None:
     best = run.result["best_step"]
     return next((record["elapsed_seconds"] for record in dev_history(run.directory) if record["step"] == best), None)
 
@@ -97,7 +97,7 @@ def at_equal_time(grid: Grid) -> list[EqualTimeRow] | None:
     return rows
 
 
-def _evaluations(run: Run, sign: float) -> Evaluations:
+def _evaluations(run: FinishedRun, sign: float) -> Evaluations:
     name = run.result["metric"]["name"]
     return [(record["elapsed_seconds"], sign * record[name]) for record in dev_history(run.directory) if name in record]
 

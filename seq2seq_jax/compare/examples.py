@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from seq2seq_jax.compare.artifacts import samples
-from seq2seq_jax.compare.results import Run, Sweep, runs_of
+from seq2seq_jax.compare.results import FinishedRun, Sweep, runs_of
 from seq2seq_jax.compare.schema import SettingComparison
 from seq2seq_jax.show.symbols import printable
 
 LONGEST = 200  # characters of a text that are shown
 
 
-def recommended_run(sweep: Sweep, part: SettingComparison) -> Run | None:
+def recommended_run(sweep: Sweep, part: SettingComparison) -> FinishedRun | None:
     """Returns the run of the recommended size with the lowest seed, or None where nothing is recommended."""
     runs = [run for run in sweep.runs if run.member.setting == part["setting"]]
     return min(runs_of(runs, part["recommendation"]["embedding_dim"]), key=lambda run: run.member.seed, default=None)

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.labels import decimals_of, runs_label, size_label, spelled, with_interval
-from seq2seq_jax.compare.results import Run, runs_of
+from seq2seq_jax.compare.results import FinishedRun, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow
 from seq2seq_jax.show.labels import count_label
 from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
@@ -123,7 +123,7 @@ def _size_names(dims: list[int], places: np.ndarray) -> list[str]:
     return names
 
 
-def learning_curves(part: SettingComparison, runs: list[Run], by_seconds: bool) -> Picture | None:
+def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds: bool) -> Picture | None:
     """Draws the dev metric during training, the mean over the seeds of each size, by step or by training time; None without history."""
     name, unit = part["metric"]["name"], "training time, seconds" if by_seconds else "training step"
     picture = Picture(f"{metric_label(part)} against {unit}")

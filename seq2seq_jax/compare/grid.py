@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.labels import size_name
-from seq2seq_jax.compare.results import Failure, Run, runs_of
+from seq2seq_jax.compare.results import Failure, FinishedRun, runs_of
 from seq2seq_jax.config import Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TABLES
@@ -25,7 +25,7 @@ class Size:
 
     embedding_dim: int
     table: str
-    runs: list[Run]
+    runs: list[FinishedRun]
     failures: list[Failure]
 
     @property
@@ -73,7 +73,7 @@ class Grid:
         return np.array([size.table == "learned" and bool(size.runs) and not size.failures for size in self.sizes], dtype=bool)
 
 
-def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
+def make_grid(runs: list[FinishedRun], failures: list[Failure]) -> Grid:
     """Arranges the runs of one setting by seed and size. Failures whose place is not known are left out.
 
     Raises UserError, naming both directories, for two runs in one place.
@@ -95,8 +95,8 @@ def make_grid(runs: list[Run], failures: list[Failure]) -> Grid:
     return Grid(_metric(runs, failures), list(seeds), sizes, values)
 
 
-def _check_distinct(runs: list[Run]) -> None:
-    found: dict[tuple[str, int, int], Run] = {}
+def _check_distinct(runs: list[FinishedRun]) -> None:
+    found: dict[tuple[str, int, int], FinishedRun] = {}
     for run in runs:
         member = run.member
         other = found.setdefault((member.table, member.size, member.seed), run)
@@ -105,7 +105,7 @@ def _check_distinct(runs: list[Run]) -> None:
             raise UserError(f"{run.directory}: {both}; expected one run of them, or a sweep.json that says which one counts")
 
 
-def _metric(runs: list[Run], failures: list[Failure]) -> Metric:
+def _metric(runs: list[FinishedRun], failures: list[Failure]) -> Metric:
     found = next((metric for metric in [run.result["metric"] for run in runs] + [failure.metric for failure in failures] if metric), None)
     if found is None:  # there is nothing to compare, and nothing to name it by
         return Metric("metric", "unknown", True, None)

@@ -14,7 +14,7 @@ from typing import Any
 
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import Kind, Sweep
+from seq2seq_jax.compare.results import Cause, Sweep
 from seq2seq_jax.compare.schema import Tuning
 from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
@@ -35,7 +35,7 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
       tolerance: as typed for this comparison; None: the metric's own.
       tuning: which sizes of the setting were tuned (``design.tuning_of``); None in a sweep without tuning.
     """
-    if recommendation.decided or any(failure.kind is Kind.STUCK for size in grid.sizes for failure in size.failures):
+    if recommendation.decided or any(failure.cause is Cause.STUCK for size in grid.sizes for failure in size.failures):
         return None
     sizes = _sizes_to_ask_for(sweep, grid)
     stays_alone = grid.learned.sum() == 1 and (sizes is None or sweep.fixed_size)

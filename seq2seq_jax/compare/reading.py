@@ -14,7 +14,7 @@ import sys
 from typing import Any, NamedTuple
 
 from seq2seq_jax.compare import artifacts
-from seq2seq_jax.compare.results import Failure, Kind, Member, Run, Sweep
+from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, Member, Sweep
 from seq2seq_jax.config import FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Standing, length_of, of_other_length, standing
@@ -34,7 +34,7 @@ class _File(NamedTuple):
 
     directory: pathlib.Path
     content: dict[str, Any]
-    kind: Kind | None = None
+    cause: Cause | None = None
     error: str = ""
 
     @property
@@ -60,7 +60,7 @@ def read_sweep(workdir: str) -> Sweep:
     files = [_read_file(root / entry["name"]) for entry in entries]
     metric = _metric_asked_for(grid)
     outcomes = [_outcome(file, member, metric) for file, member in zip(files, _members(entries, files), strict=True)]
-    runs, others = _of_equal_length([outcome for outcome in outcomes if isinstance(outcome, Run)], grid)
+    runs, others = _of_equal_length([outcome for outcome in outcomes if isinstance(outcome, FinishedRun)], grid)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)] + others
     if runs and not grid:  # a failure may stand in a setting of its own, where no run says what is compared
         failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
@@ -97,7 +97,7 @@ def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
     return {name: hidden_dim for name, hidden_dim in found.items() if isinstance(hidden_dim, int)}
 
 
-def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], list[Failure]]:
+def _of_equal_length(runs: list[FinishedRun], grid: dict[str, Any]) -> tuple[list[FinishedRun], list[Failure]]:
     """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
     if not grid:
         return runs, []
@@ -107,14 +107,14 @@ def _of_equal_length(runs: list[Run], grid: dict[str, Any]) -> tuple[list[Run], 
         made, asked = artifacts.length(run.directory), length_of(grid, entries[run.member.name])
         standings[run.member.name] = standing(run.directory, run.result, made, asked)
     others = {
-        name: (Kind.SHORTER, SHORTER) if stands is Standing.EXTENDABLE else (Kind.STUCK, STUCK)
+        name: (Cause.SHORTER, SHORTER) if stands is Standing.EXTENDABLE else (Cause.STUCK, STUCK)
         for name, stands in of_other_length(standings).items()
     }
     failures = [Failure(name, *others[name], run.member, run.result["metric"]) for run in runs if (name := run.member.name) in others]
     return [run for run in runs if run.member.name not in others], failures
 
 
-def _axes_of(runs: list[Run], failures: list[Failure]) -> dict[str, list[Any]]:
+def _axes_of(runs: list[FinishedRun], failures: list[Failure]) -> dict[str, list[Any]]:
     """Returns the values that the members have, by field. Baselines are left out: they stand beside the sizes."""
     members = [item.member for item in (*runs, *failures) if item.member is not None and item.member.table == "learned"]
     axes: dict[str, list[Any]] = {}
@@ -169,7 +169,7 @@ def _member(entry: dict[str, Any], values: dict[str, Any]) -> Member | None:
     return Member(entry["name"], size, seed, table, {path: value for path, value in values.items() if path not in (SIZE, SEED, TABLE)})
 
 
-def _unlike(runs: list[Run]) -> list[str]:
+def _unlike(runs: list[FinishedRun]) -> list[str]:
     """Returns the fields and data in which runs that are compared differ, with their values, besides size, seed and kind of the table."""
     said: list[str] = []
     for setting in _distinct([run.member.setting for run in runs]):
@@ -202,15 +202,15 @@ def _read_file(directory: pathlib.Path) -> _File:
     """Reads the result of a member: a broken file is a failure of its member alone."""
     path = directory / RESULT_FILE
     if not path.is_file():
-        return _File(directory, {}, Kind.NOT_RUN, NOT_RUN)
+        return _File(directory, {}, Cause.NOT_RUN, NOT_RUN)
     try:
         result = read_record(path)
         _check(path, result)
     except UserError as error:
-        return _File(directory, _readable(path), Kind.FAILED, str(error).removeprefix(f"{directory}/"))
+        return _File(directory, _readable(path), Cause.FAILED, str(error).removeprefix(f"{directory}/"))
     if result["status"] != "finished":
-        kind = Kind.INTERRUPTED if result["status"] == "interrupted" else Kind.FAILED
-        return _File(directory, result, kind, printable(str(result.get("error") or result["status"])))
+        cause = Cause.INTERRUPTED if result["status"] == "interrupted" else Cause.FAILED
+        return _File(directory, result, cause, printable(str(result.get("error") or result["status"])))
     return _File(directory, result)
 
 
@@ -223,16 +223,16 @@ def _readable(path: pathlib.Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _outcome(file: _File, member: Member | None, metric: dict[str, Any] | None) -> Run | Failure:
+def _outcome(file: _File, member: Member | None, metric: dict[str, Any] | None) -> FinishedRun | Failure:
     """Returns a member's run, or why there is none; ``metric`` is the sweep's, for a member whose file names none."""
     name = file.directory.name if member is None else member.name
-    if file.kind is not None:
+    if file.cause is not None:
         own = file.content.get("metric")
-        return Failure(name, file.kind, file.error, member, own if is_metric(own) else metric)
+        return Failure(name, file.cause, file.error, member, own if is_metric(own) else metric)
     if member is None:
         expected = f'result.json: expected "varied" with whole numbers for {SIZE} and {SEED}, or a config.json beside it'
-        return Failure(name, Kind.FAILED, expected, None)
-    return Run(member, file.directory, file.content)
+        return Failure(name, Cause.FAILED, expected, None)
+    return FinishedRun(member, file.directory, file.content)
 
 
 def _check(path: pathlib.Path, result: dict[str, Any]) -> None:
@@ -244,7 +244,7 @@ def _check(path: pathlib.Path, result: dict[str, Any]) -> None:
         raise UserError(f"{path}: {problem}")
 
 
-def _check_same_metric(runs: list[Run]) -> None:
+def _check_same_metric(runs: list[FinishedRun]) -> None:
     for run in runs:
         if run.result["metric"]["name"] != runs[0].result["metric"]["name"]:
             names = [each.result["metric"]["name"] for each in (runs[0], run)]

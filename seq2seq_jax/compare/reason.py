@@ -19,7 +19,7 @@ from seq2seq_jax.compare.bootstrap import scored_together, standard_error
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import DEV_DATA, Run, Sweep
+from seq2seq_jax.compare.results import DEV_DATA, FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
@@ -203,7 +203,7 @@ def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
     return [f"{lone}: what was swept is {swept}, whose values stand in comparisons of their own and are not judged against each other."]
 
 
-def still_improving(run: Run) -> bool:
+def still_improving(run: FinishedRun) -> bool:
     """Says whether the last evaluation was the best one."""
     return run.result["best_step"] >= END * run.result["steps"]
 

@@ -14,7 +14,7 @@ import markupsafe
 
 from seq2seq_jax.compare import artifacts, columns, figures, labels
 from seq2seq_jax.compare.examples import LONGEST
-from seq2seq_jax.compare.results import Run, Sweep, runs_of
+from seq2seq_jax.compare.results import FinishedRun, Sweep, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, parts_of
 from seq2seq_jax.embeddings.map import symbol_map
 from seq2seq_jax.errors import without_configuration
@@ -80,11 +80,11 @@ def _pictures(sweeps: list[Sweep], part: SettingComparison, full: bool) -> dict[
     return {name: drawn for name, drawn in found.items() if drawn is not None}
 
 
-def _runs(sweeps: list[Sweep], part: SettingComparison) -> list[Run]:
+def _runs(sweeps: list[Sweep], part: SettingComparison) -> list[FinishedRun]:
     return [run for sweep in sweeps for run in sweep.runs if run.member.setting == part["setting"]]
 
 
-def _shown_run(part: SettingComparison, runs: list[Run]) -> Run | None:
+def _shown_run(part: SettingComparison, runs: list[FinishedRun]) -> FinishedRun | None:
     """Returns the best run of the recommended size."""
     sign = 1 if part["metric"]["lower_is_better"] else -1
     return min(runs_of(runs, part["recommendation"]["embedding_dim"]), key=lambda run: sign * run.value, default=None)
@@ -118,7 +118,7 @@ def _part_view(sweeps: list[Sweep], part: SettingComparison, pictures: dict[str,
     }
 
 
-def _examples(part: SettingComparison, runs: list[Run]) -> Iterator[dict[str, Any]]:
+def _examples(part: SettingComparison, runs: list[FinishedRun]) -> Iterator[dict[str, Any]]:
     """Yields sources with their references and the output of the first run of every size, right as the word error rate has it."""
     by_size = [runs_of(runs, row["embedding_dim"], row["table"]) for row in part["sizes"] if row["mean"] is not None]
     answers = [{record["source"]: record for record in artifacts.samples(same[0].directory)} for same in by_size]
@@ -136,7 +136,7 @@ def _examples(part: SettingComparison, runs: list[Run]) -> Iterator[dict[str, An
         }
 
 
-def _shared(runs: list[Run]) -> dict[str, Any]:
+def _shared(runs: list[FinishedRun]) -> dict[str, Any]:
     """Returns the fields that all runs have alike, by their dotted paths."""
     found = [artifacts.fields(run.directory) for run in runs]
     return {

@@ -34,7 +34,7 @@ class Member:
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run: its place in the sweep, its directory and its ``result.json``."""
 
     member: Member
@@ -47,12 +47,12 @@ class Run:
         return float(self.result["dev"][self.result["metric"]["name"]])
 
 
-def runs_of(runs: Iterable[Run], embedding_dim: int | None, table: str = "learned") -> list[Run]:
+def runs_of(runs: Iterable[FinishedRun], embedding_dim: int | None, table: str = "learned") -> list[FinishedRun]:
     """Returns the runs of one size, in their order."""
     return [run for run in runs if (run.member.size, run.member.table) == (embedding_dim, table)]
 
 
-class Kind(enum.Enum):
+class Cause(enum.Enum):
     """Why a member has no result to compare."""
 
     FAILED = "failed, or its result is broken or foreign"
@@ -70,7 +70,7 @@ class Failure:
     """
 
     name: str
-    kind: Kind
+    cause: Cause
     error: str
     member: Member | None
     metric: dict[str, Any] | None = None
@@ -78,12 +78,12 @@ class Failure:
     @property
     def has_finished(self) -> bool:
         """Whether the member has a result all the same, of another length."""
-        return self.kind in (Kind.SHORTER, Kind.STUCK)
+        return self.cause in (Cause.SHORTER, Cause.STUCK)
 
     @property
     def needs_retry(self) -> bool:
         """Whether the sweep's command leaves it alone unless told to retry it: it goes on with all that are only unfinished."""
-        return self.kind not in (Kind.NOT_RUN, Kind.INTERRUPTED, Kind.SHORTER)
+        return self.cause not in (Cause.NOT_RUN, Cause.INTERRUPTED, Cause.SHORTER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Sweep:
     """
 
     workdir: str
-    runs: list[Run]
+    runs: list[FinishedRun]
     failures: list[Failure]
     command: str | None
     tuning: dict[str, Any] | None = None

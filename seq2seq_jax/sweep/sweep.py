@@ -108,7 +108,7 @@ def check_length(plan: Plan) -> None:
         stands, updates = standing(run.path, result, record.length, asked), asked.updates_after(record.length)
         where = f"--workdir={folder}: {member.name} has"
         if stands is Standing.BEYOND:
-            raise UserError(f"{where} made {result['steps']} updates already, and {updates} are asked for; expected at least that many")
+            raise UserError(f"{where} made {result['steps']} updates already, and {updates} are asked for; expected no fewer")
         if stands is Standing.THINNED and updates is not None:  # else it may have all of them, which its data will tell
             raise UserError(f"{where} {NOT_KEPT}; expected another workdir")
 

@@ -165,7 +165,9 @@ class Run:
             raise UserError(f"--workdir={self.directory.path}: the run has {NOT_KEPT} to {self.total} updates; expected another workdir")
 
     def _beyond(self, made: int) -> UserError:
-        return UserError(f"--workdir={self.directory.path}: the run has made {made} updates already; expected train.steps of at least that")
+        return UserError(
+            f"--workdir={self.directory.path}: the run has made {made} updates already, and {self.total} are asked for; expected no fewer"
+        )
 
     def _announce(self) -> None:
         """Says what is to be known of the data, opens the log and shows that training begins."""
