@@ -113,11 +113,12 @@ def test_questions_need_a_dev_split_and_scores_that_differ(tmp_path):
     config = vector_config(
         pathlib.Path(text), data__analogies=write(tmp_path / "q.txt", ": x\nman woman king queen\n"), data__dev_fraction=0.0
     )
+    assert "data.analogies: not asked in training, since there is no dev split." in load_corpus(config).notes
     with pytest.raises(UserError, match=r"^data\.analogies: asked where dev is scored, and there is no dev split; expected data\.dev"):
-        load_corpus(config)
+        load_corpus(config_lib.replace(config, {"train.metric": "analogy_accuracy"}))
     config = vector_config(pathlib.Path(text), data__similarity=write(tmp_path / "s.tsv", "man woman 5\nking queen 5\n"))
     with pytest.raises(UserError, match=r"^data\.similarity=.*s\.tsv: all known pairs have the same score"):
-        load_corpus(config)
+        load_corpus(config_lib.replace(config, {"train.metric": "word_similarity"}))
 
 
 def test_questions_are_brought_to_the_form_of_the_text(tmp_path):

@@ -63,7 +63,7 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
             notes.append(f"{asked[name]}: all words are known of {known} of {total} lines.")
             if known < (1 if name == "analogies" else 2):
                 raise UserError(f"data.{name}={asked[name]}: the training text has the words of {known} lines; expected more")
-    if pairs and len({score for _, score in pairs}) == 1:
+    if metric_of(config).name == "word_similarity" and len({score for _, score in pairs}) == 1:
         raise UserError(f"data.similarity={asked['similarity']}: all known pairs have the same score; expected scores that differ")
     _check_metric(config, [syntactic for _, syntactic in questions])
     return WordQuestions(
