@@ -25,6 +25,7 @@ FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # these replace SIZE, each for one side
 HIDDEN = "model.hidden_dim"  # what makes up for the size where all members get equally many parameters
+LOSS = "loss_nats_per_token"  # the metric that every kind of model has
 WITHOUT_EFFECT = ("train.devices", "train.log_every", "train.checkpoint_every")  # fields that change nothing of what is learned and scored
 AXIS_FLAGS = {"embedding_dims": SIZE, "seeds": SEED}  # flags of a sweep that are short for --axis=FIELD=VALUES
 LENGTH_PENALTY = 0.6  # of a beam, the default of --length_penalty; Wu et al. 2016, section 7, found 0.6 to 0.7 best on their dev set
@@ -236,7 +237,7 @@ METRICS = {
         Metric("bleu", "points", False, 0.5),
         Metric("chrf", "points", False, 0.5),
         Metric("bits_per_character", "bits", True, 0.01),
-        Metric("loss_nats_per_token", "nats", True, None),
+        Metric(LOSS, "nats", True, None),
         Metric("analogy_accuracy", "fraction", False, 0.01),
         Metric("semantic_analogy_accuracy", "fraction", False, 0.01),
         Metric("syntactic_analogy_accuracy", "fraction", False, 0.01),
@@ -263,9 +264,9 @@ class ModelKind:
 _ERRORS = ("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate")
 _ANALOGIES = ("analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy")
 KINDS: dict[str, ModelKind] = {
-    "translator": ModelKind("pairs", ("source", "target"), (*_ERRORS, "exact_match", "bleu", "chrf", "loss_nats_per_token")),
-    "language_model": ModelKind("text", ("target",), ("bits_per_character", "loss_nats_per_token")),
-    "skip_gram": ModelKind("text", ("target",), ("loss_nats_per_token", *_ANALOGIES, "word_similarity")),
+    "translator": ModelKind("pairs", ("source", "target"), (*_ERRORS, "exact_match", "bleu", "chrf", LOSS)),
+    "language_model": ModelKind("text", ("target",), ("bits_per_character", LOSS)),
+    "skip_gram": ModelKind("text", ("target",), (LOSS, *_ANALOGIES, "word_similarity")),
 }
 # Fields that name files of data. (The vectors of model.pretrained are part of the experiment, not of its data.)
 FILES = ("data.train", "data.dev", "data.test", "data.analogies", "data.similarity")

@@ -30,6 +30,15 @@ def _finite(kind: Callable[[str], float]) -> Callable[[str], float | None]:
     return lambda digits: kind(digits) if math.isfinite(float(digits)) else None
 
 
+def readable_object(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the JSON object in a file whatever its keys, an empty one where the file is missing, damaged or something else."""
+    try:
+        found = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def read_record(path: pathlib.Path) -> dict[str, Any]:
     """Returns the JSON object in a file. Raises UserError, naming the file, where there is none of this format."""
     try:

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from seq2seq_jax.compare.reading import SHORTER, STUCK, read_sweep
+from seq2seq_jax.compare.reading import read_sweep
+from seq2seq_jax.compare.results import Cause
 from seq2seq_jax.errors import UserError
 from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
 
@@ -163,14 +164,16 @@ def test_runs_that_a_longer_sweep_has_not_reached_are_not_compared(lengths, tmp_
     for seed in (0, 1):
         ask(4, seed, **now)
     found = compare([str(tmp_path / "s")])
-    assert [(failed["member"], failed["error"]) for failed in found["failed"]] == [(member_name(16, seed), SHORTER) for seed in (0, 1)]
+    assert [(failed["member"], failed["error"]) for failed in found["failed"]] == [
+        (member_name(16, seed), Cause.SHORTER.value) for seed in (0, 1)
+    ]
     answer = found["recommendation"]
     assert (answer["embedding_dim"], answer["verdict"]) == (4, "undecided")
     assert "no run of it finished" not in answer["reason"]
     assert "--retry_failed" not in answer["command"]  # the sweep's command goes on with them
     (tmp_path / "s" / member_name(16, 1) / "checkpoints/1800").rmdir()
     found = compare([str(tmp_path / "s")])
-    assert [failed["error"] for failed in found["failed"]] == [SHORTER, STUCK]
+    assert [failed["error"] for failed in found["failed"]] == [Cause.SHORTER.value, Cause.STUCK.value]
     assert found["recommendation"]["command"] is None  # it would be refused
 
 
@@ -183,7 +186,7 @@ def test_lengths_that_are_meant_to_differ_are_compared(lengths, tmp_path):
     assert read_sweep(str(tmp_path / "s")).failures == []
     ask(4, 1, steps=900)  # lengthened by hand
     (other,) = read_sweep(str(tmp_path / "s")).failures
-    assert (other.name, other.error) == (member_name(4, 1), STUCK)
+    assert (other.name, other.error) == (member_name(4, 1), Cause.STUCK.value)
     (tmp_path / "s/sweep.json").unlink()
     assert read_sweep(str(tmp_path / "s")).failures == []  # nobody has asked for one length
 

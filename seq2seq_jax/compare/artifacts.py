@@ -17,7 +17,7 @@ from seq2seq_jax.compare.schema import TruncatedRow
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Length, length_of
-from seq2seq_jax.records import CONFIG_FILE, METRICS_FILE, parsed
+from seq2seq_jax.records import CONFIG_FILE, METRICS_FILE, parsed, readable_object
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -78,7 +78,7 @@ def tables(directory: pathlib.Path) -> list[Table]:
 
 def truncated(directory: pathlib.Path) -> list[TruncatedRow]:
     """Returns the metric of a table cut to its first k directions (``truncated.json``: directions and value of each point)."""
-    points = _json_object(directory / "truncated.json").get("points")
+    points = readable_object(directory / "truncated.json").get("points")
     found = [point for point in points if isinstance(point, dict)] if isinstance(points, list) else []
     figures = [(point.get("directions"), point.get("value")) for point in found]
     return [{"directions": directions, "value": value} for directions, value in figures if is_number(directions) and is_number(value)]
@@ -86,19 +86,19 @@ def truncated(directory: pathlib.Path) -> list[TruncatedRow]:
 
 def estimated_size(directory: pathlib.Path) -> float | None:
     """Returns the size of word vectors that their text alone suggests (``pip_loss.json``), where the sweep has left it."""
-    size = _json_object(directory / "pip_loss.json").get("embedding_dim")
+    size = readable_object(directory / "pip_loss.json").get("embedding_dim")
     return float(size) if isinstance(size, int) else None
 
 
 def configuration(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the configuration of ``config.json`` by section, or nothing."""
-    found = _json_object(directory / CONFIG_FILE).get("config")
+    found = readable_object(directory / CONFIG_FILE).get("config")
     return found if isinstance(found, dict) else {}
 
 
 def length(directory: pathlib.Path) -> Length | None:
     """Returns how long the run was asked to train, where its ``config.json`` says it."""
-    return length_of(_json_object(directory / CONFIG_FILE))
+    return length_of(readable_object(directory / CONFIG_FILE))
 
 
 def fields(directory: pathlib.Path) -> dict[str, Any]:
@@ -109,21 +109,13 @@ def fields(directory: pathlib.Path) -> dict[str, Any]:
 
 def data_sha256(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the hashes of the data that ``config.json`` has, by split, or nothing."""
-    found = _json_object(directory / CONFIG_FILE).get("data_sha256")
+    found = readable_object(directory / CONFIG_FILE).get("data_sha256")
     return found if isinstance(found, dict) else {}
 
 
 def target_unit(directory: pathlib.Path) -> str | None:
     """Returns the unit of a run's outputs, where its ``config.json`` says it."""
     return fields(directory).get("data.target_unit")
-
-
-def _json_object(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        value = parsed(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:

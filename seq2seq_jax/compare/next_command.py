@@ -37,13 +37,13 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
     """
     if recommendation.decided or any(failure.cause is Cause.STUCK for size in grid.sizes for failure in size.failures):
         return None
-    sizes = _sizes_to_ask_for(sweep, grid)
-    stays_alone = grid.learned.sum() == 1 and (sizes is None or sweep.fixed_size)
-    if stays_alone and recommendation.chosen is not None:
+    alone = grid.learned.sum() == 1  # baselines do not count
+    can_grow = SIZE in sweep.axes and not sweep.fixed_size
+    if alone and not can_grow and recommendation.chosen is not None:
         return None  # no number of seeds decides for a size that stands alone
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
-    if sizes is not None:
-        flags[_axis_flag(SIZE)] = _typed(sizes)
+    if alone and can_grow:
+        flags[_axis_flag(SIZE)] = _typed(_sizes_beside(sweep, grid.sizes[0].embedding_dim))  # learned tables come first
     flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
     if _needs_retry(grid, tuning):
         flags["--retry_failed"] = None
@@ -52,12 +52,8 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
     return _sweep_command(sweep, flags)
 
 
-def _sizes_to_ask_for(sweep: Sweep, grid: Grid) -> list[Any] | None:
-    """Returns the sizes of the sweep, with others beside one that stands alone; None where sizes are no axis of it."""
-    sizes = sweep.axes.get(SIZE)
-    if sizes is None or sweep.fixed_size or grid.learned.sum() != 1:  # baselines do not count
-        return sizes
-    size = grid.sizes[0].embedding_dim  # learned tables come first
+def _sizes_beside(sweep: Sweep, size: int) -> list[int]:
+    """Returns a size that stands alone, with a smaller and a larger one."""
     smallest = size if sweep.design.get("budget") == "parameters" else max(1, size // 4)  # that budget is the smallest size's
     return sorted({smallest, size, 4 * size})
 

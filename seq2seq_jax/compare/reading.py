@@ -18,12 +18,19 @@ from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, Member, Swe
 from seq2seq_jax.config import FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Standing, length_of, of_other_length, standing
-from seq2seq_jax.records import RESULT_FILE, SWEEP_FILE, TABLES, in_order, is_metric, parsed, read_grid, read_record, result_problem
+from seq2seq_jax.records import (
+    RESULT_FILE,
+    SWEEP_FILE,
+    TABLES,
+    in_order,
+    is_metric,
+    parsed,
+    read_grid,
+    read_record,
+    readable_object,
+    result_problem,
+)
 from seq2seq_jax.show.symbols import printable
-
-NOT_RUN = "not run"
-SHORTER = "trained for fewer steps or epochs than the sweep asks for now"
-STUCK = "trained for other steps or epochs than the sweep asks for now, and cannot be brought to them"
 
 # Fields in which runs may differ and be compared all the same. Of files their content counts.
 _HARMLESS = (*WITHOUT_EFFECT, "model.pretrained", *FILES)
@@ -106,11 +113,12 @@ def _of_equal_length(runs: list[FinishedRun], grid: dict[str, Any]) -> tuple[lis
     for run in runs:
         made, asked = artifacts.length(run.directory), length_of(grid, entries[run.member.name])
         standings[run.member.name] = standing(run.directory, run.result, made, asked)
-    others = {
-        name: (Cause.SHORTER, SHORTER) if stands is Standing.EXTENDABLE else (Cause.STUCK, STUCK)
-        for name, stands in of_other_length(standings).items()
-    }
-    failures = [Failure(name, *others[name], run.member, run.result["metric"]) for run in runs if (name := run.member.name) in others]
+    others = {name: Cause.SHORTER if stands is Standing.EXTENDABLE else Cause.STUCK for name, stands in of_other_length(standings).items()}
+    failures = [
+        Failure(name, cause, cause.value, run.member, run.result["metric"])
+        for run in runs
+        if (cause := others.get(name := run.member.name))
+    ]
     return [run for run in runs if run.member.name not in others], failures
 
 
@@ -202,25 +210,16 @@ def _read_file(directory: pathlib.Path) -> _File:
     """Reads the result of a member: a broken file is a failure of its member alone."""
     path = directory / RESULT_FILE
     if not path.is_file():
-        return _File(directory, {}, Cause.NOT_RUN, NOT_RUN)
+        return _File(directory, {}, Cause.NOT_RUN, Cause.NOT_RUN.value)
     try:
         result = read_record(path)
         _check(path, result)
     except UserError as error:
-        return _File(directory, _readable(path), Cause.FAILED, str(error).removeprefix(f"{directory}/"))
+        return _File(directory, readable_object(path), Cause.FAILED, str(error).removeprefix(f"{directory}/"))
     if result["status"] != "finished":
         cause = Cause.INTERRUPTED if result["status"] == "interrupted" else Cause.FAILED
-        return _File(directory, result, cause, printable(str(result.get("error") or result["status"])))
+        return _File(directory, result, cause, printable(str(result.get("error") or cause.value)))
     return _File(directory, result)
-
-
-def _readable(path: pathlib.Path) -> dict[str, Any]:
-    """Returns what a broken or foreign result.json says all the same."""
-    try:
-        found = parsed(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _outcome(file: _File, member: Member | None, metric: dict[str, Any] | None) -> FinishedRun | Failure:

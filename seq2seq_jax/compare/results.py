@@ -53,13 +53,13 @@ def runs_of(runs: Iterable[FinishedRun], embedding_dim: int | None, table: str =
 
 
 class Cause(enum.Enum):
-    """Why a member has no result to compare."""
+    """Why a member has no result to compare, and in words where nothing says more."""
 
-    FAILED = "failed, or its result is broken or foreign"
-    NOT_RUN = "has no result yet"
-    INTERRUPTED = "was stopped before its end"
-    SHORTER = "has finished with fewer steps or epochs than the sweep asks for now"
-    STUCK = "has finished with others, and cannot be brought to those that the sweep asks for now"
+    FAILED = "failed"  # or its result is broken or foreign
+    NOT_RUN = "not run"
+    INTERRUPTED = "interrupted"
+    SHORTER = "trained for fewer steps or epochs than the sweep asks for now"
+    STUCK = "trained for other steps or epochs than the sweep asks for now, and cannot be brought to them"
 
 
 @dataclasses.dataclass(frozen=True)

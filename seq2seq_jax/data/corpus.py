@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from seq2seq_jax.config import Config, ModelConfig, TrainConfig, metric_of
+from seq2seq_jax.config import LOSS, Config, ModelConfig, TrainConfig, metric_of
 from seq2seq_jax.data import raw_splits, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
@@ -131,7 +131,7 @@ def load_corpus(config: Config) -> Corpus:
 def _unasked(config: Config, asked: WordQuestions) -> list[str]:
     """Returns a sentence on questions that nothing asks for want of a dev split. Raises UserError where the metric rests on them."""
     fields = " and ".join(f"data.{name}" for name in asked.paths)
-    if fields and metric_of(config).name != "loss_nats_per_token":
+    if fields and metric_of(config).name != LOSS:
         raise UserError(f"{fields}: asked where dev is scored, and there is no dev split; expected data.dev, or data.dev_fraction above 0")
     return [f"{fields}: not asked in training, since there is no dev split."] if fields else []
 

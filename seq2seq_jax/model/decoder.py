@@ -94,6 +94,7 @@ class Decoder(nnx.Module):
         """Feeds the vector of each step into the next one's first layer (Luong et al. 2015, section 3.3)."""
 
         def advance(state: DecoderState, preactivations: Float[Array, "B G"]) -> tuple[DecoderState, tuple[Hidden, Float[Array, "B S"]]]:
+            """Makes one step; gives the state after it, the vector ``[B, H]`` and the weights ``[B, S]`` of the attention."""
             assert state.fed is not None  # it began with zeros
             preactivations = preactivations + state.fed @ self.feed_kernel[...]
             hidden, layers = self.stack.step(preactivations, state.layers, dropout)

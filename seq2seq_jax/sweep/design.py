@@ -9,12 +9,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.config import HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config, metric_of
+from seq2seq_jax.config import HIDDEN, LOSS, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.grid import Axes, parse_field
 
 BASELINES = ("onehot", "frozen")
-LOSS, SEGMENT = "loss_nats_per_token", "data.segment_length"
+SEGMENT = "data.segment_length"
 OF_THE_LOSS = ("data.window", "data.subsample", "data.bpe_size", "model.cbow", "model.negatives")  # they change it and no other metric
 
 
@@ -98,8 +98,7 @@ def parse_tune(texts: Sequence[str]) -> Axes:
 def _check_scores_compare(path: str, config: Config) -> None:
     """Raises UserError where a tuned field would change what is scored, so that the best score would say nothing of the values."""
     metric, instead = metric_of(config).name, "expected a field of training or of the model, such as train.learning_rate"
-    kind = config.model.kind
-    if path in OF_THE_LOSS or (path == SEGMENT and kind == "skip_gram"):
+    if path in OF_THE_LOSS or (path == SEGMENT and config.model.kind == "skip_gram"):
         if metric == LOSS:
             raise UserError(f"--tune={path}: it changes what {metric} sums, so that values of it do not compare; {instead}")
     elif path == "train.metric" or (path.startswith("data.") and path != SEGMENT):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import SEED
+from seq2seq_jax.config import LOSS, SEED
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TUNING_FOLDER, setting_key
 from seq2seq_jax.sweep.grid import Axes, Member
@@ -122,7 +122,7 @@ def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict
         raise UserError(f"--tune={next(iter(tune))}: there is no dev split to choose by; expected data.dev, or data.dev_fraction above 0")
     metric = finished[0][1]["metric"]
     sign = 1 if metric["lower_is_better"] else -1
-    best, _ = min(finished, key=lambda run: (sign * run[1]["dev"][metric["name"]], run[1]["dev"].get("loss_nats_per_token", 0.0)))
+    best, _ = min(finished, key=lambda run: (sign * run[1]["dev"][metric["name"]], run[1]["dev"].get(LOSS, 0.0)))
     tried = [(_values(member, tune), result["dev"][metric["name"]]) for member, result in finished]
     return {"values": _values(best, tune), "tried": [{"values": values, metric["name"]: value} for values, value in tried]}
 

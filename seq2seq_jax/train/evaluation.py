@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.arrays import Array
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import LOSS, Config
 from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs, window_batches
@@ -141,11 +141,11 @@ class TranslatorEvaluator(Evaluator):
         outputs, unit = self._texts(split.sources, measured.sources, ids), self._config.data.target_unit
         metrics = translation_metrics(outputs, split.targets, unit, metric_names(self._metric))
         nats, units = _by_batch(losses)
-        metrics["loss_nats_per_token"] = float(nats.sum() / units.sum())
+        metrics[LOSS] = float(nats.sum() / units.sum())
         scores = None
         if self._metric in PER_EXAMPLE:
             scores = tuple(example_scores(outputs, split.targets, self._metric, unit))
-        elif self._metric == "loss_nats_per_token":
+        elif self._metric == LOSS:
             scores = _enough(nats, units)
         return Evaluation(metrics, outputs, scores, measured.decoded_per_second)
 
@@ -223,8 +223,8 @@ class WordVectorEvaluator(Evaluator):
         losses, table = measured.values
         nats, units = _by_batch(losses)
         count = float(units.sum())
-        metrics: dict[str, Any] = {"loss_nats_per_token": float(nats.sum()) / max(1.0, count), "examples": int(count)}
-        scores = {"loss_nats_per_token": _enough(nats, units)}
+        metrics: dict[str, Any] = {LOSS: float(nats.sum()) / max(1.0, count), "examples": int(count)}
+        scores = {LOSS: _enough(nats, units)}
         asked = split.questions
         if asked is not None and len(asked.analogies):
             hits = _hits_by_metric(table, asked)

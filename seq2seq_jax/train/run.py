@@ -18,7 +18,7 @@ from flax import nnx
 from jaxtyping import Float
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import LOSS, Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
 from seq2seq_jax.errors import TrainingFailed, UserError, error_line
 from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, standing
@@ -228,7 +228,7 @@ class Run:
         self.progress.tokens += self.progress.unlogged_tokens
         self.progress.unlogged_tokens = 0.0
         speed = self.progress.tokens_per_second
-        values = {"loss_nats_per_token": loss, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
+        values = {LOSS: loss, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
         self._write(self.step, "train", values)
         self._logged = (loss, speed)
 
@@ -251,7 +251,7 @@ class Run:
             if isinstance(figure, float) and not math.isfinite(figure):
                 raise TrainingFailed(f"{name} on dev is not finite at step {self.step}", _one_line(self.config))
         self._write(self.step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
-        value, loss = evaluation.metrics[self._metric.name], evaluation.metrics.get("loss_nats_per_token", 0.0)
+        value, loss = evaluation.metrics[self._metric.name], evaluation.metrics.get(LOSS, 0.0)
         sign = 1 if self._metric.lower_is_better else -1
         improved = progress.best_value is None or (sign * value, loss) < (sign * progress.best_value, progress.best_loss)
         if improved:
