@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
-import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from benchmarks.timing import Action, clock
+from seq2seq_jax.train.runtime import cores
 
 
 class OwnProcess:
@@ -46,7 +46,7 @@ class OwnProcess:
 def _serve(pipe: multiprocessing.connection.Connection, make: Callable[..., Action], arguments: tuple[Any, ...]) -> None:
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(len(cores()))
     action = make(*arguments)
     while True:
         try:

@@ -78,9 +78,9 @@ def _groups(text: str) -> list[str]:
 
 def _prepare(count: int) -> None:
     """Sets the cores of both sides, and how JAX compiles and runs; before it starts, since it counts cores once."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-    from seq2seq_jax.train.runtime import speed_up_cpu
+    from seq2seq_jax.train.runtime import confine, cores, speed_up_cpu
 
+    confine(cores()[:count])
     speed_up_cpu()
 
 
@@ -88,12 +88,14 @@ def _machine() -> dict[str, Any]:
     """Says what was measured on, and how busy it was with other work."""
     import jax
 
+    from seq2seq_jax.train.runtime import cores
+
     info = pathlib.Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": models[0] if models else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(cores()),
         "device": jax.devices()[0].device_kind,
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),

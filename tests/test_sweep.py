@@ -14,6 +14,7 @@ import sys
 import time
 from typing import Any
 
+import psutil
 import pytest
 import sweep_fixture
 from training_fixture import ROOT, command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
@@ -32,6 +33,7 @@ from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep
 from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train import runtime
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.view import Reporter
@@ -366,21 +368,29 @@ def children(pid: int) -> list[int]:
     return [child for child in found if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
-WORKER = """
-import os, time
+PARENT = """
+import multiprocessing, os
 from seq2seq_jax.sweep.processes import _die_with_parent
 
-_die_with_parent(os.getppid())
-print(os.getpid(), flush=True)
-time.sleep(10)
+def work():
+    _die_with_parent()
+    print(os.getpid(), flush=True)
+    while True:
+        pass
+
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("spawn").Process(target=work)
+    worker.start()
+    worker.join(30)
+    worker.kill()
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
-def test_a_worker_ends_with_the_sweep_that_is_killed():
-    """Red if it goes on by itself, and holds the locks that the next start needs."""
-    with subprocess.Popen([sys.executable, "-c", PARENT, WORKER], stdout=-1, text=True, cwd=ROOT, env=environment()) as parent:
+def test_a_worker_ends_with_the_sweep_that_is_killed(tmp_path):
+    """Red if it goes on by itself, however busy it is, and holds the locks that the next start needs."""
+    (tmp_path / "parent.py").write_text(PARENT)
+    environ = environment() | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=-1, text=True, env=environ) as parent:
         assert parent.stdout is not None
         worker = int(parent.stdout.readline())
         assert lives(worker)
@@ -394,9 +404,20 @@ def test_a_worker_ends_with_the_sweep_that_is_killed():
 def lives(pid: int) -> bool:
     """Returns whether a process is neither gone nor only waiting for somebody to ask how it ended."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
+
+
+def test_where_no_process_can_be_bound_to_cores_a_share_is_so_many_threads(monkeypatch):
+    """As on macOS. Red if a process of a sweep then starts a thread for each core, whatever its share, or does not start at all."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.delattr(os, "sched_setaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setenv("NPROC", "")  # put back at the end
+    assert runtime.cores() == list(range(8))
+    sweep_shares.shares(3)[2].take()
+    assert (os.environ["NPROC"], len(runtime.cores())) == ("2", 2)
 
 
 def test_a_worker_takes_what_it_has_compiled_and_else_what_no_other_compiles(tmp_path):

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import psutil
 from flax import nnx
 
 from seq2seq_jax.config import Config
@@ -82,8 +83,7 @@ def available_bytes(group: pathlib.Path = CONTROL_GROUP) -> int:
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
-    fields = dict(line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
-    available = int(fields["MemAvailable"].split()[0]) * 1024
+    available = psutil.virtual_memory().available
     limit = group / "memory.max"
     if limit.exists() and limit.read_text().strip() != "max":
         counters = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())

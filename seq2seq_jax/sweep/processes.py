@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import ctypes
 import dataclasses
 import multiprocessing
 import os
 import pathlib
 import signal
+import threading
 from collections.abc import Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -31,7 +31,6 @@ from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.signals import stop_signals
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _FROM_OUTSIDE = (0, -signal.SIGTERM, -signal.SIGKILL)  # exit codes of what did not crash: a person killed it, or a kernel short of memory
 MOST_KILLS = 3  # of a member at the same checkpoint; then it has failed
 
@@ -58,9 +57,9 @@ class _PipeView:
         """Sends nothing: the sweep's view ends a member's bar when its outcome comes."""
 
 
-def _work(connection: Connection, folder: pathlib.Path, share: Share, parent: int) -> None:
+def _work(connection: Connection, folder: pathlib.Path, share: Share) -> None:
     """Trains the members that come through the pipe, until None comes, a signal does, or the sweep's process is gone."""
-    _die_with_parent(parent)
+    _die_with_parent()
     share.take()
     prepare()
     with stop_signals() as stop:
@@ -68,11 +67,16 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, parent: in
             connection.send(("ended", train_member(member, folder, _PipeView(connection))))
 
 
-def _die_with_parent(parent: int) -> None:
-    """Has the kernel kill this process when the sweep's is killed: it would otherwise go on, and hold locks that the next start needs."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it was killed before the kernel knew
+def _die_with_parent() -> None:
+    """Ends this process at once when the sweep's is killed: it would otherwise go on, and hold locks that the next start needs."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # a worker has one
+
+    def end_with_it() -> None:
+        parent.join()
         os._exit(0)
+
+    threading.Thread(target=end_with_it, daemon=True).start()
 
 
 @dataclasses.dataclass
@@ -138,7 +142,7 @@ class Pool:
 
     def _spawn(self, share: Share) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._folder, share, os.getpid()), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, self._folder, share), daemon=True)
         resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
         process.start()

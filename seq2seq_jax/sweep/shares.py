@@ -8,7 +8,7 @@ import math
 import os
 import pathlib
 
-from seq2seq_jax.train.runtime import cores
+from seq2seq_jax.train.runtime import confine, cores
 
 _CUDA_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 _DEVICE_FILES = pathlib.Path("/dev")
@@ -31,7 +31,7 @@ class Share:
 
     def take(self) -> None:
         """Confines this process to the share; before JAX counts cores and devices."""
-        os.sched_setaffinity(0, self.cores)
+        confine(self.cores)
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         if self.memory is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Collection
 
 import jax
 
@@ -52,7 +53,17 @@ def speed_up_cpu() -> None:
 
 def cores() -> list[int]:
     """Returns the numbers of the cores that this process may use."""
-    return sorted(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(int(os.environ.get("NPROC") or os.cpu_count() or 1)))  # macOS binds no process to cores
+
+
+def confine(share: Collection[int]) -> None:
+    """Gives this process no more than a share of the cores, before JAX counts them; where none can be bound, so many threads."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, share)
+    else:
+        os.environ["NPROC"] = str(len(share))
 
 
 def use_one_thread() -> None:
