@@ -54,12 +54,12 @@ def test_copy_and_reverse_are_learned_to_the_last_word(tmp_path, task):
         write_pairs(tmp_path / "a.tsv", 900, task, shortest=3),
         model__hidden_dim=48,
         model__embedding_dim=8,
-        train__steps=400,
+        train__steps=200,
         train__batch_size=32,
-        train__learning_rate=1e-2,
+        train__learning_rate=1.5e-2,
         train__schedule="linear",
-        train__eval_every=200,
-        train__log_every=200,
+        train__eval_every=100,
+        train__log_every=100,
     )
     result = train(config, str(tmp_path / "run"))
     assert result["dev"]["word_error_rate"] == 0.0
