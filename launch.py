@@ -150,14 +150,14 @@ def _train(values: flags.FlagValues) -> int:
 
 def _sweep(values: flags.FlagValues) -> int:
     experiment, config = _experiment(values)
-    from seq2seq_jax.sweep import grid
+    from seq2seq_jax.sweep.axes import make_axes, parse_axes
     from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
     from seq2seq_jax.sweep.plan import make_plan
     from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
     from seq2seq_jax.train.runtime import prepare, prepare_to_use
 
     (prepare_to_use if values.dry_run else prepare)()
-    axes = grid.make_axes(experiment.sweep, grid.parse_axes(values.axis, {flag: values[flag].value for flag in AXIS_FLAGS}))
+    axes = make_axes(experiment.sweep, parse_axes(values.axis, {flag: values[flag].value for flag in AXIS_FLAGS}))
     design = Design(parse_baselines(values.baselines), values.budget, parse_tune(values.tune))
     for path, flag in {**dict.fromkeys(design.tune, "tune"), **dict.fromkeys(axes, "axis")}.items():
         if values[f"config.{path}"].value is not None:

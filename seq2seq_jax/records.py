@@ -8,7 +8,7 @@ import math
 import pathlib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Required, TypedDict, cast
 
 from seq2seq_jax.config import FORMAT_VERSION, TABLE, Config, field_of, from_dict
 from seq2seq_jax.errors import UserError
@@ -54,19 +54,43 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
     return found
 
 
-def read_grid(path: pathlib.Path, *needed: str) -> dict[str, Any]:
+class SweepRecord(TypedDict, total=False):
+    """What sweep.json says; older and foreign ones have the members and less else.
+
+    Attributes:
+      format: of the file.
+      command: the command line given last.
+      earlier_commands: others given before.
+      axes: values of each swept field, of all calls together.
+      design: what is compared beside the axes (``sweep/design.py``).
+      tuning: what was chosen for each size, and what that has cost (``sweep/tuning.py``); None without.
+      members: each with ``name``, ``varied``, ``table`` and ``adapted`` (``sweep/members.py``).
+      config: what the members share, fields by section.
+    """
+
+    format: int
+    command: str | None
+    earlier_commands: list[str]
+    axes: dict[str, list[Any]]
+    design: dict[str, Any]
+    tuning: dict[str, Any] | None
+    members: Required[list[dict[str, Any]]]
+    config: dict[str, dict[str, Any]]
+
+
+def read_sweep_record(path: pathlib.Path, *needed: str) -> SweepRecord:
     """Returns the content of a sweep.json: its members, and the other keys that it has.
 
     Raises UserError, naming the file and the key, where something else stands there, or a ``needed`` key is missing.
     """
-    grid = read_record(path)
+    found = read_record(path)
     for key, (is_sound, expected) in _FORMS.items():
-        if (key in grid or key in ("members", *needed)) and not is_sound(grid.get(key)):
+        if (key in found or key in ("members", *needed)) and not is_sound(found.get(key)):
             raise UserError(f'{path}: expected "{key}": {expected}')
-    for entry in grid["members"]:
+    for entry in found["members"]:
         if entry.get("table", "learned") not in TABLES:
             raise UserError(f"{path}: {entry['name']}: unknown table {entry['table']!r}; expected one of {', '.join(TABLES)}")
-    return grid
+    return cast(SweepRecord, found)
 
 
 @dataclasses.dataclass(frozen=True)

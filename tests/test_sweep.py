@@ -23,7 +23,9 @@ from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
 from seq2seq_jax.data.raw_splits import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError
-from seq2seq_jax.sweep import grid, processes
+from seq2seq_jax.sweep import axes as axes_lib
+from seq2seq_jax.sweep import members as members_lib
+from seq2seq_jax.sweep import processes
 from seq2seq_jax.sweep import shares as sweep_shares
 from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design
@@ -44,27 +46,27 @@ TEXT = Config(DataConfig(train="a.txt"), ModelConfig(kind="language_model"), Tra
 
 
 def test_values_are_read_as_lists_and_spans():
-    assert grid.parse_values("--seeds=0..4", "train.seed", "0..4") == (0, 1, 2, 3, 4)
-    assert grid.parse_values("--seeds=7,0..1", "train.seed", "7,0..1") == (7, 0, 1)
-    assert grid.parse_field("axis", "train.learning_rate=1e-3,2e-3") == ("train.learning_rate", (1e-3, 2e-3))
+    assert axes_lib.parse_values("--seeds=0..4", "train.seed", "0..4") == (0, 1, 2, 3, 4)
+    assert axes_lib.parse_values("--seeds=7,0..1", "train.seed", "7,0..1") == (7, 0, 1)
+    assert axes_lib.parse_field("axis", "train.learning_rate=1e-3,2e-3") == ("train.learning_rate", (1e-3, 2e-3))
 
 
 @pytest.mark.parametrize(
     ("read", "message"),
     [
-        (lambda: grid.parse_values("--seeds=0,x", "train.seed", "0,x"), "--seeds=0,x: expected a whole number"),
-        (lambda: grid.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
-        (lambda: grid.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
-        (lambda: grid.parse_values("--seeds=0..-1", "train.seed", "0..-1"), "the first not above the last"),
-        (lambda: grid.parse_values("--seeds=0..99999999999", "train.seed", "0..99999999999"), "expected a range of at most"),
-        (lambda: grid.make_members(PAIRS, {"train.metric": ("bleu", "chrf")}), "scored by bleu and by chrf; expected one metric"),
-        (lambda: grid.parse_values("--seeds=-1", "train.seed", "-1"), "^--seeds=-1: expected a value at least 0"),
-        (lambda: grid.parse_values("--seeds=0,5..3", "train.seed", "0,5..3"), "--seeds=0,5..3: expected values"),
-        (lambda: grid.parse_field("axis", "model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
-        (lambda: grid.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),
-        (lambda: grid.make_axes({}, [("train.seed", (0,)), ("train.seed", (1,))]), "train.seed: this axis is given twice"),
-        (lambda: grid.make_members(Config(), {"model.embedding_dim": (0,)}), "model.embedding_dim=0: expected a value at least 1"),
-        (lambda: grid.make_members(TEXT, {"model.attention": ("dot",)}), "^model.attention=dot: only a translator has it"),
+        (lambda: axes_lib.parse_values("--seeds=0,x", "train.seed", "0,x"), "--seeds=0,x: expected a whole number"),
+        (lambda: axes_lib.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
+        (lambda: axes_lib.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
+        (lambda: axes_lib.parse_values("--seeds=0..-1", "train.seed", "0..-1"), "the first not above the last"),
+        (lambda: axes_lib.parse_values("--seeds=0..99999999999", "train.seed", "0..99999999999"), "expected a range of at most"),
+        (lambda: members_lib.make_members(PAIRS, {"train.metric": ("bleu", "chrf")}), "scored by bleu and by chrf; expected one metric"),
+        (lambda: axes_lib.parse_values("--seeds=-1", "train.seed", "-1"), "^--seeds=-1: expected a value at least 0"),
+        (lambda: axes_lib.parse_values("--seeds=0,5..3", "train.seed", "0,5..3"), "--seeds=0,5..3: expected values"),
+        (lambda: axes_lib.parse_field("axis", "model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
+        (lambda: axes_lib.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),
+        (lambda: axes_lib.make_axes({}, [("train.seed", (0,)), ("train.seed", (1,))]), "train.seed: this axis is given twice"),
+        (lambda: members_lib.make_members(Config(), {"model.embedding_dim": (0,)}), "model.embedding_dim=0: expected a value at least 1"),
+        (lambda: members_lib.make_members(TEXT, {"model.attention": ("dot",)}), "^model.attention=dot: only a translator has it"),
     ],
 )
 def test_a_grid_that_makes_no_sense_is_refused(read, message):
@@ -93,7 +95,7 @@ OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16
 )
 def test_sizes_that_change_no_table_are_refused(tmp_path, base, values, axes, message):
     """Red if one network is trained under the names of several sizes, which are then compared and found equal."""
-    config = grid.config_lib.replace(base, {"data.train": "a.tsv", "train.epochs": None, "train.steps": 1, **values})
+    config = replace(base, {"data.train": "a.tsv", "train.epochs": None, "train.steps": 1, **values})
     with pytest.raises(UserError, match=message):
         make_plan(config, axes, str(tmp_path), Design())
 
@@ -101,22 +103,22 @@ def test_sizes_that_change_no_table_are_refused(tmp_path, base, values, axes, me
 def test_the_size_of_one_table_may_be_fixed_or_swept_by_itself(tmp_path):
     """Red if a size that reaches one table only is taken for one that reaches none."""
     config = pair_config(tmp_path / "a.tsv")
-    one_fixed = grid.config_lib.replace(config, {"model.source_embedding_dim": 4})
+    one_fixed = replace(config, {"model.source_embedding_dim": 4})
     for base, axes in (
         (one_fixed, AXES),
         (config, {**AXES, "model.source_embedding_dim": (None, 8)}),
         (config, dict.fromkeys(OVERRIDDEN, (2, 4))),
     ):
-        assert len(make_plan(base, axes, str(tmp_path), Design()).members) == len(grid.make_members(base, axes))
+        assert len(make_plan(base, axes, str(tmp_path), Design()).members) == len(members_lib.make_members(base, axes))
 
 
 def test_members_differ_in_the_swept_fields_only(tmp_path):
     config = pair_config(tmp_path / "a.tsv")
-    members = grid.make_members(config, AXES)
+    members = members_lib.make_members(config, AXES)
     assert [member.name for member in members] == [f"embedding_dim={d},seed={s}" for d in (2, 4) for s in (0, 1)]
     for member in members:
         reset = {"model.embedding_dim": 6, "train.seed": 0}
-        assert grid.config_lib.replace(member.config, reset) == config
+        assert replace(member.config, reset) == config
 
 
 def small(folder: pathlib.Path, **values: Any) -> Config:
@@ -158,7 +160,7 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path, capsys):
     made = read_sweep(str(folder))
     assert [*made.earlier_commands, made.command] == expected  # red if the report can show the last one alone
     with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
-        sweep(grid.config_lib.replace(config, {"model.hidden_dim": 5}), folder)
+        sweep(replace(config, {"model.hidden_dim": 5}), folder)
     with pytest.raises(UserError, match=r"another configuration: model.hidden_dim"):
         sweep(config, folder, {**AXES, "model.hidden_dim": (5, 6)})
     with pytest.raises(UserError, match="directory of one run"):
@@ -211,7 +213,7 @@ def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100))
     for member in make_plan(config, AXES, str(tmp_path / "s"), Design()).members:
         begun(tmp_path / "s" / member.name, member.config)
-    moved = grid.config_lib.replace(config, {"data.train": str((tmp_path / "a.tsv").rename(tmp_path / "moved.tsv"))})
+    moved = replace(config, {"data.train": str((tmp_path / "a.tsv").rename(tmp_path / "moved.tsv"))})
     assert sweep(moved, tmp_path / "s") == {}
     assert sweep(config, tmp_path / "s") == {}  # nothing is there to read, and nothing to train
     write_pairs(tmp_path / "a.tsv", 101)
@@ -221,7 +223,7 @@ def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):
     for asked, axes, name, file in (
         (config, AXES, "train", "a.tsv"),
         (config, seeds, "train", "a.tsv"),
-        (grid.config_lib.replace(moved, {"data.dev": str(tmp_path / "a.tsv")}), AXES, "dev", "a.tsv"),
+        (replace(moved, {"data.dev": str(tmp_path / "a.tsv")}), AXES, "dev", "a.tsv"),
     ):
         with pytest.raises(UserError, match=changed.format(name, file)):
             sweep(asked, tmp_path / "s", axes)
@@ -289,7 +291,7 @@ def test_a_member_that_never_began_has_failed_and_hides_nothing(tmp_path, capsys
 
 def test_a_failure_leaves_what_has_finished(tmp_path):
     """Red if an error after the end, such as that of a full disk, has a member trained again that has its result."""
-    (member,) = grid.make_members(pair_config(write_pairs(tmp_path / "a.tsv", 60)), {"model.embedding_dim": (2,)})
+    (member,) = members_lib.make_members(pair_config(write_pairs(tmp_path / "a.tsv", 60)), {"model.embedding_dim": (2,)})
     begun(tmp_path / member.name, member.config)
     before = result_of(tmp_path / member.name)
     assert failure(tmp_path, member, OSError("no space left")).status == "failed"
@@ -299,7 +301,7 @@ def test_a_failure_leaves_what_has_finished(tmp_path):
 def test_a_member_is_the_run_that_train_makes(tmp_path):
     """Red if what members share is loaded by less of the configuration than it depends on: one vocabulary for both sides, say."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=4, train__eval_every=4, data__target_unit="char")
-    config = grid.config_lib.replace(config, {"model.share_embeddings": True, "model.embedding_dim": 2})
+    config = replace(config, {"model.share_embeddings": True, "model.embedding_dim": 2})
     assert set(sweep(config, tmp_path / "sweep", {"model.embedding_dim": (2,), "train.seed": (0,)}).values()) == {"finished"}
     train(config, str(tmp_path / "run"))
     assert result_of(tmp_path / "sweep/embedding_dim=2,seed=0") == result_of(tmp_path / "run")
@@ -312,7 +314,7 @@ def test_a_sweep_needs_a_dev_split_and_sound_data(tmp_path):
         sweep(config, tmp_path / "sweep")
     (tmp_path / "a.tsv").write_text("a\tb\nc\n")
     with pytest.raises(UserError, match=r"a.tsv:2"):
-        sweep(grid.config_lib.replace(config, {"data.dev_fraction": 0.1}), tmp_path / "sweep")
+        sweep(replace(config, {"data.dev_fraction": 0.1}), tmp_path / "sweep")
     assert not list(tmp_path.glob("sweep/*/"))
 
 
@@ -350,7 +352,7 @@ def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_
 
     Red too if the sweep stumbles over what a save has left that was killed.
     """
-    member = grid.make_members(pair_config(tmp_path / "a.tsv"), {"model.embedding_dim": (2,)})[0]
+    member = members_lib.make_members(pair_config(tmp_path / "a.tsv"), {"model.embedding_dim": (2,)})[0]
     pool = processes.Pool(tmp_path, 1, SweepView(1, [member.name], lambda name: None))
     for kill, ending in enumerate(endings):
         (tmp_path / member.name / "checkpoints" / str(kill if new_checkpoints else 1)).mkdir(parents=True, exist_ok=True)
@@ -423,7 +425,7 @@ def test_where_no_process_can_be_bound_to_cores_a_share_is_so_many_threads(monke
 def test_a_worker_takes_what_it_has_compiled_and_else_what_no_other_compiles(tmp_path):
     """Red if members are handed out in their order: each worker would compile each size."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 60))
-    waiting = grid.make_members(config, {"model.embedding_dim": (2, 4), "train.seed": (0, 1)})
+    waiting = members_lib.make_members(config, {"model.embedding_dim": (2, 4), "train.seed": (0, 1)})
     pool = processes.Pool(tmp_path, 2, SweepView(4, [member.name for member in waiting], lambda name: None))
     pipes = [multiprocessing.Pipe() for _ in pool.shares]  # both ends stay open
     workers = [processes._Worker(None, own, share) for (own, _), share in zip(pipes, pool.shares, strict=True)]

@@ -25,8 +25,8 @@ from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, materialised
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
-from seq2seq_jax.sweep.grid import make_members
 from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
+from seq2seq_jax.sweep.members import make_members
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes

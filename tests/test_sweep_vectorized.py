@@ -26,7 +26,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep import executors, padding, stacked
 from seq2seq_jax.sweep.design import Design
-from seq2seq_jax.sweep.grid import make_members
+from seq2seq_jax.sweep.members import make_members
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.sweep.vectorized import group

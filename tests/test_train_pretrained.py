@@ -22,7 +22,7 @@ from seq2seq_jax.embeddings.tables import read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.inference.trace import trace_run
 from seq2seq_jax.sweep.design import Design
-from seq2seq_jax.sweep.grid import make_members
+from seq2seq_jax.sweep.members import make_members
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep

@@ -22,11 +22,12 @@ from seq2seq_jax.records import (
     RESULT_FILE,
     SWEEP_FILE,
     TABLES,
+    SweepRecord,
     in_order,
     is_metric,
     parsed,
-    read_grid,
     read_record,
+    read_sweep_record,
     readable_object,
     result_problem,
 )
@@ -58,18 +59,18 @@ def read_sweep(workdir: str) -> Sweep:
     Raises UserError where there is neither a result nor a sweep.json, the sweep.json is broken, or the metrics differ.
     """
     root = pathlib.Path(workdir)
-    grid = read_grid(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else {}
-    entries = (
-        grid["members"] if grid else [{"name": path.parent.name} for path in sorted(root.glob(f"*/{RESULT_FILE}")) if _is_of_a_run(path)]
-    )
-    if not (entries or grid):
+    found = read_sweep_record(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else None
+    paths = [path for path in sorted(root.glob(f"*/{RESULT_FILE}")) if _is_of_a_run(path)] if found is None else []
+    if found is None and not paths:
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
+    record = found or SweepRecord(members=[{"name": path.parent.name} for path in paths])
+    entries = record["members"]
     files = [_read_file(root / entry["name"]) for entry in entries]
-    metric = _metric_asked_for(grid)
+    metric = _metric_asked_for(record)
     outcomes = [_outcome(file, member, metric) for file, member in zip(files, _members(entries, files), strict=True)]
-    runs, others = _of_equal_length([outcome for outcome in outcomes if isinstance(outcome, FinishedRun)], grid)
+    runs, others = _of_equal_length([outcome for outcome in outcomes if isinstance(outcome, FinishedRun)], found)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)] + others
-    if runs and not grid:  # a failure may stand in a setting of its own, where no run says what is compared
+    if runs and found is None:  # a failure may stand in a setting of its own, where no run says what is compared
         failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
@@ -77,41 +78,41 @@ def read_sweep(workdir: str) -> Sweep:
         workdir=workdir,
         runs=runs,
         failures=failures,
-        command=grid.get("command"),
-        tuning=grid.get("tuning"),
-        axes=grid.get("axes") or _axes_of(runs, failures),
-        earlier_commands=grid.get("earlier_commands", []),
-        design=grid.get("design", {}),
-        hidden_dims=_hidden_dims(grid),
-        fixed_size=_has_given_table(grid),
-        unlike=[] if grid else _unlike(runs),
+        command=record.get("command"),
+        tuning=record.get("tuning"),
+        axes=record.get("axes") or _axes_of(runs, failures),
+        earlier_commands=record.get("earlier_commands", []),
+        design=record.get("design", {}),
+        hidden_dims=_hidden_dims(record),
+        fixed_size=_has_given_table(record),
+        unlike=_unlike(runs) if found is None else [],
     )
 
 
-def _has_given_table(grid: dict[str, Any]) -> bool:
+def _has_given_table(record: SweepRecord) -> bool:
     """Says whether the swept size is that of vectors from a file (``model.pretrained``), which have their own."""
-    model = grid.get("config", {}).get("model", {})
-    given = model.get("pretrained") is not None or "model.pretrained" in grid.get("axes", {})
+    model = record.get("config", {}).get("model", {})
+    given = model.get("pretrained") is not None or "model.pretrained" in record.get("axes", {})
     return given and all(model.get(path.removeprefix("model.")) is None for path in SIDES)
 
 
-def _hidden_dims(grid: dict[str, Any]) -> dict[str, int]:
+def _hidden_dims(record: SweepRecord) -> dict[str, int]:
     """Returns by member the hidden size that a budget of parameters has led to; nothing where all have the same."""
-    if grid.get("design", {}).get("budget") != "parameters":
+    if record.get("design", {}).get("budget") != "parameters":
         return {}
-    shared = grid.get("config", {}).get("model", {}).get("hidden_dim")
-    found = {entry["name"]: entry.get("adapted", {}).get(HIDDEN, shared) for entry in grid["members"]}
+    shared = record.get("config", {}).get("model", {}).get("hidden_dim")
+    found = {entry["name"]: entry.get("adapted", {}).get(HIDDEN, shared) for entry in record["members"]}
     return {name: hidden_dim for name, hidden_dim in found.items() if isinstance(hidden_dim, int)}
 
 
-def _of_equal_length(runs: list[FinishedRun], grid: dict[str, Any]) -> tuple[list[FinishedRun], list[Failure]]:
+def _of_equal_length(runs: list[FinishedRun], record: SweepRecord | None) -> tuple[list[FinishedRun], list[Failure]]:
     """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
-    if not grid:
+    if record is None:
         return runs, []
-    entries = {entry["name"]: entry for entry in grid["members"]}
+    entries = {entry["name"]: entry for entry in record["members"]}
     standings = {}
     for run in runs:
-        made, asked = artifacts.length(run.directory), length_of(grid, entries[run.member.name])
+        made, asked = artifacts.length(run.directory), length_of(record, entries[run.member.name])
         standings[run.member.name] = standing(run.directory, run.result, made, asked)
     others = {name: Cause.SHORTER if stands is Standing.EXTENDABLE else Cause.STUCK for name, stands in of_other_length(standings).items()}
     failures = [
@@ -198,10 +199,10 @@ def _distinct(values: list[Any]) -> list[Any]:
     return [value for place, value in enumerate(values) if value not in values[:place]]
 
 
-def _metric_asked_for(grid: dict[str, Any]) -> dict[str, Any] | None:
+def _metric_asked_for(record: SweepRecord) -> dict[str, Any] | None:
     """Returns the metric of the sweep's configuration, which members without a result cannot say; None where it says none either."""
     try:
-        return dataclasses.asdict(metric_of(from_dict(grid["config"])))
+        return dataclasses.asdict(metric_of(from_dict(record["config"])))
     except (UserError, LookupError, TypeError, AttributeError):  # no configuration of this program
         return None
 

@@ -27,8 +27,8 @@ from seq2seq_jax.records import (
     SWEEP_FILE,
     in_order,
     read_config,
-    read_grid,
     read_result,
+    read_sweep_record,
     setting_key,
 )
 
@@ -120,18 +120,18 @@ def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, An
     Those are left out, and named, that have another length than the sweep asks for now, unless all have. Without sweep.json every
     run in the directory counts.
     """
-    grid = read_grid(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else {}
-    entries = {entry["name"]: entry for entry in grid.get("members", ())}
+    record = read_sweep_record(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else None
+    entries = {entry["name"]: entry for entry in (record["members"] if record else ())}
     runs, standings = {}, {}
     for path in sorted(path.parent for path in root.glob(f"*/{EMBEDDING_FILE}")):
         result = read_result(path / RESULT_FILE)
         if result is None or result["status"] != "finished":
             continue
         varied = result["varied"]
-        if isinstance(varied, dict) and SEED in varied and (not grid or path.name in entries):
+        if isinstance(varied, dict) and SEED in varied and (not record or path.name in entries):
             runs[path.name] = (path, varied)
             made = read_config(path / CONFIG_FILE).length if (path / CONFIG_FILE).exists() else None
-            standings[path.name] = standing(path, result, made, length_of(grid, entries.get(path.name)))
+            standings[path.name] = standing(path, result, made, length_of(record, entries.get(path.name)))
     left_out = list(of_other_length(standings))
     return [run for name, run in runs.items() if name not in left_out], left_out
 

@@ -19,7 +19,7 @@ from seq2seq_jax.data.windows import unit_counts
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
 from seq2seq_jax.embeddings.printing import print_json, print_rows
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, read_config, read_grid
+from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, read_config, read_sweep_record
 
 NO_ESTIMATE = "no singular value of the co-occurrences rises above the noise; a longer text has less of it"
 NO_INFORMATION = "no two symbols are neighbours so much more often than chance that the negatives leave some; fewer leave more"
@@ -80,9 +80,9 @@ def _recorded(directory: pathlib.Path) -> tuple[Config, Mapping[str, str] | None
         record = read_config(run)
         return record.config, record.data_sha256
     if sweep.exists():
-        grid = read_grid(sweep, "config")
+        record = read_sweep_record(sweep, "config")
         try:
-            return config_lib.from_dict(grid["config"]), None
+            return config_lib.from_dict(record["config"]), None
         except UserError as error:
             raise UserError(f"{sweep}: {error}") from None
     raise UserError(f"--workdir={directory}: there is no run or sweep here; train word vectors first")

@@ -11,7 +11,7 @@ import jax
 from seq2seq_jax.config import HIDDEN, SIDES, SIZE, Config, ModelConfig
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.train.state import parameter_counts
 

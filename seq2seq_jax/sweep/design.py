@@ -11,7 +11,8 @@ from typing import Any
 
 from seq2seq_jax.config import HIDDEN, LOSS, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config, metric_of
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.sweep.grid import Axes, parse_field
+from seq2seq_jax.records import SweepRecord
+from seq2seq_jax.sweep.axes import Axes, parse_field
 
 BASELINES = ("onehot", "frozen")
 SEGMENT = "data.segment_length"
@@ -32,7 +33,7 @@ class Design:
     budget: str = "hidden"
     tune: Axes = dataclasses.field(default_factory=dict)
 
-    def with_recorded(self, earlier: dict[str, Any]) -> Design:
+    def with_recorded(self, earlier: SweepRecord) -> Design:
         """Returns the design with the baselines that the sweep, as its sweep.json says, has already: they grow with it."""
         tables = {*self.baselines, *(entry.get("table") for entry in earlier["members"])}
         return dataclasses.replace(self, baselines=tuple(kind for kind in BASELINES if kind in tables))

@@ -10,7 +10,7 @@ from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.show.labels import MISSING, bytes_label, seconds_label
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.forecast import Forecast, forecast
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.sweep import check_length, is_done
 from seq2seq_jax.train.run_directory import RunDirectory

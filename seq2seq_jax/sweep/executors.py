@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Sequence
 
 from seq2seq_jax.errors import Interrupted
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member
 from seq2seq_jax.sweep.processes import Pool
 from seq2seq_jax.sweep.vectorized import group, train_together

@@ -28,7 +28,7 @@ from seq2seq_jax.data.corpus import training_batches
 from seq2seq_jax.model.build import initial_params, structure
 from seq2seq_jax.model.dropout import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of, vocabulary_sizes
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer

@@ -24,7 +24,7 @@ from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, embedding_tables, table_names
 from seq2seq_jax.records import setting_key
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.run_directory import RunDirectory, write_json

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Sequence
 
 from seq2seq_jax.errors import Interrupted, error_line
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.artifacts import result_of
 from seq2seq_jax.train.loop import train

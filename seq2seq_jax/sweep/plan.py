@@ -1,6 +1,6 @@
 """What a sweep is to train: the members asked for now and earlier, checked against what its directory holds already.
 
-Read next: ``grid.py`` for the members, ``sweep.py``, which trains them.
+Read next: ``axes.py`` and ``members.py`` for what they are, ``sweep.py``, which trains them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, HIDDEN, Config
 from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, in_order, read_grid
+from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, in_order, read_sweep_record
 from seq2seq_jax.sweep import budget, tuning
+from seq2seq_jax.sweep.axes import Axes, merged_axes
 from seq2seq_jax.sweep.design import Design
-from seq2seq_jax.sweep.grid import Axes, Member, check_sizes, make_baselines, make_members, merged_axes
+from seq2seq_jax.sweep.members import Member, check_sizes, make_baselines, make_members
 from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.sweep.tuning import Tuning
@@ -61,21 +62,19 @@ class Plan:
         """Writes sweep.json; ``command`` is the command line as typed, for the report."""
         learned = [member.varied for member in self.members if member.table == "learned"]  # some: baselines stand beside sizes
         axes = {path: sorted({varied[path] for varied in learned}, key=in_order) for path in learned[0]}
-        earlier = _read(self.folder) or {}
+        earlier: SweepRecord = _read(self.folder) or {"members": []}
         commands = dict.fromkeys([*earlier.get("earlier_commands", ()), earlier.get("command")])
-        write_json(
-            self.folder / SWEEP_FILE,
-            {
-                "format": FORMAT_VERSION,
-                "command": command,
-                "earlier_commands": [other for other in commands if other and other != command],
-                "axes": axes,
-                "design": self.design.to_json(),
-                "tuning": None if self.tuning is None else dataclasses.asdict(self.tuning),
-                "members": [_entry(member) for member in self.members],
-                "config": config_lib.to_dict(self.config),
-            },
+        record = SweepRecord(
+            format=FORMAT_VERSION,
+            command=command,
+            earlier_commands=[other for other in commands if other and other != command],
+            axes=axes,
+            design=self.design.to_json(),
+            tuning=None if self.tuning is None else dataclasses.asdict(self.tuning),
+            members=[_entry(member) for member in self.members],
+            config=config_lib.to_dict(self.config),
         )
+        write_json(self.folder / SWEEP_FILE, record)
 
 
 def _entry(member: Member) -> dict[str, Any]:
@@ -110,22 +109,22 @@ def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
     return Plan(folder, config, tuning.tuned(members, chosen), design, chosen)
 
 
-def _read(folder: pathlib.Path) -> dict[str, Any] | None:
+def _read(folder: pathlib.Path) -> SweepRecord | None:
     """Returns the content of sweep.json, None where there is none yet. Raises UserError where it is damaged, or this is a run's place."""
     path = folder / SWEEP_FILE
     if (folder / CONFIG_FILE).exists():
         raise UserError(f"--workdir={folder}: this is the directory of one run; expected another one for a sweep")
     if not path.exists():
         return None
-    grid = read_grid(path, "axes", "config")
+    record = read_sweep_record(path, "axes", "config")
     try:
-        config_lib.from_dict(grid["config"])
+        config_lib.from_dict(record["config"])
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return grid
+    return record
 
 
-def _check_same(earlier: dict[str, Any], config: Config, axes: Axes, design: Design, workdir: str) -> None:
+def _check_same(earlier: SweepRecord, config: Config, axes: Axes, design: Design, workdir: str) -> None:
     """Raises UserError where the sweep in ``workdir`` was made with another configuration, other axes or another design."""
     before = config_lib.from_dict(earlier["config"])
     changed = config_lib.differences(before, config, ignore=(*config_lib.MAY_CHANGE, *axes, *earlier["axes"]))
@@ -135,7 +134,7 @@ def _check_same(earlier: dict[str, Any], config: Config, axes: Axes, design: Des
     design.check_same(earlier.get("design", {}), workdir)
 
 
-def _check_hidden(earlier: dict[str, Any] | None, members: Sequence[Member]) -> None:
+def _check_hidden(earlier: SweepRecord | None, members: Sequence[Member]) -> None:
     """Raises UserError where a new, smaller size would change the hidden sizes that earlier members were planned with."""
     before = {entry["name"]: entry.get("adapted", {}).get(HIDDEN) for entry in (earlier or {"members": []})["members"]}
     for member in members:

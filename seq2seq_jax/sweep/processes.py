@@ -21,7 +21,7 @@ from typing import Any
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, write_failure
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView

@@ -11,7 +11,7 @@ from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.data.raw_splits import sha256_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import TUNING_FOLDER
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.train import pretrained
 from seq2seq_jax.train.run_directory import RunDirectory, changed_data
 

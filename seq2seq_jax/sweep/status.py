@@ -12,7 +12,7 @@ from typing import Any
 from seq2seq_jax.config import Metric, metric_of
 from seq2seq_jax.errors import UserError, without_configuration
 from seq2seq_jax.length import Length, Standing, length_of, standing
-from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_grid
+from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record
 from seq2seq_jax.show.labels import MISSING, seconds_label
 from seq2seq_jax.show.progress import time_left
 from seq2seq_jax.show.terminal import print_table
@@ -74,9 +74,9 @@ def read_status(workdir: str) -> list[Status]:
     for prefix in (f"{TUNING_FOLDER}/", ""):
         path = root / prefix / SWEEP_FILE
         if path.exists():
-            grid = read_grid(path)
+            record = read_sweep_record(path)
             # Tuning runs of sizes that have chosen already are not made again, whatever is asked for since.
-            asked = {entry["name"]: None if prefix else length_of(grid, entry) for entry in grid["members"]}
+            asked = {entry["name"]: None if prefix else length_of(record, entry) for entry in record["members"]}
             members += [_member(root / prefix / name, prefix + name, length) for name, length in asked.items()]
     return members
 

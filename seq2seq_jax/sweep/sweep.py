@@ -15,8 +15,8 @@ from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
-from seq2seq_jax.sweep.grid import Member
 from seq2seq_jax.sweep.largest import cut_tables, estimate_sizes, largest_runs
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import Outcome, enough
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.retention import thin

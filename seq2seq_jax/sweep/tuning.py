@@ -15,8 +15,9 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import LOSS, SEED
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import TUNING_FOLDER, setting_key
-from seq2seq_jax.sweep.grid import Axes, Member
+from seq2seq_jax.records import TUNING_FOLDER, SweepRecord, setting_key
+from seq2seq_jax.sweep.axes import Axes
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.validation import validate
 
@@ -38,9 +39,9 @@ class Tuning:
     chosen: list[dict[str, Any]]
 
     @classmethod
-    def recorded(cls, grid: dict[str, Any] | None) -> Tuning | None:
+    def recorded(cls, record: SweepRecord | None) -> Tuning | None:
         """Returns what is chosen according to the content of a sweep.json; None where there is none, or nothing was tuned."""
-        entry = (grid or {}).get("tuning")
+        entry = None if record is None else record.get("tuning")
         return None if entry is None else cls(**{field.name: entry[field.name] for field in dataclasses.fields(cls)})
 
     def values_for(self, member: Member) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from seq2seq_jax.config import SIDES, SIZE, Config
 from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
 from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, is_out_of_memory
-from seq2seq_jax.sweep.grid import Member
+from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import Outcome, failure
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.stacked import StackedRuns, member_programs
