@@ -56,15 +56,24 @@ def length_of(record: Any, entry: Mapping[str, Any] | None = None) -> Length | N
     return Length(*(value if isinstance(value, int) else None for value in (*values, record.get("steps"))))
 
 
-def standing(run: pathlib.Path, result: Mapping[str, Any], made: Length | None, asked: Length | None) -> Standing:
+def length_made(result: Mapping[str, Any], last_asked: Length | None) -> Length | None:
+    """Returns the length that a finished run has: its result says it; of an earlier version's, what was asked for when it last began."""
+    own = result.get("length")
+    if not isinstance(own, Mapping):
+        return last_asked
+    return Length(*(value if isinstance(value, int) else None for value in map(own.get, Length._fields)))
+
+
+def standing(run: pathlib.Path, result: Mapping[str, Any], last_asked: Length | None, asked: Length | None) -> Standing:
     """Returns where a finished run stands.
 
     Args:
       run: its directory.
       result: its result.json.
-      made: what it was asked for when it last began.
-      asked: what it is asked for now. A run is done where either is not known.
+      last_asked: what it was asked for when it last began, be it that it has not reached that.
+      asked: what it is asked for now. A run is done where its own length or this is not known.
     """
+    made = length_made(result, last_asked)
     if made is None or asked is None or made[:2] == asked[:2]:
         return Standing.DONE
     before, now = made.updates_after(made), asked.updates_after(made)
@@ -77,6 +86,11 @@ def standing(run: pathlib.Path, result: Mapping[str, Any], made: Length | None, 
 def has_checkpoint(run: pathlib.Path, step: int) -> bool:
     """Returns whether a run directory has kept the checkpoint of a step."""
     return (run / "checkpoints" / str(step)).is_dir()
+
+
+def newest_checkpoint(run: pathlib.Path) -> int:
+    """Returns the updates that a run has made as far as they are saved, also where it has not finished."""
+    return max((int(path.name) for path in (run / "checkpoints").glob("*") if path.name.isdigit()), default=0)
 
 
 def of_other_length(standings: Mapping[str, Standing]) -> dict[str, Standing]:

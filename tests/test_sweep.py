@@ -33,6 +33,7 @@ from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.outcomes import failure, train_member
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.status import read_status
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import runtime
@@ -573,6 +574,30 @@ def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_
         with pytest.raises(UserError, match=r"embedding_dim=2 has finished and its best checkpoint was not kept \(--keep\)"):
             begin()
     sweep(replace(config, {"train.epochs": 3}), tmp_path / "sweep", axes)
+
+
+def test_a_longer_sweep_that_is_stopped_leaves_the_answer(tmp_path, monkeypatch):
+    """Red if the shorter runs are lost, if those begun count as failed, or if a length that they are beyond is tried on each."""
+    config, axes = small(tmp_path, train__steps=4), {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
+    sweep(config, tmp_path / "sweep", axes)
+    answer = sweep_fixture.compare([str(tmp_path / "sweep")])
+    longer = replace(config, {"train.steps": 12})
+    save = Run.save
+
+    def save_and_stop(own, state):
+        save(own, state)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Run, "save", save_and_stop)
+    with pytest.raises(Interrupted):
+        run_sweep(make_plan(longer, axes, str(tmp_path / "sweep"), Design()), SweepOptions("vectorized"), "launch.py sweep")
+    monkeypatch.setattr(Run, "save", save)
+    assert sweep_fixture.compare([str(tmp_path / "sweep")])["sizes"] == answer["sizes"]
+    assert {member.state for member in read_status(str(tmp_path / "sweep"))} == {"interrupted"}
+    with pytest.raises(UserError, match=r"embedding_dim=2,seed=0 has made \d+ updates already, and \d+ are asked for"):
+        sweep(replace(config, {"train.steps": 5}), tmp_path / "sweep", axes)
+    assert sweep(config, tmp_path / "sweep", axes) == {}  # as long as asked for, each of them
+    assert set(sweep(longer, tmp_path / "sweep", axes).values()) == {"finished"}
 
 
 def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):

@@ -36,6 +36,7 @@ from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_c
 from seq2seq_jax.inference import sample
 from seq2seq_jax.inference.sample import sample_texts
 from seq2seq_jax.inference.translate import open_translators
+from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.train.checkpoints import Checkpoints
@@ -44,6 +45,7 @@ from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator, TranslatorEvaluator, make_evaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
+from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.view import Reporter
 
 
@@ -289,6 +291,36 @@ def test_more_steps_go_on_from_the_last_one(tmp_path):
     with pytest.raises(UserError, match="made 30 updates already"):
         train(pair_config(path, train__steps=10), str(tmp_path / "grown"))
     assert (tmp_path / "grown/config.json").read_text() == recorded  # what is refused writes nothing
+
+
+def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path, monkeypatch):
+    """Red if a longer training that is stopped takes away what was found, if its best checkpoint goes, or if it cannot go on.
+
+    Red too if the shorter result then counts as that of the longer training, which config.json asks for.
+    """
+    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
+    first = train(pair_config(path, train__steps=20), str(run))
+    save = Run.save
+
+    def save_and_stop(own, state):
+        save(own, state)
+        if own.step == 40:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Run, "save", save_and_stop)
+    with pytest.raises(Interrupted):
+        train(pair_config(path, train__steps=60), str(run))
+    monkeypatch.setattr(Run, "save", save)
+    assert json.loads((run / "result.json").read_text()) == first
+    assert first["length"] == {"steps": 20, "epochs": None, "updates": 20}
+    assert has_checkpoint(run, first["best_step"])
+    assert train(pair_config(path, train__steps=20), str(run)) == first  # and what was begun stays
+    with pytest.raises(UserError, match=r"made 4\d updates already, and 30 are asked for"):
+        train(pair_config(path, train__steps=30), str(run))
+    train(pair_config(path, train__steps=60), str(run))
+    train(pair_config(path, train__steps=60), str(tmp_path / "whole"))
+    assert result_of(run) == result_of(tmp_path / "whole")
+    assert {found.name for found in (run / "checkpoints").iterdir()} == {str(step) for step in {60, result_of(run)["best_step"]}}
 
 
 def test_each_update_sees_the_batch_of_its_step_also_after_a_resume(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -197,10 +198,15 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(finished, 
         TrainedRun(str(tmp_path / "broken"))
 
 
-def test_a_finished_run_that_is_asked_for_more_has_no_result_from_then_on(finished, tmp_path, monkeypatch):
-    """Red if config.json asks for the new updates while the old result is still there: a kill in between makes it look finished."""
+@pytest.mark.parametrize("says_length", [True, False])  # earlier versions' results do not
+def test_a_finished_run_that_is_killed_as_more_is_asked_for_goes_on(finished, tmp_path, monkeypatch, says_length):
+    """Red if the result of the shorter training, which stays, then counts for the longer one that config.json asks for."""
     longer, _, whole = finished
     shutil.copytree(whole, tmp_path / "run")
+    result = json.loads((whole / "result.json").read_text())
+    if not says_length:
+        del result["length"]
+        (tmp_path / "run/result.json").write_text(json.dumps(result))
 
     def killed(directory, *arguments):
         begin(directory, *arguments)
@@ -213,7 +219,9 @@ def test_a_finished_run_that_is_asked_for_more_has_no_result_from_then_on(finish
     record = RunDirectory(tmp_path / "run").record()
     assert record is not None
     assert record.steps == 40
-    assert RunDirectory(tmp_path / "run").result() is None
+    monkeypatch.undo()
+    assert result_of(tmp_path / "run")["steps"] == result["steps"] < 40
+    assert train(replace(longer, {"train.steps": 40}), str(tmp_path / "run"))["steps"] == 40
 
 
 @pytest.mark.parametrize("line", ["nonsense", "5", "{}", '{"step": "x"}', "\udcff"])

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from seq2seq_jax.compare.results import FinishedRun
 from seq2seq_jax.compare.schema import TruncatedRow
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
@@ -25,11 +26,14 @@ def is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float)
 
 
-def dev_history(directory: pathlib.Path) -> list[dict[str, float]]:
-    """Returns the figures of the evaluations on dev in the order of their steps, as ``metrics.jsonl`` has them."""
-    records = _json_lines(directory / METRICS_FILE, containing='"dev"')
+def dev_history(run: FinishedRun) -> list[dict[str, float]]:
+    """Returns the figures of the evaluations on dev in the order of their steps, as ``metrics.jsonl`` has them.
+
+    Later ones than the result's last step are of a longer training that has not finished.
+    """
+    records = _json_lines(run.directory / METRICS_FILE, containing='"dev"')
     figures = [{key: value for key, value in record.items() if is_number(value)} for record in records]
-    return [found for found in figures if {"step", "elapsed_seconds"} <= set(found)]
+    return [found for found in figures if {"step", "elapsed_seconds"} <= set(found) and found["step"] <= run.result["steps"]]
 
 
 def samples(directory: pathlib.Path) -> list[dict[str, Any]]:

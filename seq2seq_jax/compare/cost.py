@@ -43,7 +43,7 @@ def _median(values: list[Any]) -> float | int | None:
 
 def _seconds_to_best(run: FinishedRun) -> float | None:
     best = run.result["best_step"]
-    return next((record["elapsed_seconds"] for record in dev_history(run.directory) if record["step"] == best), None)
+    return next((record["elapsed_seconds"] for record in dev_history(run) if record["step"] == best), None)
 
 
 def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, " sizes"]) -> Bool[np.ndarray, " sizes"]:
@@ -99,7 +99,7 @@ def at_equal_time(grid: Grid) -> list[EqualTimeRow] | None:
 
 def _evaluations(run: FinishedRun, sign: float) -> Evaluations:
     name = run.result["metric"]["name"]
-    return [(record["elapsed_seconds"], sign * record[name]) for record in dev_history(run.directory) if name in record]
+    return [(record["elapsed_seconds"], sign * record[name]) for record in dev_history(run) if name in record]
 
 
 def _best_within(history: Evaluations, seconds: float) -> float:

@@ -131,7 +131,7 @@ def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds
     drawn = False
     for index, point in enumerate(points):
         same = runs_of(runs, point.size)
-        steps, seconds, values = _mean_history([dev_history(run.directory) for run in same], name)
+        steps, seconds, values = _mean_history([dev_history(run) for run in same], name)
         if not steps:
             continue
         label, at = str(point.size), seconds if by_seconds else steps

@@ -57,7 +57,7 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
         for note in damaged:
             print(f"{directory.path}: {note}", file=sys.stderr)
         state, progress = newest
-        best = progress["best_step"]
+        best = progress["best_step"] if result is None else result["best_step"]  # also where a longer training has begun since
         return (state if best in (None, int(state.step)) else checkpoints.load(best, like)[0]).evaluated
     except DamagedCheckpoint as error:
         where = f"--workdir={directory.path}"

@@ -105,8 +105,10 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
         if asked and record and result["status"] == "finished" and standing(run.path, result, record.length, asked) is Standing.EXTENDABLE:
-            steps = asked.updates_after(record.length)
-            return Status(name, "interrupted", result["steps"], steps, metric, result["train_seconds"])
+            shorter = Status(name, "interrupted", result["steps"], None, metric, result["train_seconds"])
+            begun = _begun(run.path, name, "interrupted", record)  # it may have made some of the further updates
+            furthest = max(shorter, begun, key=lambda found: found.step or 0)
+            return dataclasses.replace(furthest, steps=asked.updates_after(record.length))
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:

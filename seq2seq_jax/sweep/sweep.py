@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
-from seq2seq_jax.length import NOT_KEPT, Length, Standing, standing
+from seq2seq_jax.length import NOT_KEPT, Length, Standing, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
@@ -102,13 +102,16 @@ def check_length(plan: Plan) -> None:
     for folder, member in placed:
         run = RunDirectory(folder / member.name)
         result, record = run.finished(), run.record()
-        if result is None or record is None:
+        if record is None:
             continue
         asked = _asked(member)
-        stands, updates = standing(run.path, result, record.length, asked), asked.updates_after(record.length)
+        updates = asked.updates_after(record.length)
+        stands = None if result is None else standing(run.path, result, record.length, asked)
+        made = max(newest_checkpoint(run.path), 0 if result is None else result["steps"])
         where = f"--workdir={folder}: {member.name} has"
-        if stands is Standing.BEYOND:
-            raise UserError(f"{where} made {result['steps']} updates already, and {updates} are asked for; expected no fewer")
+        begun_longer = stands is not Standing.DONE and updates is not None and made > updates
+        if stands is Standing.BEYOND or begun_longer:
+            raise UserError(f"{where} made {made} updates already, and {updates} are asked for; expected no fewer")
         if stands is Standing.THINNED and updates is not None:  # else it may have all of them, which its data will tell
             raise UserError(f"{where} {NOT_KEPT}; expected another workdir")
 

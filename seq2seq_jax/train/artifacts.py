@@ -37,6 +37,7 @@ class Figures(NamedTuple):
     decoded_examples_per_second: float | None = None
     parameters: Mapping[str, int] | None = None
     pretrained: Mapping[str, Any] | None = None
+    length: Mapping[str, int | None] | None = None
 
 
 NOTHING = Figures()

@@ -21,7 +21,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import LOSS, Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
 from seq2seq_jax.errors import TrainingFailed, UserError, error_line
-from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, standing
+from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, length_made, standing
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.records import RunRecord
@@ -96,6 +96,7 @@ class Run:
         self.result: dict[str, Any] | None = None
         self.error: Exception | None = None
         self._varied = varied
+        self._shorter_best: list[int] = []  # best step of a shorter training whose result still holds
         self._metric = config_lib.metric_of(config)
         self._pretrained = load_pretrained(config, corpus.vocabularies)
         self._initial_tables: dict[str, Float[np.ndarray, "V D"]] = {}
@@ -133,19 +134,20 @@ class Run:
         Raises UserError where the directory holds another run, or one that cannot be brought to the updates asked for.
         """
         earlier, record = self.directory.finished(), self.directory.record()
-        if earlier is not None:
-            self._check_can_go_on(earlier, record)
+        made = None if earlier is None else length_made(earlier, None if record is None else record.length)
+        stands = None if earlier is None else self._check_can_go_on(earlier, made)
         last_is_gone = earlier is not None and not has_checkpoint(self.directory.path, earlier["steps"])  # it was not kept (--keep)
-        nothing_new = record is not None and record.steps == self.total
+        nothing_new = made is not None and made.updates == self.total
         sha256 = self.corpus.sha256 | ({} if self._pretrained is None else {"pretrained": self._pretrained.sha256})
         if record is not None:
             self.directory.check(record, self.config, sha256)
         state = self.resume(structure)
-        if self.step > self.total:
+        begun_longer = self.step > self.total and stands is Standing.DONE  # and was stopped; the result is still of what is asked for
+        if self.step > self.total and not begun_longer:
             raise self._beyond(self.step)
-        still_finished = earlier is not None and (self.complete or (last_is_gone and nothing_new))
+        still_finished = earlier is not None and (self.complete or begun_longer or (last_is_gone and nothing_new))
         if not still_finished:  # before config.json asks for more updates than the old result has
-            self.directory.result_file.unlink(missing_ok=True)
+            self._put_aside(earlier, made, stands)
         new_record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
         self.directory.begin(new_record, self.corpus.vocabularies)
         if still_finished:
@@ -154,15 +156,30 @@ class Run:
             self._announce()
         return state
 
-    def _check_can_go_on(self, finished: dict[str, Any], record: RunRecord | None) -> None:
-        """Raises UserError where a finished run is asked for another number of updates, and cannot be brought to it."""
-        asked = Length(self.config.train.steps, self.config.train.epochs, self.total)
-        made = Length(None, None) if record is None else record.length
-        stands = standing(self.directory.path, finished, made, asked)
+    @property
+    def _length(self) -> Length:
+        return Length(self.config.train.steps, self.config.train.epochs, self.total)
+
+    def _check_can_go_on(self, finished: dict[str, Any], made: Length | None) -> Standing:
+        """Returns where a finished run stands. Raises UserError where it cannot be brought to the updates that are asked for."""
+        stands = standing(self.directory.path, finished, made, self._length)
         if stands is Standing.BEYOND:
             raise self._beyond(finished["steps"])
         if stands is Standing.THINNED:
             raise UserError(f"--workdir={self.directory.path}: the run has {NOT_KEPT} to {self.total} updates; expected another workdir")
+        return stands
+
+    def _put_aside(self, earlier: dict[str, Any] | None, made: Length | None, stands: Standing | None) -> None:
+        """Takes away the result of an earlier start, but for that of a shorter training: it holds until there is a longer one.
+
+        Such a result says its own length, since config.json says the new one, and its best checkpoint is kept for whoever uses it.
+        """
+        if earlier is None or made is None or stands is not Standing.EXTENDABLE:
+            self.directory.result_file.unlink(missing_ok=True)
+            return
+        self._shorter_best = [earlier["best_step"]]
+        if earlier.get("length") is None:
+            write_json(self.directory.result_file, earlier | {"length": made._asdict()})
 
     def _beyond(self, made: int) -> UserError:
         return UserError(
@@ -265,7 +282,7 @@ class Run:
         """Writes a checkpoint of a host state and keeps beside it the best one and, against damage, the one before."""
         before = [step for step in self._checkpoints.steps() if step < self.step]
         self._checkpoints.save(state, dataclasses.asdict(self.progress))
-        self._checkpoints.keep({self.step, *self._best_step(), *before[-1:]})
+        self._checkpoints.keep({self.step, *self._best_step(), *before[-1:], *self._shorter_best})
 
     def best_params(self, state: TrainState) -> Params:
         """Returns the parameters of the best step, given the host state of the last one."""
@@ -285,7 +302,6 @@ class Run:
         write_embeddings(self.directory.path, params, self._initial_tables, self.corpus, self._pretrained)
         if dev is not None and self.corpus.dev is not None:
             write_outputs(self.directory.path, self.corpus.dev, dev)
-        self._checkpoints.keep({self.step, *self._best_step()})
         figures = Figures(
             dev=None if dev is None else dev.metrics,
             test=None if test is None else test.metrics,
@@ -297,10 +313,12 @@ class Run:
             decoded_examples_per_second=None if dev is None else dev.decoded_per_second,
             parameters=parameter_counts(params, self.config.model),
             pretrained=None if self._pretrained is None else self._pretrained.result(),
+            length=self._length._asdict(),
         )
         result = result_of("finished", self.config, self._varied, figures=figures)
         write_json(self.directory.result_file, result)
         self.result = result
+        self._checkpoints.keep({self.step, *self._best_step()})  # once no earlier result needs another
         self.close()  # before what may fail where nobody reads on: the result stays
         if self.step < self.total:
             self.view.note(
@@ -316,8 +334,9 @@ class Run:
         self.close()
 
     def interrupt(self) -> None:
-        """Writes that the run was stopped and can go on."""
-        write_json(self.directory.result_file, result_of("interrupted", self.config, self._varied))
+        """Writes that the run was stopped and can go on, unless the result of a shorter training still holds."""
+        if self.directory.finished() is None:
+            write_json(self.directory.result_file, result_of("interrupted", self.config, self._varied))
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:
