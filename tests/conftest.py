@@ -16,6 +16,8 @@ for library in ("flax.nnx", "optax", "orbax.checkpoint", "tensorboardX"):
     importlib.import_module(library)
 install_import_hook("seq2seq_jax", "annotations.check")
 
-from seq2seq_jax.train.runtime import prepare  # noqa: E402  after the hook, which sees only what is imported later
+from seq2seq_jax.train import devices  # noqa: E402  after the hook, which sees only what is imported later
+from seq2seq_jax.train.runtime import prepare  # noqa: E402
 
 prepare()
+devices.WITHOUT_MERGED_LOOPS = None  # it would take back what compilation.py sets, and compile half as long again

@@ -23,7 +23,7 @@ from jaxtyping import Int
 from seq2seq_jax.arrays import Array
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.train.runtime import cores
+from seq2seq_jax.train.runtime import WITHOUT_MERGED_LOOPS, cores
 from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 
@@ -226,7 +226,8 @@ class MemberDevices:
         """
         mapped = jax.vmap(function, in_axes)
         if self.count == 1:
-            return jax.jit(mapped, donate_argnums=donated)
+            # The process would be aborted: of some mapped programs XLA cannot merge the loops, and fails a check of its own (0.10.2).
+            return jax.jit(mapped, donate_argnums=donated, compiler_options=WITHOUT_MERGED_LOOPS)
         return jax.pmap(mapped, in_axes=in_axes, devices=_devices()[: self.count], donate_argnums=donated)
 
     def stack(self, members: Sequence[Any]) -> Any:

@@ -19,12 +19,10 @@ from seq2seq_jax.model.build import Params, structure
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
+from seq2seq_jax.train.runtime import WITHOUT_MERGED_LOOPS
 from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Merge, make_eval_step, make_train_step
 
-# Takes back what ``runtime.py`` sets: the sums over windows lose their vector instructions where XLA merges them with other loops.
-# For one program this option of XLA can only be emptied, whatever else stands in it.
-WITHOUT_MERGED_LOOPS = {"xla_backend_extra_options": ""}
 VocabularySizes = tuple[tuple[str, int], ...]
 
 
@@ -87,6 +85,7 @@ def compile_step(config: Config, merge: Merge, total_steps: int, devices: Device
     The whole is faster by 3 to 6 %, the parts take half as long to compile for every further shape (docs/performance.md).
     """
     parts = KINDS[config.model.kind].form == "pairs"
+    # The sums over windows lose their vector instructions where XLA merges them with other loops.
     options = WITHOUT_MERGED_LOOPS if config.model.kind == "skip_gram" else None
     return devices.compile(lambda axis: make_train_step(config, merge, total_steps, axis), parts, options)
 

@@ -20,6 +20,8 @@ _KEEP_FREED_MEMORY = {
 
 # Elementwise operations that read the same arrays become one kernel: fewer to compile, and a step on CPU is up to a tenth faster.
 _XLA_FLAGS = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+# Takes that back for one program, where this option of XLA can only be emptied, whatever else stands in it.
+WITHOUT_MERGED_LOOPS = {"xla_backend_extra_options": ""}
 
 
 def prepare(kind: Kind | None = None) -> None:
