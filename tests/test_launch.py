@@ -118,6 +118,18 @@ def test_a_mistake_ends_with_2_and_one_line(capsys, monkeypatch, tmp_path, argum
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("swept", ["", "SWEEP = {}"])
+@pytest.mark.parametrize("dry_run", [[], ["--dry_run"]], ids=["", "dry_run"])
+def test_a_sweep_of_nothing_is_refused(capsys, tmp_path, swept, dry_run):
+    """Red if a member without a name is made of an experiment that sweeps nothing: its directory would be the sweep's own."""
+    experiment = tmp_path / "experiment.py"
+    experiment.write_text(f"from seq2seq_jax.config import Config\nget_config = Config\n{swept}\n")
+    code, out, err = run(capsys, "sweep", f"--workdir={tmp_path / 'sweep'}", f"--config={experiment}", *dry_run)
+    assert (code, out) == (2, "")
+    assert err == "error: sweep: nothing is swept; expected --embedding_dims, --axis, or SWEEP in the experiment file\n"
+    assert not (tmp_path / "sweep").exists()
+
+
 @pytest.mark.parametrize(
     "verb", [["translate"], ["evaluate"], ["sample"], ["embeddings", "trace"], ["embeddings", "map", "--figure=map.svg"]], ids=" ".join
 )
