@@ -95,6 +95,9 @@ def test_help_lists_the_verbs(capsys):
         (["compare", "--workdir=W"], "W"),
         (["compare", "--workdir=W", "--format=xml"], "xml"),
         (["evaluate", "--workdir=W"], "there is no run here"),
+        (["evaluate", "--workdir=W", "--data=a.tsv"], "there is no run here"),  # no flag but one of the two was typed
+        (["evaluate", "--workdir=W", "--data=a.tsv", "--split=test"], "--split=test: --data=a.tsv is scored instead of a split"),
+        (["evaluate", "--workdir=W", "--split=dev", "--data=a.tsv"], "--split=dev: --data=a.tsv is scored instead of a split"),
         (["translate", "--workdir=W"], "there is no run here"),
         (["sample", "--workdir=W", "--length=abc"], "--length=abc: expected a whole number"),
         (["sample", "--workdir=W", "--temperature=abc"], "--temperature=abc: expected a number"),
