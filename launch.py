@@ -106,7 +106,7 @@ EVALUATE = (
     RUNS,
     *BEAM,
     Option("split", "which split of the run's data is scored", "dev", ("dev", "test")),
-    Option("data", "a file to score instead, in the form of the run's data"),
+    Option("data", "a file to score instead of a split, in the form of the run's data"),
 )
 TRANSLATE = (
     RUNS,
@@ -217,6 +217,8 @@ def _compare(values: flags.FlagValues) -> int:
 
 
 def _evaluate(values: flags.FlagValues) -> int:
+    if values.data is not None and values["split"].present:
+        raise UserError(f"--split={values.split}: --data={values.data} is scored instead of a split; expected one of the two flags")
     from seq2seq_jax.inference.evaluate import evaluate
     from seq2seq_jax.train.runtime import prepare_to_use
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import pathlib
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def load_experiment(path: str) -> Experiment:
     """Runs an experiment file and returns its configuration and sweep.
 
     Raises UserError where the file is missing, does not define ``get_config()`` returning a ``Config``, or names a field or a
-    value in it or in ``SWEEP`` that there is not.
+    value in it or in ``SWEEP`` that there is not; of an exception inside the file it names the line.
     """
     if not pathlib.Path(path).is_file():
         raise UserError(f"--config={path}: no such file; expected an experiment file such as experiments/pronunciation.py")
@@ -42,13 +43,19 @@ def load_experiment(path: str) -> Experiment:
         spec.loader.exec_module(module)
         config = module.get_config() if hasattr(module, "get_config") else None
     except Exception as error:
-        raise UserError(f"--config={path}: {error_line(error)}") from error
+        raise UserError(f"--config={path}: {_line_of(error, spec.origin)}{error_line(error)}") from error
     if not isinstance(config, Config):
         raise UserError(f"--config={path}: expected a function get_config() that returns a seq2seq_jax.config.Config")
     for name, field in fields().items():
         value = get(config, name)
         check_type(field, value, f"--config={path}: get_config(): {name}={value!r}")
     return Experiment(config, _axes(f"--config={path}: SWEEP", getattr(module, "SWEEP", {})))
+
+
+def _line_of(error: Exception, file: str | None) -> str:
+    """Returns the line of a file that led to an error, for a message; nothing where none did, as of a syntax error, which names its own."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"line {lines[-1]}: " if lines else ""
 
 
 def _axes(where: str, sweep: Any) -> dict[str, tuple[Any, ...]]:

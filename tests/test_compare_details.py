@@ -1,6 +1,7 @@
 """What stands beside the verdict: cost, equal time, resampled examples, rules of thumb, noise floor, pooled sweeps."""
 
 import json
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,20 @@ def test_rules_of_thumb_read_the_largest_table(tmp_path):
     assert 20 < found["source", "directions with 95% of the largest table"] <= len(SYMBOLS)
 
 
+def test_rules_of_thumb_count_a_shared_table_once(tmp_path):
+    """Red if they are said of source and target alike, where both are one table."""
+    workdir = sweep(tmp_path / "s")
+    for path in (tmp_path / "s").glob("*/config.json"):
+        record = json.loads(path.read_text())
+        record["config"]["model"]["share_embeddings"] = True
+        path.write_text(json.dumps(record))
+    found = compare([workdir])
+    assert {row["table"] for row in found["rules_of_thumb"]} == {"shared"}
+    (line,) = [line for line in cost_lines(found) if "Rules of thumb" in line]
+    assert line.startswith(f"Rules of thumb for the shared table, {len(SYMBOLS)} symbols: V^0.25 ")
+    assert line.count("V^0.25") == 1
+
+
 def test_directions_are_those_of_trained_rows(tmp_path):
     workdir = sweep(tmp_path / "s")
     path = tmp_path / "s" / member_name(max(VALUES), 0) / "embedding.npz"
@@ -292,6 +307,46 @@ def test_pooling_says_where_sweeps_are_not_of_data_sets_of_their_own(tmp_path):
         "The sweeps were made in different ways: with other budgets, or with other tuning or none."
         in compare(workdirs)["recommendation"]["warnings"]
     )
+
+
+def test_pooling_says_in_which_fields_the_sweeps_differ(tmp_path):
+    """Red if a rate that differs goes unsaid, or if data, what is swept, tuned or made to fit, or what changes no result is named."""
+    workdirs = three_sweeps(tmp_path)
+
+    def warned(fields, design=None):
+        """Returns what is said of sweeps of which the second and third have these fields."""
+        for index, workdir in enumerate(workdirs):
+            grid = json.loads((tmp_path / f"language{index}/sweep.json").read_text())
+            pathlib.Path(workdir, "sweep.json").write_text(json.dumps(grid | {"design": design or {}}))
+            for path in pathlib.Path(workdir).glob("*/result.json"):
+                config: Any = {"data": {"train": f"{index}.tsv", "name": str(index)}, "model": {}, "train": {"seed": 0, "log_every": index}}
+                for field, values in fields.items():
+                    section, name = field.split(".")
+                    config[section][name] = values[index]
+                (path.parent / "config.json").write_text(json.dumps({"config": config}))
+        return [text for text in compare(workdirs)["recommendation"]["warnings"] if "different ways" in text]
+
+    differing = {"train.learning_rate": (0.1, 0.2, 0.1), "train.eval_every": (None, 50, None), "data.min_count": (1, 1, 1)}
+    said = "The sweeps were made in different ways: with other values of"
+    assert warned(differing) == [f"{said} train.learning_rate (0.1, 0.2), train.eval_every (None, 50)."]
+    assert warned(differing, {"tune": {"train.learning_rate": [0.1, 0.2]}}) == [f"{said} train.eval_every (None, 50)."]
+    assert warned({"model.hidden_dim": (8, 9, 8)}, {"budget": "parameters"}) == []
+    assert warned({"model.hidden_dim": (8, 9, 8)}) == [f"{said} model.hidden_dim (8, 9)."]
+    assert warned({"model.pretrained": ("a.vec", "b.vec", "c.vec"), "train.metric": (None, "word_error_rate", None)}) == []
+    assert warned({"model.pretrained": ("a.vec", None, "c.vec")}) == [f"{said} model.pretrained (a file, None)."]
+
+
+def test_pooling_names_a_sweep_without_a_result(tmp_path):
+    """Red if nothing says which of several sweeps has to be trained, or if a baseline's result passes for that of a size."""
+    workdirs = three_sweeps(tmp_path)
+    empty = write_sweep(tmp_path / "empty", {4: [None, None]})
+    with pytest.raises(UserError, match=f"^--workdir={empty}: none of its sizes has a result"):
+        compare([*workdirs, empty])
+    grid = json.loads((tmp_path / "language1/sweep.json").read_text())
+    members = [member | {"table": "frozen"} for member in grid["members"]]
+    (tmp_path / "language1/sweep.json").write_text(json.dumps(grid | {"members": members}))
+    with pytest.raises(UserError, match=f"^--workdir={workdirs[1]}: none of its sizes has a result"):
+        compare(workdirs)
 
 
 def test_pooling_refuses_what_cannot_be_pooled(tmp_path):

@@ -129,6 +129,17 @@ def test_a_directory_without_results_is_refused(tmp_path):
         read_sweep(str(tmp_path / "s"))
 
 
+@pytest.mark.parametrize("file", ["config.json", "result.json"])
+def test_the_directory_of_one_run_is_told_from_one_without_results(tmp_path, file):
+    """Red if whoever names a run is told that it holds no results, or if another program's result.json passes for that of a run."""
+    (tmp_path / file).write_text(json.dumps(result(4, 0, 0.3)))
+    with pytest.raises(UserError, match=r"this is the directory of one run; expected its parent, with several runs to compare$"):
+        read_sweep(str(tmp_path))
+    (tmp_path / file).write_text('{"status": "finished"}')
+    with pytest.raises(UserError, match="holds no results"):
+        read_sweep(str(tmp_path))
+
+
 @pytest.fixture
 def lengths(tmp_path):
     """Returns what sets the length that a sweep asks for, or one of its runs, whose best checkpoints are kept."""

@@ -128,12 +128,13 @@ IMPORT = "from seq2seq_jax.config import Config, ModelConfig\n"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("x = ", "SyntaxError"),
-        ("1 / 0", "ZeroDivisionError"),
+        ("x = 1\ny = ", r": SyntaxError.*line 2\)$"),
+        ("\n1 / 0", ": line 2: ZeroDivisionError"),
         ("", "a function get_config"),
         ("def get_config(): return 3", "get_config"),
-        ("def get_config(): 1 / 0", "ZeroDivisionError"),
-        (f"{IMPORT}def get_config(): return Config(model=ModelConfig(nope=1))", "TypeError.*nope"),
+        ("def get_config():\n  return half(0)\ndef half(x):\n  return x / 0\n", ": line 4: ZeroDivisionError"),
+        (f"{IMPORT}def get_config(): return Config(model=ModelConfig(nope=1))", ": line 2: TypeError.*nope"),
+        ("import json\ndef get_config():\n  return json.loads('{')", ": line 3: JSONDecodeError"),  # raised elsewhere
         (f"{SET}{IMPORT}get_config = lambda: with_value(Config(), 'dropout', 'x')", "model.dropout='x': expected a number"),
         (f"{SET}{IMPORT}get_config = lambda: with_value(Config(), 'hidden_dim', 1.5)", "model.hidden_dim=1.5: expected a whole number"),
         (f"{SET}{IMPORT}get_config = lambda: with_value(Config(), 'attention', 'x')", "model.attention='x': expected one of none"),
@@ -144,6 +145,7 @@ IMPORT = "from seq2seq_jax.config import Config, ModelConfig\n"
     ],
 )
 def test_a_broken_experiment_file_is_named(tmp_path, content, message):
+    """Red too if the line is not that of the file where the mistake is, but that of the caller, or of a library."""
     path = tmp_path / "experiment.py"
     path.write_text(content)
     with pytest.raises(UserError, match=f"{path}.*{message}"):

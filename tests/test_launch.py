@@ -95,6 +95,9 @@ def test_help_lists_the_verbs(capsys):
         (["compare", "--workdir=W"], "W"),
         (["compare", "--workdir=W", "--format=xml"], "xml"),
         (["evaluate", "--workdir=W"], "there is no run here"),
+        (["evaluate", "--workdir=W", "--data=a.tsv"], "there is no run here"),  # no flag but one of the two was typed
+        (["evaluate", "--workdir=W", "--data=a.tsv", "--split=test"], "--split=test: --data=a.tsv is scored instead of a split"),
+        (["evaluate", "--workdir=W", "--split=dev", "--data=a.tsv"], "--split=dev: --data=a.tsv is scored instead of a split"),
         (["translate", "--workdir=W"], "there is no run here"),
         (["sample", "--workdir=W", "--length=abc"], "--length=abc: expected a whole number"),
         (["sample", "--workdir=W", "--temperature=abc"], "--temperature=abc: expected a number"),
@@ -116,6 +119,18 @@ def test_a_mistake_ends_with_2_and_one_line(capsys, monkeypatch, tmp_path, argum
     assert message in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("swept", ["", "SWEEP = {}"])
+@pytest.mark.parametrize("dry_run", [[], ["--dry_run"]], ids=["", "dry_run"])
+def test_a_sweep_of_nothing_is_refused(capsys, tmp_path, swept, dry_run):
+    """Red if a member without a name is made of an experiment that sweeps nothing: its directory would be the sweep's own."""
+    experiment = tmp_path / "experiment.py"
+    experiment.write_text(f"from seq2seq_jax.config import Config\nget_config = Config\n{swept}\n")
+    code, out, err = run(capsys, "sweep", f"--workdir={tmp_path / 'sweep'}", f"--config={experiment}", *dry_run)
+    assert (code, out) == (2, "")
+    assert err == "error: sweep: nothing is swept; expected --embedding_dims, --axis, or SWEEP in the experiment file\n"
+    assert not (tmp_path / "sweep").exists()
 
 
 @pytest.mark.parametrize(

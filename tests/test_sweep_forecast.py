@@ -83,6 +83,21 @@ def test_finished_members_tell_the_time_of_the_others(tmp_path):
     assert found[members[2].name].seconds == pytest.approx(4 * 3.0 * large / small)
 
 
+def test_a_member_that_has_begun_needs_the_updates_that_are_left(tmp_path, monkeypatch, capsys):
+    """Red if updates that a checkpoint holds are counted again, if the oldest one counts, or if a member has less than nothing left."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 100), train__steps=10)
+    plan = make_plan(config, AXES, str(tmp_path / "s"), Design())
+    monkeypatch.setattr(forecast, "_timed", lambda config: 0.5)
+    monkeypatch.setattr(forecast, "_operations", lambda config: 1.0)
+    for member, steps in zip(plan.members, ((2, 8), (), (4,), (12,)), strict=True):
+        for step in steps:
+            (tmp_path / "s" / member.name / "checkpoints" / str(step)).mkdir(parents=True)
+    found, _ = forecast.forecast(plan.members, plan.folder)
+    assert [found[member.name].seconds / 0.5 for member in plan.members] == [2, 10, 6, 0]
+    print_dry_run(plan, retry_failed=False)
+    assert "4 members, 9 s of training left" in capsys.readouterr().out
+
+
 def test_a_larger_batch_takes_longer(tmp_path, monkeypatch):
     """Red if the time of an update is carried over to other batches as it is, or taken for theirs since the model is the same."""
     config = text_config(write_text(tmp_path / "a.txt", 20_000), train__steps=4)

@@ -91,6 +91,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[SettingComparison]:
     """Pools the sweeps setting by setting, for the settings that all of them have."""
+    pooling.check_results(sweeps)
     by_sweep = [{setting_key(part.setting): part for part in settings_of(sweep)} for sweep in sweeps]
     common = [name for name in by_sweep[0] if all(name in parts for parts in by_sweep)]
     if not common:

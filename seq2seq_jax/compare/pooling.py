@@ -16,10 +16,11 @@ import numpy as np
 from seq2seq_jax.compare import artifacts, reason, statistics
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.labels import RELATIVE, setting_label
+from seq2seq_jax.compare.reading import HARMLESS, differing_fields
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Sweep
-from seq2seq_jax.config import Metric
+from seq2seq_jax.config import HIDDEN, SEED, SIZE, TABLE, Metric
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import setting_key
 
@@ -46,6 +47,13 @@ def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
         rows.append(row / mean)
     metric = Metric(grids[0].metric.name, RELATIVE, grids[0].metric.lower_is_better, None)
     return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows), pooled=True)
+
+
+def check_results(sweeps: Sequence[Sweep]) -> None:
+    """Raises UserError, naming it, where a sweep has no result of a size: it has no mean to divide by."""
+    for sweep in sweeps:
+        if not any(run.member.table == "learned" for run in sweep.runs):
+            raise UserError(f"--workdir={sweep.workdir}: none of its sizes has a result; expected sweeps with results, to be pooled")
 
 
 def _check(names: Sequence[str], grids: Sequence[Grid]) -> None:
@@ -87,7 +95,24 @@ def _not_alike(sweeps: Sequence[Sweep]) -> list[str]:
                 f"{' and '.join(workdirs)} are of the same data and count as {len(workdirs)} data sets: this is less sure than it looks."
             )
     made = {setting_key({"budget": sweep.design.get("budget", "hidden"), "tune": sweep.design.get("tune") or {}}) for sweep in sweeps}
-    return said + (["The sweeps were made in different ways: with other budgets, or with other tuning or none."] if len(made) > 1 else [])
+    if len(made) > 1:
+        said.append("The sweeps were made in different ways: with other budgets, or with other tuning or none.")
+    fields = _different_fields(sweeps)
+    return said + ([f"The sweeps were made in different ways: with other values of {', '.join(fields)}."] if fields else [])
+
+
+def _different_fields(sweeps: Sequence[Sweep]) -> list[str]:
+    """Returns the fields, with their values, in which the sweeps differ besides their data and what is swept, tuned or made to fit.
+
+    Of each sweep one run is read: its others differ from it in just these.
+    """
+    free = {SIZE, SEED, TABLE, "data.name", "train.metric", *HARMLESS}  # that the metrics are the same is checked by their names
+    for sweep in sweeps:
+        free |= {*sweep.axes, *(sweep.design.get("tune") or {})}
+        free |= {HIDDEN} if sweep.design.get("budget") == "parameters" else set()
+    found = [artifacts.fields(sweep.runs[0].directory) for sweep in sweeps]
+    vectors = [{"model.pretrained": each["model.pretrained"] and "a file"} for each in found if "model.pretrained" in each]
+    return differing_fields(found, free) + differing_fields(vectors, ())  # which file depends on the data
 
 
 def words(

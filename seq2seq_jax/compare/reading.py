@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import pathlib
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from seq2seq_jax.compare import artifacts
@@ -19,6 +20,7 @@ from seq2seq_jax.config import FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Standing, length_of, of_other_length, standing
 from seq2seq_jax.records import (
+    CONFIG_FILE,
     RESULT_FILE,
     SWEEP_FILE,
     TABLES,
@@ -34,7 +36,7 @@ from seq2seq_jax.records import (
 from seq2seq_jax.show.symbols import printable
 
 # Fields in which runs may differ and be compared all the same. Of files their content counts.
-_HARMLESS = (*WITHOUT_EFFECT, "model.pretrained", *FILES)
+HARMLESS = (*WITHOUT_EFFECT, "model.pretrained", *FILES)
 
 
 class _File(NamedTuple):
@@ -62,6 +64,8 @@ def read_sweep(workdir: str) -> Sweep:
     found = read_sweep_record(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else None
     paths = [path for path in sorted(root.glob(f"*/{RESULT_FILE}")) if _is_of_a_run(path)] if found is None else []
     if found is None and not paths:
+        if any("format" in readable_object(root / name) for name in (CONFIG_FILE, RESULT_FILE)):
+            raise UserError(f"--workdir={workdir}: this is the directory of one run; expected its parent, with several runs to compare")
         raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
     record = found or SweepRecord(members=[{"name": path.parent.name} for path in paths])
     entries = record["members"]
@@ -185,14 +189,19 @@ def _unlike(runs: list[FinishedRun]) -> list[str]:
         directories = [run.directory for run in runs if run.member.setting == setting]
         fields = [found for found in map(artifacts.fields, directories) if found]
         hashes = [found for found in map(artifacts.data_sha256, directories) if found]
-        paths = [path for path in dict.fromkeys(itertools.chain(*fields)) if path not in (SIZE, SEED, TABLE, *_HARMLESS)]
-        values = {path: _distinct([found[path] for found in fields if path in found]) for path in paths}
-        said += [f"{path} ({', '.join(map(str, several))})" for path, several in values.items() if len(several) > 1]
+        said += differing_fields(fields, ignore=(SIZE, SEED, TABLE, *HARMLESS))
         splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
         if "train" in splits and not any("dev" in found for found in hashes):  # which dev is cut from
             splits.append("dev")
         said += [f"the data of {split}" for split in splits]
     return list(dict.fromkeys(said))
+
+
+def differing_fields(configurations: Sequence[Mapping[str, Any]], ignore: Iterable[str]) -> list[str]:
+    """Returns the fields in which configurations by dotted path differ, with their values; one that lacks a field says nothing of it."""
+    paths = [path for path in dict.fromkeys(itertools.chain(*configurations)) if path not in set(ignore)]
+    values = {path: _distinct([found[path] for found in configurations if path in found]) for path in paths}
+    return [f"{path} ({', '.join(map(str, several))})" for path, several in values.items() if len(several) > 1]
 
 
 def _distinct(values: list[Any]) -> list[Any]:

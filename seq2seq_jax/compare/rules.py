@@ -19,14 +19,17 @@ from seq2seq_jax.embeddings.spectrum import CARRIED, directions
 def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
     """Returns for each table what the rules recommend; the singular values are those of the first run of the largest size.
 
-    Only trained rows count, as in ``embeddings spectrum``: the others still have the directions of their random draw.
+    A table that both sides share (``model.share_embeddings``) is one, called ``shared``. Only trained rows count, as in
+    ``embeddings spectrum``: the others still have the directions of their random draw.
     """
     learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
     if not learned:
         return []
     directory = learned[-1].runs[0].directory
     rules: list[RuleOfThumbRow] = []
-    for table in artifacts.tables(directory):
+    tables = artifacts.tables(directory)
+    shared = artifacts.fields(directory).get("model.share_embeddings") is True
+    for table in tables[:1] if shared else tables:
         vocabulary = len(table.symbols)
         sizes = {
             "V^0.25": vocabulary**0.25,
@@ -35,7 +38,7 @@ def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
             "least PIP loss": artifacts.estimated_size(directory),
         }
         rules += [
-            {"table": table.side, "vocabulary": vocabulary, "rule": rule, "embedding_dim": size}
+            {"table": "shared" if shared else table.side, "vocabulary": vocabulary, "rule": rule, "embedding_dim": size}
             for rule, size in sizes.items()
             if size is not None
         ]

@@ -133,7 +133,7 @@ class EqualTimeRow(TypedDict):
 
 
 class RuleOfThumbRow(TypedDict):
-    """What a rule recommends for a table."""
+    """What a rule recommends for a table: of the source, of the target, or shared by both."""
 
     table: str
     vocabulary: int

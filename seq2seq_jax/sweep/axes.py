@@ -56,13 +56,16 @@ def parse_field(flag: str, text: str) -> tuple[str, tuple[Any, ...]]:
 
 
 def make_axes(experiment: Mapping[str, Sequence[Any]], given: Sequence[tuple[str, tuple[Any, ...]]]) -> Axes:
-    """Merges an experiment's axes with those given by flag, which replace theirs. Raises UserError for one given twice."""
+    """Merges an experiment's axes with those given by flag, which replace theirs. Raises UserError for one given twice, or none at all."""
     paths = [path for path, _ in given]
     for path in paths:
         config_lib.field_of(path)
         if paths.count(path) > 1:
             raise UserError(f"{path}: this axis is given twice; expected each field in one flag")
-    return {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
+    axes = {path: tuple(values) for path, values in {**experiment, **dict(given)}.items()}
+    if not axes:
+        raise UserError("sweep: nothing is swept; expected --embedding_dims, --axis, or SWEEP in the experiment file")
+    return axes
 
 
 def merged_axes(earlier: Mapping[str, Sequence[Any]], axes: Axes) -> Axes:

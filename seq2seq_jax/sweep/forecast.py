@@ -3,8 +3,9 @@
 Memory is what one update holds at once: parameters and Adam's moments, what the largest batch keeps for the backward pass, as JAX
 traces it, the gradients of both, which are as large, and on a CPU the copy that a checkpoint takes. Not counted are scoring, decoding and
 the process itself, half a GiB. Time is measured on finished members of the same sweep, or on a few updates of one member, and carried
-over to other sizes and batches by the operations of an update. Where threads share the batches of a small language model
-(``train/devices.py``), an update takes somewhat less time and more memory than is forecast.
+over to other sizes and batches by the operations of an update. Updates up to a member's newest checkpoint are not counted: they are made.
+Where threads share the batches of a small language model (``train/devices.py``), an update takes somewhat less time and more memory than
+is forecast.
 
 References: Kaplan et al. 2020, Scaling laws, section 2.1: training takes 6 operations a parameter and token.
 """
@@ -30,6 +31,7 @@ from seq2seq_jax.model.dropout import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of, vocabulary_sizes
+from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.programs import initial_state, program_key, programs, start_carry
@@ -47,7 +49,7 @@ class Forecast:
     Attributes:
       parameters: learned ones, in tables and in all.
       bytes: memory of one update.
-      seconds: time in updates.
+      seconds: time in the updates that are left.
       fits: whether there is so much memory.
     """
 
@@ -73,7 +75,7 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
     forecasts = {}
     for member in members:
         needed = update_bytes(program_key(member.config))
-        seconds = _seconds(member.config, measured)
+        seconds = _update_seconds(member.config, measured) * _steps_left(member.config, folder / member.name)
         forecasts[member.name] = Forecast(count_parameters(member.config), needed, seconds, needed <= available)
     return forecasts, f"{basis}, without compiling and evaluations; memory: {available / 2**30:.1f} GiB are free"
 
@@ -134,6 +136,12 @@ def _steps(config: Config) -> int:
     return total_steps(config, training_batches(config, corpus_of(config)).steps_per_epoch)
 
 
+def _steps_left(config: Config, run: pathlib.Path) -> int:
+    """Returns the updates that are still to be made: training goes on from the newest checkpoint."""
+    made = max(Checkpoints(RunDirectory(run).checkpoints).steps(), default=0)
+    return max(0, _steps(config) - made)
+
+
 def _finished(members: Sequence[Member], folder: pathlib.Path) -> list[tuple[Config, float]]:
     """Returns configurations of finished members and the seconds that an update of theirs took."""
     finished = []
@@ -157,13 +165,13 @@ def _timed(config: Config) -> float:
     return (time.monotonic() - since) / TIMED_STEPS
 
 
-def _seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float:
-    """Returns the seconds of all updates: the median of what was measured with the same programs, else of all, scaled by operations."""
+def _update_seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float:
+    """Returns the seconds of an update: the median of what was measured with the same programs, else of all, scaled by operations."""
     same = [seconds for other, seconds in measured if program_key(other) == program_key(config)]
     if same:
-        return statistics.median(same) * _steps(config)
+        return statistics.median(same)
     share = [seconds * _operations(program_key(config)) / _operations(program_key(other)) for other, seconds in measured]
-    return statistics.median(share) * _steps(config)
+    return statistics.median(share)
 
 
 @functools.lru_cache(maxsize=256)
