@@ -20,4 +20,4 @@ from seq2seq_jax.train import devices  # noqa: E402  after the hook, which sees 
 from seq2seq_jax.train.runtime import prepare  # noqa: E402
 
 prepare()
-devices.WITHOUT_MERGED_LOOPS = None  # it would take back what compilation.py sets, and compile half as long again
+devices.WITHOUT_MERGED_LOOPS = {}  # it would take back what compilation.py sets, and compile half as long again
