@@ -35,7 +35,6 @@ from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import initial_params, structure
-from seq2seq_jax.train import run_directory
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import initial_state
@@ -308,36 +307,3 @@ def test_two_processes_on_one_run_are_one_too_many(tmp_path):
     with RunDirectory(tmp_path / "run").locked(), pytest.raises(UserError, match="another process is working on this run"):
         train(config, str(tmp_path / "run"))
     assert train(config, str(tmp_path / "run"))["status"] == "finished"
-
-
-def test_what_is_refused_leaves_no_directory(tmp_path):
-    """Red if an empty directory is left behind, or if one goes that was there before, or that something was written to."""
-    (tmp_path / "old").mkdir()
-    for name in ("old", "new"):
-        with pytest.raises(UserError, match=r"missing.txt: no such file"):
-            train(text_config(tmp_path / "missing.txt"), str(tmp_path / name))
-
-    def write_and_refuse():
-        with RunDirectory(tmp_path / "begun").locked():
-            (tmp_path / "begun/config.json").touch()
-            raise UserError("refused")
-
-    with pytest.raises(UserError, match="refused"):
-        write_and_refuse()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "old"]
-
-
-def test_a_lock_that_was_removed_with_its_directory_is_none(tmp_path, monkeypatch):
-    """Red if who has waited for a process that was refused holds a lock that nobody else sees: a third would work beside it."""
-    run, lock, waits = RunDirectory(tmp_path / "run"), run_directory._lock, []
-
-    def wait(file):
-        if not waits:
-            run._remove_unused()  # the other's
-        waits.append(file)
-        return lock(file)
-
-    monkeypatch.setattr(run_directory, "_lock", wait)
-    with run.locked():
-        assert len(waits) == 2
-        assert run.is_locked()

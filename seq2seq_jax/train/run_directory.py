@@ -46,14 +46,6 @@ def _lock(file: IO[str]) -> bool:
             time.sleep(0.02)
 
 
-def _lies_at(file: IO[str], path: pathlib.Path) -> bool:
-    """Returns whether an open file is the one that lies at a path now."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
 def versions() -> dict[str, str]:
     """Returns the versions of what computes the result."""
     packages = {name: importlib.metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
@@ -77,10 +69,6 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
-    def _lock_file(self) -> pathlib.Path:
-        return self.path / ".lock"
-
-    @property
     def result_file(self) -> pathlib.Path:
         """What comparing reads."""
         return self.path / RESULT_FILE
@@ -89,44 +77,20 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Holds the kernel's lock on the run, which ends with the process.
 
-        Where what is asked for is refused, the directory goes again if it was made for this and nothing was written there.
-
         Raises Locked where another keeps it, UserError where there can be no such directory, or nothing can be written there.
         """
-        file, is_new = self._take_lock()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(self.path / ".lock", "a")  # noqa: SIM115  closed below; not emptied, since another may hold it
+        except OSError as error:
+            raise UserError(f"--workdir={self.path}: {error.strerror}; expected a directory that can be written to") from None
         with file:
+            if not _lock(file):
+                raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
             file.truncate(0)
             file.write(f"{platform.node()} {os.getpid()}")
             file.flush()
-            try:
-                yield
-            except UserError:
-                if is_new:
-                    self._remove_unused()
-                raise
-
-    def _take_lock(self) -> tuple[IO[str], bool]:
-        """Returns the open file whose lock is held, and whether the directory was made for it. Raises as ``locked`` does."""
-        while True:
-            is_new = not self.path.exists()
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                file = open(self._lock_file, "a")  # noqa: SIM115  the caller closes it; not emptied, since another may hold it
-            except OSError as error:
-                raise UserError(f"--workdir={self.path}: {error.strerror}; expected a directory that can be written to") from None
-            if not _lock(file):
-                file.close()
-                raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
-            if _lies_at(file, self._lock_file):
-                return file, is_new
-            file.close()  # who held it was refused and has removed it: its lock keeps nobody out
-
-    def _remove_unused(self) -> None:
-        """Removes the directory where it has the lock file alone. Another process may make it anew at any time, and then it stays."""
-        with contextlib.suppress(OSError):
-            if list(self.path.iterdir()) == [self._lock_file]:
-                self._lock_file.unlink()
-                self.path.rmdir()
+            yield
 
     def is_locked(self) -> bool:
         """Returns whether a process holds the lock."""
@@ -138,7 +102,7 @@ class RunDirectory:
         The test lasts an instant and is shared, so that it stops nobody.
         """
         try:
-            with open(self._lock_file) as file:
+            with open(self.path / ".lock") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
