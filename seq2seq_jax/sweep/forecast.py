@@ -26,12 +26,12 @@ from flax import nnx
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import training_batches
+from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.model.build import initial_params, structure
 from seq2seq_jax.model.dropout import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of, vocabulary_sizes
-from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.programs import initial_state, program_key, programs, start_carry
@@ -138,8 +138,7 @@ def _steps(config: Config) -> int:
 
 def _steps_left(config: Config, run: pathlib.Path) -> int:
     """Returns the updates that are still to be made: training goes on from the newest checkpoint."""
-    made = max(Checkpoints(RunDirectory(run).checkpoints).steps(), default=0)
-    return max(0, _steps(config) - made)
+    return max(0, _steps(config) - newest_checkpoint(run))
 
 
 def _finished(members: Sequence[Member], folder: pathlib.Path) -> list[tuple[Config, float]]:
