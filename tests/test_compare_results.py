@@ -171,7 +171,9 @@ def test_runs_that_a_longer_sweep_has_not_reached_are_not_compared(lengths, tmp_
         ask(size, seed, **before)
     for asked in (before, now):
         ask_all(**asked)
-        assert compare([str(tmp_path / "s")])["recommendation"]["embedding_dim"] == 16
+        answer = compare([str(tmp_path / "s")])["recommendation"]
+        assert answer["embedding_dim"] == 16
+        assert ("which no run has ended with yet" in " ".join(answer["warnings"])) == (asked == now)
     for seed in (0, 1):
         ask(4, seed, **now)
     found = compare([str(tmp_path / "s")])

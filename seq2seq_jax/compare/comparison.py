@@ -79,6 +79,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
     command = next_command(sweep, grid, recommendation, tolerance, tuning)
     cautions = [
         *reason.side_warning(grid, setting),
+        *reason.length_warning(sweep),
         *reason.unlike_warning(sweep),
         *reason.warnings(grid, recommendation),
         *reason.dev_set_warning(grid, recommendation),

@@ -119,7 +119,7 @@ def words(
     pooled: Grid, grids: Sequence[Grid], sweeps: Sequence[Sweep], recommendation: Recommendation, settings: Sequence[dict[str, Any]]
 ) -> Words:
     """Returns the sentences of a pooled answer. ``settings`` are those that some data sets lack: nothing is pooled for them."""
-    unlike = [f"{sweep.workdir}: {text}" for sweep in sweeps for text in reason.unlike_warning(sweep)]
+    unlike = [f"{sweep.workdir}: {text}" for sweep in sweeps for text in reason.length_warning(sweep) + reason.unlike_warning(sweep)]
     cautions = _not_alike(sweeps) + unlike + reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:

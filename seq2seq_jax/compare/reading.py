@@ -72,7 +72,9 @@ def read_sweep(workdir: str) -> Sweep:
     files = [_read_file(root / entry["name"]) for entry in entries]
     metric = _metric_asked_for(record)
     outcomes = [_outcome(file, member, metric) for file, member in zip(files, _members(entries, files), strict=True)]
-    runs, others = _of_equal_length([outcome for outcome in outcomes if isinstance(outcome, FinishedRun)], found)
+    finished = [outcome for outcome in outcomes if isinstance(outcome, FinishedRun)]
+    standings = {} if found is None else _standings(finished, found)
+    runs, others = _of_equal_length(finished, standings)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)] + others
     if runs and found is None:  # a failure may stand in a setting of its own, where no run says what is compared
         failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
@@ -89,6 +91,7 @@ def read_sweep(workdir: str) -> Sweep:
         design=record.get("design", {}),
         hidden_dims=_hidden_dims(record),
         fixed_size=_has_given_table(record),
+        unreached=length_of(record) if standings and Standing.DONE not in standings.values() else None,
         unlike=_unlike(runs) if found is None else [],
     )
 
@@ -109,15 +112,18 @@ def _hidden_dims(record: SweepRecord) -> dict[str, int]:
     return {name: hidden_dim for name, hidden_dim in found.items() if isinstance(hidden_dim, int)}
 
 
-def _of_equal_length(runs: list[FinishedRun], record: SweepRecord | None) -> tuple[list[FinishedRun], list[Failure]]:
-    """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
-    if record is None:
-        return runs, []
+def _standings(runs: list[FinishedRun], record: SweepRecord) -> dict[str, Standing]:
+    """Returns by name where the runs stand with regard to the length that the sweep asks for now."""
     entries = {entry["name"]: entry for entry in record["members"]}
     standings = {}
     for run in runs:
         made, asked = artifacts.length(run.directory), length_of(record, entries[run.member.name])
         standings[run.member.name] = standing(run.directory, run.result, made, asked)
+    return standings
+
+
+def _of_equal_length(runs: list[FinishedRun], standings: dict[str, Standing]) -> tuple[list[FinishedRun], list[Failure]]:
+    """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
     others = {name: Cause.SHORTER if stands is Standing.EXTENDABLE else Cause.STUCK for name, stands in of_other_length(standings).items()}
     failures = [
         Failure(name, cause, cause.value, run.member, run.result["metric"])

@@ -186,6 +186,15 @@ def other_dev_data(sweep: Sweep) -> list[str]:
     return ["The runs are scored on different dev data, so their figures do not compare."] if DEV_DATA in sweep.unlike else []
 
 
+def length_warning(sweep: Sweep) -> list[str]:
+    """Warns where the answer is of a former length, since the longer training has ended nowhere yet."""
+    if sweep.unreached is None:
+        return []
+    steps, epochs, _ = sweep.unreached
+    asked = f"{steps} steps" if steps is not None else f"{epochs} epochs" if epochs is not None else "another length"
+    return [f"The sweep asks for {asked} now, which no run has ended with yet: this is the answer of the training before."]
+
+
 def unlike_warning(sweep: Sweep) -> list[str]:
     """Warns where runs that no sweep.json brings together differ in more than the comparison knows of."""
     if not sweep.unlike:

@@ -11,6 +11,8 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+from seq2seq_jax.length import Length
+
 DEV_DATA = "the data of dev"  # in ``Sweep.unlike`` where runs are scored on different data
 
 
@@ -101,6 +103,7 @@ class Sweep:
       design: what is compared beside the axes, as sweep.json has it.
       hidden_dims: of each member, where a budget of parameters makes them differ.
       fixed_size: whether a table read from a file allows its own number of columns only.
+      unreached: the length that the sweep asks for now, where every run has another: a longer training that was stopped.
       unlike: in what the runs differ besides the axes, in words; only without sweep.json, whose members differ as it says.
     """
 
@@ -114,4 +117,5 @@ class Sweep:
     design: dict[str, Any] = dataclasses.field(default_factory=dict)
     hidden_dims: dict[str, int] = dataclasses.field(default_factory=dict)
     fixed_size: bool = False
+    unreached: Length | None = None
     unlike: list[str] = dataclasses.field(default_factory=list)
