@@ -31,7 +31,7 @@ def _texts(ragged, vocabulary):
     return [vocabulary.decode(row) for row in np.split(ragged.flat, np.cumsum(ragged.lengths)[:-1])]
 
 
-PAIRS = "".join(f"word{number % 150}\t{number} x\n" for number in range(300))
+PAIRS = "".join(f"word{number % 150}\t{number // 150} x\n" for number in range(300))
 
 
 def test_dev_and_test_are_cut_from_train_and_hold_all_answers_of_a_source(tmp_path):
@@ -75,8 +75,8 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
     loaded = _load(_config(tmp_path, train=text, dev=text + "q\tx\n", max_length=5))
     assert sorted(_texts(loaded.train.sources, loaded.vocabularies["source"])) == ["ab", "ab", "abc"]
     assert loaded.notes == [
-        "train: 2 pairs with an empty source or target dropped.",
-        "train: 2 pairs longer than data.max_length=5 units dropped.",
+        "train: 2 of 7 pairs dropped: an empty source or target.",
+        "train: 2 of 7 pairs dropped: longer than data.max_length=5 units.",
         "train: 1 exact repetitions of a pair kept.",
         "dev: 4 of 5 sources are also in train.",
         "dev: 1 of 5 sources have a unit that train has not.",
@@ -86,6 +86,17 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", min_count=9))
     with pytest.raises(UserError, match=r"data\.max_length=1: no training pair is left"):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", max_length=1))
+
+
+def test_sources_whose_references_cannot_be_written_are_counted(tmp_path):
+    """Red if one reference out of reach is enough (of q), if a source without references counts, or if train's own units do."""
+    dev = "a\tx new\nb\tnew\nb\tx newer\nq\ty\nq\tnew\nab\ty x\n"
+    config = _config(tmp_path, train="abq\tx y\n", dev=dev, target_unit="word")
+    loaded = _load(config)
+    assert loaded.notes == ["dev: 2 of 4 sources have a unit that train has not in every reference, so their outputs cannot be right."]
+    asked = corpus.PairSplit(loaded.dev.sources, [[] for _ in loaded.dev.sources])
+    assert corpus.unknown_units("standard input", asked, loaded.vocabularies) == (0, [])
+    assert _load(configuration.replace(config, {"data.target_unit": "byte"})).notes == []
 
 
 def test_the_loss_is_scored_against_the_first_answer(tmp_path):
@@ -114,6 +125,56 @@ def test_text_is_normalized_before_anything_else(tmp_path):
     config = _config(tmp_path, train="a\tb\n", dev=text)
     assert len(_load(config).dev) == 2
     assert _load(configuration.replace(config, {"data.normalize_nfc": True})).dev == corpus.PairSplit(["é"], [["1", "2"]])
+
+
+def _mixed(composed, marks, ascii_lines=3):
+    """Lines that end in an accent which is part of its letter, or stands behind it, or have none."""
+    return ["caf\u00e9"] * composed + ["cafe\u0301"] * marks + ["cafe"] * ascii_lines
+
+
+@pytest.mark.parametrize("kind", ["translator", "language_model"])
+def test_a_file_that_spells_accents_in_two_ways_is_remarked(tmp_path, kind):
+    """Red if a file in one form alone is remarked (the CJK letter is the same in both), or one that is normalized anyway."""
+
+    def noted(*lines, **data):
+        text = "".join(f"{line}\n" for line in ([f"{number}\t{line}" for number, line in enumerate(lines)]))
+        return _load(_config(tmp_path, kind, train=text, dev_fraction=0.0, test_fraction=0.0, **data)).notes
+
+    (note,) = noted(*_mixed(composed=4, marks=2))
+    assert note.startswith(f"{tmp_path}/train.txt: of 9 lines looked at 2 are not in Unicode normalization form C and 4 are")
+    assert "--config.data.normalize_nfc=true" in note
+    assert noted(*_mixed(composed=4, marks=2), normalize_nfc=True) == []
+    assert noted(*_mixed(composed=4, marks=0)) == noted(*_mixed(composed=0, marks=4), "\u65e5") == []
+
+
+def test_of_a_long_file_some_lines_are_looked_at_whatever_their_order(tmp_path, monkeypatch):
+    """Red if every so-manieth line is looked at, which here would be of one kind, or others each time."""
+    monkeypatch.setattr(raw_splits, "MOST_LINES", 50)
+    text = "".join(f"{line}\n" for _ in range(50) for line in _mixed(composed=1, marks=1, ascii_lines=0))
+    config = _config(tmp_path, "language_model", train=text, dev_fraction=0.0, test_fraction=0.0)
+    first, second = _load(config).notes, _load(config).notes
+    assert first == second
+    assert "of 50 lines looked at" in first[0]
+
+
+def test_rows_in_quotes_are_remarked(tmp_path):
+    """Red if fewer than half of the lines, a quote at one end, a single quote or two aligned files are remarked."""
+    rows = ['"a, b"\tc', '"\td', 'a\t"b"', 'a "b"\tc']
+
+    def noted(*lines):
+        return _load(_config(tmp_path, train="".join(f"{line}\n" for line in lines), dev_fraction=0.0, test_fraction=0.0)).notes
+
+    assert noted(*rows) == [
+        f"{tmp_path}/train.txt: of 4 lines looked at 2 have a field that begins and ends with a double quote;"
+        " the quotes are taken as part of the text."
+    ]
+    assert noted(*rows, "a\tb") == []
+    for side in ("src", "tgt"):
+        (tmp_path / f"a.{side}").write_text('"a"\n')
+    config = configuration.replace(
+        _config(tmp_path, dev_fraction=0.0, test_fraction=0.0), {"data.train": f"{tmp_path}/a.src,{tmp_path}/a.tgt"}
+    )
+    assert _load(config).notes == []
 
 
 def test_a_language_model_reads_any_file_as_one_text(tmp_path):

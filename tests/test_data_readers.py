@@ -47,10 +47,11 @@ def test_files_are_found_in_folders_whose_names_have_commas(tmp_path, monkeypatc
     ("content", "line", "expected"),
     [
         (b"a\tb\nc\n", 2, "no tab"),
-        (b"a\tb\nc\td\te\n", 2, "3 columns"),
+        (b"a\tb\nc\td\te\n", 2, "3 columns; cut -f1,2 keeps the first two"),
         (b"a\tb\n\nc\td\n", 2, "an empty line"),
         (b"a\tb\nc\t\xff\n", 2, "0xff is not UTF-8"),
         (b"\xef\xbb\xbfa\tb\nc\td\n\xc3", 3, "0xc3 is not UTF-8"),
+        (b"a\tb\rc\td\r", 1, "expected lines that end in a line feed"),
         (b"", 1, "empty"),
         (b"\xef\xbb\xbf", 1, "empty"),
     ],
@@ -70,6 +71,17 @@ def test_misaligned_files_are_named_with_the_first_line_that_has_no_partner(tmp_
     (tmp_path / "a.tgt").write_text("1\n2\n3\n")
     with pytest.raises(UserError, match=r"a\.tgt:3: no such line in .*a\.src; .*3 and 2 lines"):
         readers.read_pairs(f"{tmp_path}/a.src,{tmp_path}/a.tgt")
+
+
+def test_aligned_files_whose_lines_end_in_a_carriage_return_are_refused(tmp_path):
+    """Red if two such files are one pair, the whole of both. A carriage return within a line, or at the end of the only one, is text."""
+    (tmp_path / "a.src").write_bytes(b"1\r2\r")
+    (tmp_path / "a.tgt").write_bytes(b"1\r2\r")
+    with pytest.raises(UserError, match=r"a\.src:1: lines end in a carriage return alone"):
+        readers.read_pairs(f"{tmp_path}/a.src,{tmp_path}/a.tgt")
+    for text, pairs in ((b"a\rb\tc\n", [("a\rb", "c")]), (b"a\tb\r", [("a", "b\r")])):
+        (tmp_path / "a.tsv").write_bytes(text)
+        assert readers.read_pairs(str(tmp_path / "a.tsv")) == pairs
 
 
 def test_what_is_no_file_is_said(tmp_path):

@@ -67,6 +67,24 @@ def test_blanks_between_units_do_not_count_but_blanks_in_text_do():
     assert metrics.translation_metrics(["a b"], [["a  b "]], "char")["word_error_rate"] == 1
 
 
+@pytest.mark.parametrize("name", [*metrics.PER_EXAMPLE, *metrics.PER_CORPUS])
+def test_an_output_with_the_words_of_its_reference_is_perfect_however_the_reference_is_spaced(name):
+    """Outputs of words have single blanks. Red if the edits of a perfect output are those blanks that a file has beside them."""
+    outputs, spaced = ["w x y z .", "a b c d"], [["w  x y   z ."], [" a b\u00a0c\td "]]
+    found = [metrics.translation_metrics(outputs, references, "word", [name])[name] for references in (spaced, [[one] for one in outputs])]
+    best = {"exact_match": 1.0, "bleu": pytest.approx(100), "chrf": pytest.approx(100)}.get(name, 0.0)
+    assert found == [best, best]
+    longer = metrics.translation_metrics(["a b"], [[" a  bc "]], "word", ["character_error_rate"])
+    assert longer == {"examples": 1, "character_error_rate": 1 / 4}  # of "a bc"
+
+
+@pytest.mark.parametrize("unit", ["char", "byte", "bpe"])
+def test_a_blank_that_is_a_unit_counts(unit):
+    """Red if references are tidied up where a model can, and has to, write their blanks."""
+    result = metrics.translation_metrics(["a b"], [[" a  b"]], unit)
+    assert (result["character_error_rate"], result["exact_match"]) == (2 / 5, 0)
+
+
 def test_empty_references_and_empty_sets_give_finite_numbers():
     assert metrics.translation_metrics(["", "ab"], [[""], [""]], "char")["character_error_rate"] == 2
     assert metrics.translation_metrics([""], [[""]], "word")["phone_error_rate"] == 0

@@ -254,9 +254,10 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
     empty, long = (lengths == 0).any(axis=0), (lengths > data.max_length).any(axis=0)
     kept = np.flatnonzero(~empty & ~long)
     if empty.any():
-        notes.append(f"train: {empty.sum()} pairs with an empty source or target dropped.")
+        notes.append(f"train: {empty.sum()} of {len(content)} pairs dropped: an empty source or target.")
     if long.any():
-        notes.append(f"train: {(long & ~empty).sum()} pairs longer than data.max_length={data.max_length} units dropped.")
+        count = (long & ~empty).sum()
+        notes.append(f"train: {count} of {len(content)} pairs dropped: longer than data.max_length={data.max_length} units.")
     if not len(kept):
         raise UserError(f"data.max_length={data.max_length}: no training pair is left; expected a larger one, or pairs that are not empty")
     pairs = [content[index] for index in kept]
@@ -322,7 +323,10 @@ def _remarks(name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabu
 
 
 def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping[str, Vocabulary]) -> tuple[int, list[str]]:
-    """Returns how many units of a text, or of the sources of pairs, have no row, and the sentence that says so where there are any."""
+    """Returns how many units of a text, or of the sources of pairs, have no row, and sentences that say so where there are any.
+
+    Of pairs there is another where all references of a source have one: an error rate cannot fall below their share.
+    """
     if isinstance(split, TextSplit):
         count = int((split.ids == UNK).sum())
         of_words = vocabularies["target"].counts is not None  # word vectors, which have no row for what is unknown
@@ -330,8 +334,16 @@ def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping
         sentence = (
             f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
         )
-    else:
-        of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
-        count = sum(of_sources)
-        sentence = f"{name}: {sum(map(bool, of_sources))} of {len(split)} sources have a unit that train has not."
-    return count, [sentence] if count else []
+        return count, [sentence] if count else []
+    of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
+    lost = _out_of_reach(split, vocabularies["target"])
+    said = {
+        "have a unit that train has not": sum(map(bool, of_sources)),
+        "have a unit that train has not in every reference, so their outputs cannot be right": lost,
+    }
+    return sum(of_sources), [f"{name}: {count} of {len(split)} sources {what}." for what, count in said.items() if count]
+
+
+def _out_of_reach(split: PairSplit, target: Vocabulary) -> int:
+    """Returns how many sources have references, each with a unit that has no row."""
+    return sum(bool(answers) and all(map(target.unknown, answers)) for answers in split.targets)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+import random
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from seq2seq_jax.config import FILES, KINDS, Config, get, replace
 from seq2seq_jax.data import named, readers, splits
@@ -17,6 +19,7 @@ HELD_OUT = ("dev", "test")
 SPLITS = ("train", *HELD_OUT)
 WORD_QUESTIONS = ("analogies", "similarity")  # fields of data that name further files: what word vectors are asked
 Pairs = list[tuple[str, str]]
+MOST_LINES = 5_000  # of a file, that are looked at for mistakes: whether a line is in form C can take longer to tell than to read it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +30,7 @@ class RawSplits:
       content: pairs or a text of each split that there is.
       sha256: hash of what was read for each split that has a file of its own.
       paths: the absolute path specification of each of these splits (see ``readers.files_of``).
-      notes: sentences on what was left out in reading.
+      notes: sentences on what was left out in reading and on what looks like a mistake in a file.
     """
 
     content: dict[str, Pairs] | dict[str, str]
@@ -68,13 +71,25 @@ def sha256_of(config: Config) -> dict[str, str]:
 
 
 def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[[str], Pairs] = readers.read_pairs) -> Pairs | str:
-    """Returns the pairs or the text of a file, normalized as the configuration asks; says in ``notes`` what it left out."""
+    """Returns the pairs or the text of a file, normalized as the configuration asks.
+
+    Says in ``notes`` what it left out and what looks like a mistake.
+    """
     nfc = config.data.normalize_nfc
     if _form(config) == "text":
         text = readers.normalize(readers.read_text(path), nfc)
+        if not (nfc or text.isascii()):
+            lines = readers.split_lines(text)
+            notes += _mixed_forms([lines[place] for place in _some(len(lines))], path)
         return _distinct_lines(text, path, notes) if config.data.lines else text
     pairs = read_pairs(path)
-    return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in pairs] if nfc else pairs
+    looked_at = [pairs[place] for place in _some(len(pairs))]
+    if len(readers.files_of(path)) == 1:
+        notes += _quoted(looked_at, path)
+    if nfc:
+        return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in pairs]
+    notes += _mixed_forms(["\t".join(pair) for pair in looked_at], path)
+    return pairs
 
 
 def has_dev(config: Config) -> bool:
@@ -124,6 +139,44 @@ def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
     if config.data.name is None:
         return {split: absolute(config, spec) for split, spec in files.items()}
     return {split: named.locate(config.data.name, split) for split in files}
+
+
+def _some(count: int) -> Sequence[int]:
+    """Returns the places of all lines or, of many, of ``MOST_LINES``: drawn, since every tenth could be of one kind, and always alike."""
+    return range(count) if count <= MOST_LINES else random.Random(0).sample(range(count), MOST_LINES)
+
+
+def _mixed_forms(lines: Sequence[str], path: str) -> list[str]:
+    """Returns a sentence where some lines spell with combining marks what others may spell with composed characters."""
+    marks, composed = 0, 0
+    for line in lines:
+        if line.isascii():
+            continue
+        if not unicodedata.is_normalized("NFC", line):
+            marks += 1
+        elif not unicodedata.is_normalized("NFD", line):
+            composed += 1
+    if not (marks and composed):
+        return []
+    return [
+        f"{path}: of {len(lines)} lines looked at {marks} are not in Unicode normalization form C and {composed} are, with composed"
+        " characters; words that look alike can differ, and --config.data.normalize_nfc=true makes them one."
+    ]
+
+
+def _quoted(pairs: Pairs, path: str) -> list[str]:
+    """Returns a sentence where at least half of the lines have a field that stands in double quotes, as spreadsheets write them."""
+    count = sum(_in_quotes(source) or _in_quotes(target) for source, target in pairs)
+    if 2 * count < len(pairs):
+        return []
+    return [
+        f"{path}: of {len(pairs)} lines looked at {count} have a field that begins and ends with a double quote;"
+        " the quotes are taken as part of the text."
+    ]
+
+
+def _in_quotes(field: str) -> bool:
+    return field[:1] == '"' == field[-1:] and len(field) > 1
 
 
 def _distinct_lines(text: str, path: str, notes: list[str]) -> str:

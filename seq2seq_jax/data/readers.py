@@ -60,7 +60,8 @@ def read_text(path: str | pathlib.Path) -> str:
 def read_pairs(spec: str) -> list[tuple[str, str]]:
     """Returns the (source, target) pairs of ``a.tsv`` or ``a.src,a.tgt``; pair i stands in line i + 1.
 
-    Raises UserError where a file cannot be read, a line has not exactly two columns, or the two files have unequal lines.
+    Raises UserError where a file cannot be read, its lines end in CR alone, a line has not exactly two columns, or the two files have
+    unequal lines.
     """
     files = files_of(spec)
     if len(files) == 1:
@@ -96,7 +97,10 @@ def _bytes(path: str | pathlib.Path) -> bytes:
 
 
 def _lines(path: pathlib.Path) -> list[str]:
-    return split_lines(read_text(path))
+    text = read_text(path)
+    if "\n" not in text and "\r" in text.rstrip("\r"):  # else all of the file would be a single line
+        raise UserError(f"{path}:1: lines end in a carriage return alone; expected lines that end in a line feed")
+    return split_lines(text)
 
 
 def _columns(line: str, path: pathlib.Path, number: int) -> tuple[str, str]:
@@ -105,5 +109,6 @@ def _columns(line: str, path: pathlib.Path, number: int) -> tuple[str, str]:
         found = f"{len(columns)} columns" if line else "an empty line"
         if len(columns) == 1 and line:
             found = "no tab"
-        raise UserError(f"{path}:{number}: expected source and target separated by one tab, found {found}")
+        remedy = "; cut -f1,2 keeps the first two" if len(columns) > 2 else ""
+        raise UserError(f"{path}:{number}: expected source and target separated by one tab, found {found}{remedy}")
     return columns[0], columns[1]

@@ -19,7 +19,12 @@ References = Sequence[Sequence[str]]
 
 def is_right(output: str, answers: Iterable[str], unit: str | None) -> bool:
     """Returns whether an output is one of the answers; where blanks only separate units, their number does not count."""
-    return any(output == answer or (unit == "word" and output.split() == answer.split()) for answer in answers)
+    return _written(output, unit) in (_written(answer, unit) for answer in answers)
+
+
+def _written(text: str, unit: str | None) -> str:
+    """Returns a text as outputs of the unit are written: words with one blank between any two, everything else as it is."""
+    return " ".join(text.split()) if unit == "word" else text
 
 
 def _edits(output: str, answers: Sequence[str], words: bool) -> tuple[int, int]:
@@ -52,7 +57,9 @@ PER_EXAMPLE: dict[str, Callable[[str, Sequence[str], str], tuple[float, float]]]
     "exact_match": lambda output, answers, unit: (is_right(output, answers, unit), 1),
     "phone_error_rate": lambda output, answers, unit: _edits(output, answers, words=unit == "word"),
     "token_error_rate": lambda output, answers, unit: _edits(output, answers, words=True),
-    "character_error_rate": lambda output, answers, unit: _edits(output, answers, words=False),
+    "character_error_rate": lambda output, answers, unit: _edits(
+        _written(output, unit), [_written(answer, unit) for answer in answers], words=False
+    ),
 }
 # Metrics of a whole corpus, no sums over examples: sacrebleu's, in points, 0 to 100.
 PER_CORPUS: dict[str, Callable[[], Any]] = {"bleu": _bleu, "chrf": _chrf}
@@ -86,8 +93,9 @@ def translation_metrics(
       target_unit: ``word`` where blanks separate the units of the target, as they do phones; else a unit is a character.
       names: which to compute. Fractions: ``word_error_rate`` (sources whose output equals no reference),
         ``exact_match`` (1 - that), ``phone_error_rate`` (edits of target units), ``token_error_rate`` (edits of words),
-        ``character_error_rate`` (edits of code points, blanks included). Points: ``bleu`` (Papineni et al. 2002) and
-        ``chrf`` (Popović 2015), as sacrebleu computes them, each with its signature (Post 2018).
+        ``character_error_rate`` (edits of code points, blanks included; between units that are words one blank). Points: ``bleu``
+        (Papineni et al. 2002) and ``chrf`` (Popović 2015), as sacrebleu computes them, each with its signature (Post 2018);
+        both pass over further blanks themselves.
 
     Returns:
       The metrics, and ``examples``: the number of sources. An error rate of no source at all is 0; where all references
