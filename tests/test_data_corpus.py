@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as configuration
-from seq2seq_jax.data import corpus, raw_splits
+from seq2seq_jax.data import corpus, mistakes, raw_splits
 from seq2seq_jax.data.vocabulary import UNK
 from seq2seq_jax.errors import UserError
 
@@ -149,7 +149,7 @@ def test_a_file_that_spells_accents_in_two_ways_is_remarked(tmp_path, kind):
 
 def test_of_a_long_file_some_lines_are_looked_at_whatever_their_order(tmp_path, monkeypatch):
     """Red if every so-manieth line is looked at, which here would be of one kind, or others each time."""
-    monkeypatch.setattr(raw_splits, "MOST_LINES", 50)
+    monkeypatch.setattr(mistakes, "MOST_LINES", 50)
     text = "".join(f"{line}\n" for _ in range(50) for line in _mixed(composed=1, marks=1, ascii_lines=0))
     config = _config(tmp_path, "language_model", train=text, dev_fraction=0.0, test_fraction=0.0)
     first, second = _load(config).notes, _load(config).notes

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import random
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from seq2seq_jax.config import FILES, KINDS, Config, get, replace
-from seq2seq_jax.data import named, readers, splits
+from seq2seq_jax.data import mistakes, named, readers, splits
 from seq2seq_jax.errors import UserError
 
 HELD_OUT = ("dev", "test")
 SPLITS = ("train", *HELD_OUT)
 WORD_QUESTIONS = ("analogies", "similarity")  # fields of data that name further files: what word vectors are asked
 Pairs = list[tuple[str, str]]
-MOST_LINES = 5_000  # of a file, that are looked at for mistakes: whether a line is in form C can take longer to tell than to read it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,16 +76,15 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
     if _form(config) == "text":
         text = readers.normalize(readers.read_text(path), nfc)
         if not (nfc or text.isascii()):
-            lines = readers.split_lines(text)
-            notes += _mixed_forms([lines[place] for place in _some(len(lines))], path)
+            notes += mistakes.mixed_forms(mistakes.some(readers.split_lines(text)), path)
         return _distinct_lines(text, path, notes) if config.data.lines else text
     pairs = read_pairs(path)
-    looked_at = [pairs[place] for place in _some(len(pairs))]
+    looked_at = mistakes.some(pairs)
     if len(readers.files_of(path)) == 1:
-        notes += _quoted(looked_at, path)
+        notes += mistakes.quoted(looked_at, path)
     if nfc:
         return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in pairs]
-    notes += _mixed_forms(["\t".join(pair) for pair in looked_at], path)
+    notes += mistakes.mixed_forms(["\t".join(pair) for pair in looked_at], path)
     return pairs
 
 
@@ -139,44 +135,6 @@ def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
     if config.data.name is None:
         return {split: absolute(config, spec) for split, spec in files.items()}
     return {split: named.locate(config.data.name, split) for split in files}
-
-
-def _some(count: int) -> Sequence[int]:
-    """Returns the places of all lines or, of many, of ``MOST_LINES``: drawn, since every tenth could be of one kind, and always alike."""
-    return range(count) if count <= MOST_LINES else random.Random(0).sample(range(count), MOST_LINES)
-
-
-def _mixed_forms(lines: Sequence[str], path: str) -> list[str]:
-    """Returns a sentence where some lines spell with combining marks what others may spell with composed characters."""
-    marks, composed = 0, 0
-    for line in lines:
-        if line.isascii():
-            continue
-        if not unicodedata.is_normalized("NFC", line):
-            marks += 1
-        elif not unicodedata.is_normalized("NFD", line):
-            composed += 1
-    if not (marks and composed):
-        return []
-    return [
-        f"{path}: of {len(lines)} lines looked at {marks} are not in Unicode normalization form C and {composed} are, with composed"
-        " characters; words that look alike can differ, and --config.data.normalize_nfc=true makes them one."
-    ]
-
-
-def _quoted(pairs: Pairs, path: str) -> list[str]:
-    """Returns a sentence where at least half of the lines have a field that stands in double quotes, as spreadsheets write them."""
-    count = sum(_in_quotes(source) or _in_quotes(target) for source, target in pairs)
-    if 2 * count < len(pairs):
-        return []
-    return [
-        f"{path}: of {len(pairs)} lines looked at {count} have a field that begins and ends with a double quote;"
-        " the quotes are taken as part of the text."
-    ]
-
-
-def _in_quotes(field: str) -> bool:
-    return field[:1] == '"' == field[-1:] and len(field) > 1
 
 
 def _distinct_lines(text: str, path: str, notes: list[str]) -> str:
