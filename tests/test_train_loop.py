@@ -323,6 +323,44 @@ def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path, monkey
     assert {found.name for found in (run / "checkpoints").iterdir()} == {str(step) for step in {60, result_of(run)["best_step"]}}
 
 
+def test_all_updates_are_no_result(tmp_path, monkeypatch):
+    """Red if a longer training that is killed at its very end, while dev is scored, leaves the shorter result for good."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
+    train(pair_config(path, train__steps=20), str(run))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(pair_config(path, train__steps=30), str(run))
+    assert result_of(run)["steps"] == 20
+    train(pair_config(path, train__steps=30), str(run))
+    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
+    assert result_of(run) == result_of(tmp_path / "whole")
+
+
+def test_a_length_said_in_the_other_unit_is_reached(tmp_path):
+    """Red if the result keeps the former unit, and the run counts as shorter than what is asked for, for ever."""
+    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
+    made = train(pair_config(path, train__steps=None, train__epochs=2), str(run))
+    again = train(pair_config(path, train__steps=made["steps"]), str(run))
+    assert again == made | {"length": {"steps": made["steps"], "epochs": None, "updates": made["steps"]}}
+    assert json.loads((run / "result.json").read_text()) == again
+
+
+def test_a_damaged_best_checkpoint_of_a_shorter_result_is_made_again(tmp_path):
+    """Red if the result stays, says that its best checkpoint was not kept, and the run can never go on."""
+    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
+    train(pair_config(path, train__steps=20), str(run))
+    for file in run.glob("checkpoints/*/files.json"):
+        file.write_text("{}")
+    train(pair_config(path, train__steps=30), str(run))
+    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
+    assert result_of(run) == result_of(tmp_path / "whole")
+
+
 def test_each_update_sees_the_batch_of_its_step_also_after_a_resume(tmp_path, monkeypatch):
     """Red if what is read ahead is given to another step, or once more."""
     seen, advance = [], OneRun.advance

@@ -16,7 +16,7 @@ import numpy as np
 from seq2seq_jax.compare import artifacts, reason, statistics
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.labels import RELATIVE, setting_label
-from seq2seq_jax.compare.reading import HARMLESS, differing_fields
+from seq2seq_jax.compare.reading import HARMLESS, differing_fields, fields_of
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Sweep
@@ -110,7 +110,7 @@ def _different_fields(sweeps: Sequence[Sweep]) -> list[str]:
     for sweep in sweeps:
         free |= {*sweep.axes, *(sweep.design.get("tune") or {})}
         free |= {HIDDEN} if sweep.design.get("budget") == "parameters" else set()
-    found = [artifacts.fields(sweep.runs[0].directory) for sweep in sweeps]
+    found = [fields_of(sweep.runs[0]) for sweep in sweeps]
     vectors = [{"model.pretrained": each["model.pretrained"] and "a file"} for each in found if "model.pretrained" in each]
     return differing_fields(found, free) + differing_fields(vectors, ())  # which file depends on the data
 

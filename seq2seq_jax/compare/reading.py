@@ -192,8 +192,9 @@ def _unlike(runs: list[FinishedRun]) -> list[str]:
     """Returns the fields and data in which runs that are compared differ, with their values, besides size, seed and kind of the table."""
     said: list[str] = []
     for setting in _distinct([run.member.setting for run in runs]):
-        directories = [run.directory for run in runs if run.member.setting == setting]
-        fields = [found for found in map(artifacts.fields, directories) if found]
+        same = [run for run in runs if run.member.setting == setting]
+        directories = [run.directory for run in same]
+        fields = [found for found in map(fields_of, same) if found]
         hashes = [found for found in map(artifacts.data_sha256, directories) if found]
         said += differing_fields(fields, ignore=(SIZE, SEED, TABLE, *HARMLESS))
         splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
@@ -201,6 +202,14 @@ def _unlike(runs: list[FinishedRun]) -> list[str]:
             splits.append("dev")
         said += [f"the data of {split}" for split in splits]
     return list(dict.fromkeys(said))
+
+
+def fields_of(run: FinishedRun) -> dict[str, Any]:
+    """Returns the fields of a run's configuration; of its length those that its result has, since it may be asked for a longer one now."""
+    found, own = artifacts.fields(run.directory), run.result.get("length")
+    if not found or not isinstance(own, dict):
+        return found
+    return found | {"train.steps": own.get("steps"), "train.epochs": own.get("epochs")}
 
 
 def differing_fields(configurations: Sequence[Mapping[str, Any]], ignore: Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ from seq2seq_jax.train.run_directory import RunDirectory
 
 def print_dry_run(plan: Plan, retry_failed: bool) -> None:
     """Prints what a sweep would train and what that would need. Raises UserError where it would refuse to."""
-    check_length(plan)
+    check_length(plan, retry_failed)
     states, forecasts, bases = {}, {}, {}
     for prefix, members in ((f"{TUNING_FOLDER}/", plan.tuning_runs), ("", plan.members)):
         if members:

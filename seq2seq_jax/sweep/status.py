@@ -11,7 +11,7 @@ from typing import Any
 
 from seq2seq_jax.config import Metric, metric_of
 from seq2seq_jax.errors import UserError, without_configuration
-from seq2seq_jax.length import Length, Standing, length_of, standing
+from seq2seq_jax.length import Length, Standing, length_made, length_of, standing
 from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record
 from seq2seq_jax.show.labels import MISSING, seconds_label
 from seq2seq_jax.show.progress import time_left
@@ -108,7 +108,8 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
             shorter = Status(name, "interrupted", result["steps"], None, metric, result["train_seconds"])
             begun = _begun(run.path, name, "interrupted", record)  # it may have made some of the further updates
             furthest = max(shorter, begun, key=lambda found: found.step or 0)
-            return dataclasses.replace(furthest, steps=asked.updates_after(record.length))
+            made = length_made(result, record.length) or record.length
+            return dataclasses.replace(furthest, steps=asked.updates_after(made))
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
-from seq2seq_jax.length import NOT_KEPT, Length, Standing, newest_checkpoint, standing
+from seq2seq_jax.length import NOT_KEPT, Length, Standing, length_made, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
@@ -59,7 +59,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
       UserError: another process is working on this sweep, a member cannot be brought to the updates asked for now, or there is a
         mistake in the data that all members share and none is done.
     """
-    check_length(plan)
+    check_length(plan, options.retry_failed)
     missing = [member for member in plan.members if not is_done(plan.folder, member, options.retry_failed)]
     try:
         _check_data(missing)
@@ -81,7 +81,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
         outcomes = _train([member for member in plan.members if member.name not in left_out], plan.folder, options)
         _study_largest(plan)
         for member in plan.members:
-            thin(plan.folder / member.name, options.keep)
+            _thin_done(plan.folder, member, options.keep)
         return outcomes
 
 
@@ -96,17 +96,23 @@ def _study_largest(plan: Plan) -> None:
             print(f"warning: the table of the largest size is not studied: {error_line(error)}", file=sys.stderr)
 
 
-def check_length(plan: Plan) -> None:
+def _thin_done(folder: pathlib.Path, member: Member, keep: str | None) -> None:
+    """Thins a member that is as long as asked for; one that is shorter has yet to go on from its checkpoints."""
+    if is_done(folder, member, True):
+        thin(folder / member.name, keep)
+
+
+def check_length(plan: Plan, retry_failed: bool) -> None:
     """Raises UserError for what members would refuse each by itself: fewer updates than are made, or more without a checkpoint."""
     placed = [(plan.folder / TUNING_FOLDER, run) for run in plan.tuning_runs] + [(plan.folder, member) for member in plan.members]
     for folder, member in placed:
         run = RunDirectory(folder / member.name)
         result, record = run.finished(), run.record()
-        if record is None:
+        if record is None or (result is None and is_done(folder, member, retry_failed)):  # it has failed, and is left alone
             continue
         asked = _asked(member)
-        updates = asked.updates_after(record.length)
         stands = None if result is None else standing(run.path, result, record.length, asked)
+        updates = asked.updates_after(length_made(result or {}, record.length) or record.length)
         made = max(newest_checkpoint(run.path), 0 if result is None else result["steps"])
         where = f"--workdir={folder}: {member.name} has"
         begun_longer = stands is not Standing.DONE and updates is not None and made > updates
@@ -155,7 +161,7 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
         Plan(folder, plan.config, tuning.every_run(plan.members, tune, plan.tuning), Design()).write(command)
         _train(runs, folder, dataclasses.replace(options, keep="none"))
         for run in runs:
-            thin(folder / run.name, "none")
+            _thin_done(folder, run, "none")
     chosen = tuning.choose(plan.folder, runs, tune, plan.tuning)
     if any(member.config.train.seed == chosen.seed for member in plan.members):
         print(f"warning: seed {chosen.seed} chose the tuned values and is also compared; its results are optimistic", file=sys.stderr)

@@ -145,13 +145,17 @@ class Run:
         begun_longer = self.step > self.total and stands is Standing.DONE  # and was stopped; the result is still of what is asked for
         if self.step > self.total and not begun_longer:
             raise self._beyond(self.step)
-        still_finished = earlier is not None and (self.complete or begun_longer or (last_is_gone and nothing_new))
+        ended_here = earlier is not None and self.complete and self.step == earlier["steps"]
+        still_finished = earlier is not None and (ended_here or begun_longer or (last_is_gone and nothing_new))
         if not still_finished:  # before config.json asks for more updates than the old result has
             self._put_aside(earlier, made, stands)
         new_record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
         self.directory.begin(new_record, self.corpus.vocabularies)
-        if still_finished:
+        if earlier is not None and still_finished:
             self.result = earlier
+            if stands is Standing.EXTENDABLE:  # it has all updates, said in the other unit, or had lost its patience before
+                self.result = earlier | {"length": self._length._asdict()}
+                write_json(self.directory.result_file, self.result)
         else:
             self._announce()
         return state
@@ -172,9 +176,11 @@ class Run:
     def _put_aside(self, earlier: dict[str, Any] | None, made: Length | None, stands: Standing | None) -> None:
         """Takes away the result of an earlier start, but for that of a shorter training: it holds until there is a longer one.
 
-        Such a result says its own length, since config.json says the new one, and its best checkpoint is kept for whoever uses it.
+        Such a result says its own length, since config.json says the new one, and its best checkpoint is kept for whoever uses it; where
+        that is damaged, it goes.
         """
-        if earlier is None or made is None or stands is not Standing.EXTENDABLE:
+        usable = earlier is not None and has_checkpoint(self.directory.path, earlier["best_step"])
+        if earlier is None or made is None or stands is not Standing.EXTENDABLE or not usable:
             self.directory.result_file.unlink(missing_ok=True)
             return
         self._shorter_best = [earlier["best_step"]]
