@@ -341,6 +341,21 @@ def test_all_updates_are_no_result(tmp_path, monkeypatch):
     assert result_of(run) == result_of(tmp_path / "whole")
 
 
+def test_a_training_can_end_where_it_was_stopped(tmp_path, monkeypatch):
+    """Red if it was stopped before any evaluation, is asked for just the updates that it has made, and ends without a best step."""
+    path, run, log = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run", Run.log
+
+    def log_and_stop(own, *arguments):
+        log(own, *arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", log_and_stop)
+        with pytest.raises(Interrupted, match="at step 6"):
+            train(pair_config(path, train__steps=40), str(run))
+    assert train(pair_config(path, train__steps=6), str(run))["best_step"] == 6
+
+
 def test_a_length_said_in_the_other_unit_is_reached(tmp_path):
     """Red if the result keeps the former unit, and the run counts as shorter than what is asked for, for ever."""
     path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"

@@ -105,7 +105,11 @@ class Loop:
             self._batch_at.close()
 
     def _run(self) -> None:
-        self._finish([run for run in self._going() if run.complete])
+        complete = [run for run in self._going() if run.complete]
+        # Stopped here before any evaluation, on the way to more updates than are asked for now.
+        for run in self._evaluate([run for run in complete if run.progress.best_step is None]):
+            run.save(self._engine.state(self._places[run]))
+        self._finish(complete)
         since = time.monotonic()
         while going := self._going():
             step = min(run.step for run in going)
