@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+CHECKPOINTS = "checkpoints"  # folder of a run directory, with one for each step that was saved
 NOT_KEPT = "finished and its best checkpoint was not kept (--keep), so it cannot go on"  # said of a run that is THINNED
 
 
@@ -56,11 +57,14 @@ def length_of(record: Any, entry: Mapping[str, Any] | None = None) -> Length | N
     return Length(*(value if isinstance(value, int) else None for value in (*values, record.get("steps"))))
 
 
-def length_made(result: Mapping[str, Any], last_asked: Length | None) -> Length | None:
-    """Returns the length that a finished run has: its result says it; of an earlier version's, what was asked for when it last began."""
+def length_made(result: Mapping[str, Any], last_asked: Length | None) -> Length:
+    """Returns the length of a finished run, without figures where it is not known.
+
+    Its result says it; for one of an earlier version it is what was asked for when the run last began.
+    """
     own = result.get("length")
     if not isinstance(own, Mapping):
-        return last_asked
+        return last_asked or Length(None, None)
     return Length(*(value if isinstance(value, int) else None for value in map(own.get, Length._fields)))
 
 
@@ -74,7 +78,7 @@ def standing(run: pathlib.Path, result: Mapping[str, Any], last_asked: Length | 
       asked: what it is asked for now. A run is done where its own length or this is not known.
     """
     made = length_made(result, last_asked)
-    if made is None or asked is None or made[:2] == asked[:2]:
+    if asked is None or made[:2] in ((None, None), asked[:2]):
         return Standing.DONE
     before, now = made.updates_after(made), asked.updates_after(made)
     if before is not None and now is not None and before > now and result["steps"] > now:  # it may have stopped early (train.patience)
@@ -85,12 +89,12 @@ def standing(run: pathlib.Path, result: Mapping[str, Any], last_asked: Length | 
 
 def has_checkpoint(run: pathlib.Path, step: int) -> bool:
     """Returns whether a run directory has kept the checkpoint of a step."""
-    return (run / "checkpoints" / str(step)).is_dir()
+    return (run / CHECKPOINTS / str(step)).is_dir()
 
 
 def newest_checkpoint(run: pathlib.Path) -> int:
     """Returns the updates that a run has made as far as they are saved, also where it has not finished."""
-    return max((int(path.name) for path in (run / "checkpoints").glob("*") if path.name.isdigit()), default=0)
+    return max((int(path.name) for path in (run / CHECKPOINTS).glob("*") if path.name.isdigit()), default=0)
 
 
 def of_other_length(standings: Mapping[str, Standing]) -> dict[str, Standing]:

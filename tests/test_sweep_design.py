@@ -23,6 +23,7 @@ from seq2seq_jax.model.build import embedding_tables, initial_params, structure
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, materialised
+from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
 from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
@@ -221,7 +222,7 @@ def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_pa
 def test_the_better_setting_is_chosen_and_of_equal_ones_that_with_less_loss(tmp_path, metric, values, losses):
     """Red if the first is: where all are still wrong everywhere, a size would be compared with the worse of its settings.
 
-    Red too if more of a metric is taken for worse where it is better.
+    Red too if more of a metric is taken for worse where it is better, or if a result counts that is of a shorter training than the others.
     """
     members = make_plan(pair_config(tmp_path / "a.tsv"), AXES, str(tmp_path), Design()).members
     tried = tuning.new_runs(members, DESIGN.tune, None)[:2]
@@ -230,8 +231,13 @@ def test_the_better_setting_is_chosen_and_of_equal_ones_that_with_less_loss(tmp_
         found = sweep_fixture.result(4, 1, value, sweep_fixture.METRIC | metric)
         found["dev"]["loss_nats_per_token"] = loss
         (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps(found))
-    (chosen,) = tuning.choose(tmp_path, tried, DESIGN.tune, None).chosen
-    assert chosen["values"] == {path: tried[1].varied[path] for path in DESIGN.tune}
+        (tmp_path / "tuning" / member.name / "config.json").write_text(json.dumps(RunRecord(member.config, 30, {}, None, ()).to_json()))
+    for better, shorter in ((1, ()), (0, (1,))):
+        for place in shorter:
+            path = tmp_path / "tuning" / tried[place].name / "result.json"
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"length": {"steps": 15, "epochs": None, "updates": 15}}))
+        (chosen,) = tuning.choose(tmp_path, tried, DESIGN.tune, None).chosen
+        assert chosen["values"] == {path: tried[better].varied[path] for path in DESIGN.tune}
 
 
 def test_a_sweep_is_not_lengthened_in_the_middle_of_tuning(tmp_path):

@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import re
+import shutil
 import signal
 import time
 import types
@@ -356,13 +357,16 @@ def test_a_training_can_end_where_it_was_stopped(tmp_path, monkeypatch):
     assert train(pair_config(path, train__steps=6), str(run))["best_step"] == 6
 
 
-def test_a_length_said_in_the_other_unit_is_reached(tmp_path):
+def test_a_length_said_in_the_other_unit_is_reached(tmp_path, monkeypatch):
     """Red if the result keeps the former unit, and the run counts as shorter than what is asked for, for ever."""
     path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
     made = train(pair_config(path, train__steps=None, train__epochs=2), str(run))
     again = train(pair_config(path, train__steps=made["steps"]), str(run))
     assert again == made | {"length": {"steps": made["steps"], "epochs": None, "updates": made["steps"]}}
     assert json.loads((run / "result.json").read_text()) == again
+    shutil.copytree(run / f"checkpoints/{made['steps']}", run / f"checkpoints/{made['steps'] + 5}")
+    monkeypatch.setattr(Run, "resume", lambda own, structure: setattr(own, "step", made["steps"] + 5))  # a longer one was begun
+    assert train(pair_config(path, train__steps=None, train__epochs=2), str(run)) == made
 
 
 def test_a_damaged_best_checkpoint_of_a_shorter_result_is_made_again(tmp_path):

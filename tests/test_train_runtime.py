@@ -40,6 +40,31 @@ sys.exit(launch.main(["launch.py", "train", "--workdir=W", *sys.argv[1:]]))
 """
 
 
+# Two results of one array, which merged loops make in one kernel.
+MERGED = """
+import re
+from seq2seq_jax.train.runtime import speed_up_cpu
+speed_up_cpu()
+import jax, jax.numpy as jnp
+from seq2seq_jax.train.devices import MemberDevices
+
+def two(x):
+    return jnp.tanh(x) + 1, jnp.exp(x) * 2
+
+x = jnp.ones((4, 100))
+for compiled in (jax.jit(jax.vmap(two)), MemberDevices(1).compile(two, (0,))):
+    print(bool(re.search(r"= [(]f32.* fusion[(]", compiled.lower(x).compile().as_text())))
+"""
+
+
+def test_programs_of_members_have_no_merged_loops():
+    """Red if they have, since XLA aborts the process for some: of a translator with one small table for both sides, mapped over members."""
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    root = pathlib.Path(__file__).parents[1]
+    ran = subprocess.run([sys.executable, "-c", MERGED], cwd=root, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "False"]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs glibc")
 def test_freed_memory_is_used_again_without_page_faults():
     # Red without the setting: each array faults in all of its pages. A process of its own, since the tests' own has it set.

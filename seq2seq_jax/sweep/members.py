@@ -11,6 +11,7 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import KINDS, SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.length import Length
 from seq2seq_jax.model.embedding import table_width
 from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.validation import validate
@@ -51,6 +52,11 @@ class Member:
     def setting(self) -> dict[str, Any]:
         """Its values of the further fields: members that share them are compared with each other (``compare/reading.py``)."""
         return {path: value for path, value in self.varied.items() if path not in (SIZE, SEED, TABLE)}
+
+    @property
+    def length(self) -> Length:
+        """How long it is asked to train; what epochs come to, its data tells."""
+        return Length(self.config.train.steps, self.config.train.epochs)
 
     def adapt(self, values: Mapping[str, Any]) -> Member:
         """Returns the member with further values of its configuration. Raises UserError where they make no sense."""

@@ -6,8 +6,11 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.errors import Interrupted, error_line
+from seq2seq_jax.length import Standing, standing
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.artifacts import result_of
@@ -30,6 +33,15 @@ class Outcome:
 def enough(outcomes: Sequence[Outcome], max_failures: int | None) -> bool:
     """Returns whether no further member is to be begun."""
     return max_failures is not None and sum(outcome.status == "failed" for outcome in outcomes) >= max_failures
+
+
+def result_as_asked(folder: pathlib.Path, member: Member) -> dict[str, Any] | None:
+    """Returns the result of a member that has finished with the length that is asked for, else None."""
+    run = RunDirectory(folder / member.name)
+    result, record = run.finished(), run.record()
+    if result is None or record is None or standing(run.path, result, record.length, member.length) is not Standing.DONE:
+        return None
+    return None if config_lib.differences(record.config, member.config, config_lib.MAY_CHANGE) else result
 
 
 def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:

@@ -21,13 +21,12 @@ from typing import Any
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted
+from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, write_failure
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.programs import program_key
-from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.signals import stop_signals
 
@@ -172,7 +171,7 @@ class Pool:
 
     def outcome_of_dead(self, member: Member, exit_code: int) -> Outcome:
         """Returns how a member ends whose process died: failed if it crashed or was killed too often, else interrupted, to be resumed."""
-        newest = max(Checkpoints(RunDirectory(self._folder / member.name).checkpoints).steps(), default=0)
+        newest = newest_checkpoint(self._folder / member.name)
         self._kills[member.name, newest] += 1
         error = f"its process ended with exit code {exit_code}"
         if exit_code in _FROM_OUTSIDE and self._kills[member.name, newest] < MOST_KILLS:

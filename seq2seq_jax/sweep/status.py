@@ -108,8 +108,7 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
             shorter = Status(name, "interrupted", result["steps"], None, metric, result["train_seconds"])
             begun = _begun(run.path, name, "interrupted", record)  # it may have made some of the further updates
             furthest = max(shorter, begun, key=lambda found: found.step or 0)
-            made = length_made(result, record.length) or record.length
-            return dataclasses.replace(furthest, steps=asked.updates_after(made))
+            return dataclasses.replace(furthest, steps=asked.updates_after(length_made(result, record.length)))
         return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
     state = "running" if working else "waiting" if record is None else "interrupted"
     if record is None:

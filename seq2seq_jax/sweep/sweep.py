@@ -7,17 +7,16 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
-from seq2seq_jax.length import NOT_KEPT, Length, Standing, length_made, newest_checkpoint, standing
+from seq2seq_jax.length import NOT_KEPT, Standing, length_made, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.largest import cut_tables, estimate_sizes, largest_runs
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.outcomes import Outcome, enough
+from seq2seq_jax.sweep.outcomes import Outcome, enough, result_as_asked
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shared_corpus import corpus_of
@@ -98,7 +97,7 @@ def _study_largest(plan: Plan) -> None:
 
 def _thin_done(folder: pathlib.Path, member: Member, keep: str | None) -> None:
     """Thins a member that is as long as asked for; one that is shorter has yet to go on from its checkpoints."""
-    if is_done(folder, member, True):
+    if result_as_asked(folder, member) is not None:
         thin(folder / member.name, keep)
 
 
@@ -110,9 +109,8 @@ def check_length(plan: Plan, retry_failed: bool) -> None:
         result, record = run.finished(), run.record()
         if record is None or (result is None and is_done(folder, member, retry_failed)):  # it has failed, and is left alone
             continue
-        asked = _asked(member)
-        stands = None if result is None else standing(run.path, result, record.length, asked)
-        updates = asked.updates_after(length_made(result or {}, record.length) or record.length)
+        stands = None if result is None else standing(run.path, result, record.length, member.length)
+        updates = member.length.updates_after(length_made(result or {}, record.length))
         made = max(newest_checkpoint(run.path), 0 if result is None else result["steps"])
         where = f"--workdir={folder}: {member.name} has"
         begun_longer = stands is not Standing.DONE and updates is not None and made > updates
@@ -170,18 +168,7 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
 
 def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> bool:
     """Returns whether a member needs no training: finished as asked for, or failed and not to be tried again."""
-    run = RunDirectory(pathlib.Path(folder) / member.name)
-    result, record = run.result(), run.record()
+    result = RunDirectory(pathlib.Path(folder) / member.name).result()
     if result is not None and result["status"] == "failed":
         return not retry_failed
-    if result is None or record is None:
-        return False
-    return (
-        result["status"] == "finished"
-        and standing(run.path, result, record.length, _asked(member)) is Standing.DONE
-        and not config_lib.differences(record.config, member.config, config_lib.MAY_CHANGE)
-    )
-
-
-def _asked(member: Member) -> Length:
-    return Length(member.config.train.steps, member.config.train.epochs)
+    return result_as_asked(pathlib.Path(folder), member) is not None

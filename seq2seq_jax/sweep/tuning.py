@@ -15,10 +15,10 @@ from typing import Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import LOSS, SEED
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.length import Length, Standing, standing
 from seq2seq_jax.records import TUNING_FOLDER, SweepRecord, setting_key
 from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.sweep.members import Member
+from seq2seq_jax.sweep.outcomes import result_as_asked
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.validation import validate
 
@@ -99,7 +99,7 @@ def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: T
         by_size.setdefault(setting_key(_size_of(member, tune)), []).append(member)
     chosen = list(earlier.chosen) if earlier else []
     for members in by_size.values():
-        results = [(member, _result(folder / TUNING_FOLDER / member.name, member)) for member in members]
+        results = [(member, result_as_asked(folder / TUNING_FOLDER, member)) for member in members]
         finished = [(member, result) for member, result in results if result is not None]
         if finished:
             chosen.append({"varied": _size_of(members[0], tune), **_best(finished, tune)})
@@ -127,16 +127,6 @@ def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict
     best, _ = min(finished, key=lambda run: (sign * run[1]["dev"][metric["name"]], run[1]["dev"].get(LOSS, 0.0)))
     tried = [(_values(member, tune), result["dev"][metric["name"]]) for member, result in finished]
     return {"values": _values(best, tune), "tried": [{"values": values, metric["name"]: value} for values, value in tried]}
-
-
-def _result(directory: pathlib.Path, member: Member) -> dict[str, Any] | None:
-    """Returns a tuning run's result, None where it has none, or that of a shorter training."""
-    run = RunDirectory(directory)
-    result, record = run.finished(), run.record()
-    if result is None or record is None:
-        return result
-    asked = Length(member.config.train.steps, member.config.train.epochs)
-    return result if standing(run.path, result, record.length, asked) is Standing.DONE else None
 
 
 def _values(member: Member, tune: Axes) -> dict[str, Any]:

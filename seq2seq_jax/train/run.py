@@ -134,21 +134,20 @@ class Run:
         Raises UserError where the directory holds another run, or one that cannot be brought to the updates asked for.
         """
         earlier, record = self.directory.finished(), self.directory.record()
-        made = None if earlier is None else length_made(earlier, None if record is None else record.length)
+        made = length_made(earlier or {}, None if record is None else record.length)
         stands = None if earlier is None else self._check_can_go_on(earlier, made)
         last_is_gone = earlier is not None and not has_checkpoint(self.directory.path, earlier["steps"])  # it was not kept (--keep)
-        nothing_new = made is not None and made.updates == self.total
         sha256 = self.corpus.sha256 | ({} if self._pretrained is None else {"pretrained": self._pretrained.sha256})
         if record is not None:
             self.directory.check(record, self.config, sha256)
         state = self.resume(structure)
-        begun_longer = self.step > self.total and stands is Standing.DONE  # and was stopped; the result is still of what is asked for
-        if self.step > self.total and not begun_longer:
-            raise self._beyond(self.step)
         ended_here = earlier is not None and self.complete and self.step == earlier["steps"]
-        still_finished = earlier is not None and (ended_here or begun_longer or (last_is_gone and nothing_new))
+        begun_longer = self.step > self.total  # and was stopped
+        still_finished = earlier is not None and (ended_here or (made.updates == self.total and (last_is_gone or begun_longer)))
+        if begun_longer and not still_finished:
+            raise self._beyond(self.step)
         if not still_finished:  # before config.json asks for more updates than the old result has
-            self._put_aside(earlier, made, stands)
+            self._make_way(earlier, made, stands)
         new_record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
         self.directory.begin(new_record, self.corpus.vocabularies)
         if earlier is not None and still_finished:
@@ -164,7 +163,7 @@ class Run:
     def _length(self) -> Length:
         return Length(self.config.train.steps, self.config.train.epochs, self.total)
 
-    def _check_can_go_on(self, finished: dict[str, Any], made: Length | None) -> Standing:
+    def _check_can_go_on(self, finished: dict[str, Any], made: Length) -> Standing:
         """Returns where a finished run stands. Raises UserError where it cannot be brought to the updates that are asked for."""
         stands = standing(self.directory.path, finished, made, self._length)
         if stands is Standing.BEYOND:
@@ -173,14 +172,14 @@ class Run:
             raise UserError(f"--workdir={self.directory.path}: the run has {NOT_KEPT} to {self.total} updates; expected another workdir")
         return stands
 
-    def _put_aside(self, earlier: dict[str, Any] | None, made: Length | None, stands: Standing | None) -> None:
+    def _make_way(self, earlier: dict[str, Any] | None, made: Length, stands: Standing | None) -> None:
         """Takes away the result of an earlier start, but for that of a shorter training: it holds until there is a longer one.
 
         Such a result says its own length, since config.json says the new one, and its best checkpoint is kept for whoever uses it; where
         that is damaged, it goes.
         """
         usable = earlier is not None and has_checkpoint(self.directory.path, earlier["best_step"])
-        if earlier is None or made is None or stands is not Standing.EXTENDABLE or not usable:
+        if earlier is None or stands is not Standing.EXTENDABLE or not usable:
             self.directory.result_file.unlink(missing_ok=True)
             return
         self._shorter_best = [earlier["best_step"]]

@@ -19,6 +19,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_atomically
+from seq2seq_jax.length import CHECKPOINTS
 from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, RunRecord, no_run, read_config, read_result
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
@@ -66,7 +67,7 @@ class RunDirectory:
     @property
     def checkpoints(self) -> pathlib.Path:
         """Folder of the checkpoints."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def result_file(self) -> pathlib.Path:
