@@ -1,5 +1,6 @@
 # Each interpreter has an environment of its own, built again when the interpreter or the requirements change:
-# `make test PYTHON=/path/to/python3.12` leaves .venv, that of the default python3, alone.
+# `make test PYTHON=/path/to/python3.12` leaves .venv, that of the default python3, alone. Bytecode is left to the first import,
+# since most of the packages is never imported.
 PYTHON ?= python3
 ENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 STAMP := $(ENV)/.ready-$(shell { cat requirements.txt requirements-dev.txt; $(PYTHON) -c 'import sys; print(sys.executable, sys.version)'; } | cksum | cut -d' ' -f1)
@@ -32,10 +33,10 @@ clean:
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv --clear $(ENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-dev.txt
 	@touch $@
 
 $(BENCH_STAMP):
 	$(PYTHON) -m venv --clear $(BENCH_ENV)
-	$(BENCH_ENV)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	$(BENCH_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r benchmarks/requirements.txt
 	@touch $@

@@ -24,7 +24,8 @@ FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 # Fields by which the members of a sweep are told apart.
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # these replace SIZE, each for one side
-HIDDEN = "model.hidden_dim"  # what makes up for the size where all members get equally many parameters
+# What makes up for the size where all members get equally many parameters.
+HIDDEN, ENCODER_HIDDEN = "model.hidden_dim", "model.encoder_hidden_dim"
 LOSS = "loss_nats_per_token"  # the metric that every kind of model has
 WITHOUT_EFFECT = ("train.devices", "train.log_every", "train.checkpoint_every")  # fields that change nothing of what is learned and scored
 AXIS_FLAGS = {"embedding_dims": SIZE, "seeds": SEED}  # flags of a sweep that are short for --axis=FIELD=VALUES
@@ -116,7 +117,10 @@ class ModelConfig:
     pretrained_frozen_steps: int | None = _field(
         0, "first updates, during which the pretrained table is not trained; null: all", low=0, kinds=_LAYERED
     )
-    hidden_dim: int = _field(256, "units of every recurrent layer, in each direction", low=1, high=_WIDEST, kinds=_LAYERED)
+    hidden_dim: int = _field(256, "units of every recurrent layer", low=1, high=_WIDEST, kinds=_LAYERED)
+    encoder_hidden_dim: int | None = _field(
+        None, "units of an encoder's layer, both directions together; null: hidden_dim in each direction", low=1, high=_WIDEST, kinds=_PAIRS
+    )
     encoder_layers: int = _field(1, "recurrent layers of the encoder", low=1, kinds=_PAIRS)
     decoder_layers: int = _field(1, "recurrent layers of the decoder, or of the language model", low=1, kinds=_LAYERED)
     bidirectional: bool = _field(True, "the encoder reads in both directions (Schuster & Paliwal 1997)", kinds=_PAIRS)
@@ -156,6 +160,11 @@ class ModelConfig:
         below=1,
         kinds=_LAYERED,
     )
+
+    @property
+    def encoder_dim(self) -> int:
+        """Units of an encoder's layer, both directions together."""
+        return self.encoder_hidden_dim or self.hidden_dim * (2 if self.bidirectional else 1)
 
 
 @dataclasses.dataclass(frozen=True)

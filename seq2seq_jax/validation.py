@@ -66,10 +66,6 @@ def validate(config: Config) -> None:
         _check_skip_gram(config)
     _check_translator_options(config)
     _check_pretrained(config)
-    if model.attention == "dot" and model.bidirectional and model.kind == "translator":
-        raise UserError(
-            "model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general, or model.bidirectional=false"
-        )
 
 
 def _check_skip_gram(config: Config) -> None:
@@ -102,6 +98,13 @@ def _check_translator_options(config: Config) -> None:
         raise UserError(
             "model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none"
         )
+    if model.attention == "dot" and model.encoder_dim != model.hidden_dim:
+        raise UserError(
+            f"model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general, or "
+            f"model.encoder_hidden_dim={model.hidden_dim}"
+        )
+    if model.bidirectional and model.encoder_hidden_dim == 1:
+        raise UserError("model.encoder_hidden_dim=1: each of the two directions needs a unit; expected at least 2")
     if model.share_embeddings and data.source_unit != data.target_unit:
         raise UserError("model.share_embeddings=True: needs one vocabulary; expected data.source_unit and data.target_unit to be the same")
     if model.share_embeddings and model.source_embedding_dim != model.target_embedding_dim:

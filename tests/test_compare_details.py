@@ -330,7 +330,7 @@ def test_pooling_says_in_which_fields_the_sweeps_differ(tmp_path):
     said = "The sweeps were made in different ways: with other values of"
     assert warned(differing) == [f"{said} train.learning_rate (0.1, 0.2), train.eval_every (None, 50)."]
     assert warned(differing, {"tune": {"train.learning_rate": [0.1, 0.2]}}) == [f"{said} train.eval_every (None, 50)."]
-    assert warned({"model.hidden_dim": (8, 9, 8)}, {"budget": "parameters"}) == []
+    assert warned({"model.hidden_dim": (8, 9, 8), "model.encoder_hidden_dim": (4, 5, 4)}, {"budget": "parameters"}) == []
     assert warned({"model.hidden_dim": (8, 9, 8)}) == [f"{said} model.hidden_dim (8, 9)."]
     assert warned({"model.pretrained": ("a.vec", "b.vec", "c.vec"), "train.metric": (None, "word_error_rate", None)}) == []
     assert warned({"model.pretrained": ("a.vec", None, "c.vec")}) == [f"{said} model.pretrained (a file, None)."]

@@ -22,7 +22,8 @@ VALID = {"data.train": "a.tsv", "train.steps": 1}
         ({"model.attention": "none", "model.input_feeding": True}, "model.input_feeding"),
         ({"data.target_unit": "word", "model.share_embeddings": True}, "model.share_embeddings"),
         ({"model.source_embedding_dim": 3, "model.share_embeddings": True}, "source_embedding_dim"),
-        ({"model.attention": "dot"}, "model.attention"),
+        ({"model.attention": "dot"}, "model.encoder_hidden_dim=256"),
+        ({"model.encoder_hidden_dim": 1}, "model.encoder_hidden_dim=1"),
     ],
 )
 def test_senseless_combinations_are_refused(values, named):

@@ -19,18 +19,18 @@ SOURCE, TARGET = ids(3, 6, SIZES["source"], seed=1), ids(3, 5, SIZES["target"], 
 NEAR = {"rtol": 2e-5, "atol": 2e-6}  # rounding of float32 over a dozen steps
 
 
-def small(kind: str, **settings) -> Small:
-    return Small(attention=kind, bidirectional=kind != "dot", **settings)
+def small(kind: str, encoder_hidden_dim: int | None = None, **settings) -> Small:
+    return Small(attention=kind, encoder_hidden_dim=4 if kind == "dot" else encoder_hidden_dim, **settings)
 
 
 def teacher_forced(model, source, lengths, inputs):
     return model.decode(*model.encode(source, lengths), inputs)
 
 
-@pytest.mark.parametrize("kind", ["general", "additive"])
-def test_translator_equals_a_loop(kind):
-    """Two layers on each side, both directions, residual connections, input feeding: everything there is, one pair at a time."""
-    model = small(kind, encoder_layers=2, decoder_layers=2, residual=True, input_feeding=True)
+@pytest.mark.parametrize(("kind", "encoder_hidden_dim"), [("dot", 4), ("general", 7), ("additive", 5)])
+def test_translator_equals_a_loop(kind, encoder_hidden_dim):
+    """Two layers on each side, directions of unequal widths, residual connections, input feeding: all there is, one pair at a time."""
+    model = small(kind, encoder_layers=2, decoder_layers=2, residual=True, input_feeding=True, encoder_hidden_dim=encoder_hidden_dim)
     logits = model.run(teacher_forced, SOURCE, LENGTHS, TARGET)
     inputs = jnp.concatenate([jnp.ones_like(TARGET[:, :1]), TARGET[:, :-1]], axis=1)  # BOS first
     weights = model.run(lambda model, *args: model.attention_weights(*args), SOURCE, LENGTHS, TARGET)

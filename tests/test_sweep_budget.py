@@ -41,11 +41,20 @@ def test_totals_are_equal_within_one_percent(config, tmp_path):
     assert {member.config.model.hidden_dim for member in planned(config, tmp_path / "s", (64, 4), Design()).values()} == {128}
 
 
+def test_an_encoder_of_its_own_width_shrinks_in_proportion(config, tmp_path):
+    """Red if the decoder alone pays for the table: then it is another network that is compared."""
+    members = planned(config_lib.replace(config, {"model.encoder_hidden_dim": 64}), tmp_path / "s", (64, 4), Design((), "parameters"))
+    small, large = (members[f"embedding_dim={size},seed=0"].config for size in (4, 64))
+    assert large.model.encoder_hidden_dim == round(large.model.hidden_dim / 2) < 64
+    assert count_parameters(large)["total"] == pytest.approx(count_parameters(small)["total"], rel=0.01)
+
+
 def test_a_budget_that_cannot_be_met_is_refused(config, tmp_path):
     with pytest.raises(UserError, match=r"--budget=parameters: model.embedding_dim=5000 comes no nearer to [\d,]+ parameters"):
         planned(config, tmp_path / "s", (4, 5000))
-    with pytest.raises(UserError, match=r"--axis=model.hidden_dim: --budget=parameters chooses"):
-        make_plan(config, {"model.embedding_dim": (4, 8), "model.hidden_dim": (8, 9)}, str(tmp_path / "s"), EQUAL)
+    for path in ("model.hidden_dim", "model.encoder_hidden_dim"):
+        with pytest.raises(UserError, match=f"--axis={path}: --budget=parameters chooses"):
+            make_plan(config, {"model.embedding_dim": (4, 8), path: (8, 9)}, str(tmp_path / "s"), EQUAL)
 
 
 def test_a_smaller_size_cannot_join_a_sweep_that_was_matched_to_another(config, tmp_path):

@@ -11,7 +11,7 @@ from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.model.recurrent import LSTM, Inputs
+from seq2seq_jax.model.recurrent import LSTM, Lookup
 
 
 def length_mask(lengths: Lengths, size: int) -> Bool[Array, "B S"]:
@@ -27,13 +27,14 @@ class Encoder(nnx.Module):
 
     def __init__(self, config: ModelConfig, input_dim: int, key: Key[Array, ""]):
         """Builds ``config.encoder_layers`` layers, the first of which reads ``input_dim`` features."""
-        directions = ("forward", "backward") if config.bidirectional else ("forward",)
-        self.memory_dim = config.hidden_dim * len(directions)
+        self.memory_dim = config.encoder_dim
+        backward = self.memory_dim // 2  # half of the units read in each direction, as in OpenNMT (Klein et al. 2017)
+        directions = {"forward": self.memory_dim - backward, "backward": backward} if config.bidirectional else {"forward": self.memory_dim}
         self.residual = config.residual
         widths = [input_dim] + [self.memory_dim] * (config.encoder_layers - 1)
         self.layers = nnx.List(
             [
-                nnx.List([LSTM(width, config.hidden_dim, named(key, f"layer{i}/{direction}")) for direction in directions])
+                nnx.List([LSTM(width, units, named(key, f"layer{i}/{direction}")) for direction, units in directions.items()])
                 for i, width in enumerate(widths)
             ]
         )
@@ -57,11 +58,14 @@ class Encoder(nnx.Module):
         return outputs.swapaxes(0, 1), last
 
     def _read(
-        self, layer: int, inputs: list[Inputs], mask: Bool[Array, "S B"], dropout: Dropout | None
+        self, layer: int, inputs: list[Float[Array, "S B _"] | Lookup], mask: Bool[Array, "S B"], dropout: Dropout | None
     ) -> tuple[Float[Array, "S B M"], Float[Array, "B M"]]:
         """Reads the sequence with one layer, in each direction its own pre-activations; returns outputs and last states side by side."""
         directions = self.layers[layer]
-        initial = directions[0].zero_state(mask.shape[1])
-        read = [lstm(own, initial, mask, reverse=place == 1) for place, (lstm, own) in enumerate(zip(directions, inputs, strict=True))]
+        rows = mask.shape[1]
+        read = [
+            lstm(own, lstm.zero_state(rows), mask, reverse=place == 1)
+            for place, (lstm, own) in enumerate(zip(directions, inputs, strict=True))
+        ]
         outputs = jnp.concatenate([outputs for outputs, _ in read], axis=-1)
         return dropped(dropout, f"encoder/layer{layer}", outputs), jnp.concatenate([final.hidden for _, final in read], axis=-1)

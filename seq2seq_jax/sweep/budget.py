@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from seq2seq_jax.config import HIDDEN, SIDES, SIZE, Config, ModelConfig
+from seq2seq_jax.config import ENCODER_HIDDEN, HIDDEN, SIDES, SIZE, Config, ModelConfig
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.members import Member
@@ -40,7 +40,7 @@ def equal_parameters(members: Sequence[Member]) -> list[Member]:
         if member.config.model == smallest.config.model:
             matched.append(member)
         else:
-            matched.append(member.adapt({HIDDEN: matching_hidden_dim(member, count_parameters(smallest.config)["total"])}))
+            matched.append(_with_hidden_dim(member, matching_hidden_dim(member, count_parameters(smallest.config)["total"])))
     return matched
 
 
@@ -49,11 +49,20 @@ def _budget_of(member: Member) -> dict[str, Any]:
     return {path: value for path, value in member.setting.items() if path not in SIDES}
 
 
+def _with_hidden_dim(member: Member, hidden_dim: int) -> Member:
+    """Returns the member with so many hidden units, and as many more or fewer of its encoder where that has a number of its own."""
+    model = member.config.model
+    if model.encoder_hidden_dim is None:
+        return member.adapt({HIDDEN: hidden_dim})
+    scaled = round(model.encoder_hidden_dim * hidden_dim / model.hidden_dim)
+    return member.adapt({HIDDEN: hidden_dim, ENCODER_HIDDEN: max(scaled, 2)})  # one for each direction
+
+
 def matching_hidden_dim(member: Member, target: int) -> int:
     """Returns the hidden size with which a member has nearest to ``target`` parameters. Raises UserError where that is not near."""
 
     def total(hidden_dim: int) -> int:
-        return count_parameters(member.adapt({HIDDEN: hidden_dim}).config)["total"]
+        return count_parameters(_with_hidden_dim(member, hidden_dim).config)["total"]
 
     low, high = 1, 2
     while total(high) < target:

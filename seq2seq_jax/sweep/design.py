@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.config import HIDDEN, LOSS, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config, metric_of
+from seq2seq_jax.config import ENCODER_HIDDEN, HIDDEN, LOSS, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import SweepRecord
 from seq2seq_jax.sweep.axes import Axes, parse_field
@@ -59,8 +59,8 @@ class Design:
             )
         if self.budget == "parameters":
             for place, where in ((axes, "--axis"), (self.tune, "--tune")):
-                if HIDDEN in place:
-                    raise UserError(f"{where}={HIDDEN}: --budget=parameters chooses the hidden size; expected one or the other")
+                for path in place.keys() & {HIDDEN, ENCODER_HIDDEN}:
+                    raise UserError(f"{where}={path}: --budget=parameters chooses the hidden size; expected one or the other")
 
     def to_json(self) -> dict[str, Any]:
         """Returns what sweep.json says of it, but for its baselines, which are members like any other."""
