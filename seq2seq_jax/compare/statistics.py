@@ -42,7 +42,8 @@ def _moments(values: Float[np.ndarray, " ..."], axis: int) -> tuple[np.ndarray, 
 
 def t_quantile(count: Float[np.ndarray, " ..."], probability: float) -> Float[np.ndarray, " ..."]:
     """Returns Student's t at ``probability`` for a mean of ``count`` values; NaN for fewer than two."""
-    return stdtrit(np.where(count > 1, count - 1, np.nan), probability)
+    counts = np.arange(count.max(initial=0) + 1)  # each once: the sweeps may be thousands
+    return stdtrit(np.where(counts > 1, counts - 1, np.nan), probability)[count.astype(int)]
 
 
 def means(values: Values) -> PerSize:
