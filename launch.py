@@ -59,7 +59,7 @@ SWEEP = (
     *TRAIN,
     Option("embedding_dims", "sizes to compare, such as 4,16,64"),
     Option("seeds", "seeds of each size, such as 0,1,2 or 0..4"),
-    Option("axis", "a further axis, such as model.hidden_dim=128,256; repeat it for several", multiple=True),
+    Option("axis", "a further axis, such as model.dropout=0.1,0.2; repeat it for several", multiple=True),
     Option(
         "executor",
         "how to run members: one after the other, side by side in processes, or vectorized: those that differ in sizes of tables, seed and "

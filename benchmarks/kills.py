@@ -30,6 +30,7 @@ FIELDS = {
     "data.dev_fraction": 0.2,
     "data.test_fraction": 0.1,
     "model.hidden_dim": 48,
+    "model.encoder_hidden_dim": 96,
     "train.steps": 8000,
     "train.eval_every": 200,
     "train.batch_size": 32,

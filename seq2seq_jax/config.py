@@ -117,7 +117,13 @@ class ModelConfig:
     pretrained_frozen_steps: int | None = _field(
         0, "first updates, during which the pretrained table is not trained; null: all", low=0, kinds=_LAYERED
     )
-    hidden_dim: int = _field(256, "units of every recurrent layer", low=1, high=_WIDEST, kinds=_LAYERED)
+    hidden_dim: int = _field(
+        256,
+        "units of a recurrent layer; of an encoder's in each direction, unless encoder_hidden_dim says otherwise",
+        low=1,
+        high=_WIDEST,
+        kinds=_LAYERED,
+    )
     encoder_hidden_dim: int | None = _field(
         None, "units of an encoder's layer, both directions together; null: hidden_dim in each direction", low=1, high=_WIDEST, kinds=_PAIRS
     )

@@ -376,5 +376,11 @@ def test_a_budget_of_parameters_tells_its_hidden_sizes(tmp_path):
     own = {"config": {"model": {"hidden_dim": 100}, "train": {}}}
     (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
     assert design_lines(compare([workdir])) == ["Hidden size, for equally many parameters: 100 at size 2, 97 at size 8."]
+    own["config"]["model"]["encoder_hidden_dim"] = 50
+    grid["members"][-1]["adapted"] |= {"model.encoder_hidden_dim": 48}
+    grid["members"][-2]["adapted"] |= {"model.encoder_hidden_dim": 48}
+    (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
+    wide = "Hidden size, for equally many parameters: 100 (encoder 50) at size 2, 97 (encoder 48) at size 8."
+    assert design_lines(compare([workdir])) == [wide]
     (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "hidden", "tune": {}}}))
     assert design_lines(compare([workdir])) == []

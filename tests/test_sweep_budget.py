@@ -52,6 +52,9 @@ def test_an_encoder_of_its_own_width_shrinks_in_proportion(config, tmp_path):
 def test_a_budget_that_cannot_be_met_is_refused(config, tmp_path):
     with pytest.raises(UserError, match=r"--budget=parameters: model.embedding_dim=5000 comes no nearer to [\d,]+ parameters"):
         planned(config, tmp_path / "s", (4, 5000))
+    alike = config_lib.replace(config, {"model.attention": "dot", "model.encoder_hidden_dim": 128})  # which must stay as wide
+    with pytest.raises(UserError, match=r"--budget=parameters: model.embedding_dim=5000 comes no nearer to [\d,]+ parameters"):
+        planned(alike, tmp_path / "s", (4, 5000))
     for path in ("model.hidden_dim", "model.encoder_hidden_dim"):
         with pytest.raises(UserError, match=f"--axis={path}: --budget=parameters chooses"):
             make_plan(config, {"model.embedding_dim": (4, 8), path: (8, 9)}, str(tmp_path / "s"), EQUAL)

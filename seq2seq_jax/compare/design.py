@@ -34,8 +34,9 @@ def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> Tuning | None:
 
 def hidden_dims_of(sweep: Sweep, grid: Grid) -> list[HiddenDimRow]:
     """Returns the hidden size of each size, where a budget of parameters makes them differ; else nothing."""
-    return [
-        {"embedding_dim": size.embedding_dim, "table": size.table, "hidden_dim": sweep.hidden_dims[size.runs[0].member.name]}
-        for size in grid.sizes
-        if size.runs and size.runs[0].member.name in sweep.hidden_dims
-    ]
+    rows: list[HiddenDimRow] = []
+    for size in grid.sizes:
+        if size.runs and size.runs[0].member.name in sweep.hidden_dims:
+            hidden, encoder = sweep.hidden_dims[size.runs[0].member.name]
+            rows.append({"embedding_dim": size.embedding_dim, "table": size.table, "hidden_dim": hidden, "encoder_hidden_dim": encoder})
+    return rows

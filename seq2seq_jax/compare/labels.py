@@ -135,8 +135,13 @@ def cost_lines(part: SettingComparison) -> list[str]:
 
 def design_lines(part: SettingComparison) -> list[str]:
     """Says what else differs between the sizes: hidden sizes that keep a budget, and what tuning has chosen, and at what cost."""
-    at = ", ".join(f"{row['hidden_dim']} at size {size_label(row)}" for row in part["hidden_dims"])
+    at = ", ".join(f"{_hidden_label(row)} at size {size_label(row)}" for row in part["hidden_dims"])
     return ([f"Hidden size, for equally many parameters: {at}."] if at else []) + _tuning_lines(part)
+
+
+def _hidden_label(row: HiddenDimRow) -> str:
+    own = "" if row["encoder_hidden_dim"] is None else f" (encoder {row['encoder_hidden_dim']})"
+    return f"{row['hidden_dim']}{own}"
 
 
 def _tuning_lines(part: SettingComparison) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, Member, Sweep
-from seq2seq_jax.config import FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict, metric_of
+from seq2seq_jax.config import ENCODER_HIDDEN, FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict, metric_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Standing, length_of, of_other_length, standing
 from seq2seq_jax.records import (
@@ -103,13 +103,14 @@ def _has_given_table(record: SweepRecord) -> bool:
     return given and all(model.get(path.removeprefix("model.")) is None for path in SIDES)
 
 
-def _hidden_dims(record: SweepRecord) -> dict[str, int]:
-    """Returns by member the hidden size that a budget of parameters has led to; nothing where all have the same."""
+def _hidden_dims(record: SweepRecord) -> dict[str, tuple[int, int | None]]:
+    """Returns by member the hidden sizes that a budget of parameters has led to; nothing where all have the same."""
     if record.get("design", {}).get("budget") != "parameters":
         return {}
-    shared = record.get("config", {}).get("model", {}).get("hidden_dim")
-    found = {entry["name"]: entry.get("adapted", {}).get(HIDDEN, shared) for entry in record["members"]}
-    return {name: hidden_dim for name, hidden_dim in found.items() if isinstance(hidden_dim, int)}
+    model = record.get("config", {}).get("model", {})
+    shared = {HIDDEN: model.get("hidden_dim"), ENCODER_HIDDEN: model.get("encoder_hidden_dim")}
+    found = {entry["name"]: shared | entry.get("adapted", {}) for entry in record["members"]}
+    return {name: (values[HIDDEN], values[ENCODER_HIDDEN]) for name, values in found.items() if isinstance(values[HIDDEN], int)}
 
 
 def _standings(runs: list[FinishedRun], record: SweepRecord) -> dict[str, Standing]:

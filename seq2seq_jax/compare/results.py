@@ -101,7 +101,7 @@ class Sweep:
       axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
       earlier_commands: others given before.
       design: what is compared beside the axes, as sweep.json has it.
-      hidden_dims: of each member, where a budget of parameters makes them differ.
+      hidden_dims: of each member, and of its encoder where that has its own, where a budget of parameters makes them differ.
       fixed_size: whether a table read from a file allows its own number of columns only.
       unreached: the length that the sweep asks for now, where every run has another: a longer training that was stopped.
       unlike: in what the runs differ besides the axes, in words; only without sweep.json, whose members differ as it says.
@@ -115,7 +115,7 @@ class Sweep:
     axes: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     earlier_commands: list[str] = dataclasses.field(default_factory=list)
     design: dict[str, Any] = dataclasses.field(default_factory=dict)
-    hidden_dims: dict[str, int] = dataclasses.field(default_factory=dict)
+    hidden_dims: dict[str, tuple[int, int | None]] = dataclasses.field(default_factory=dict)
     fixed_size: bool = False
     unreached: Length | None = None
     unlike: list[str] = dataclasses.field(default_factory=list)

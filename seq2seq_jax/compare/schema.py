@@ -167,11 +167,12 @@ class Tuning(TypedDict):
 
 
 class HiddenDimRow(TypedDict):
-    """The hidden size of a size, where a budget of parameters makes them differ."""
+    """The hidden size of a size, and of its encoder where that has its own, where a budget of parameters makes them differ."""
 
     embedding_dim: int
     table: str
     hidden_dim: int
+    encoder_hidden_dim: int | None
 
 
 class SettingComparison(TypedDict):

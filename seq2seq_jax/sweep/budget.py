@@ -64,7 +64,7 @@ def matching_hidden_dim(member: Member, target: int) -> int:
     def total(hidden_dim: int) -> int:
         return count_parameters(_with_hidden_dim(member, hidden_dim).config)["total"]
 
-    low, high = 1, 2
+    low, high = 2, 4  # an encoder of as many units has one for each direction
     while total(high) < target:
         low, high = high, 2 * high
     while high - low > 1:

@@ -59,7 +59,7 @@ class Design:
             )
         if self.budget == "parameters":
             for place, where in ((axes, "--axis"), (self.tune, "--tune")):
-                for path in place.keys() & {HIDDEN, ENCODER_HIDDEN}:
+                for path in filter(place.__contains__, (HIDDEN, ENCODER_HIDDEN)):
                     raise UserError(f"{where}={path}: --budget=parameters chooses the hidden size; expected one or the other")
 
     def to_json(self) -> dict[str, Any]:
