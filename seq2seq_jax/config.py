@@ -11,8 +11,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
-import pathlib
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -25,8 +23,7 @@ FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 SIZE, SEED, TABLE = "model.embedding_dim", "train.seed", "model.table"
 SIDES = ("model.source_embedding_dim", "model.target_embedding_dim")  # these replace SIZE, each for one side
 # What makes up for the size where all members get equally many parameters.
-HIDDEN, ENCODER_HIDDEN = "model.hidden_dim", "model.encoder_hidden_dim"
-LOSS = "loss_nats_per_token"  # the metric that every kind of model has
+HIDDEN_DIMS = HIDDEN, ENCODER_HIDDEN = "model.hidden_dim", "model.encoder_hidden_dim"
 WITHOUT_EFFECT = ("train.devices", "train.log_every", "train.checkpoint_every")  # fields that change nothing of what is learned and scored
 AXIS_FLAGS = {"embedding_dims": SIZE, "seeds": SEED}  # flags of a sweep that are short for --axis=FIELD=VALUES
 LENGTH_PENALTY = 0.6  # of a beam, the default of --length_penalty; Wu et al. 2016, section 7, found 0.6 to 0.7 best on their dev set
@@ -224,65 +221,6 @@ class Config:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
 
 
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """A metric of quality on dev.
-
-    Attributes:
-      name: key in ``result.json``; the unit, if there is one, is part of the name.
-      unit: of its values.
-      lower_is_better: the direction of improvement.
-      tolerance: largest difference that does not matter, in the metric's unit; None: 5 % of the best mean.
-    """
-
-    name: str
-    unit: str
-    lower_is_better: bool
-    tolerance: float | None
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("word_error_rate", "fraction", True, 0.01),
-        Metric("phone_error_rate", "fraction", True, 0.01),
-        Metric("token_error_rate", "fraction", True, 0.01),
-        Metric("character_error_rate", "fraction", True, 0.01),
-        Metric("exact_match", "fraction", False, 0.01),
-        Metric("bleu", "points", False, 0.5),
-        Metric("chrf", "points", False, 0.5),
-        Metric("bits_per_character", "bits", True, 0.01),
-        Metric(LOSS, "nats", True, None),
-        Metric("analogy_accuracy", "fraction", False, 0.01),
-        Metric("semantic_analogy_accuracy", "fraction", False, 0.01),
-        Metric("syntactic_analogy_accuracy", "fraction", False, 0.01),
-        Metric("word_similarity", "rank correlation", False, 0.02),
-    )
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelKind:
-    """What other packages must know of a kind of model.
-
-    Attributes:
-      form: what it reads: ``pairs`` of lines, or one running ``text``.
-      sides: names of its vocabularies.
-      metrics: of dev; the first is the default.
-    """
-
-    form: Literal["pairs", "text"]
-    sides: tuple[str, ...]
-    metrics: tuple[str, ...]
-
-
-_ERRORS = ("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate")
-_ANALOGIES = ("analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy")
-KINDS: dict[str, ModelKind] = {
-    "translator": ModelKind("pairs", ("source", "target"), (*_ERRORS, "exact_match", "bleu", "chrf", LOSS)),
-    "language_model": ModelKind("text", ("target",), ("bits_per_character", LOSS)),
-    "skip_gram": ModelKind("text", ("target",), (LOSS, *_ANALOGIES, "word_similarity")),
-}
 # Fields that name files of data. (The vectors of model.pretrained are part of the experiment, not of its data.)
 FILES = ("data.train", "data.dev", "data.test", "data.analogies", "data.similarity")
 # What may change when a run is continued, or its data moved, without making it another experiment.
@@ -362,19 +300,6 @@ def replace(config: Config, values: Mapping[str, Any]) -> Config:
         section, name = path.split(".")
         config = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **{name: value})})
     return config
-
-
-def cache_folder() -> pathlib.Path:
-    """Returns where downloads and compiled programs are kept: SEQ2SEQ_JAX_CACHE, or the user's usual cache."""
-    chosen = os.environ.get("SEQ2SEQ_JAX_CACHE")
-    if chosen:
-        return pathlib.Path(chosen).absolute()
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "seq2seq_jax"
-
-
-def metric_of(config: Config) -> Metric:
-    """Returns the dev metric that chooses checkpoints and sizes."""
-    return METRICS[config.train.metric or KINDS[config.model.kind].metrics[0]]
 
 
 def to_dict(config: Config) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""How files are written: those of runs and sweeps so that a kill leaves old or new, and those that the user names."""
+"""How files are written: those of runs and sweeps so that a kill leaves old or new, and those that the user names. Where the cache is."""
 
 from __future__ import annotations
 
@@ -36,3 +36,11 @@ def write_file(write: Callable[[], Any], flag: str, path: str) -> None:
         write()
     except OSError as error:
         raise UserError(f"{flag}={path}: cannot be written: {error.strerror}; expected a place for a file") from None
+
+
+def cache_folder() -> pathlib.Path:
+    """Returns where downloads and compiled programs are kept: SEQ2SEQ_JAX_CACHE, or the user's usual cache."""
+    chosen = os.environ.get("SEQ2SEQ_JAX_CACHE")
+    if chosen:
+        return pathlib.Path(chosen).absolute()
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "seq2seq_jax"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from seq2seq_jax.config import KINDS, Config, Field, fields, get
+from seq2seq_jax.config import Config, Field, fields, get
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import KINDS
 
 TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 

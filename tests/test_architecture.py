@@ -29,6 +29,7 @@ WITHOUT_JAX = (
     "validation",
     "records",
     "length",
+    "kinds",
     "config",
     "errors",
     "files",

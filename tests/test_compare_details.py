@@ -322,10 +322,14 @@ def test_pooling_says_in_which_fields_the_sweeps_differ(tmp_path):
                 config: Any = {"data": {"train": f"{index}.tsv", "name": str(index)}, "model": {}, "train": {"seed": 0, "log_every": index}}
                 for field, values in fields.items():
                     section, name = field.split(".")
-                    config[section][name] = values[index]
+                    if values[index] is not ...:
+                        config[section][name] = values[index]
                 (path.parent / "config.json").write_text(json.dumps({"config": config}))
         return [text for text in compare(workdirs)["recommendation"]["warnings"] if "different ways" in text]
 
+    older = "model.encoder_hidden_dim"  # than this field
+    assert warned({older: (..., None, ...)}) == []
+    assert warned({older: (..., 256, 256)}) == [f"The sweeps were made in different ways: with other values of {older} (None, 256)."]
     differing = {"train.learning_rate": (0.1, 0.2, 0.1), "train.eval_every": (None, 50, None), "data.min_count": (1, 1, 1)}
     said = "The sweeps were made in different ways: with other values of"
     assert warned(differing) == [f"{said} train.learning_rate (0.1, 0.2), train.eval_every (None, 50)."]

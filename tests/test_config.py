@@ -13,6 +13,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import load_experiment, override, parse
+from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.validation import validate
 
 PAIRS = config_lib.replace(Config(), {"data.train": "a.tsv", "train.steps": 5})
@@ -36,7 +37,7 @@ def test_a_setting_that_a_kind_does_not_read_is_refused(path):
     """Red if a setting could be asked for, or swept, that changes nothing."""
     field = config_lib.fields()[path]
     value = another(field)
-    for kind in sorted(config_lib.KINDS.keys() - set(field.kinds)):
+    for kind in sorted(KINDS.keys() - set(field.kinds)):
         fitting = config_lib.replace(PAIRS, {"model.kind": kind, "train.clip_norm": None})
         validate(fitting)
         with pytest.raises(UserError, match=rf"^{path}={value}: only a .* has it, and this is a {kind}; expected "):

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from seq2seq_jax.config import KINDS, METRICS
 from seq2seq_jax.evaluate import metrics
+from seq2seq_jax.kinds import KINDS, METRICS
 
 
 def _edits(one, other):

@@ -20,8 +20,9 @@ from seq2seq_jax.compare.reading import HARMLESS, differing_fields, fields_of
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Sweep
-from seq2seq_jax.config import ENCODER_HIDDEN, HIDDEN, SEED, SIZE, TABLE, Metric
+from seq2seq_jax.config import HIDDEN_DIMS, SEED, SIZE, TABLE
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import Metric
 from seq2seq_jax.records import setting_key
 
 FEWEST = 3  # data sets that an interval over data sets needs
@@ -109,7 +110,7 @@ def _different_fields(sweeps: Sequence[Sweep]) -> list[str]:
     free = {SIZE, SEED, TABLE, "data.name", "train.metric", *HARMLESS}  # that the metrics are the same is checked by their names
     for sweep in sweeps:
         free |= {*sweep.axes, *(sweep.design.get("tune") or {})}
-        free |= {HIDDEN, ENCODER_HIDDEN} if sweep.design.get("budget") == "parameters" else set()
+        free |= {*HIDDEN_DIMS} if sweep.design.get("budget") == "parameters" else set()
     found = [fields_of(sweep.runs[0]) for sweep in sweeps]
     vectors = [{"model.pretrained": each["model.pretrained"] and "a file"} for each in found if "model.pretrained" in each]
     return differing_fields(found, free) + differing_fields(vectors, ())  # which file depends on the data

@@ -14,10 +14,12 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare import artifacts
 from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, Member, Sweep
-from seq2seq_jax.config import ENCODER_HIDDEN, FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict, metric_of
+from seq2seq_jax.config import ENCODER_HIDDEN, FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Standing, length_of, of_other_length, standing
 from seq2seq_jax.records import (
     CONFIG_FILE,
@@ -206,11 +208,16 @@ def _unlike(runs: list[FinishedRun]) -> list[str]:
 
 
 def fields_of(run: FinishedRun) -> dict[str, Any]:
-    """Returns the fields of a run's configuration; of its length those that its result has, since it may be asked for a longer one now."""
+    """Returns the fields of a run's configuration, or nothing where it has none.
+
+    One that was written before there was a field has its default. Of the length it has those of its result, since it may be asked for a
+    longer one now.
+    """
     found, own = artifacts.fields(run.directory), run.result.get("length")
-    if not found or not isinstance(own, dict):
-        return found
-    return found | {"train.steps": own.get("steps"), "train.epochs": own.get("epochs")}
+    if not found:
+        return {}
+    found = {path: field.default for path, field in config_lib.fields().items()} | found
+    return found | {"train.steps": own.get("steps"), "train.epochs": own.get("epochs")} if isinstance(own, dict) else found
 
 
 def differing_fields(configurations: Sequence[Mapping[str, Any]], ignore: Iterable[str]) -> list[str]:

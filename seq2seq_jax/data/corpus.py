@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from seq2seq_jax.config import LOSS, Config, ModelConfig, TrainConfig, metric_of
+from seq2seq_jax.config import Config, ModelConfig, TrainConfig
 from seq2seq_jax.data import raw_splits, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
@@ -23,6 +23,7 @@ from seq2seq_jax.data.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
 from seq2seq_jax.data.windows import WindowBatches, unit_counts
 from seq2seq_jax.data.word_questions import WordQuestions
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import LOSS, metric_of
 
 Batches = PairBatches | TextBatches | WindowBatches
 

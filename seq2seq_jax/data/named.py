@@ -19,10 +19,9 @@ import string
 from collections.abc import Callable, Generator, Mapping
 from typing import Literal
 
-from seq2seq_jax.config import cache_folder
 from seq2seq_jax.data import readers
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.files import write_atomically
+from seq2seq_jax.files import cache_folder, write_atomically
 
 MIRROR_VARIABLE = "SEQ2SEQ_JAX_MIRROR"
 _ADDRESS = "https://raw.githubusercontent.com"
@@ -88,7 +87,7 @@ class NamedData:
     """What a name stands for.
 
     Attributes:
-      form: ``pairs`` or ``text``, as ``config.KINDS`` has it for the models that read it.
+      form: ``pairs`` or ``text``, as ``kinds.KINDS`` has it for the models that read it.
       files: of each split; one, or two aligned ones (source and target) for pairs.
       read_pairs: what reads the pairs of a split.
     """

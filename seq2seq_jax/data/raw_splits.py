@@ -9,9 +9,10 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 
-from seq2seq_jax.config import FILES, KINDS, Config, get, replace
+from seq2seq_jax.config import FILES, Config, get, replace
 from seq2seq_jax.data import mistakes, named, readers, splits
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import KINDS
 
 HELD_OUT = ("dev", "test")
 SPLITS = ("train", *HELD_OUT)

@@ -14,11 +14,12 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.config import Config, get, metric_of
+from seq2seq_jax.config import Config, get
 from seq2seq_jax.data import readers
 from seq2seq_jax.data.raw_splits import WORD_QUESTIONS
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import metric_of
 
 SYNTACTIC = "gram"  # how the name of a syntactic section begins
 

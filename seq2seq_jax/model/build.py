@@ -10,7 +10,8 @@ from flax import nnx
 from jaxtyping import Array, Key
 
 from seq2seq_jax.arrays import Table
-from seq2seq_jax.config import KINDS, ModelConfig
+from seq2seq_jax.config import ModelConfig
+from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.model.language_model import LanguageModel
 from seq2seq_jax.model.skip_gram import SkipGram
 from seq2seq_jax.model.translator import Translator

@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.config import ENCODER_HIDDEN, HIDDEN, LOSS, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config, metric_of
+from seq2seq_jax.config import HIDDEN_DIMS, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.records import SweepRecord
 from seq2seq_jax.sweep.axes import Axes, parse_field
 
@@ -59,8 +60,9 @@ class Design:
             )
         if self.budget == "parameters":
             for place, where in ((axes, "--axis"), (self.tune, "--tune")):
-                for path in filter(place.__contains__, (HIDDEN, ENCODER_HIDDEN)):
-                    raise UserError(f"{where}={path}: --budget=parameters chooses the hidden size; expected one or the other")
+                for path in HIDDEN_DIMS:
+                    if path in place:
+                        raise UserError(f"{where}={path}: --budget=parameters chooses the hidden size; expected one or the other")
 
     def to_json(self) -> dict[str, Any]:
         """Returns what sweep.json says of it, but for its baselines, which are members like any other."""

@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from seq2seq_jax.config import metric_of
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, embedding_tables, table_names
 from seq2seq_jax.records import setting_key

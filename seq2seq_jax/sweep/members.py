@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import KINDS, SEED, SIDES, SIZE, TABLE, Config
+from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import KINDS, metric_of
 from seq2seq_jax.length import Length
 from seq2seq_jax.model.embedding import table_width
 from seq2seq_jax.sweep.axes import Axes
@@ -127,7 +128,7 @@ def make_members(base: Config, axes: Axes) -> list[Member]:
         if member.name in seen:
             raise UserError(f"sweep: two members are both called {member.name}; expected distinct values")
         seen[member.name] = member
-    metrics = sorted({config_lib.metric_of(member.config).name for member in members})
+    metrics = sorted({metric_of(member.config).name for member in members})
     if len(metrics) > 1:
         raise UserError(f"sweep: its members would be scored by {' and by '.join(metrics)}; expected one metric, or a sweep for each")
     return members

@@ -9,8 +9,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from seq2seq_jax.config import Metric, metric_of
 from seq2seq_jax.errors import UserError, without_configuration
+from seq2seq_jax.kinds import Metric, metric_of
 from seq2seq_jax.length import Length, Standing, length_made, length_of, standing
 from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record
 from seq2seq_jax.show.labels import MISSING, seconds_label

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import LOSS, SEED
+from seq2seq_jax.config import SEED
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import LOSS
 from seq2seq_jax.records import TUNING_FOLDER, SweepRecord, setting_key
 from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.sweep.members import Member

@@ -15,6 +15,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, lookup_counts
 from seq2seq_jax.files import write_atomically
+from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.records import EMBEDDING_FILE
 from seq2seq_jax.train.evaluation import Evaluation
@@ -47,7 +48,7 @@ def result_of(
     status: str, config: Config, varied: Mapping[str, Any], error: str | None = None, figures: Figures = NOTHING
 ) -> dict[str, Any]:
     """Returns the content of result.json: all that a comparison needs of a run."""
-    metric = config_lib.metric_of(config)
+    metric = metric_of(config)
     return {
         "format": FORMAT_VERSION,
         "status": status,

@@ -17,9 +17,8 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.arrays import Array
-from seq2seq_jax.config import LOSS, Config
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs, window_batches
@@ -30,6 +29,7 @@ from seq2seq_jax.data.windows import EVALUATION_SEED
 from seq2seq_jax.data.word_questions import WordQuestions
 from seq2seq_jax.evaluate.metrics import PER_EXAMPLE, example_scores, metric_names, text_metrics, translation_metrics
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
+from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import VECTORS
@@ -93,7 +93,7 @@ class Evaluator(abc.ABC):
     def __init__(self, config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary]):
         """Takes what all splits are scored with."""
         self._config, self._programs, self._vocabularies = config, programs, vocabularies
-        self._metric = config_lib.metric_of(config).name
+        self._metric = metric_of(config).name
 
     def evaluate(self, params: Params, split: Any) -> Evaluation:
         """Scores a split."""

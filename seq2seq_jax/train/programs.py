@@ -13,8 +13,9 @@ from jaxtyping import Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.arrays import Array, Lengths
-from seq2seq_jax.config import KINDS, SEED, Config
+from seq2seq_jax.config import SEED, Config
 from seq2seq_jax.decode.translators import translate_greedily
+from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.model.build import Params, structure
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.devices import Devices

@@ -18,9 +18,10 @@ from flax import nnx
 from jaxtyping import Float
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import LOSS, Config
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
 from seq2seq_jax.errors import TrainingFailed, UserError, error_line
+from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, length_made, standing
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
@@ -97,7 +98,7 @@ class Run:
         self.error: Exception | None = None
         self._varied = varied
         self._shorter_best: list[int] = []  # best step of a shorter training whose result still holds
-        self._metric = config_lib.metric_of(config)
+        self._metric = metric_of(config)
         self._pretrained = load_pretrained(config, corpus.vocabularies)
         self._initial_tables: dict[str, Float[np.ndarray, "V D"]] = {}
         self._shapes = batches.shapes

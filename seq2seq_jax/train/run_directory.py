@@ -19,6 +19,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_atomically
+from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.length import CHECKPOINTS
 from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, RunRecord, no_run, read_config, read_result
 
@@ -147,7 +148,7 @@ class RunDirectory:
 
     def vocabularies(self, kind: str) -> dict[str, Vocabulary]:
         """Returns the vocabularies of a run with this kind of model, by side."""
-        return {side: Vocabulary.load(self.path, side) for side in config_lib.KINDS[kind].sides}
+        return {side: Vocabulary.load(self.path, side) for side in KINDS[kind].sides}
 
     def result(self) -> dict[str, Any] | None:
         """Returns the content of result.json, or None where there is none, or a damaged one: the run can make it again."""

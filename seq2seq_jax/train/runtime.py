@@ -8,7 +8,8 @@ from collections.abc import Collection
 
 import jax
 
-from seq2seq_jax.config import Kind, cache_folder
+from seq2seq_jax.config import Kind
+from seq2seq_jax.files import cache_folder
 
 # Of glibc's mallopt(3), by name: what is set, and to how much.
 _KEEP_FREED_MEMORY = {

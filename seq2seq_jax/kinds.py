@@ -1,0 +1,76 @@
+"""The kinds of model: what each reads, and the metrics that it is judged by on dev."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from seq2seq_jax.config import Config
+
+LOSS = "loss_nats_per_token"  # the metric that every kind of model has
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A metric of quality on dev.
+
+    Attributes:
+      name: key in ``result.json``; the unit, if there is one, is part of the name.
+      unit: of its values.
+      lower_is_better: the direction of improvement.
+      tolerance: largest difference that does not matter, in the metric's unit; None: 5 % of the best mean.
+    """
+
+    name: str
+    unit: str
+    lower_is_better: bool
+    tolerance: float | None
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("word_error_rate", "fraction", True, 0.01),
+        Metric("phone_error_rate", "fraction", True, 0.01),
+        Metric("token_error_rate", "fraction", True, 0.01),
+        Metric("character_error_rate", "fraction", True, 0.01),
+        Metric("exact_match", "fraction", False, 0.01),
+        Metric("bleu", "points", False, 0.5),
+        Metric("chrf", "points", False, 0.5),
+        Metric("bits_per_character", "bits", True, 0.01),
+        Metric(LOSS, "nats", True, None),
+        Metric("analogy_accuracy", "fraction", False, 0.01),
+        Metric("semantic_analogy_accuracy", "fraction", False, 0.01),
+        Metric("syntactic_analogy_accuracy", "fraction", False, 0.01),
+        Metric("word_similarity", "rank correlation", False, 0.02),
+    )
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelKind:
+    """What other packages must know of a kind of model.
+
+    Attributes:
+      form: what it reads: ``pairs`` of lines, or one running ``text``.
+      sides: names of its vocabularies.
+      metrics: of dev; the first is the default.
+    """
+
+    form: Literal["pairs", "text"]
+    sides: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+_ERRORS = ("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate")
+_ANALOGIES = ("analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy")
+KINDS: dict[str, ModelKind] = {
+    "translator": ModelKind("pairs", ("source", "target"), (*_ERRORS, "exact_match", "bleu", "chrf", LOSS)),
+    "language_model": ModelKind("text", ("target",), ("bits_per_character", LOSS)),
+    "skip_gram": ModelKind("text", ("target",), (LOSS, *_ANALOGIES, "word_similarity")),
+}
+
+
+def metric_of(config: Config) -> Metric:
+    """Returns the dev metric that chooses checkpoints and sizes."""
+    return METRICS[config.train.metric or KINDS[config.model.kind].metrics[0]]
