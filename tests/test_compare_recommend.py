@@ -198,7 +198,9 @@ def test_what_is_said_of_the_best_holds_for_incomplete_sizes_too(tmp_path):
     """Red if a size is called the best beside a better one that lacks runs; the command then makes those runs and no others."""
     found = recommend(tmp_path, {2: [0.40, 0.41, 0.40], 4: [0.30, 0.31, None], 8: [0.35, 0.36, None]})["recommendation"]
     assert found["answer"][0].endswith("0.403 is the best of the sizes that have all their runs.")
-    assert found["going_on"][0].startswith("The missing runs may change the answer; to make them: ")
+    never = "No number of seeds up to 100 would decide it with these differences, which the missing runs may change"
+    assert found["going_on"] == [f"{never}; to make them: {found['command']}"]
+    assert found["more_seeds_needed"] is None
     assert "--seeds=0..2 " in found["command"]
 
 
@@ -303,6 +305,16 @@ def test_equal_values_everywhere_are_decided_for_the_smallest(tmp_path):
     assert (found["recommendation"]["embedding_dim"], found["recommendation"]["verdict"]) == (4, "decided")
     assert found["seed_correlation"] is None
     json.dumps(found, allow_nan=False)
+
+
+def test_runs_are_the_same_only_where_there_are_several_sizes(tmp_path):
+    """Red if the first run of a sweep that has just begun passes for a metric that tells nothing, or rounding for a difference."""
+    for values in ({4: [0.3], 16: [None], 64: [None]}, {4: [0.3, 0.3, 0.3]}):
+        begun = recommend(tmp_path / str(len(values)), values)["recommendation"]["warnings"]
+        assert not any("tells no size from another" in warning for warning in begun)
+    rounded = recommend(tmp_path / "rounded", {4: [0.3, 0.3], 16: [0.1 + 0.2, 0.3]})["recommendation"]
+    assert rounded["warnings"][0].startswith("All runs have the same value")
+    assert "Decided: it is no worse than any other of the sizes tried" in rounded["reason"]
 
 
 def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):

@@ -114,6 +114,7 @@ def test_many_sizes_and_curves_can_be_read(tmp_path):
     add_artifacts(tmp_path / "s")
     part = compare([workdir])
     for drawn in (figures.size_curve(part), figures.parameters(part)):
+        assert drawn is not None
         drawn.axes.get_tightbbox()  # places the names
         names = [label for label in drawn.axes.get_xticklabels() if label.get_text()]
         assert len(names) > 6
@@ -157,7 +158,12 @@ def test_pooled_failed_and_bare_sweeps_have_a_report_too(tmp_path):
     higher = write_sweep(tmp_path / "higher", {4: [30.0, 31.0]}, metric=METRIC | {"name": "bleu", "lower_is_better": False})
     huge = write_sweep(tmp_path / "huge", {4: [1e200, 2e200], 16: [3e200, 5e200]}, metric=METRIC | {"tolerance": None}, test=None)
     assert [row["ci95"] for row in compare([huge])["sizes"]] == [None, None]  # their squares are no numbers
-    for workdirs in (bare, bare[:1], [failed], [higher], [huge]):
+    unmeasured = write_sweep(tmp_path / "unmeasured", VALUES, parameters={})
+    lone = pathlib.Path(write_sweep(tmp_path / "lone", {4: [None], 16: [0.3]})) / "sweep.json"  # of a baseline alone there is a result
+    grid = json.loads(lone.read_text())
+    grid["members"][1]["table"] = "frozen"
+    lone.write_text(json.dumps(grid))
+    for workdirs in (bare, bare[:1], [failed], [higher], [huge], [unmeasured], [str(lone.parent)]):
         run(workdirs, "csv")
         page = page_of(pathlib.Path(workdirs[0]), "report.html" if len(workdirs) == 1 else "report_pooled.html")
         assert compare(workdirs)["recommendation"]["answer"][0] in html.unescape(page)

@@ -103,6 +103,10 @@ def test_runs_of_two_metrics_or_in_one_place_are_refused(tmp_path):
     (tmp_path / "s" / member_name(4, 1) / "result.json").write_text(json.dumps(result(4, 1, 0.5, METRIC | {"name": "phone_error_rate"})))
     with pytest.raises(UserError, match="metric phone_error_rate, but"):
         read_sweep(workdir)
+    other_way = json.dumps(result(4, 1, 0.5, METRIC | {"lower_is_better": False}))
+    (tmp_path / "s" / member_name(4, 1) / "result.json").write_text(other_way)
+    with pytest.raises(UserError, match=r"metric word_error_rate \(higher is better\), but"):
+        read_sweep(workdir)
     workdir = write_sweep(tmp_path / "twice", VALUES, grid=False)
     shutil.copytree(tmp_path / "twice" / member_name(4, 1), tmp_path / "twice" / "again")
     with pytest.raises(UserError, match=rf"{member_name(4, 1)}: .*size 4 and seed 1, as .*again has"):

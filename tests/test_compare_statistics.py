@@ -96,6 +96,8 @@ def test_equal_values_give_certainty_and_no_warning():
     apart = statistics.paired_differences(np.array([[0.5, 0.25]] * 3))
     assert apart.p_values()[0, 1] == 0.0
     assert np.isnan(statistics.seed_correlation(np.full((3, 2), 0.25)))
+    assert np.isnan(statistics.seed_correlation(np.full((3, 2), 0.1)))  # whose mean is not to the last bit
+    assert statistics.paired_differences(np.array([[0.3, 0.1 + 0.2], [0.3, 0.3]])).p_values()[0, 1] == 1.0
 
 
 def test_seeds_needed_matches_the_bound_at_that_number():

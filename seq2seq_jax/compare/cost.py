@@ -15,6 +15,7 @@ from seq2seq_jax.compare.artifacts import dev_history, is_number
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.results import FinishedRun
 from seq2seq_jax.compare.schema import Cost, EqualTimeRow, ReachedRow
+from seq2seq_jax.compare.statistics import ROUNDING
 
 SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time
 Evaluations = list[tuple[float, float]]  # (training seconds so far, loss), in order
@@ -48,8 +49,8 @@ def _seconds_to_best(run: FinishedRun) -> float | None:
 
 def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, " sizes"]) -> Bool[np.ndarray, " sizes"]:
     """Says of each size whether no other is at least as good at no more cost, and better in one of the two. NaN is never on the front."""
-    no_worse = (losses[:, None] <= losses) & (costs[:, None] <= costs)
-    better = (losses[:, None] < losses) | (costs[:, None] < costs)
+    no_worse = (losses[:, None] <= losses + ROUNDING) & (costs[:, None] <= costs)
+    better = (losses[:, None] < losses - ROUNDING) | (costs[:, None] < costs)
     return ~(no_worse & better).any(0) & ~np.isnan(losses) & ~np.isnan(costs)
 
 
@@ -89,7 +90,8 @@ def at_equal_time(grid: Grid) -> list[EqualTimeRow] | None:
         seconds = share * min(ends)
         means = {label: np.mean([_best_within(history, seconds) for history in several]) for label, several in histories.items()}
         complete = {size.embedding_dim: means[size.label] for size in sizes if size.table == "learned" and not size.failures}
-        best = min(complete, key=lambda dim: complete[dim]) if complete and np.isfinite(list(complete.values())).all() else None
+        known = bool(complete) and np.isfinite(list(complete.values())).all()
+        best = next(dim for dim, mean in complete.items() if mean <= min(complete.values()) + ROUNDING) if known else None
         reached: list[ReachedRow] = [
             {"embedding_dim": size.embedding_dim, "table": size.table, "mean": sign * float(means[size.label])} for size in sizes
         ]

@@ -154,10 +154,12 @@ def _mean_history(histories: list[list[dict[str, Any]]], name: str) -> tuple[lis
     return steps, seconds, [float(np.mean([records[step][name] for records in by_step])) for step in steps]
 
 
-def pareto(part: SettingComparison) -> Picture:
-    """Draws the metric against all parameters of the model; sizes on the front are filled and joined."""
-    picture, decimals = Picture(f"{metric_label(part)} against parameters, with the Pareto front"), decimals_of(part)
-    counts = _counts(part)
+def pareto(part: SettingComparison) -> Picture | None:
+    """Draws the metric against all parameters of the model; sizes on the front are filled and joined. None where these are not known."""
+    counts, decimals = _counts(part), decimals_of(part)
+    if not counts:
+        return None
+    picture = Picture(f"{metric_label(part)} against parameters, with the Pareto front")
     front = [count for count in counts if count.size in (part["pareto"]["parameters"] or ())]
     picture.axes.plot([count.total for count in front], [count.mean for count in front], color=ACCENT, lw=1.2, zorder=2)
     for count in counts:
@@ -176,17 +178,19 @@ def _count_axis(picture: Picture, counts: list[float]) -> None:
     """Puts counts on a logarithmic axis, labelled at round numbers that do not run into each other."""
     picture.axes.set_xscale("log")
     picture.axes.margins(x=0.12)
-    axis, span = picture.axes.xaxis, max(counts) / min(counts) if counts else 1.0
-    if span == 1 and counts:
+    axis, span = picture.axes.xaxis, max(counts) / min(counts)
+    if span == 1:
         picture.axes.set_xlim(counts[0] / 2, counts[0] * 2)
     axis.set_major_locator(MaxNLocator(5) if span < 10 else LogLocator(subs=(1, 3) if span < 1000 else (1,)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
 
 
-def parameters(part: SettingComparison) -> Picture:
-    """Draws for each size the parameters of its tables and of all the rest, one above the other."""
+def parameters(part: SettingComparison) -> Picture | None:
+    """Draws for each size the parameters of its tables and of all the rest, one above the other; None where they are not known."""
     counts = _counts(part)
+    if not counts:
+        return None
     picture = Picture("parameters by size: tables and the rest")
     for index, (size, _, table, total) in enumerate(counts):
         (rest,) = picture.axes.bar([index], [total - table], color=MUTED, alpha=0.55, width=0.6, label="" if index else "the rest")

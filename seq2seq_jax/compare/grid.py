@@ -58,6 +58,11 @@ class Grid:
     pooled: bool = False
 
     @property
+    def tried(self) -> str:
+        """Where the sizes that are compared were tried, as words."""
+        return "tried in every data set" if self.pooled else "tried"
+
+    @property
     def losses(self) -> Float[np.ndarray, "seeds sizes"]:
         """The values, turned so that less is better."""
         return self.values if self.metric.lower_is_better else -self.values

@@ -98,11 +98,12 @@ def test_sentence(part: SettingComparison) -> str | None:
 
 def correlation_sentence(part: SettingComparison) -> str | None:
     """Says how far sizes vary alike over seeds; None where that is not known, as of two seeds, which say nearly nothing of it."""
-    correlation, seeds = part["seed_correlation"], {seed for row in part["sizes"] for seed in row["seeds"]}
-    if correlation is None or len(seeds) < 3:
+    correlation, in_common = part["seed_correlation"], part["noise_floor"]["seeds"]
+    if correlation is None or in_common < 3:
         return None
-    does = "removes from differences" if correlation >= 0 else "adds to differences, since it is negative"
-    return f"Correlation of sizes over seeds, which pairing {does}: {correlation:.2f}"
+    shown = round(correlation, 2) + 0.0  # never -0.00
+    does = "removes from differences" if shown >= 0 else "adds to differences, since it is negative"
+    return f"Correlation of sizes over seeds, which pairing {does}: {shown:.2f}"
 
 
 def cost_lines(part: SettingComparison) -> list[str]:
@@ -172,17 +173,20 @@ def _edge_label(chosen: Sequence[Any], tried: Sequence[Any]) -> str:
 
 def noise_lines(part: SettingComparison) -> list[str]:
     """Says how far runs scatter over seeds alone, and which differences that hides."""
-    floor, decimals = part["noise_floor"], decimals_of(part) + 1
-    if floor["detectable_difference"] is None or floor["standard_deviation"] is None:
-        return [f"Noise floor: not known, since no two sizes have two {over(part)} in common."]
+    floor, decimals, unpaired = part["noise_floor"], decimals_of(part) + 1, f"no two sizes have two {over(part)} in common"
+    if floor["standard_deviation"] is None:
+        return [f"Noise floor: not known, since no size has two {over(part)}."]
+    deviation = f"Noise floor: over {over(part)} alone, the standard deviation of a size is {floor['standard_deviation']:.{decimals}f}"
+    double = floor["standard_deviation_of_differences"]
+    if double is None or floor["detectable_difference"] is None:
+        return [f"{deviation}; of differences none is known, since {unpaired}."]
     further = [
         f"{row['seeds']} {over(part)} {row['detectable_difference']:.{decimals}f}"
         for row in floor["by_seeds"]
         if row["seeds"] > floor["seeds"]
     ]
-    single, double = (f"{floor[key]:.{decimals}f}" for key in ("standard_deviation", "standard_deviation_of_differences"))
     detected = f"{floor['seeds']} {over(part)} {floor['detectable_difference']:.{decimals}f}"
     return [
-        f"Noise floor: over {over(part)} alone, the standard deviation of a size is {single}, of two sizes' difference {double}.",
+        f"{deviation}, of two sizes' difference {double:.{decimals}f}.",
         f"Smallest difference that is detected (5 % level, power 0.8): with {', '.join([detected, *further])}.",
     ]

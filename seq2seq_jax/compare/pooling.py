@@ -29,25 +29,25 @@ FEWEST = 3  # data sets that an interval over data sets needs
 
 
 def pool(names: Sequence[str], grids: Sequence[Grid]) -> Grid:
-    """Returns the grid ``[data sets, sizes]`` of relative figures, over the sizes that every data set has.
+    """Returns the grid ``[data sets, sizes]`` of relative figures, over the sizes that every data set was asked for.
+
+    A size of which one has no result stays, with NaN there: it lacks runs, as one whose seeds have failed does. Each data set is divided
+    by its mean over the learned sizes of which all have results.
 
     Raises UserError where there are fewer than three, their metrics differ, they have no size in common, or a mean is not above 0.
     """
     _check(names, grids)
-    keys = [_key(size) for size in grids[0].sizes if all(_key(size) in _with_results(grid) for grid in grids)]
-    learned = [table == "learned" for table, _ in keys]
-    if not any(learned):
+    keys = [_key(size) for size in grids[0].sizes if all(_key(size) in map(_key, grid.sizes) for grid in grids)]
+    values = np.array([_means(grid, keys) for grid in grids])
+    everywhere = np.array([table == "learned" for table, _ in keys], dtype=bool) & ~np.isnan(values).any(0)
+    if not everywhere.any():
         raise UserError("--workdir: no size has results in every sweep; expected sizes in common")
-    rows = []
-    for name, grid in zip(names, grids, strict=True):
-        means = statistics.means(grid.values)
-        row = np.array([means[column] for key in keys for column, size in enumerate(grid.sizes) if _key(size) == key])
-        mean = row[learned].mean()
-        if mean <= 0:
-            raise UserError(f"--workdir={name}: its mean over sizes is {mean:.3g}; expected one above 0, to divide by")
-        rows.append(row / mean)
+    scales = values[:, everywhere].mean(1)
+    for name, scale in zip(names, scales, strict=True):
+        if scale <= 0:
+            raise UserError(f"--workdir={name}: its mean over sizes is {scale:.3g}; expected one above 0, to divide by")
     metric = Metric(grids[0].metric.name, RELATIVE, grids[0].metric.lower_is_better, None)
-    return Grid(metric, list(names), [_merged(key, grids) for key in keys], np.array(rows), pooled=True)
+    return Grid(metric, list(names), [_merged(key, grids) for key in keys], values / scales[:, None], pooled=True)
 
 
 def check_results(sweeps: Sequence[Sweep]) -> None:
@@ -60,7 +60,8 @@ def check_results(sweeps: Sequence[Sweep]) -> None:
 def _check(names: Sequence[str], grids: Sequence[Grid]) -> None:
     different = len({pathlib.Path(name).resolve() for name in names})
     if different < max(FEWEST, len(names)):
-        raise UserError(f"--workdir: {different} different sweeps; expected one, or at least {FEWEST} different ones to pool")
+        plural = "s" if different > 1 else ""
+        raise UserError(f"--workdir: {different} different sweep{plural}; expected one, or at least {FEWEST} different ones to pool")
     for name, grid in zip(names, grids, strict=True):
         if grid.metric.name != grids[0].metric.name:
             raise UserError(f"--workdir={name}: metric {grid.metric.name}, but {names[0]} has {grids[0].metric.name}; expected the same")
@@ -74,8 +75,10 @@ def _learned_first(key: tuple[str, int]) -> tuple[bool, str, int]:
     return key[0] != "learned", *key
 
 
-def _with_results(grid: Grid) -> set[tuple[str, int]]:
-    return {_key(size) for size in grid.sizes if size.runs}
+def _means(grid: Grid, keys: Sequence[tuple[str, int]]) -> list[float]:
+    """Returns the mean over seeds of each of these sizes, NaN where there is no result."""
+    means = dict(zip(map(_key, grid.sizes), statistics.means(grid.values), strict=True))
+    return [means[key] for key in keys]
 
 
 def _merged(key: tuple[str, int], grids: Sequence[Grid]) -> Size:
@@ -125,7 +128,7 @@ def words(
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:
         sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))
-        cautions.append(f"Left out, since not every data set has results of it: size {sizes}.")
+        cautions.append(f"Left out, since it was not tried in every data set: size {sizes}.")
     if settings:
         cautions.append(f"Left out, since not every data set has it: {'; '.join(map(setting_label, settings))}.")
     cautions.append("Figures and tolerance are shares of each data set's mean over sizes.")

@@ -278,8 +278,10 @@ def _check(path: pathlib.Path, result: dict[str, Any]) -> None:
 
 def _check_same_metric(runs: list[FinishedRun]) -> None:
     for run in runs:
-        if run.result["metric"]["name"] != runs[0].result["metric"]["name"]:
-            names = [each.result["metric"]["name"] for each in (runs[0], run)]
-            raise UserError(
-                f"{run.directory / RESULT_FILE}: metric {names[1]}, but {runs[0].member.name} has {names[0]}; expected the same"
-            )
+        first, own = (f"{each.result['metric']['name']}{_direction(each)}" for each in (runs[0], run))
+        if own != first:
+            raise UserError(f"{run.directory / RESULT_FILE}: metric {own}, but {runs[0].member.name} has {first}; expected the same")
+
+
+def _direction(run: FinishedRun) -> str:
+    return "" if run.result["metric"]["lower_is_better"] else " (higher is better)"

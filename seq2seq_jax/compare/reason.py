@@ -59,9 +59,10 @@ def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:
             f"Undecided: it may be worse than the truly best size by up to {bound} (95 % confidence), more than the tolerance."
         )
     elif grid.learned.sum() == 1:
-        sentences.append("Undecided: a single size was tried, and there is nothing to compare it with.")
+        sentences.append(f"Undecided: a single size was {grid.tried}, and there is nothing to compare it with.")
     else:
-        sentences.append("Undecided: fewer than two seeds in common with another size, so chance cannot be told from effect.")
+        rows = "data sets" if grid.pooled else "seeds"
+        sentences.append(f"Undecided: fewer than two {rows} in common with another size, so chance cannot be told from effect.")
     return sentences + _had_it_not_failed(grid, recommendation)
 
 
@@ -82,7 +83,8 @@ def _choice(grid: Grid, recommendation: Recommendation) -> str:
     if chosen != best:
         near = f"{take} within {tolerance:.3g} of {the_best}, {means[best]:.{decimals}f} at size {grid.sizes[best].label}"
         return f"{near}." if smallest else f"{near}, and {no_smaller} is."
-    equal = [grid.sizes[column].label for column in np.flatnonzero(grid.learned & (means == means[best])) if column != best]
+    ties = grid.learned & (np.abs(means - means[best]) <= statistics.ROUNDING)
+    equal = [grid.sizes[column].label for column in np.flatnonzero(ties) if column != best]
     as_good = f", as is that of size {', '.join(equal)}" if equal else ""
     return f"{take} {the_best}{as_good}." if smallest else f"{take} {the_best}{as_good}, and {no_smaller} is within {tolerance:.3g} of it."
 
@@ -101,10 +103,11 @@ def _rounded_up(bound: float, tolerance: float) -> str:
 
 
 def _bound(grid: Grid, recommendation: Recommendation) -> str:
-    if recommendation.excess_bound is None or recommendation.excess_bound <= 0:
-        ahead = recommendation.chosen == recommendation.best and recommendation.excess_bound != 0
+    assert recommendation.excess_bound is not None  # it is decided
+    if recommendation.excess_bound <= statistics.ROUNDING:
+        ahead = recommendation.chosen == recommendation.best and recommendation.excess_bound < -statistics.ROUNDING
         standing = "the best" if ahead else "no worse than any other"
-        return f"it is {standing} of the sizes tried (95 % confidence)"
+        return f"it is {standing} of the sizes {grid.tried} (95 % confidence)"
     bound = _rounded_up(recommendation.excess_bound, recommendation.tolerance)
     return f"it is worse than the truly best size by at most {bound} (95 % confidence), within the tolerance"
 
@@ -138,7 +141,8 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
 
 def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
     """Warns where nothing varies: the metric over all runs, or over the seeds of a size that the answer rests on (``judged``)."""
-    if np.nanmin(grid.values) == np.nanmax(grid.values):
+    several = sum(bool(size.runs) for size in grid.sizes) > 1
+    if several and np.nanmax(grid.values) - np.nanmin(grid.values) <= statistics.ROUNDING:
         return ["All runs have the same value: this metric tells no size from another. Train longer, or use another metric."]
     if grid.pooled:
         return []
@@ -151,8 +155,8 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
 def _edge_warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Warns where the answer lies at an edge of what was tried."""
     learned = np.flatnonzero(grid.learned)
-    largest = ["The best size is the largest that was tried: larger sizes were not tried."]
-    smallest = ["The recommended size is the smallest that was tried: smaller sizes were not tried."]
+    largest = [f"The best size is the largest that was {grid.tried}: larger sizes were not {grid.tried}."]
+    smallest = [f"The recommended size is the smallest that was {grid.tried}: smaller sizes were not {grid.tried}."]
     return (largest if recommendation.best == learned[-1] else []) + (smallest if recommendation.chosen == learned[0] else [])
 
 
@@ -175,8 +179,8 @@ def _best_at_first_warning(grid: Grid) -> list[str]:
 
 
 def _baselines_warning(grid: Grid, best: int) -> list[str]:
-    means = statistics.means(grid.losses)
-    better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and means[column] <= means[best]]
+    as_good = statistics.means(grid.losses) <= statistics.means(grid.losses)[best] + statistics.ROUNDING
+    better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and as_good[column]]
     subject = f"baselines {' and '.join(better)} are" if len(better) > 1 else f"baseline {' '.join(better)} is"
     return [f"The {subject} at least as good as every learned table."] if better else []
 
@@ -226,10 +230,11 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     if not isinstance(examples, int) or examples < 1:
         return ["All of this is conditional on this dev set."]
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
-    parts = None if recommendation.chosen is None else scored_together(grid, recommendation.chosen)
+    judged = recommendation.incomplete_chosen if recommendation.chosen is None else recommendation.chosen
+    parts = None if judged is None else scored_together(grid, judged)
     if min(examples, parts or examples) >= SMALL_DEV_SET:
         return [sentence + "."]
-    error = None if recommendation.chosen is None else standard_error(grid, recommendation.chosen, examples)
+    error = None if judged is None else standard_error(grid, judged, examples)
     said = "not known" if error is None else f"{error:.{decimals_for(recommendation.tolerance)}f}"
     return [f"{sentence}; one standard error of it is {said}."]
 
@@ -253,7 +258,8 @@ def going_on(recommendation: Recommendation, command: str | None, asked: int, th
         decide = "decides" if further and more == 1 and not missing else "decide"
         return [f"If differences and spread stay as they are, {' and '.join(missing + further)} {decide} it{end}"]
     if recommendation.excess_bound is not None:
-        if recommendation.may_change and command:
-            return [f"The missing runs may change the answer; to make them{end}"]
-        return [f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences; to go on nevertheless{end}"]
+        never = f"No number of {thing}s up to {statistics.MOST_SEEDS} would decide it with these differences"
+        change = ", which the missing runs may change" if recommendation.may_change else ""
+        purpose = "; to make them" if recommendation.may_change else "; to go on nevertheless"
+        return [never + change + (purpose + end if command else end)]
     return [f"To go on{end}"] if command else []

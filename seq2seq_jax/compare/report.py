@@ -63,8 +63,8 @@ def _environment() -> jinja2.Environment:
 
 
 def _pictures(sweeps: list[Sweep], part: SettingComparison, full: bool) -> dict[str, Picture]:
-    """Draws what there is to draw, by the name of its file."""
-    if not any(row["mean"] is not None for row in part["sizes"]):
+    """Draws what there is to draw, by the name of its file; nothing without a size, beside which baselines would stand."""
+    if not any(row["mean"] is not None for row in part["sizes"] if row["table"] == "learned"):
         return {}
     runs = _runs(sweeps, part)
     found: dict[str, Picture | None] = {"size_curve": figures.size_curve(part)}

@@ -79,7 +79,7 @@ class Pairs:
         error = self._error()
         t = np.abs(self.mean) / np.where(error > 0, error, np.nan)
         p = 2 * stdtr(np.where(self.count > 1, self.count - 1, np.nan), -t)
-        return np.where(error == 0, np.where(np.abs(self.mean) <= ROUNDING, 1.0, 0.0), p)
+        return np.where(error <= ROUNDING, np.where(np.abs(self.mean) <= ROUNDING, 1.0, 0.0), p)
 
     def upper_bounds(self) -> PerPair:
         """Returns the one-sided upper bound of each mean difference."""
@@ -175,7 +175,7 @@ def seed_correlation(values: Values) -> PerSweep:
     covariance = (variance + mirrored - _moments(differences, -3)[2] ** 2) / 2
     upper = np.triu(np.ones(covariance.shape[-2:], dtype=bool), 1) & ~np.isnan(covariance)
     scale = np.where(upper, np.sqrt(variance * mirrored), 0.0).sum((-2, -1))
-    return np.asarray(np.where(upper, covariance, 0.0).sum((-2, -1)) / np.where(scale > 0, scale, np.nan))
+    return np.asarray(np.where(upper, covariance, 0.0).sum((-2, -1)) / np.where(scale > ROUNDING**2, scale, np.nan))
 
 
 def pooled_deviation(deviations: Float[np.ndarray, " n"]) -> float:
