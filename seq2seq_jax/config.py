@@ -224,7 +224,7 @@ class Config:
 # Fields that name files of data. (The vectors of model.pretrained are part of the experiment, not of its data.)
 FILES = ("data.train", "data.dev", "data.test", "data.analogies", "data.similarity")
 # What may change when a run is continued, or its data moved, without making it another experiment.
-MAY_CHANGE = ("train.steps", "train.epochs", "train.devices", *FILES)
+MAY_CHANGE = ("train.steps", "train.epochs", *WITHOUT_EFFECT, *FILES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -326,7 +326,7 @@ def changes(before: Config, after: Config, paths: Iterable[str]) -> str:
 
 
 def config_sha256(config: Config) -> str:
-    """Returns a hash that identifies the experiment: of the configuration without steps, epochs, paths and device count."""
+    """Returns a hash that identifies the experiment: of the configuration without what may change."""
     identity = {path: get(config, path) for path in fields() if path not in MAY_CHANGE}
     identity["model.pretrained"] = config.model.pretrained is not None  # whether there is a file, not where
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

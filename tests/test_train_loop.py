@@ -34,6 +34,7 @@ from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
 from seq2seq_jax.data.vocabulary import BOS, UNK, split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_configuration
+from seq2seq_jax.evaluate.metrics import ExampleScores
 from seq2seq_jax.inference import sample
 from seq2seq_jax.inference.sample import sample_texts
 from seq2seq_jax.inference.translate import open_translators
@@ -130,7 +131,7 @@ def scripted(values, metric="word_error_rate"):
 
     def evaluate(self, params, split):
         value = values.pop(0)
-        scores = np.full(len(split.sources), value), np.ones(len(split.sources))
+        scores = ExampleScores(np.full(len(split.sources), value), np.ones(len(split.sources)))
         return Evaluation({metric: value}, [str(value)] * len(split.sources), scores, decoded_per_second=1.0)
 
     return evaluate
@@ -322,6 +323,38 @@ def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path, monkey
     train(pair_config(path, train__steps=60), str(tmp_path / "whole"))
     assert result_of(run) == result_of(tmp_path / "whole")
     assert {found.name for found in (run / "checkpoints").iterdir()} == {str(step) for step in {60, result_of(run)["best_step"]}}
+
+
+def test_a_result_holds_where_a_longer_training_fails(tmp_path, monkeypatch):
+    """Red if a full disk on the way to more updates takes away what was found, or if the run cannot go on once there is room again."""
+    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
+    first = train(pair_config(path, train__steps=20), str(run))
+    save = Run.save
+
+    def save_and_fail(own, state):
+        save(own, state)
+        if own.step == 40:
+            raise OSError("No space left on device")
+
+    monkeypatch.setattr(Run, "save", save_and_fail)
+    with pytest.raises(OSError, match="No space left"):
+        train(pair_config(path, train__steps=60), str(run))
+    monkeypatch.setattr(Run, "save", save)
+    assert json.loads((run / "result.json").read_text()) == first
+    train(pair_config(path, train__steps=60), str(run))
+    train(pair_config(path, train__steps=60), str(tmp_path / "whole"))
+    assert result_of(run) == result_of(tmp_path / "whole")
+
+
+def test_how_often_it_is_logged_and_saved_may_change(tmp_path):
+    """Red if a run is refused, or scored otherwise, for what has no effect on it."""
+    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
+    train(pair_config(path, train__steps=20), str(run))
+    train(pair_config(path, train__steps=30, train__log_every=3, train__checkpoint_every=15), str(run))
+    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
+    assert result_of(run) == result_of(tmp_path / "whole")
+    with pytest.raises(UserError, match=r"another configuration: train.batch_size \("):
+        train(pair_config(path, train__steps=30, train__batch_size=4), str(run))
 
 
 def test_all_updates_are_no_result(tmp_path, monkeypatch):

@@ -333,9 +333,9 @@ class Run:
         self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
 
     def fail(self, error: Exception) -> None:
-        """Ends the run and writes why. Where it failed before it began, the result of an earlier start that finished stays."""
+        """Ends the run and writes why, unless the result of a shorter training still holds, or it failed before it began."""
         self.error = error
-        if self._log is not None or self.directory.finished() is None:
+        if self.directory.finished() is None:
             write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=error_line(error)))
         self.close()
 
