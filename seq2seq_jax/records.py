@@ -17,6 +17,7 @@ from seq2seq_jax.validation import check_type, validate
 
 # Files in the directory of a run (docs/architecture.md), and in that of a sweep.
 CONFIG_FILE, RESULT_FILE, METRICS_FILE, EMBEDDING_FILE = "config.json", "result.json", "metrics.jsonl", "embedding.npz"
+SAMPLES_FILE, DEV_SCORES_FILE, TRUNCATED_FILE, PIP_LOSS_FILE = "samples.jsonl", "dev_scores.npz", "truncated.json", "pip_loss.json"
 SWEEP_FILE, TUNING_FOLDER = "sweep.json", "tuning"
 TABLES = field_of(TABLE).choices  # what a member's table is: learned, or one of the baselines, shown and never recommended
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 
+import numpy as np
 import pytest
 from sweep_fixture import write_sweep
 
@@ -14,6 +15,7 @@ from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.report import write_report
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.files import write_atomically
+from seq2seq_jax.train.artifacts import write_arrays
 from seq2seq_jax.train.run_directory import write_json
 
 
@@ -30,6 +32,7 @@ def report(folder: pathlib.Path, text: str) -> None:
 WRITERS = {
     "text": lambda folder, text: write_atomically(folder / "a.txt", text),
     "json": lambda folder, text: write_json(folder / "a.json", text),
+    "arrays": lambda folder, text: write_arrays(folder / "a.npz", {"a": np.array(text)}),
     "vocabulary": save_vocabulary,
     "report": report,
 }

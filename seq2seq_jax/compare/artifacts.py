@@ -13,12 +13,11 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from seq2seq_jax.compare.results import FinishedRun
 from seq2seq_jax.compare.schema import TruncatedRow
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.length import Length, length_of
-from seq2seq_jax.records import CONFIG_FILE, METRICS_FILE, parsed, readable_object
+from seq2seq_jax.evaluate.metrics import ExampleScores
+from seq2seq_jax.records import DEV_SCORES_FILE, METRICS_FILE, PIP_LOSS_FILE, SAMPLES_FILE, TRUNCATED_FILE, parsed, readable_object
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -26,20 +25,20 @@ def is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float)
 
 
-def dev_history(run: FinishedRun) -> list[dict[str, float]]:
+def dev_history(directory: pathlib.Path, steps: int) -> list[dict[str, float]]:
     """Returns the figures of the evaluations on dev in the order of their steps, as ``metrics.jsonl`` has them.
 
-    Later ones than the result's last step are of a longer training that has not finished.
+    Later ones than ``steps``, the result's last step, are of a longer training that has not finished.
     """
-    records = _json_lines(run.directory / METRICS_FILE, containing='"dev"')
+    records = _json_lines(directory / METRICS_FILE, containing='"dev"')
     figures = [{key: value for key, value in record.items() if is_number(value)} for record in records]
-    return [found for found in figures if {"step", "elapsed_seconds"} <= set(found) and found["step"] <= run.result["steps"]]
+    return [found for found in figures if {"step", "elapsed_seconds"} <= set(found) and found["step"] <= steps]
 
 
 def samples(directory: pathlib.Path) -> list[dict[str, Any]]:
     """Returns example outputs: source, references, output."""
     kinds = {"source": str, "references": list, "output": str}
-    records = _json_lines(directory / "samples.jsonl")
+    records = _json_lines(directory / SAMPLES_FILE)
     return [record for record in records if all(isinstance(record.get(key), kind) for key, kind in kinds.items())]
 
 
@@ -60,16 +59,16 @@ def _json_lines(path: pathlib.Path, containing: str = "") -> list[dict[str, Any]
     return found
 
 
-def dev_scores(directory: pathlib.Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns amounts and sizes of the dev examples, each ``[B]`` (``dev_scores.npz``): the metric is the quotient of their sums."""
-    arrays = _arrays(directory / "dev_scores.npz")
+def dev_scores(directory: pathlib.Path) -> ExampleScores | None:
+    """Returns the metric of every dev example (``dev_scores.npz``)."""
+    arrays = _arrays(directory / DEV_SCORES_FILE)
     if not {"amounts", "sizes"} <= set(arrays):
         return None
     amounts, sizes = arrays["amounts"], arrays["sizes"]
     if amounts.ndim != 1 or amounts.shape != sizes.shape or {amounts.dtype.kind, sizes.dtype.kind} - set("biuf"):
         return None
     total = float(amounts.sum()) + float(sizes.sum())
-    return (amounts.astype(float), sizes.astype(float)) if math.isfinite(total) and sizes.sum() > 0 else None
+    return ExampleScores(amounts.astype(float), sizes.astype(float)) if math.isfinite(total) and sizes.sum() > 0 else None
 
 
 def tables(directory: pathlib.Path) -> list[Table]:
@@ -82,7 +81,7 @@ def tables(directory: pathlib.Path) -> list[Table]:
 
 def truncated(directory: pathlib.Path) -> list[TruncatedRow]:
     """Returns the metric of a table cut to its first k directions (``truncated.json``: directions and value of each point)."""
-    points = readable_object(directory / "truncated.json").get("points")
+    points = readable_object(directory / TRUNCATED_FILE).get("points")
     found = [point for point in points if isinstance(point, dict)] if isinstance(points, list) else []
     figures = [(point.get("directions"), point.get("value")) for point in found]
     return [{"directions": directions, "value": value} for directions, value in figures if is_number(directions) and is_number(value)]
@@ -90,36 +89,15 @@ def truncated(directory: pathlib.Path) -> list[TruncatedRow]:
 
 def estimated_size(directory: pathlib.Path) -> float | None:
     """Returns the size of word vectors that their text alone suggests (``pip_loss.json``), where the sweep has left it."""
-    size = readable_object(directory / "pip_loss.json").get("embedding_dim")
+    size = readable_object(directory / PIP_LOSS_FILE).get("embedding_dim")
     return float(size) if isinstance(size, int) else None
 
 
-def configuration(directory: pathlib.Path) -> dict[str, Any]:
-    """Returns the configuration of ``config.json`` by section, or nothing."""
-    found = readable_object(directory / CONFIG_FILE).get("config")
-    return found if isinstance(found, dict) else {}
-
-
-def length(directory: pathlib.Path) -> Length | None:
-    """Returns how long the run was asked to train, where its ``config.json`` says it."""
-    return length_of(readable_object(directory / CONFIG_FILE))
-
-
-def fields(directory: pathlib.Path) -> dict[str, Any]:
-    """Returns the same by dotted path, such as ``model.hidden_dim``."""
-    sections = {name: values for name, values in configuration(directory).items() if isinstance(values, dict)}
-    return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
-
-
-def data_sha256(directory: pathlib.Path) -> dict[str, Any]:
-    """Returns the hashes of the data that ``config.json`` has, by split, or nothing."""
-    found = readable_object(directory / CONFIG_FILE).get("data_sha256")
-    return found if isinstance(found, dict) else {}
-
-
-def target_unit(directory: pathlib.Path) -> str | None:
-    """Returns the unit of a run's outputs, where its ``config.json`` says it."""
-    return fields(directory).get("data.target_unit")
+def fields_in(record: dict[str, Any]) -> dict[str, Any]:
+    """Returns the configuration in the content of ``config.json`` by dotted path, such as ``model.hidden_dim``, or nothing."""
+    sections = record.get("config")
+    found = {name: values for name, values in sections.items() if isinstance(values, dict)} if isinstance(sections, dict) else {}
+    return {f"{section}.{name}": value for section, values in found.items() for name, value in values.items()}
 
 
 def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:

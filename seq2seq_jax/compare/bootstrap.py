@@ -18,7 +18,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from seq2seq_jax.compare import statistics
-from seq2seq_jax.compare.artifacts import dev_scores
 from seq2seq_jax.compare.grid import Grid
 
 DRAWS = 1000
@@ -26,7 +25,7 @@ MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does 
 LEVEL = (2.5, 97.5)  # percentiles
 SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 
-Scores = tuple[Float[np.ndarray, "sizes seeds B"], Float[np.ndarray, "sizes seeds B"]]
+Scores = tuple[Float[np.ndarray, "sizes seeds examples"], Float[np.ndarray, "sizes seeds examples"]]
 
 
 def resampled_means(scores: Scores, draws: int) -> Float[np.ndarray, "draws sizes"]:
@@ -43,7 +42,7 @@ def resampled_means(scores: Scores, draws: int) -> Float[np.ndarray, "draws size
     return np.take_along_axis(values[0] / values[1], rows[None], axis=1).mean(1).T
 
 
-def _multiplicities(drawn: Int[np.ndarray, "draws B"]) -> Float[np.ndarray, "draws B"]:
+def _multiplicities(drawn: Int[np.ndarray, "draws examples"]) -> Float[np.ndarray, "draws examples"]:
     """Returns how often each example was drawn."""
     draws, examples = drawn.shape
     offset = drawn + examples * np.arange(draws)[:, None]
@@ -71,18 +70,18 @@ def intervals(grid: Grid, best: int | None) -> tuple[list[list[float] | None], l
     return own, difference
 
 
-def _scores_of(grid: Grid, column: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns amounts and sizes ``[seeds, B]`` of one size, if every seed has them and they give the metric that was reported."""
+def _scores_of(grid: Grid, column: int) -> tuple[Float[np.ndarray, "seeds examples"], Float[np.ndarray, "seeds examples"]] | None:
+    """Returns amounts and sizes of one size, if every seed has them and they give the metric that was reported."""
     runs = grid.sizes[column].runs
     if not runs or len(runs) < len(grid.seeds):
         return None
     amounts, sizes = [], []
     for run in runs:
-        scores = dev_scores(run.directory)
-        if scores is None or not math.isclose(scores[0].sum(), run.value * scores[1].sum(), rel_tol=1e-6, abs_tol=1e-9):
+        scores = run.dev_scores
+        if scores is None or not math.isclose(scores.amounts.sum(), run.value * scores.sizes.sum(), rel_tol=1e-6, abs_tol=1e-9):
             return None
-        amounts.append(scores[0])
-        sizes.append(scores[1])
+        amounts.append(scores.amounts)
+        sizes.append(scores.sizes)
     if len({len(row) for row in amounts}) > 1:
         return None
     return np.stack(amounts), np.stack(sizes)
@@ -95,8 +94,8 @@ def _percentiles(values: Float[np.ndarray, " draws"]) -> list[float]:
 
 def scored_together(grid: Grid, column: int) -> int | None:
     """Returns how many parts of dev one size's metric is summed over: of a text far fewer than its units. None where that is not known."""
-    scores = dev_scores(grid.sizes[column].runs[0].directory)
-    return None if scores is None else len(scores[0])
+    scores = grid.sizes[column].runs[0].dev_scores
+    return None if scores is None else len(scores.amounts)
 
 
 def standard_error(grid: Grid, column: int, examples: int) -> float | None:
@@ -104,8 +103,8 @@ def standard_error(grid: Grid, column: int, examples: int) -> float | None:
 
     None where it is not known, as where all examples are wrong.
     """
-    scores = dev_scores(grid.sizes[column].runs[0].directory)
-    if scores is not None and len(scores[0]) > 1:
+    scores = grid.sizes[column].runs[0].dev_scores
+    if scores is not None and len(scores.amounts) > 1:
         amounts, sizes = scores
         residuals = amounts - amounts.sum() / sizes.sum() * sizes
         return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum()) or None  # no scatter says nothing of it

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from seq2seq_jax.compare.artifacts import dev_history, is_number
+from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.results import FinishedRun
 from seq2seq_jax.compare.schema import Cost, EqualTimeRow, ReachedRow
@@ -44,7 +44,7 @@ def _median(values: list[Any]) -> float | int | None:
 
 def _seconds_to_best(run: FinishedRun) -> float | None:
     best = run.result["best_step"]
-    return next((record["elapsed_seconds"] for record in dev_history(run) if record["step"] == best), None)
+    return next((record["elapsed_seconds"] for record in run.dev_history if record["step"] == best), None)
 
 
 def pareto_front(losses: Float[np.ndarray, " sizes"], costs: Float[np.ndarray, " sizes"]) -> Bool[np.ndarray, " sizes"]:
@@ -101,7 +101,7 @@ def at_equal_time(grid: Grid) -> list[EqualTimeRow] | None:
 
 def _evaluations(run: FinishedRun, sign: float) -> Evaluations:
     name = run.result["metric"]["name"]
-    return [(record["elapsed_seconds"], sign * record[name]) for record in dev_history(run) if name in record]
+    return [(record["elapsed_seconds"], sign * record[name]) for record in run.dev_history if name in record]
 
 
 def _best_within(history: Evaluations, seconds: float) -> float:

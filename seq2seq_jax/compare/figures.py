@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.labels import decimals_of, runs_label, size_label, spelled, with_interval
 from seq2seq_jax.compare.results import FinishedRun, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow
@@ -131,7 +130,7 @@ def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds
     drawn = False
     for index, point in enumerate(points):
         same = runs_of(runs, point.size)
-        steps, seconds, values = _mean_history([dev_history(run) for run in same], name)
+        steps, seconds, values = _mean_history([run.dev_history for run in same], name)
         if not steps:
             continue
         label, at = str(point.size), seconds if by_seconds else steps

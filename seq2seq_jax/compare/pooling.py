@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_jax.compare import artifacts, reason, statistics
+from seq2seq_jax.compare import reason, statistics
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.labels import RELATIVE, setting_label
 from seq2seq_jax.compare.reading import HARMLESS, differing_fields, fields_of
@@ -90,7 +90,7 @@ def _not_alike(sweeps: Sequence[Sweep]) -> list[str]:
     """Warns of sweeps that pooling takes for what they are not: of data sets of their own, and made in the same way."""
     said, seen = [], {}
     for sweep in sweeps:
-        data = artifacts.data_sha256(sweep.runs[0].directory) if sweep.runs else {}
+        data = sweep.runs[0].data_sha256 if sweep.runs else {}
         if data:
             seen.setdefault((data.get("train"), data.get("dev")), []).append(sweep.workdir)
     for workdirs in seen.values():

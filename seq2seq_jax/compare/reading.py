@@ -120,7 +120,7 @@ def _standings(runs: list[FinishedRun], record: SweepRecord) -> dict[str, Standi
     entries = {entry["name"]: entry for entry in record["members"]}
     standings = {}
     for run in runs:
-        made, asked = artifacts.length(run.directory), length_of(record, entries[run.member.name])
+        made, asked = length_of(run.record), length_of(record, entries[run.member.name])
         standings[run.member.name] = standing(run.directory, run.result, made, asked)
     return standings
 
@@ -180,7 +180,7 @@ def _recorded(entry: dict[str, Any], file: _File) -> tuple[dict[str, Any], dict[
     planned = entry.get("varied")
     if isinstance(planned, dict) and {SIZE, SEED} <= set(planned):
         return planned, {}
-    return planned if isinstance(planned, dict) else file.varied, artifacts.fields(file.directory)
+    return planned if isinstance(planned, dict) else file.varied, artifacts.fields_in(readable_object(file.directory / CONFIG_FILE))
 
 
 def _member(entry: dict[str, Any], values: dict[str, Any]) -> Member | None:
@@ -196,9 +196,8 @@ def _unlike(runs: list[FinishedRun]) -> list[str]:
     said: list[str] = []
     for setting in _distinct([run.member.setting for run in runs]):
         same = [run for run in runs if run.member.setting == setting]
-        directories = [run.directory for run in same]
         fields = [found for found in map(fields_of, same) if found]
-        hashes = [found for found in map(artifacts.data_sha256, directories) if found]
+        hashes = [run.data_sha256 for run in same if run.data_sha256]
         said += differing_fields(fields, ignore=(SIZE, SEED, TABLE, *HARMLESS))
         splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
         if "train" in splits and not any("dev" in found for found in hashes):  # which dev is cut from
@@ -213,7 +212,7 @@ def fields_of(run: FinishedRun) -> dict[str, Any]:
     One that was written before there was a field has its default. Of the length it has those of its result, since it may be asked for a
     longer one now.
     """
-    found, own = artifacts.fields(run.directory), run.result.get("length")
+    found, own = run.fields, run.result.get("length")
     if not found:
         return {}
     found = {path: field.default for path, field in config_lib.fields().items()} | found

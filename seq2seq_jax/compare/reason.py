@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool
 
 from seq2seq_jax.compare import statistics
-from seq2seq_jax.compare.artifacts import dev_history
 from seq2seq_jax.compare.bootstrap import scored_together, standard_error
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for, spelled
@@ -170,7 +169,7 @@ def _still_improving_warning(grid: Grid) -> list[str]:
 def _best_at_first_warning(grid: Grid) -> list[str]:
     """Warns of runs that only got worse, as those do whose learning rate is too high."""
     runs = [run for size in grid.sizes for run in size.runs]
-    steps = [[record["step"] for record in dev_history(run)] for run in runs]
+    steps = [[record["step"] for record in run.dev_history] for run in runs]
     worse = [run for run, own in zip(runs, steps, strict=True) if len(own) >= FEWEST and run.result["best_step"] == own[0]]
     if not worse:
         return []

@@ -122,7 +122,7 @@ def _examples(part: SettingComparison, runs: list[FinishedRun]) -> Iterator[dict
     """Yields sources with their references and the output of the first run of every size, right as the word error rate has it."""
     by_size = [runs_of(runs, row["embedding_dim"], row["table"]) for row in part["sizes"] if row["mean"] is not None]
     answers = [{record["source"]: record for record in artifacts.samples(same[0].directory)} for same in by_size]
-    units = [artifacts.target_unit(same[0].directory) for same in by_size]
+    units = [same[0].fields.get("data.target_unit") for same in by_size]
     sources = [source for source in (answers[0] if answers else {}) if all(source in each for each in answers)]
     for source in sources[:SHOWN_EXAMPLES]:
         references = [str(reference) for reference in answers[0][source]["references"]]
@@ -138,7 +138,7 @@ def _examples(part: SettingComparison, runs: list[FinishedRun]) -> Iterator[dict
 
 def _shared(runs: list[FinishedRun]) -> dict[str, Any]:
     """Returns the fields that all runs have alike, by their dotted paths."""
-    found = [artifacts.fields(run.directory) for run in runs]
+    found = [run.fields for run in runs]
     return {
         path: value for path, value in (found[0] if found else {}).items() if all(path in other and other[path] == value for other in found)
     }

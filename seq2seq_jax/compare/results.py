@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+from seq2seq_jax.compare import artifacts
+from seq2seq_jax.evaluate.metrics import ExampleScores
 from seq2seq_jax.length import Length
+from seq2seq_jax.records import CONFIG_FILE, readable_object
 
 DEV_DATA = "the data of dev"  # in ``Sweep.unlike`` where runs are scored on different data
 
@@ -37,7 +41,10 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A finished run: its place in the sweep, its directory and its ``result.json``."""
+    """A finished run: its place in the sweep, its directory and its ``result.json``.
+
+    What lies beside that is read when it is first asked for, and once.
+    """
 
     member: Member
     directory: pathlib.Path
@@ -47,6 +54,32 @@ class FinishedRun:
     def value(self) -> float:
         """The dev metric of the best checkpoint, in the metric's unit."""
         return float(self.result["dev"][self.result["metric"]["name"]])
+
+    @functools.cached_property
+    def dev_history(self) -> list[dict[str, float]]:
+        """The evaluations on dev, in the order of their steps."""
+        return artifacts.dev_history(self.directory, self.result["steps"])
+
+    @functools.cached_property
+    def dev_scores(self) -> ExampleScores | None:
+        """The metric of every dev example, where it is a sum over examples."""
+        return artifacts.dev_scores(self.directory)
+
+    @functools.cached_property
+    def record(self) -> dict[str, Any]:
+        """The content of ``config.json``, or nothing."""
+        return readable_object(self.directory / CONFIG_FILE)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The configuration by dotted path, or nothing."""
+        return artifacts.fields_in(self.record)
+
+    @property
+    def data_sha256(self) -> dict[str, Any]:
+        """The hashes of the data by split, or nothing."""
+        found = self.record.get("data_sha256")
+        return found if isinstance(found, dict) else {}
 
 
 def runs_of(runs: Iterable[FinishedRun], embedding_dim: int | None, table: str = "learned") -> list[FinishedRun]:

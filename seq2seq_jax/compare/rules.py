@@ -25,17 +25,17 @@ def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
     learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
     if not learned:
         return []
-    directory = learned[-1].runs[0].directory
+    largest = learned[-1].runs[0]
     rules: list[RuleOfThumbRow] = []
-    tables = artifacts.tables(directory)
-    shared = artifacts.fields(directory).get("model.share_embeddings") is True
+    tables = artifacts.tables(largest.directory)
+    shared = largest.fields.get("model.share_embeddings") is True
     for table in tables[:1] if shared else tables:
         vocabulary = len(table.symbols)
         sizes = {
             "V^0.25": vocabulary**0.25,
             "1.6 V^0.56": 1.6 * vocabulary**0.56,
             f"directions with {CARRIED:.0%} of the largest table": float(directions(table.vectors[table.studied])),
-            "least PIP loss": artifacts.estimated_size(directory),
+            "least PIP loss": artifacts.estimated_size(largest.directory),
         }
         rules += [
             {"table": "shared" if shared else table.side, "vocabulary": vocabulary, "rule": rule, "embedding_dim": size}

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
@@ -23,15 +24,15 @@ from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, embedding_tables, table_names
-from seq2seq_jax.records import setting_key
+from seq2seq_jax.records import PIP_LOSS_FILE, TRUNCATED_FILE, setting_key
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.signals import stop_signals
 
-TRUNCATED, ESTIMATE = "truncated.json", "pip_loss.json"
-Decomposed = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+# By name of a table its singular value decomposition: left vectors, singular values, right vectors.
+Decomposed = dict[str, tuple[Float[np.ndarray, "V K"], Float[np.ndarray, " K"], Float[np.ndarray, "K D"]]]
 
 
 def largest_runs(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
@@ -62,7 +63,7 @@ def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
 def estimate_sizes(members: Sequence[Member], folder: pathlib.Path) -> None:
     """Writes ``pip_loss.json`` into the largest runs of word vectors that have none."""
     for name in largest_runs(members, folder):
-        path = folder / name / ESTIMATE
+        path = folder / name / PIP_LOSS_FILE
         config = next(member.config for member in members if member.name == name)
         if config.model.kind == "skip_gram" and not path.exists():
             print("sweep: estimating the size from the text (PIP loss)", file=sys.stderr)
@@ -72,7 +73,7 @@ def estimate_sizes(members: Sequence[Member], folder: pathlib.Path) -> None:
 def _is_current(run: RunDirectory, best_step: int) -> bool:
     """Returns whether the tables of this step are the ones that have been cut; a damaged file is as good as none."""
     try:
-        return json.loads((run.path / TRUNCATED).read_text(encoding="utf-8"))["best_step"] == best_step
+        return json.loads((run.path / TRUNCATED_FILE).read_text(encoding="utf-8"))["best_step"] == best_step
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
@@ -89,7 +90,7 @@ def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None
             raise Interrupted(STOPPED)
         value = trained.evaluator.evaluate(jax.device_put(truncated(trained.params, parts, count)), dev).metrics[name]
         points.append({"directions": count, "value": value})
-    write_json(run.path / TRUNCATED, {"metric": name, "best_step": best_step, "points": points})
+    write_json(run.path / TRUNCATED_FILE, {"metric": name, "best_step": best_step, "points": points})
 
 
 def decomposed(params: Params) -> Decomposed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, lookup_counts
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.model.build import Params, embedding_tables
-from seq2seq_jax.records import EMBEDDING_FILE
+from seq2seq_jax.records import DEV_SCORES_FILE, EMBEDDING_FILE, SAMPLES_FILE
 from seq2seq_jax.train.evaluation import Evaluation
 from seq2seq_jax.train.pretrained import Pretrained
 from seq2seq_jax.train.run_directory import versions
@@ -86,7 +87,7 @@ def write_embeddings(
         arrays[f"{side}_moved"] = np.linalg.norm(np.asarray(table, np.float64) - initial[side], axis=1)
         if pretrained is not None and side in pretrained.sides:
             arrays[f"{side}_given"] = pretrained.mask(len(vocabulary))
-    np.savez(folder / EMBEDDING_FILE, **arrays)
+    write_arrays(folder / EMBEDDING_FILE, arrays)
 
 
 def write_outputs(folder: pathlib.Path, split: PairSplit | TextSplit, evaluation: Evaluation) -> None:
@@ -94,6 +95,13 @@ def write_outputs(folder: pathlib.Path, split: PairSplit | TextSplit, evaluation
     if isinstance(split, PairSplit):
         places = np.unique(np.linspace(0, len(split.sources) - 1, SAMPLES).astype(int))
         rows = [{"source": split.sources[i], "references": split.targets[i], "output": evaluation.outputs[i]} for i in places]
-        write_atomically(folder / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_atomically(folder / SAMPLES_FILE, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     if evaluation.scores is not None:
-        np.savez(folder / "dev_scores.npz", amounts=evaluation.scores[0], sizes=evaluation.scores[1])
+        write_arrays(folder / DEV_SCORES_FILE, evaluation.scores._asdict())
+
+
+def write_arrays(path: pathlib.Path, arrays: dict[str, Any]) -> None:
+    """Replaces an npz archive in one move: a longer training rewrites the files of a run whose result is in use."""
+    archive = io.BytesIO()
+    np.savez(archive, **arrays)
+    write_atomically(path, archive.getvalue())

@@ -27,7 +27,7 @@ from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.data.windows import EVALUATION_SEED
 from seq2seq_jax.data.word_questions import WordQuestions
-from seq2seq_jax.evaluate.metrics import PER_EXAMPLE, example_scores, metric_names, text_metrics, translation_metrics
+from seq2seq_jax.evaluate.metrics import PER_EXAMPLE, ExampleScores, example_scores, metric_names, text_metrics, translation_metrics
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.model.build import Params
@@ -50,14 +50,14 @@ class Evaluation:
     Attributes:
       metrics: by name; the names end in the unit where there is one.
       outputs: one for each source (translators).
-      scores: the metric that chooses, example by example, where it is a sum over examples: amounts and sizes. An example of a loss is a
-        batch, since it is summed over batches.
+      scores: the metric that chooses, example by example, where it is a sum over examples. An example of a loss is a batch, since it is
+        summed over batches.
       decoded_per_second: sources decoded in a second, greedily; None where nothing is decoded, or decoding had to be compiled first.
     """
 
     metrics: dict[str, Any]
     outputs: list[str]
-    scores: tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]] | None
+    scores: ExampleScores | None
     decoded_per_second: float | None = None
 
     @property
@@ -144,7 +144,7 @@ class TranslatorEvaluator(Evaluator):
         metrics[LOSS] = float(nats.sum() / units.sum())
         scores = None
         if self._metric in PER_EXAMPLE:
-            scores = tuple(example_scores(outputs, split.targets, self._metric, unit))
+            scores = example_scores(outputs, split.targets, self._metric, unit)
         elif self._metric == LOSS:
             scores = _enough(nats, units)
         return Evaluation(metrics, outputs, scores, measured.decoded_per_second)
@@ -230,7 +230,7 @@ class WordVectorEvaluator(Evaluator):
             hits = _hits_by_metric(table, asked)
             metrics |= {name: float(of_group.mean()) for name, of_group in hits.items()}
             metrics["analogy_questions"] = len(asked.analogies)
-            scores |= {name: (of_group, np.ones(len(of_group))) for name, of_group in hits.items()}
+            scores |= {name: ExampleScores(of_group, np.ones(len(of_group))) for name, of_group in hits.items()}
             metrics["examples"] = len(hits[self._metric]) if self._metric in hits else metrics["examples"]
         if asked is not None and len(asked.pairs):
             metrics["word_similarity"] = similarity_correlation(table, asked.pairs, asked.similarity)
@@ -246,15 +246,13 @@ def _hits_by_metric(table: Float[np.ndarray, "V D"], asked: WordQuestions) -> di
     return {f"{name}analogy_accuracy": right[group] for name, group in groups.items() if group.any()}
 
 
-def _by_batch(losses: Sequence[Loss]) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
+def _by_batch(losses: Sequence[Loss]) -> tuple[Float[np.ndarray, " batches"], Float[np.ndarray, " batches"]]:
     """Returns the nats and the scored units of each batch that scores some: a warm-up does not."""
     sums = np.array([(loss.nats, loss.count) for loss in losses], np.float64).reshape(-1, 2)
     nats, units = sums[sums[:, 1] > 0].T
     return nats, units
 
 
-def _enough(
-    amounts: Float[np.ndarray, " B"], sizes: Float[np.ndarray, " B"]
-) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]] | None:
+def _enough(amounts: Float[np.ndarray, " batches"], sizes: Float[np.ndarray, " batches"]) -> ExampleScores | None:
     """Returns the scores of batches where there are enough of them to tell how scores vary from text to text, else None."""
-    return (amounts, sizes) if len(amounts) >= FEWEST_BLOCKS else None
+    return ExampleScores(amounts, sizes) if len(amounts) >= FEWEST_BLOCKS else None
