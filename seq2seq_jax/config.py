@@ -38,14 +38,21 @@ _MOST = 2**31 - 1  # the largest number that a step counter holds
 
 
 def _field(
-    default: Any, doc: str, low: float | None = None, high: float | None = None, below: float | None = None, kinds: tuple[str, ...] = ()
+    default: Any,
+    doc: str,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    kinds: tuple[str, ...] = (),
 ) -> Any:
-    """Returns a field with its meaning, its bounds (``low <= value <= high``, ``value < below``) and the ``kinds`` of models that read it.
+    """Returns a field with its meaning, its bounds and the ``kinds`` of models that read it; without these all of them do.
 
-    Without ``kinds`` all of them do.
+    The bounds: ``low <= value <= high`` and ``above < value < below``.
     """
     doc = f"{', '.join(kinds)}: {doc}" if kinds else doc
-    return dataclasses.field(default=default, metadata={"doc": doc, "low": low, "high": high, "below": below, "kinds": kinds})
+    bounds = {"low": low, "high": high, "above": above, "below": below}
+    return dataclasses.field(default=default, metadata={"doc": doc, "kinds": kinds, **bounds})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,14 +185,14 @@ class TrainConfig:
     steps: int | None = _field(None, "updates; null where epochs is given", low=1, high=_MOST)
     epochs: int | None = _field(None, "passes over the training data; null where steps is given", low=1, high=_MOST)
     batch_size: int = _field(64, "sequences in a batch (skip_gram: blocks of data.segment_length units), over all devices", 1, _WIDEST)
-    learning_rate: float = _field(1e-3, "highest learning rate, of Adam (Kingma & Ba 2015); skip_gram: of plain gradient descent", low=0)
+    learning_rate: float = _field(1e-3, "highest learning rate, of Adam (Kingma & Ba 2015); skip_gram: of plain gradient descent", above=0)
     schedule: Literal["constant", "inverse_sqrt", "cosine", "linear"] = _field(
         "constant",
         "course of the learning rate after the warm-up: cosine (Loshchilov & Hutter 2017) and linear end at 0; "
         "inverse_sqrt: Vaswani et al. 2017, 5.3",
     )
     warmup_steps: int = _field(0, "updates over which the learning rate rises from 0", low=0)
-    clip_norm: float | None = _field(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", low=0)
+    clip_norm: float | None = _field(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", above=0)
     average_decay: float | None = _field(
         None,
         "decay of a moving average of the parameters, which is then evaluated in their place (Polyak & Juditsky 1992); null: no average",
@@ -237,6 +244,7 @@ class Field:
     doc: str
     low: float | None
     high: float | None
+    above: float | None
     below: float | None
     kinds: tuple[str, ...]
 

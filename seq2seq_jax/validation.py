@@ -34,10 +34,13 @@ def check_range(field: Field, value: Any, where: str) -> None:
         bounds.append((value >= field.low, f"at least {field.low}"))
     if field.high is not None:
         bounds.append((value <= field.high, f"at most {field.high}"))
+    if field.above is not None:
+        bounds.append((value > field.above, f"above {field.above}"))
     if field.below is not None:
         bounds.append((value < field.below, f"below {field.below}"))
     if not all(holds for holds, _ in bounds):
-        raise UserError(f"{where}: expected a value {' and '.join(text for _, text in bounds)}")
+        null = ", or null" if field.optional else ""
+        raise UserError(f"{where}: expected a value {' and '.join(text for _, text in bounds)}{null}")
 
 
 def validate(config: Config) -> None:
@@ -54,10 +57,6 @@ def validate(config: Config) -> None:
         raise UserError("train.steps, train.epochs: give one of them, and null for the other")
     if (data.name is None) == (data.train is None):
         raise UserError("data.name, data.train: give one of them: the name of a data set, or a file")
-    if train.learning_rate == 0:
-        raise UserError("train.learning_rate=0: expected a number above 0")
-    if train.clip_norm == 0:
-        raise UserError("train.clip_norm=0: expected a number above 0, or null for no clipping")
     if data.dev_fraction + data.test_fraction >= 1:
         raise UserError("data.dev_fraction, data.test_fraction: together they leave nothing to train on; expected a sum below 1")
     metrics = KINDS[model.kind].metrics

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
-from rich.console import Console
 from rich.table import Table
 
 from seq2seq_jax.compare.artifacts import samples
 from seq2seq_jax.compare.results import FinishedRun, Sweep, runs_of
 from seq2seq_jax.compare.schema import SettingComparison
 from seq2seq_jax.show.symbols import printable
+from seq2seq_jax.show.terminal import stdout_console
 
 LONGEST = 200  # characters of a text that are shown
 
@@ -31,6 +29,6 @@ def print_examples(sweep: Sweep, part: SettingComparison, count: int) -> None:
     for row in rows[:: max(1, len(rows) // count)][:count]:
         texts = row["source"], row["output"], " | ".join(map(str, row["references"]))
         table.add_row(*(printable(text if len(text) <= LONGEST else f"{text[:LONGEST]}…") for text in texts))
-    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    console = stdout_console()
     console.print()
     console.print(table)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,13 +30,12 @@ from seq2seq_jax.compare.labels import (
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow, parts_of
 from seq2seq_jax.errors import without_configuration
 from seq2seq_jax.records import setting_key
-
-WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
+from seq2seq_jax.show.terminal import full_width, print_whole, stdout_console
 
 
 def print_table(comparison: dict[str, Any], noise_floor: bool = False) -> None:
     """Prints the comparison: sizes, what to take and why, what it costs, what failed; with ``noise_floor`` the scatter over seeds alone."""
-    console = rich.console.Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    console = stdout_console()
     parts = parts_of(comparison)
     for part in parts:
         if part is not comparison:  # one of several settings
@@ -52,13 +50,10 @@ def print_table(comparison: dict[str, Any], noise_floor: bool = False) -> None:
 
 def _print_sizes(console: rich.console.Console, part: SettingComparison) -> None:
     """Prints the table; the intervals over examples too where there are some and the terminal is wide enough."""
-    widest = console.options.update(max_width=WIDEST)
     table = _sizes(part, columns.TERMINAL)
-    if not any(row["bootstrap_ci95"] for row in part["sizes"]) or console.measure(table, options=widest).maximum > console.width:
+    if not any(row["bootstrap_ci95"] for row in part["sizes"]) or full_width(console, table) > console.width:
         table = _sizes(part, [column for column in columns.TERMINAL if column is not columns.RESAMPLED])
-    narrow, console.width = console.width, max(console.width, console.measure(table, options=widest).maximum)
-    console.print(table)
-    console.width = narrow
+    print_whole(console, table)
 
 
 def _sizes(part: SettingComparison, shown: Sequence[Column]) -> rich.table.Table:

@@ -142,16 +142,14 @@ class Run:
         if record is not None:
             self.directory.check(record, self.config, sha256)
         state = self.resume(structure)
-        ended_here = earlier is not None and self.complete and self.step == earlier["steps"]
-        begun_longer = self.step > self.total  # and was stopped
-        still_finished = earlier is not None and (ended_here or (made.updates == self.total and (last_is_gone or begun_longer)))
-        if begun_longer and not still_finished:
-            raise self._beyond(self.step)
-        if not still_finished:  # before config.json asks for more updates than the old result has
+        holds = earlier is not None and self._still_holds(earlier, made, last_is_gone)
+        if not holds:  # before config.json asks for more updates than the old result has
+            if self.step > self.total:
+                raise self._beyond(self.step)
             self._make_way(earlier, made, stands)
         new_record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
         self.directory.begin(new_record, self.corpus.vocabularies)
-        if earlier is not None and still_finished:
+        if holds:
             self.result = earlier
             if stands is Standing.EXTENDABLE:  # it has all updates, said in the other unit, or had lost its patience before
                 self.result = earlier | {"length": self._length._asdict()}
@@ -159,6 +157,14 @@ class Run:
         else:
             self._announce()
         return state
+
+    def _still_holds(self, finished: dict[str, Any], made: Length, last_is_gone: bool) -> bool:
+        """Returns whether a finished run has nothing left to do: it resumes where it ended, or has the updates that are asked for.
+
+        The latter where its last checkpoint was not kept, or where it had begun a longer training, which was stopped.
+        """
+        ended_here = self.complete and self.step == finished["steps"]
+        return ended_here or (made.updates == self.total and (last_is_gone or self.step > self.total))
 
     @property
     def _length(self) -> Length:
