@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib.util
 import pathlib
 import re
+from collections.abc import Iterator
 
 import pytest
 
-from seq2seq_jax.config import fields
+from seq2seq_jax.config import Config, fields
 
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "seq2seq_jax"
@@ -37,6 +39,11 @@ WITHOUT_JAX = (
     "embeddings",
 )
 JAX = {"jax", "flax", "optax", "orbax"}
+READ_BY_A_COMPUTED_NAME = {
+    *("data.train", "data.dev", "data.test"),  # data/raw_splits.py, _files_of: f"data.{split}"
+    "data.test_fraction",  # data/raw_splits.py, _cut: f"data.{split}_fraction"
+    *("data.analogies", "data.similarity"),  # data/word_questions.py, load: f"data.{name}"
+}
 
 
 def imports(path: pathlib.Path) -> set[str]:
@@ -84,9 +91,25 @@ def test_what_stands_in_one_file_only(pattern, homes):
     assert holders == homes
 
 
+def attributes(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yields owner and name of each attribute that code reads, in whatever it does but fill in an f-string, which may be a message."""
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+        if isinstance(node.value, ast.Name):
+            yield node.value.id, node.attr
+        elif isinstance(node.value, ast.Attribute):
+            yield node.value.attr, node.attr
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.JoinedStr):
+            yield from attributes(child)
+
+
 def test_every_setting_is_read_by_code():
-    code = "".join(path.read_text(encoding="utf-8") for path in FILES if path.name != "validation.py")
-    assert [path for path in fields() if not re.search(rf"\b({path.replace('.', '|config).')}\b", code)] == []
+    """Red if a field is named in prose and messages only, and if one of READ_BY_A_COMPUTED_NAME needs no exception (any more)."""
+    sources = [path.read_text(encoding="utf-8") for path in FILES if path.name != "validation.py"]
+    read = {found for source in sources for found in attributes(ast.parse(source))}
+    read -= {("config", field.name) for field in dataclasses.fields(Config)}  # config.train is a section, not data.train
+    unread = {path for path in fields() for section, name in [path.split(".")] if not read & {(section, name), ("config", name)}}
+    assert unread == READ_BY_A_COMPUTED_NAME
 
 
 def test_flags_are_read_in_the_command_only():
