@@ -3,7 +3,8 @@
 import importlib
 import os
 
-from compilation import FAST
+from tests import annotations
+from tests.compilation import FAST
 
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {FAST}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -14,7 +15,7 @@ from jaxtyping import install_import_hook
 # Before the hook, under which Python's own cache of compiled modules is not found: seconds for libraries as large as these.
 for library in ("flax.nnx", "optax", "orbax.checkpoint", "tensorboardX"):
     importlib.import_module(library)
-install_import_hook("seq2seq_jax", "annotations.check")
+install_import_hook("seq2seq_jax", f"{annotations.__name__}.check")
 
 from seq2seq_jax.train import devices  # noqa: E402  after the hook, which sees only what is imported later
 from seq2seq_jax.train.runtime import prepare  # noqa: E402

@@ -11,11 +11,8 @@ import sys
 import numpy as np
 import pytest
 import scipy.stats
-import sweep_fixture
 from gensim.models import KeyedVectors
-from training_fixture import ROOT, environment, pair_config
 
-sys.path.insert(0, str(ROOT))
 import launch as launch_module
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
@@ -26,6 +23,8 @@ from seq2seq_jax.embeddings.norms import bands
 from seq2seq_jax.embeddings.spectrum import effective_rank
 from seq2seq_jax.embeddings.stability import stability
 from seq2seq_jax.embeddings.tables import Table, read_tables
+from tests import sweep_fixture
+from tests.training_fixture import ROOT, environment, pair_config
 
 CHARACTERS = [*SPECIALS, *"ab \n\\", "\u0301", "👩‍👩‍👧", "\u00a0", "\u2028", *"cdefghijklmnop"]
 BYTES = Vocabulary.build([], "byte", 1, 0).symbols

@@ -8,7 +8,6 @@ import pathlib
 
 import numpy as np
 import pytest
-from sweep_fixture import write_sweep
 
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
@@ -17,6 +16,7 @@ from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.train.artifacts import write_arrays
 from seq2seq_jax.train.run_directory import write_json
+from tests.sweep_fixture import write_sweep
 
 
 def save_vocabulary(folder: pathlib.Path, text: str) -> None:

@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-from training_fixture import evaluate, translations
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -20,6 +19,7 @@ from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.inference.translate import check_attention_file, open_translators, write_attention
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import train
+from tests.training_fixture import evaluate, translations
 
 WORDS = [a + b + c for a in "abc" for b in "abcd" for c in "ab"]
 SOURCES = ["abЖ", "", "c", "dab"]  # no run has seen the third letter

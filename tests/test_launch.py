@@ -13,13 +13,23 @@ import sys
 import time
 
 import pytest
-from sweep_fixture import write_sweep
-from training_fixture import ROOT, command, environment, flags_of, launch, pair_config, text_config, vector_config, write_pairs, write_text
 
-sys.path.insert(0, str(ROOT))
 import launch as launch_module
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.sweep.outcomes import Outcome
+from tests.sweep_fixture import write_sweep
+from tests.training_fixture import (
+    ROOT,
+    command,
+    environment,
+    flags_of,
+    launch,
+    pair_config,
+    text_config,
+    vector_config,
+    write_pairs,
+    write_text,
+)
 
 EXPERIMENT = str(ROOT / "experiments/pronunciation.py")
 

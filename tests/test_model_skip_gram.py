@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from model_fixture import Small
 
 from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.data.windows import WindowBatch
@@ -16,6 +15,7 @@ from seq2seq_jax.model.skip_gram import CONTEXTS, VECTORS
 from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import make_train_step, move_rows
+from tests.model_fixture import Small
 
 WINDOW, VOCABULARY = 2, 20
 BATCH = WindowBatch(

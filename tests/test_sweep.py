@@ -16,8 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-import sweep_fixture
-from training_fixture import ROOT, command, environment, flags_of, launch, pair_config, result_of, text_config, write_pairs, write_text
 
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
@@ -40,6 +38,19 @@ from seq2seq_jax.train import runtime
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.view import Reporter
+from tests import sweep_fixture
+from tests.training_fixture import (
+    ROOT,
+    command,
+    environment,
+    flags_of,
+    launch,
+    pair_config,
+    result_of,
+    text_config,
+    write_pairs,
+    write_text,
+)
 
 AXES = {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
 PAIRS = Config(DataConfig(train="a.tsv"), train=TrainConfig(steps=1))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from training_fixture import pair_config, vector_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.plan import make_plan
+from tests.training_fixture import pair_config, vector_config, write_pairs, write_text
 
 EQUAL = Design(("onehot", "frozen"), "parameters")
 

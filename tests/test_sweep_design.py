@@ -11,9 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import sweep_fixture
-from sweep_fixture import compare
-from training_fixture import evaluate, pair_config, result_of, write_pairs
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.labels import design_lines
@@ -35,6 +32,9 @@ from seq2seq_jax.sweep.sweep import SweepOptions, check_length, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.state import root_key
+from tests import sweep_fixture
+from tests.sweep_fixture import compare
+from tests.training_fixture import evaluate, pair_config, result_of, write_pairs
 
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0,)}
 DESIGN = Design(("onehot", "frozen"), "hidden", {"train.learning_rate": (1e-3, 2e-2)})

@@ -8,8 +8,6 @@ import types
 
 import jax
 import pytest
-import sweep_fixture
-from training_fixture import pair_config, text_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.sweep import forecast
@@ -20,6 +18,8 @@ from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.programs import initial_state, programs
+from tests import sweep_fixture
+from tests.training_fixture import pair_config, text_config, write_pairs, write_text
 
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0, 1)}
 

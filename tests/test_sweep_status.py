@@ -10,14 +10,14 @@ import subprocess
 import sys
 
 import pytest
-import sweep_fixture
-from training_fixture import ROOT, pair_config
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.sweep import status
 from seq2seq_jax.train.run_directory import RunDirectory
+from tests import sweep_fixture
+from tests.training_fixture import ROOT, pair_config
 
 MEMBERS = ["done", "broken", "stopped", "working", "later"]
 

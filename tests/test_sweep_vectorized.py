@@ -10,17 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from training_fixture import (
-    checkpoint_arrays,
-    evaluate,
-    metrics_of,
-    pair_config,
-    result_of,
-    text_config,
-    vector_config,
-    write_pairs,
-    write_text,
-)
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted, UserError
@@ -35,6 +24,17 @@ from seq2seq_jax.train import run_directory
 from seq2seq_jax.train.devices import choose_member_device_count
 from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.run_directory import RunDirectory
+from tests.training_fixture import (
+    checkpoint_arrays,
+    evaluate,
+    metrics_of,
+    pair_config,
+    result_of,
+    text_config,
+    vector_config,
+    write_pairs,
+    write_text,
+)
 
 SIZES = {"model.embedding_dim": (2, 5)}
 SEEDS = {"train.seed": (0, 1)}

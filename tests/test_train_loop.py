@@ -17,17 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from training_fixture import (
-    checkpoint_arrays,
-    evaluate,
-    metrics_of,
-    pair_config,
-    result_of,
-    text_config,
-    translations,
-    write_pairs,
-    write_text,
-)
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
@@ -49,6 +38,17 @@ from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.view import Reporter
+from tests.training_fixture import (
+    checkpoint_arrays,
+    evaluate,
+    metrics_of,
+    pair_config,
+    result_of,
+    text_config,
+    translations,
+    write_pairs,
+    write_text,
+)
 
 
 @pytest.mark.parametrize("task", ["copy", "reverse"])

@@ -8,7 +8,6 @@ import pathlib
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training_fixture import checkpoint_arrays, pair_config, result_of, text_config, vector_config, write_pairs, write_text
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
@@ -29,6 +28,7 @@ from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.pretrained import hold, load_pretrained
 from seq2seq_jax.validation import validate
+from tests.training_fixture import checkpoint_arrays, pair_config, result_of, text_config, vector_config, write_pairs, write_text
 
 FEW = {"train__steps": 8, "train__eval_every": 4, "train__log_every": 4, "data__dev_fraction": 0.0, "data__test_fraction": 0.0}
 TABLE = ".params['source_embedding']['table']"

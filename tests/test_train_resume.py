@@ -15,7 +15,19 @@ from collections.abc import Callable
 import jax
 import numpy as np
 import pytest
-from training_fixture import (
+
+from seq2seq_jax.config import Config, replace
+from seq2seq_jax.data.corpus import load_corpus
+from seq2seq_jax.errors import UserError
+from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.model.build import initial_params, structure
+from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
+from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.programs import initial_state
+from seq2seq_jax.train.run import Run
+from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.state import TrainState, root_key
+from tests.training_fixture import (
     checkpoint_arrays,
     command,
     environment,
@@ -29,18 +41,6 @@ from training_fixture import (
     write_pairs,
     write_text,
 )
-
-from seq2seq_jax.config import Config, replace
-from seq2seq_jax.data.corpus import load_corpus
-from seq2seq_jax.errors import UserError
-from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.model.build import initial_params, structure
-from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
-from seq2seq_jax.train.loop import train
-from seq2seq_jax.train.programs import initial_state
-from seq2seq_jax.train.run import Run
-from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import TrainState, root_key
 
 
 def first_state(config: Config) -> TrainState:

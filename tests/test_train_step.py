@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training_fixture import pair_config, text_config, vector_config, write_pairs, write_text
 
 from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.data.corpus import load_corpus, training_batches
@@ -21,6 +20,7 @@ from seq2seq_jax.train.devices import Devices, Threads, choose_device_count, cho
 from seq2seq_jax.train.optimizer import make_schedule
 from seq2seq_jax.train.programs import initial_state, programs
 from seq2seq_jax.train.state import TrainState, root_key
+from tests.training_fixture import pair_config, text_config, vector_config, write_pairs, write_text
 
 
 def trained(config: Config, steps: int, shared: Devices, learning_rate: float | None = None) -> TrainState:

@@ -11,7 +11,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training_fixture import evaluate, vector_config
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
@@ -32,6 +31,7 @@ from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.evaluation import Measured, WordVectorEvaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.validation import validate
+from tests.training_fixture import evaluate, vector_config
 
 QUESTIONS = ": capitals\nman woman king queen\nman woman king prince\nman woman tsar queen\n: gram1-plural\nking queen man woman\n"
 

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import compilation
 import numpy as np
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import LENGTH_PENALTY, Config
 from seq2seq_jax.experiment import load_experiment
+from tests import compilation
 
 ROOT = pathlib.Path(__file__).parent.parent
 LETTERS = "abcdef"
