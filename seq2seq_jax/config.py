@@ -218,6 +218,11 @@ class TrainConfig:
         None, "devices that share each batch; null: as many as divide it evenly, and on a CPU threads for a small language_model", low=1
     )
 
+    @property
+    def schedule_ends(self) -> bool:
+        """Whether the course of the learning rate depends on how many updates there are."""
+        return self.schedule in ("cosine", "linear")
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:

@@ -587,6 +587,18 @@ def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_
     sweep(replace(config, {"train.epochs": 3}), tmp_path / "sweep", axes)
 
 
+def test_a_sweep_says_before_it_trains_that_its_members_will_not_compare(tmp_path, capsys):
+    """Red if it is lengthened and grown at once without a word, or if it says so where the learning rate does not depend on the length."""
+    for schedule in ("constant", "linear"):
+        config = small(tmp_path, train__steps=4, train__schedule=schedule)
+        sweep(config, tmp_path / schedule, {"model.embedding_dim": (4,), "train.seed": (0,)})
+        sweep(replace(config, {"train.steps": 6}), tmp_path / schedule, {"model.embedding_dim": (4, 6), "train.seed": (0,)})
+        warned = "1 members are lengthened and 1 begin" in capsys.readouterr().err
+        assert warned == (schedule == "linear")
+    first = sweep_fixture.compare([str(tmp_path / "linear")])["recommendation"]["answer"][0]
+    assert first.startswith("1 of 2 runs were lengthened on the way")
+
+
 def test_a_longer_sweep_that_is_stopped_leaves_the_answer(tmp_path, monkeypatch):
     """Red if the shorter runs are lost, if those begun count as failed, or if a length that they are beyond is tried on each."""
     config, axes = small(tmp_path, train__steps=4), {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}

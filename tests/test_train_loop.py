@@ -295,6 +295,17 @@ def test_more_steps_go_on_from_the_last_one(tmp_path):
     assert (tmp_path / "grown/config.json").read_text() == recorded  # what is refused writes nothing
 
 
+def test_a_learning_rate_that_is_scheduled_anew_is_told(tmp_path):
+    """Red if a run that was lengthened passes for one that had the whole course of the learning rate, also after a further start."""
+    path = write_pairs(tmp_path / "a.tsv", 120)
+    for schedule, told in (("linear", [20]), ("constant", [])):
+        run = tmp_path / schedule
+        for steps in (20, 30, 30):
+            result = train(pair_config(path, train__steps=steps, train__schedule=schedule), str(run))
+            assert result["rescheduled_at"] == (told if steps == 30 else [])
+    assert result_of(tmp_path / "linear")["dev"] != train(pair_config(path, train__schedule="linear"), str(tmp_path / "whole"))["dev"]
+
+
 def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path, monkeypatch):
     """Red if a longer training that is stopped takes away what was found, if its best checkpoint goes, or if it cannot go on.
 

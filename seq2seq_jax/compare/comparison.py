@@ -85,7 +85,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
         *reason.dev_set_warning(grid, recommendation),
     ]
     going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
-    answer = [*reason.other_dev_data(sweep), *reason.verdict_sentences(grid, recommendation)]
+    answer = [*reason.other_dev_data(sweep), *reason.other_schedules(part.runs), *reason.verdict_sentences(grid, recommendation)]
     words = Words(answer, cautions, going_on, command)
     return answer_object(grid, recommendation, words, setting, part.failures, tuning, hidden_dims_of(sweep, grid))
 

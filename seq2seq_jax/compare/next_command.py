@@ -49,6 +49,8 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
         flags["--retry_failed"] = None
     if tolerance is not None:
         flags["--tolerance"] = str(tolerance)
+    if any(run.rescheduled_at for size in grid.sizes for run in size.runs):  # what it adds would not compare with what was lengthened
+        flags["--workdir"] = f"{sweep.workdir.rstrip('/')}_anew"
     return _sweep_command(sweep, flags)
 
 

@@ -55,6 +55,12 @@ class FinishedRun:
         """The dev metric of the best checkpoint, in the metric's unit."""
         return float(self.result["dev"][self.result["metric"]["name"]])
 
+    @property
+    def rescheduled_at(self) -> list[int]:
+        """Steps at which the run was lengthened, and its learning rate took another course for it."""
+        found = self.result.get("rescheduled_at")
+        return found if isinstance(found, list) else []
+
     @functools.cached_property
     def dev_history(self) -> list[dict[str, float]]:
         """The evaluations on dev, in the order of their steps."""

@@ -67,6 +67,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
             raise
         print(f"sweep: {error}", file=sys.stderr)  # what the others have reached is shown all the same
         return [Outcome(member.name, "failed", str(error)) for member in missing]
+    _warn_of_schedules(missing, plan.folder)
     with RunDirectory(plan.folder).locked(), stop_signals():
         plan.check_current()
         plan.write(command)
@@ -118,6 +119,17 @@ def check_length(plan: Plan, retry_failed: bool) -> None:
             raise UserError(f"{where} made {made} updates already, and {updates} are asked for; expected no fewer")
         if stands is Standing.THINNED and updates is not None:  # else it may have all of them, which its data will tell
             raise UserError(f"{where} {NOT_KEPT}; expected another workdir")
+
+
+def _warn_of_schedules(missing: Sequence[Member], folder: pathlib.Path) -> None:
+    """Says before they are trained that members do not compare of which some are lengthened and others begin."""
+    lengthened = [member.config.train.schedule_ends and RunDirectory(folder / member.name).finished() is not None for member in missing]
+    if any(lengthened) and not all(lengthened):
+        print(
+            f"warning: {sum(lengthened)} members are lengthened and {len(missing) - sum(lengthened)} begin; with a learning rate that is "
+            "scheduled by length (train.schedule) their figures do not compare: a new --workdir trains all of them alike",
+            file=sys.stderr,
+        )
 
 
 def _check_data(members: Sequence[Member]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -40,6 +40,7 @@ class Figures(NamedTuple):
     parameters: Mapping[str, int] | None = None
     pretrained: Mapping[str, Any] | None = None
     length: Mapping[str, int | None] | None = None
+    rescheduled_at: Sequence[int] | None = None
 
 
 NOTHING = Figures()

@@ -51,6 +51,8 @@ class Progress:
       tokens: units trained on in that time, but for ``unlogged_tokens``.
       unlogged_tokens: those since the last line of the log.
       trained_together: runs that have shared the time at most; 1 for a run alone.
+      total: updates that the learning rate is scheduled for; 0 before the first.
+      rescheduled_at: steps at which the run went on with another course of the learning rate, towards another number of updates.
     """
 
     best_step: int | None = None
@@ -61,6 +63,8 @@ class Progress:
     tokens: float = 0.0
     unlogged_tokens: float = 0.0
     trained_together: int = 1
+    total: int = 0
+    rescheduled_at: list[int] = dataclasses.field(default_factory=list)
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -155,8 +159,20 @@ class Run:
                 self.result = earlier | {"length": self._length._asdict()}
                 write_json(self.directory.result_file, self.result)
         else:
+            self._schedule(None if record is None else record.steps)
             self._announce()
         return state
+
+    def _schedule(self, last_asked: int | None) -> None:
+        """Takes note of a learning rate that is scheduled anew: such a run does not compare with one that had the whole course at once.
+
+        ``last_asked`` stands in for the updates that a checkpoint of an earlier version does not name.
+        """
+        progress = self.progress
+        before = progress.total or last_asked or self.total
+        if self.config.train.schedule_ends and self.step and before != self.total:
+            progress.rescheduled_at.append(self.step)
+        progress.total = self.total
 
     def _still_holds(self, finished: dict[str, Any], made: Length, last_is_gone: bool) -> bool:
         """Returns whether a finished run has nothing left to do: it resumes where it ended, or has the updates that are asked for.
@@ -326,6 +342,7 @@ class Run:
             parameters=parameter_counts(params, self.config.model),
             pretrained=None if self._pretrained is None else self._pretrained.result(),
             length=self._length._asdict(),
+            rescheduled_at=progress.rescheduled_at,
         )
         result = result_of("finished", self.config, self._varied, figures=figures)
         write_json(self.directory.result_file, result)
