@@ -34,7 +34,8 @@ def load_experiment(path: str) -> Experiment:
     value in it or in ``SWEEP`` that there is not; of an exception inside the file it names the line.
     """
     if not pathlib.Path(path).is_file():
-        raise UserError(f"--config={path}: no such file; expected an experiment file such as experiments/pronunciation.py")
+        found = "a directory" if pathlib.Path(path).is_dir() else "no such file"
+        raise UserError(f"--config={path}: {found}; expected an experiment file such as experiments/pronunciation.py")
     spec = importlib.util.spec_from_file_location("experiment", path)
     if spec is None or spec.loader is None:
         raise UserError(f"--config={path}: expected a Python file")

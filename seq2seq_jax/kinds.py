@@ -47,6 +47,13 @@ METRICS = {
 }
 
 
+# What metrics come to where every output is empty: a model that does no better has learned nothing yet.
+OF_EMPTY_OUTPUTS = {
+    **dict.fromkeys(("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate"), 1.0),
+    **dict.fromkeys(("exact_match", "bleu", "chrf", "analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy"), 0.0),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelKind:
     """What other packages must know of a kind of model.

@@ -90,6 +90,13 @@ def test_a_size_that_failed_in_one_data_set_is_not_left_out(tmp_path):
     ]
 
 
+def test_a_data_set_of_which_nothing_was_learned_is_named(tmp_path):
+    """Red if it counts as much as the others without a word."""
+    workdirs = [*three_sweeps(tmp_path), write_sweep(tmp_path / "hard", {size: [0.999, 0.998, 0.999] for size in VALUES})]
+    warned = [text for text in compare(workdirs)["recommendation"]["warnings"] if "No size has learned the task yet" in text]
+    assert [text.partition(": ")[0] for text in warned] == [workdirs[3]]
+
+
 def test_pooling_says_which_settings_are_not_everywhere(tmp_path):
     """Red if a setting that one of the data sets lacks is dropped without a word."""
     workdirs = three_sweeps(tmp_path)

@@ -307,6 +307,19 @@ def test_equal_values_everywhere_are_decided_for_the_smallest(tmp_path):
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize(("metric", "values", "warned"), [
+    (METRIC, {4: [0.995, 0.996], 16: [0.994, 0.992]}, True),
+    (METRIC, {4: [0.995, 0.996], 16: [0.984, 0.982]}, False),
+    (BLEU, {4: [0.07, 0.09], 16: [0.1, 0.2]}, True),
+    (BLEU, {4: [0.07, 0.09], 16: [0.7, 0.8]}, False),
+    (METRIC | {"name": "bits_per_character"}, {4: [0.995, 0.996], 16: [0.994, 0.992]}, False),
+])  # fmt: skip
+def test_models_that_have_learned_nothing_are_warned_of(tmp_path, metric, values, warned):
+    """Red if sizes that are equally useless are decided between without a word."""
+    found = recommend(tmp_path, values, metric=metric)["recommendation"]["warnings"]
+    assert any(warning.startswith("No size has learned the task yet: the best mean") for warning in found) == warned
+
+
 def test_runs_are_the_same_only_where_there_are_several_sizes(tmp_path):
     """Red if the first run of a sweep that has just begun passes for a metric that tells nothing, or rounding for a difference."""
     for values in ({4: [0.3], 16: [None], 64: [None]}, {4: [0.3, 0.3, 0.3]}):
@@ -328,6 +341,25 @@ def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
     assert found["warnings"][-1].endswith("one standard error of it is not known.")
     other = compare([write_sweep(tmp_path / "other", {2: [0.5, 0.5], 8: [0.4, 0.4]})])["recommendation"]
     assert not any(warning.startswith("All runs") for warning in other["warnings"])
+
+
+def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):
+    """Red if a size whose runs were lengthened is judged, without a word, against one that had its learning rate for the whole length.
+
+    Red too if the command adds new seeds to runs that were all lengthened alike.
+    """
+    path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]})
+    files = sorted((tmp_path / "s").glob("*/result.json"))
+    assert f"--workdir={path}" in compare([path])["recommendation"]["command"].split()
+    for file in files[:3]:
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"rescheduled_at": [150]}))
+    mixed = compare([path])["recommendation"]
+    assert mixed["answer"][0].startswith("3 of 9 runs were lengthened on the way")
+    for file in files:
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"rescheduled_at": [150]}))
+    alike = compare([path])["recommendation"]
+    assert "lengthened" not in alike["reason"]
+    assert f"--workdir={path}_anew" in alike["command"].split()
 
 
 def test_a_sweep_that_was_moved_goes_on_where_it_is(tmp_path):

@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,23 @@ def test_a_file_that_spells_accents_in_two_ways_is_remarked(tmp_path, kind):
     assert "--config.data.normalize_nfc=true" in note
     assert noted(*_mixed(composed=4, marks=2), normalize_nfc=True) == []
     assert noted(*_mixed(composed=4, marks=0)) == noted(*_mixed(composed=0, marks=4), "\u65e5") == []
+
+
+@pytest.mark.parametrize(("train_form", "dev_form"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_files_in_different_forms_are_remarked(tmp_path, train_form, dev_form):
+    """Red if every reference is out of reach, and no word is said of why or how to mend it; or if it is said of what is merely unknown."""
+    train = unicodedata.normalize(train_form, "ou\tcafé ü\nla\tthé ô\n")
+    dev = unicodedata.normalize(dev_form, "ou\tcafé\nla\tthé\n")
+    said = "dev: 2 texts have fewer such units in another Unicode normalization form"
+    config = _config(tmp_path, train=train, dev=dev)
+    for unit in ("char", "word"):
+        found = _load(configuration.replace(config, {"data.target_unit": unit})).notes
+        assert any("in every reference" in note for note in found)
+        assert found[-1].startswith(said)
+        assert "--config.data.normalize_nfc=true" in found[-1]
+    assert not any("another Unicode" in note for note in _load(configuration.replace(config, {"data.normalize_nfc": True})).notes)
+    assert _load(_config(tmp_path, "language_model", train=train, dev=dev)).notes[-1].startswith(said)
+    assert not any("another Unicode" in note for note in _load(_config(tmp_path, train="a\tb\n", dev="a\té\n")).notes)
 
 
 def test_of_a_long_file_some_lines_are_looked_at_whatever_their_order(tmp_path, monkeypatch):

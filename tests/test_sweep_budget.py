@@ -68,8 +68,12 @@ def test_a_smaller_size_cannot_join_a_sweep_that_was_matched_to_another(config, 
     (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": config_lib.to_dict(config)}))
     grown = planned(config, tmp_path, (16, 32), seeds=(0, 1))
     assert grown["embedding_dim=64,seed=0"].adapted == members["embedding_dim=64,seed=0"].adapted
-    with pytest.raises(UserError, match=r"--budget=parameters: .* was matched to another smallest size"):
+    with pytest.raises(UserError, match=r"--budget=parameters: .* were matched to the parameters of the smallest, embedding_dim=16"):
         planned(config, tmp_path, (4, 16))
+    narrow = config_lib.replace(config, {"model.hidden_dim": 4})  # with which no hidden size of the others comes near enough
+    (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": config_lib.to_dict(narrow)}))
+    with pytest.raises(UserError, match="were matched to the parameters of the smallest"):
+        planned(narrow, tmp_path, (4, 16))
 
 
 def test_word_vectors_have_nothing_to_pay_with(tmp_path):

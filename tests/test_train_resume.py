@@ -304,6 +304,6 @@ def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):
 
 def test_two_processes_on_one_run_are_one_too_many(tmp_path):
     config = text_config(write_text(tmp_path / "a.txt", 2000))
-    with RunDirectory(tmp_path / "run").locked(), pytest.raises(UserError, match="another process is working on this run"):
+    with RunDirectory(tmp_path / "run").locked(), pytest.raises(UserError, match="another process is working on it"):
         train(config, str(tmp_path / "run"))
     assert train(config, str(tmp_path / "run"))["status"] == "finished"

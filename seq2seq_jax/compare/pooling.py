@@ -7,6 +7,7 @@ Read next: ``comparison.py``.
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -119,11 +120,17 @@ def _different_fields(sweeps: Sequence[Sweep]) -> list[str]:
     return differing_fields(found, free) + differing_fields(vectors, ())  # which file depends on the data
 
 
+def _of_one(sweep: Sweep, grid: Grid) -> list[str]:
+    """Returns the warnings that hold for one data set."""
+    said = [reason.other_schedules([run for size in grid.sizes for run in size.runs]), reason.unlearned_warning(grid)]
+    return [*itertools.chain(*said), *reason.length_warning(sweep), *reason.unlike_warning(sweep)]
+
+
 def words(
     pooled: Grid, grids: Sequence[Grid], sweeps: Sequence[Sweep], recommendation: Recommendation, settings: Sequence[dict[str, Any]]
 ) -> Words:
     """Returns the sentences of a pooled answer. ``settings`` are those that some data sets lack: nothing is pooled for them."""
-    unlike = [f"{sweep.workdir}: {text}" for sweep in sweeps for text in reason.length_warning(sweep) + reason.unlike_warning(sweep)]
+    unlike = [f"{sweep.workdir}: {text}" for sweep, grid in zip(sweeps, grids, strict=True) for text in _of_one(sweep, grid)]
     cautions = _not_alike(sweeps) + unlike + reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
     if left_out:

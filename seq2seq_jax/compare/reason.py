@@ -20,6 +20,7 @@ from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import DEV_DATA, FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
+from seq2seq_jax.kinds import OF_EMPTY_OUTPUTS
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
@@ -132,7 +133,12 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Says what the answer depends on: the metric, the edges of the grid, the training budget and the baselines."""
     if recommendation.best is None or recommendation.chosen is None:
         return []
-    found = [*_still_improving_warning(grid), *_best_at_first_warning(grid), *_baselines_warning(grid, recommendation.best)]
+    found = [
+        *unlearned_warning(grid),
+        *_still_improving_warning(grid),
+        *_best_at_first_warning(grid),
+        *_baselines_warning(grid, recommendation.best),
+    ]
     if grid.learned.sum() == 1:
         return found
     return [*_spread_warning(grid, sorted({recommendation.chosen, recommendation.best})), *_edge_warnings(grid, recommendation), *found]
@@ -149,6 +155,19 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
     same = [size.label for size in sizes if len(size.runs) > 1 and len({run.value for run in size.runs}) == 1]
     plural = "s" if len(same) > 1 else ""
     return [f"All seeds of size{plural} {' and '.join(same)} have the same value: intervals over seeds are too narrow."] if same else []
+
+
+def unlearned_warning(grid: Grid) -> list[str]:
+    """Warns where even the best size is within the tolerance of a model that does nothing: whatever is decided says little."""
+    nothing, tolerance = OF_EMPTY_OUTPUTS.get(grid.metric.name), grid.metric.tolerance or 0.0
+    means = statistics.means(grid.losses[:, grid.learned])
+    if nothing is None or np.isnan(means).all():
+        return []
+    best = np.nanmin(means)
+    if best < (nothing if grid.metric.lower_is_better else -nothing) - tolerance - statistics.ROUNDING:
+        return []
+    shown, name = f"{abs(best):.{decimals_for(tolerance)}f}", spelled(grid.metric.name)
+    return [f"No size has learned the task yet: the best mean {name} is {shown}, and that of empty outputs is {nothing:g}. Train longer."]
 
 
 def _edge_warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
@@ -187,6 +206,17 @@ def _baselines_warning(grid: Grid, best: int) -> list[str]:
 def other_dev_data(sweep: Sweep) -> list[str]:
     """Says first of all where the runs are scored on different data: what follows then means little."""
     return ["The runs are scored on different dev data, so their figures do not compare."] if DEV_DATA in sweep.unlike else []
+
+
+def other_schedules(runs: Sequence[FinishedRun]) -> list[str]:
+    """Says likewise where runs came to the same length by other learning rates: some were lengthened, which others were not."""
+    if len({tuple(run.rescheduled_at) for run in runs}) < 2:
+        return []
+    lengthened = sum(bool(run.rescheduled_at) for run in runs)
+    return [
+        f"{lengthened} of {len(runs)} runs were lengthened on the way, so their learning rate (train.schedule) took another course than "
+        "that of the others, and their figures do not compare: train all of them in a new workdir."
+    ]
 
 
 def length_warning(sweep: Sweep) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Int
 
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
-from seq2seq_jax.data import raw_splits, word_questions
+from seq2seq_jax.data import mistakes, raw_splits, readers, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.raw_splits import Pairs
@@ -328,21 +329,42 @@ def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping
 
     Of pairs there is another where all references of a source have one: an error rate cannot fall below their share.
     """
+    target = vocabularies["target"]
     if isinstance(split, TextSplit):
         count = int((split.ids == UNK).sum())
-        of_words = vocabularies["target"].counts is not None  # word vectors, which have no row for what is unknown
+        of_words = target.counts is not None  # word vectors, which have no row for what is unknown
         costs = "they are left out" if of_words else "each costs no more than one <unk>"
         sentence = (
             f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
         )
-        return count, [sentence] if count else []
+        lines = mistakes.some(readers.split_lines(split.text)) if count else []
+        return count, [sentence, *_in_another_form(name, [(target, line) for line in lines])] if count else []
     of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
-    lost = _out_of_reach(split, vocabularies["target"])
+    lost = _out_of_reach(split, target)
     said = {
         "have a unit that train has not": sum(map(bool, of_sources)),
         "have a unit that train has not in every reference, so their outputs cannot be right": lost,
     }
-    return sum(of_sources), [f"{name}: {count} of {len(split)} sources {what}." for what, count in said.items() if count]
+    notes = [f"{name}: {count} of {len(split)} sources {what}." for what, count in said.items() if count]
+    texts = [(vocabularies["source"], source) for source in split.sources]
+    texts += [(target, answer) for answers in split.targets for answer in answers]
+    return sum(of_sources), notes + (_in_another_form(name, texts) if notes else [])
+
+
+def _in_another_form(name: str, texts: Sequence[tuple[Vocabulary, str]]) -> list[str]:
+    """Returns a sentence where texts are spelled with other characters than those, looking alike, that the vocabulary has."""
+    count = sum(_is_known_in_another_form(vocabulary, text) for vocabulary, text in texts)
+    if not count:
+        return []
+    return [
+        f"{name}: {count} texts have fewer such units in another Unicode normalization form, which looks the same; trained with "
+        "--config.data.normalize_nfc=true, a model reads all in one."
+    ]
+
+
+def _is_known_in_another_form(vocabulary: Vocabulary, text: str) -> bool:
+    unknown = 0 if text.isascii() else len(vocabulary.unknown(text))
+    return unknown > 0 and any(len(vocabulary.unknown(unicodedata.normalize(form, text))) < unknown for form in ("NFC", "NFD"))
 
 
 def _out_of_reach(split: PairSplit, target: Vocabulary) -> int:

@@ -106,9 +106,8 @@ def _lines(path: pathlib.Path) -> list[str]:
 def _columns(line: str, path: pathlib.Path, number: int) -> tuple[str, str]:
     columns = line.split("\t")
     if len(columns) != 2:
-        found = f"{len(columns)} columns" if line else "an empty line"
-        if len(columns) == 1 and line:
-            found = "no tab"
-        remedy = "; cut -f1,2 keeps the first two" if len(columns) > 2 else ""
-        raise UserError(f"{path}:{number}: expected source and target separated by one tab, found {found}{remedy}")
+        found = "no tab; two aligned files are given as a.src,a.tgt" if line else "an empty line"
+        if len(columns) > 2:
+            found = f"{len(columns)} columns; cut -f1,2 keeps the first two"
+        raise UserError(f"{path}:{number}: expected source and target separated by one tab, found {found}")
     return columns[0], columns[1]

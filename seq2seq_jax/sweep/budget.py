@@ -35,13 +35,18 @@ def equal_parameters(members: Sequence[Member]) -> list[Member]:
     """
     matched = []
     for member in members:
-        same = [other for other in members if other.table == "learned" and _budget_of(other) == _budget_of(member)]
-        smallest = min(same, key=lambda other: count_parameters(other.config)["embedding"])
+        smallest = smallest_beside(member, members)
         if member.config.model == smallest.config.model:
             matched.append(member)
         else:
             matched.append(_with_hidden_dim(member, matching_hidden_dim(member, count_parameters(smallest.config)["total"])))
     return matched
+
+
+def smallest_beside(member: Member, members: Sequence[Member]) -> Member:
+    """Returns the member with the smallest learned table among those that must have as many parameters as ``member``."""
+    same = [other for other in members if other.table == "learned" and _budget_of(other) == _budget_of(member)]
+    return min(same, key=lambda other: count_parameters(other.config)["embedding"])
 
 
 def _budget_of(member: Member) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import FORMAT_VERSION, HIDDEN, Config
+from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, in_order, read_sweep_record
@@ -99,8 +99,8 @@ def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
         members += make_baselines(config, axes, design.baselines, max(vocabulary_sizes(config).values()))
     check_same_data(members, tuning.every_run(members, design.tune, chosen), workdir)
     if design.budget == "parameters":
+        _check_smallest(earlier, members)
         members = budget.equal_parameters(members)
-        _check_hidden(earlier, members)
     members = [dataclasses.replace(member, config=with_absolute_paths(member.config)) for member in members]  # an axis may hold files
     for member in members:
         check_width(member.config)
@@ -134,11 +134,14 @@ def _check_same(earlier: SweepRecord, config: Config, axes: Axes, design: Design
     design.check_same(earlier.get("design", {}), workdir)
 
 
-def _check_hidden(earlier: SweepRecord | None, members: Sequence[Member]) -> None:
+def _check_smallest(earlier: SweepRecord | None, members: Sequence[Member]) -> None:
     """Raises UserError where a new, smaller size would change the hidden sizes that earlier members were planned with."""
-    before = {entry["name"]: entry.get("adapted", {}).get(HIDDEN) for entry in (earlier or {"members": []})["members"]}
-    for member in members:
-        if member.name in before and before[member.name] != member.adapted.get(HIDDEN):
+    before = {entry["name"] for entry in (earlier or {"members": []})["members"]}
+    planned = [member for member in members if member.name in before]
+    for member in planned:
+        was, now = budget.smallest_beside(member, planned), budget.smallest_beside(member, members)
+        if was.config.model != now.config.model:
             raise UserError(
-                f"--budget=parameters: {member.name} was matched to another smallest size; expected no smaller one, or another workdir"
+                f"--budget=parameters: the members here were matched to the parameters of the smallest, {was.name}; expected no smaller "
+                "size, or another workdir"
             )

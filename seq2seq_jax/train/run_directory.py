@@ -88,7 +88,7 @@ class RunDirectory:
             raise UserError(f"--workdir={self.path}: {error.strerror}; expected a directory that can be written to") from None
         with file:
             if not _lock(file):
-                raise Locked(f"--workdir={self.path}: another process is working on this run; wait for it or stop it")
+                raise Locked(f"--workdir={self.path}: another process is working on it; wait for it or stop it")
             file.truncate(0)
             file.write(f"{platform.node()} {os.getpid()}")
             file.flush()
