@@ -28,7 +28,7 @@ from seq2seq_jax.validation import validate
 RUN = Option("workdir", "directory of a run")
 RUNS = Option("workdir", "directory of a run; repeat it for several, an ensemble", multiple=True)
 TRAIN = (
-    Option("workdir", "directory that all is written to; the same one goes on where it stopped"),
+    Option("workdir", "directory that everything is written to; given again, the command goes on from there"),
     Option("config", "experiment file, such as experiments/pronunciation.py"),
     *(
         Option(

@@ -30,8 +30,8 @@ class Experiment:
 def load_experiment(path: str) -> Experiment:
     """Runs an experiment file and returns its configuration and sweep.
 
-    Raises UserError where the file is missing, does not define ``get_config()`` returning a ``Config``, or names a field or a
-    value in it or in ``SWEEP`` that there is not; of an exception inside the file it names the line.
+    Raises UserError where the file is missing, does not define ``get_config()`` returning a ``Config``, or has an unknown field or an
+    invalid value in it or in ``SWEEP``; of an exception inside the file it names the line.
     """
     if not pathlib.Path(path).is_file():
         found = "a directory" if pathlib.Path(path).is_dir() else "no such file"

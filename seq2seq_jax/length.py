@@ -74,7 +74,7 @@ def standing(run: pathlib.Path, result: Mapping[str, Any], last_asked: Length | 
     Args:
       run: its directory.
       result: its result.json.
-      last_asked: what it was asked for when it last began, be it that it has not reached that.
+      last_asked: what it was asked for when it last began, whether or not it got there.
       asked: what it is asked for now. A run is done where its own length or this is not known.
     """
     made = length_made(result, last_asked)

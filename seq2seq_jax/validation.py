@@ -51,7 +51,7 @@ def validate(config: Config) -> None:
             check_range(field, value, f"{path}={value}")
         if not field.read_by(config.model.kind) and value != field.default:
             only, default = " or a ".join(field.kinds), "null" if field.default is None else field.default
-            raise UserError(f"{path}={value}: only a {only} has it, and this is a {config.model.kind}; expected {default}")
+            raise UserError(f"{path}={value}: only a {only} reads it, and this is a {config.model.kind}; expected {default}")
     data, model, train = config.data, config.model, config.train
     if (train.steps is None) == (train.epochs is None):
         raise UserError("train.steps, train.epochs: give one of them, and null for the other")

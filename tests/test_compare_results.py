@@ -177,7 +177,7 @@ def test_runs_that_a_longer_sweep_has_not_reached_are_not_compared(lengths, tmp_
         ask_all(**asked)
         answer = compare([str(tmp_path / "s")])["recommendation"]
         assert answer["embedding_dim"] == 16
-        assert ("which no run has ended with yet" in " ".join(answer["warnings"])) == (asked == now)
+        assert ("which no run has reached yet" in " ".join(answer["warnings"])) == (asked == now)
     for seed in (0, 1):
         ask(4, seed, **now)
     found = compare([str(tmp_path / "s")])

@@ -40,7 +40,7 @@ def test_a_setting_that_a_kind_does_not_read_is_refused(path):
     for kind in sorted(KINDS.keys() - set(field.kinds)):
         fitting = config_lib.replace(PAIRS, {"model.kind": kind, "train.clip_norm": None})
         validate(fitting)
-        with pytest.raises(UserError, match=rf"^{path}={value}: only a .* has it, and this is a {kind}; expected "):
+        with pytest.raises(UserError, match=rf"^{path}={value}: only a .* reads it, and this is a {kind}; expected "):
             validate(config_lib.replace(fitting, {path: value}))
 
 
@@ -50,7 +50,7 @@ def test_another_kind_of_model_drops_what_it_does_not_read():
     text = override(pairs, [("model.kind", "language_model")])
     assert (text.model.attention, text.model.dropout, text.data.max_length) == ("general", 0.2, 64)
     typed = override(pairs, [("data.max_length", "30"), ("model.kind", "language_model")])
-    with pytest.raises(UserError, match=r"^data\.max_length=30: only a translator has it"):
+    with pytest.raises(UserError, match=r"^data\.max_length=30: only a translator reads it"):
         validate(typed)
 
 

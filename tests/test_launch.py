@@ -89,7 +89,7 @@ def test_help_lists_the_verbs(capsys):
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.train=MISSING.tsv"], "MISSING.tsv"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.train=."], "directory"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.data.name=nothing"], "cmudict"),
-        (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--seeds=0,0"], "--seeds=0,0: 0 stands there twice"),
+        (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--seeds=0,0"], "--seeds=0,0: 0 is listed twice"),
         (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--axis=model.embedding_dim=2,3", "--embedding_dims=2"], "given twice"),
         (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.seed=3"], "--config.train.seed: this field is swept"),
         (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--tune=data.dev_fraction=0.1,0.2"], "it changes what is scored"),

@@ -67,7 +67,7 @@ def test_values_are_read_as_lists_and_spans():
     ("read", "message"),
     [
         (lambda: axes_lib.parse_values("--seeds=0,x", "train.seed", "0,x"), "--seeds=0,x: expected a whole number"),
-        (lambda: axes_lib.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 stands there twice"),
+        (lambda: axes_lib.parse_values("--seeds=1,1", "train.seed", "1,1"), "--seeds=1,1: 1 is listed twice"),
         (lambda: axes_lib.parse_values("--seeds=4..0", "train.seed", "4..0"), "--seeds=4..0: expected values"),
         (lambda: axes_lib.parse_values("--seeds=0..-1", "train.seed", "0..-1"), "the first not above the last"),
         (lambda: axes_lib.parse_values("--seeds=0..99999999999", "train.seed", "0..99999999999"), "expected a range of at most"),
@@ -78,7 +78,7 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: axes_lib.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),
         (lambda: axes_lib.make_axes({}, [("train.seed", (0,)), ("train.seed", (1,))]), "train.seed: this axis is given twice"),
         (lambda: members_lib.make_members(Config(), {"model.embedding_dim": (0,)}), "model.embedding_dim=0: expected a value at least 1"),
-        (lambda: members_lib.make_members(TEXT, {"model.attention": ("dot",)}), "^model.attention=dot: only a translator has it"),
+        (lambda: members_lib.make_members(TEXT, {"model.attention": ("dot",)}), "^model.attention=dot: only a translator reads it"),
     ],
 )
 def test_a_grid_that_makes_no_sense_is_refused(read, message):

@@ -225,7 +225,7 @@ def length_warning(sweep: Sweep) -> list[str]:
         return []
     steps, epochs, _ = sweep.unreached
     asked = f"{steps} steps" if steps is not None else f"{epochs} epochs" if epochs is not None else "another length"
-    return [f"The sweep asks for {asked} now, which no run has ended with yet: this is the answer of the training before."]
+    return [f"The sweep asks for {asked} now, which no run has reached yet: this is the answer at the length before."]
 
 
 def unlike_warning(sweep: Sweep) -> list[str]:

@@ -72,7 +72,7 @@ class _Pairs:
     def __init__(self, sources: Ragged, targets: Ragged):
         self.sources, self.targets = _Rows(sources, [EOS]), _Rows(targets, [])
 
-    def lengths(self) -> tuple[Int[np.ndarray, " B"], Int[np.ndarray, " B"]]:
+    def lengths(self) -> tuple[Int[np.ndarray, " examples"], Int[np.ndarray, " examples"]]:
         return self.sources.lengths[:-1], self.targets.lengths[:-1]
 
     def fit(self, shape: Shape) -> Bool[np.ndarray, " _"]:
@@ -96,6 +96,7 @@ class PairBatches:
     """
 
     def __init__(self, sources: Sequences, targets: Sequences, batch_size: int):
+        """Takes the ids of all pairs. Raises UserError where there is none."""
         self._pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
         lengths = self._pairs.lengths()
         if not len(lengths[0]):
@@ -117,7 +118,7 @@ class PairBatches:
         epoch, position = divmod(step, self.steps_per_epoch)
         return self._pairs.batch(self._slots(seed, epoch)[self._orders(epoch)[position]], self.shape_at(step))
 
-    def _order(self, epoch: int) -> Int[np.ndarray, " B"]:
+    def _order(self, epoch: int) -> Int[np.ndarray, " steps"]:
         return np.concatenate([self._groups[group] for group in permutation(len(self._groups), ABOVE_SEEDS, epoch, 0)])
 
     def _fill(self, seed: int, epoch: int) -> Int[np.ndarray, "_ B"]:
@@ -137,6 +138,7 @@ class TextBatches:
     """
 
     def __init__(self, ids: Int[np.ndarray, " T"], batch_size: int, segment_length: int):
+        """Takes the ids of the whole text. Raises UserError where there is none."""
         if not len(ids):
             raise UserError("data.train: the text has no unit to train on")
         self._ids = np.asarray(ids, np.int32)
@@ -225,7 +227,7 @@ def text_evaluation_batches(ids: Int[np.ndarray, " T"], rows: int, segment_lengt
         yield _text_batch(np.asarray(ids, np.int32), places.clip(0, len(ids) - 1), counted, fresh)
 
 
-def _groups(batch_shapes: Int[np.ndarray, " B"]) -> list[Int[np.ndarray, " _"]]:
+def _groups(batch_shapes: Int[np.ndarray, " batches"]) -> list[Int[np.ndarray, " _"]]:
     """Returns the batches of each shape in groups of ``GROUP_STEPS``."""
     by_shape = (np.flatnonzero(batch_shapes == shape) for shape in np.unique(batch_shapes))
     return [batches[start : start + GROUP_STEPS] for batches in by_shape for start in range(0, len(batches), GROUP_STEPS)]

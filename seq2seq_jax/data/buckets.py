@@ -28,7 +28,13 @@ class Layout:
       padding_share: share of the places of an epoch's source and target arrays that hold no unit, 0 to 1.
     """
 
-    def __init__(self, source_lengths: Int[np.ndarray, " B"], target_lengths: Int[np.ndarray, " B"], batch_size: int, shapes: list[Shape]):
+    def __init__(
+        self,
+        source_lengths: Int[np.ndarray, " examples"],
+        target_lengths: Int[np.ndarray, " examples"],
+        batch_size: int,
+        shapes: list[Shape],
+    ):
         """Every example must fit into one of the shapes, and the last of the sorted shapes must hold all others."""
         shapes = sorted(set(shapes), key=lambda shape: (sum(shape), shape))
         home = _fits(source_lengths, target_lengths, shapes).argmax(axis=1)
@@ -52,7 +58,7 @@ class Layout:
         slots = batch_size * sum(count * sum(shape) for count, shape in zip(counts, shapes, strict=True))
         self.padding_share = 1 - tokens / slots
 
-    def fill(self, permute: Callable[[int, int], Int[np.ndarray, " B"]]) -> Int[np.ndarray, "_ B"]:
+    def fill(self, permute: Callable[[int, int], Int[np.ndarray, " count"]]) -> Int[np.ndarray, "_ B"]:
         """Returns the examples of each batch, a row each; -1 marks an empty place.
 
         Args:
@@ -73,7 +79,9 @@ class Layout:
         return np.concatenate([flat, empty]).reshape(-1, self._batch_size)
 
 
-def choose_shapes(source_lengths: Int[np.ndarray, " B"], target_lengths: Int[np.ndarray, " B"], batch_size: int) -> list[Shape]:
+def choose_shapes(
+    source_lengths: Int[np.ndarray, " examples"], target_lengths: Int[np.ndarray, " examples"], batch_size: int
+) -> list[Shape]:
     """Returns the fewest shapes that keep padding below ``GOOD_PADDING``, or the best found with up to ``MAX_SHAPES``.
 
     Greedy addition and then exchange, one shape at a time, on the table of lengths; the largest shape always stays.
@@ -117,12 +125,14 @@ def _exchanged(chosen: list[int], prices: Float[np.ndarray, "cells candidates"],
     return chosen
 
 
-def _fits(sources: Int[np.ndarray, " B"], targets: Int[np.ndarray, " B"], shapes: list[Shape]) -> Bool[np.ndarray, "B _"]:
+def _fits(
+    sources: Int[np.ndarray, " examples"], targets: Int[np.ndarray, " examples"], shapes: list[Shape]
+) -> Bool[np.ndarray, "examples shapes"]:
     sizes = np.array(shapes)
     return (sources[:, None] <= sizes[:, 0]) & (targets[:, None] <= sizes[:, 1])
 
 
-def _rounded(lengths: Int[np.ndarray, " B"]) -> Int[np.ndarray, " B"]:
+def _rounded(lengths: Int[np.ndarray, " examples"]) -> Int[np.ndarray, " examples"]:
     """Rounds lengths up to at most ``_LEVELS`` values, the largest among them.
 
     Half are quantiles, where most examples are; half grow evenly in ratio, so that the long tail is cut too.

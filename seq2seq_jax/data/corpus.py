@@ -211,7 +211,7 @@ def encode_pairs(split: PairSplit, vocabularies: Mapping[str, Vocabulary]) -> tu
 
 
 def training_batches(config: Config, corpus: Corpus) -> Batches:
-    """Returns the batches that training takes from the corpus."""
+    """Returns the batches that training takes from the corpus. Raises UserError where there is nothing to train on."""
     if isinstance(corpus.train, PairExamples):
         return PairBatches(corpus.train.sources, corpus.train.targets, config.train.batch_size)
     if config.model.kind == "skip_gram":

@@ -11,12 +11,12 @@ from jaxtyping import Float, Int, UInt64
 ABOVE_SEEDS = 2**31  # larger than every seed; stands in place of one where a draw must not depend on it
 
 
-def permutation(count: int, seed: int, epoch: int, part: int) -> Int[np.ndarray, " B"]:
+def permutation(count: int, seed: int, epoch: int, part: int) -> Int[np.ndarray, " count"]:
     """Returns an order of 0..count-1 drawn from the three numbers."""
     return np.argsort(random_bits(count, seed, epoch, part), kind="stable")
 
 
-def uniform(count: int, *key: int) -> Float[np.ndarray, " B"]:
+def uniform(count: int, *key: int) -> Float[np.ndarray, " count"]:
     """Returns draws from [0, 1)."""
     return as_uniform(random_bits(count, *key))
 
@@ -26,7 +26,7 @@ def as_uniform(bits: UInt64[np.ndarray, "*B"]) -> Float[np.ndarray, "*B"]:
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
-def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " B"]:
+def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " count"]:
     """Returns random 64-bit integers; keys that differ only in zeros at the end are the same.
 
     NumPy promises the stream of a bit generator, but not what its distributions make of it.

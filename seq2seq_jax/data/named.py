@@ -107,6 +107,7 @@ def read_cmudict(path: str) -> list[tuple[str, str]]:
     Phones stand without their stress digits, and pronunciations of a word that are equal then are listed once. Every word
     is kept, also those with an apostrophe, hyphen or period; a word with several pronunciations gives several pairs,
     without the number that marks a variant, ``word(2)``. Comments, from ``#`` on, are no part of a pronunciation.
+    Raises UserError, naming the line, where the file is none.
     """
     pairs: dict[tuple[str, str], None] = {}
     for number, line in enumerate(readers.split_lines(readers.read_text(path)), 1):

@@ -15,7 +15,7 @@ class Ragged:
     """Sequences of ids of unequal lengths, end to end in ``flat``, without specials."""
 
     flat: Int[np.ndarray, " T"]
-    lengths: Int[np.ndarray, " B"]
+    lengths: Int[np.ndarray, " sequences"]
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -29,7 +29,7 @@ class Ragged:
         lengths = np.fromiter(map(len, rows), np.int32, len(rows))
         return cls(np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum())), lengths)
 
-    def take(self, indices: Int[np.ndarray, " B"]) -> Ragged:
+    def take(self, indices: Int[np.ndarray, " taken"]) -> Ragged:
         """Returns the sequences at the indices."""
         starts = np.cumsum(self.lengths) - self.lengths
         lengths = self.lengths[indices]

@@ -36,7 +36,10 @@ def absolute(spec: str) -> str:
 
 
 def sha256_of(spec: str) -> str:
-    """Returns the hash of the content: of one file as ``sha256sum`` prints it, of two the hash of both hashes in order."""
+    """Returns the hash of the content: of one file as ``sha256sum`` prints it, of two the hash of both hashes in order.
+
+    Raises UserError where one cannot be read.
+    """
     digests = [hashlib.sha256(_bytes(path)).hexdigest() for path in files_of(spec)]
     return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
 

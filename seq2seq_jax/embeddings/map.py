@@ -67,7 +67,7 @@ def apart(places: Float[np.ndarray, "V 2"], sizes: Float[np.ndarray, "V 2"]) -> 
     return taken
 
 
-def principal_components(vectors: Float[np.ndarray, "V D"]) -> tuple[np.ndarray, tuple[float, float]]:
+def principal_components(vectors: Float[np.ndarray, "V D"]) -> tuple[Float[np.ndarray, "V 2"], tuple[float, float]]:
     """Returns the rows of a table on its first two principal components, and their shares of the variance.
 
     A table of one column has no second component: 0.

@@ -78,8 +78,8 @@ class ExampleScores(NamedTuple):
       sizes: what they are counted over: reference units, or 1.
     """
 
-    amounts: Float[np.ndarray, " B"]
-    sizes: Float[np.ndarray, " B"]
+    amounts: Float[np.ndarray, " examples"]
+    sizes: Float[np.ndarray, " examples"]
 
 
 def translation_metrics(

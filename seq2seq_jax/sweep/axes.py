@@ -35,7 +35,7 @@ def parse_values(flag: str, path: str, text: str) -> tuple[Any, ...]:
             check_range(config_lib.field_of(path), value, flag)
     repeated = [value for i, value in enumerate(values) if value in values[:i]]
     if repeated:
-        raise UserError(f"{flag}: {repeated[0]} stands there twice; expected distinct values")
+        raise UserError(f"{flag}: {repeated[0]} is listed twice; expected distinct values")
     return values
 
 

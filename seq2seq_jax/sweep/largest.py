@@ -32,7 +32,7 @@ from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.signals import stop_signals
 
 # By name of a table its singular value decomposition: left vectors, singular values, right vectors.
-Decomposed = dict[str, tuple[Float[np.ndarray, "V K"], Float[np.ndarray, " K"], Float[np.ndarray, "K D"]]]
+Decomposed = dict[str, tuple[Float[np.ndarray, "V rank"], Float[np.ndarray, " rank"], Float[np.ndarray, "rank D"]]]
 
 
 def largest_runs(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
