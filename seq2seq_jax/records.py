@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import math
 import pathlib
@@ -156,9 +157,14 @@ def read_result(path: pathlib.Path) -> dict[str, Any] | None:
 
 
 def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
-    """Returns what to raise where a run's file is ``missing``: names a member that has it where this is a sweep, else ``otherwise``."""
+    """Returns what to raise where a run's file is ``missing``.
+
+    It names a member that has it where this is a sweep, or the nearest one where this would be a member of one, and else says ``otherwise``.
+    """
     if not (directory / SWEEP_FILE).exists():
-        return UserError(f"--workdir={directory}: {otherwise}")
+        members = [path.parent.name for path in directory.parent.glob(f"*/{missing}")] if (directory.parent / SWEEP_FILE).exists() else []
+        near = difflib.get_close_matches(directory.name, members, n=1)
+        return UserError(f"--workdir={directory}: {otherwise}{f'; did you mean {directory.parent / near[0]}?' if near else ''}")
     member = min(directory.glob(f"*/{missing}"), default=None)
     such_as = "" if member is None else f", such as {member.parent}"
     return UserError(f"--workdir={directory}: this is the directory of a sweep; expected one of its members{such_as}")

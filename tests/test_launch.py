@@ -158,6 +158,9 @@ def test_of_a_sweep_where_a_run_is_needed_a_member_is_named(capsys, monkeypatch,
         for file in ("config.json", "embedding.npz"):
             (tmp_path / "r" / name / file).touch()
     assert run(capsys, *verb, "--workdir=r") == (2, "", f"{expected}, such as r/seed=0\n")
+    code, out, err = run(capsys, *verb, "--workdir=r/sed=1")
+    assert (code, out, err.endswith("; did you mean r/seed=1?\n")) == (2, "", True)
+    assert "did you mean" not in run(capsys, *verb, "--workdir=r/other")[2]
 
 
 @pytest.mark.parametrize(
