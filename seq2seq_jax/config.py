@@ -237,6 +237,7 @@ class Config:
 FILES = ("data.train", "data.dev", "data.test", "data.analogies", "data.similarity")
 # What may change when a run is continued, or its data moved, without making it another experiment.
 MAY_CHANGE = ("train.steps", "train.epochs", *WITHOUT_EFFECT, *FILES)
+_NOT_IDENTIFYING = ("train.steps", "train.epochs", "train.devices", *FILES)  # of config_sha256, which other programs compare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -339,7 +340,7 @@ def changes(before: Config, after: Config, paths: Iterable[str]) -> str:
 
 
 def config_sha256(config: Config) -> str:
-    """Returns a hash that identifies the experiment: of the configuration without what may change."""
-    identity = {path: get(config, path) for path in fields() if path not in MAY_CHANGE}
+    """Returns a hash that identifies the experiment: of the configuration without steps, epochs, paths and device count."""
+    identity = {path: get(config, path) for path in fields() if path not in _NOT_IDENTIFYING}
     identity["model.pretrained"] = config.model.pretrained is not None  # whether there is a file, not where
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

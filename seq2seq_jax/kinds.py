@@ -47,8 +47,8 @@ METRICS = {
 }
 
 
-# What metrics come to where every output is empty: a model that does no better has learned nothing yet.
-OF_EMPTY_OUTPUTS = {
+# What metrics come to where every output is empty, or every answer wrong: a model that does no better has learned nothing yet.
+OF_NOTHING_LEARNED = {
     **dict.fromkeys(("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate"), 1.0),
     **dict.fromkeys(("exact_match", "bleu", "chrf", "analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy"), 0.0),
 }

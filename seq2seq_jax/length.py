@@ -87,6 +87,14 @@ def standing(run: pathlib.Path, result: Mapping[str, Any], last_asked: Length | 
     return Standing.EXTENDABLE if all_are_made or has_checkpoint(run, result["best_step"]) else Standing.THINNED
 
 
+def failed_longer(result: Mapping[str, Any], asked: Length | None) -> str | None:
+    """Returns why a run could not be brought to the length that is asked for, where it keeps the result of another; None else."""
+    found = result.get("failed_longer")
+    if asked is None or not isinstance(found, Mapping) or (found.get("steps"), found.get("epochs")) != asked[:2]:
+        return None
+    return str(found.get("error"))
+
+
 def has_checkpoint(run: pathlib.Path, step: int) -> bool:
     """Returns whether a run directory has kept the checkpoint of a step."""
     return (run / CHECKPOINTS / str(step)).is_dir()

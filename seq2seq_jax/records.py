@@ -159,11 +159,14 @@ def read_result(path: pathlib.Path) -> dict[str, Any] | None:
 def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     """Returns what to raise where a run's file is ``missing``.
 
-    It names a member that has it where this is a sweep, or the nearest one where this would be a member of one, and else says ``otherwise``.
+    Where this is a sweep it names a member that has it, else it says ``otherwise``, with the nearest member of a sweep around it that has
+    none of this name.
     """
     if not (directory / SWEEP_FILE).exists():
-        members = [path.parent.name for path in directory.parent.glob(f"*/{missing}")] if (directory.parent / SWEEP_FILE).exists() else []
-        near = difflib.get_close_matches(directory.name, members, n=1)
+        entries = readable_object(directory.parent / SWEEP_FILE).get("members") or []
+        names = [entry["name"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)]
+        there = [name for name in names if (directory.parent / name / missing).exists()]
+        near = [] if directory.name in names else difflib.get_close_matches(directory.name, there, n=1)
         return UserError(f"--workdir={directory}: {otherwise}{f'; did you mean {directory.parent / near[0]}?' if near else ''}")
     member = min(directory.glob(f"*/{missing}"), default=None)
     such_as = "" if member is None else f", such as {member.parent}"

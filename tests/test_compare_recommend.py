@@ -354,12 +354,18 @@ def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):
     for file in files[:3]:
         file.write_text(json.dumps(json.loads(file.read_text()) | {"rescheduled_at": [150]}))
     mixed = compare([path])["recommendation"]
-    assert mixed["answer"][0].startswith("3 of 9 runs were lengthened on the way")
+    assert mixed["answer"][0].startswith("3 of 9 runs were lengthened on the way and the others not")
     for file in files:
         file.write_text(json.dumps(json.loads(file.read_text()) | {"rescheduled_at": [150]}))
     alike = compare([path])["recommendation"]
-    assert "lengthened" not in alike["reason"]
+    assert not any("lengthened" in sentence for sentence in [*alike["answer"], *alike["warnings"]])
+    assert alike["going_on"][0].startswith("Lengthened runs do not compare with new ones")
     assert f"--workdir={path}_anew" in alike["command"].split()
+    files[0].write_text(json.dumps(json.loads(files[0].read_text()) | {"rescheduled_at": [100]}))
+    assert compare([path])["recommendation"]["answer"][0].startswith("9 of 9 runs were lengthened on the way at different steps")
+    files[3].write_text(json.dumps(result(4, 0, None)))
+    missing = compare([path])["recommendation"]["command"].split()
+    assert {f"--workdir={path}", "--seeds=0..2", "--retry_failed"} <= set(missing)
 
 
 def test_a_sweep_that_was_moved_goes_on_where_it_is(tmp_path):

@@ -97,6 +97,7 @@ def test_equal_values_give_certainty_and_no_warning():
     assert apart.p_values()[0, 1] == 0.0
     assert np.isnan(statistics.seed_correlation(np.full((3, 2), 0.25)))
     assert np.isnan(statistics.seed_correlation(np.full((3, 2), 0.1)))  # whose mean is not to the last bit
+    assert np.isnan(statistics.seed_correlation(np.array([[0.1, 50.0], [0.1, 10.0], [0.1, 90.0]])))
     assert statistics.paired_differences(np.array([[0.3, 0.1 + 0.2], [0.3, 0.3]])).p_values()[0, 1] == 1.0
 
 

@@ -112,7 +112,7 @@ def test_senseless_values_are_refused_by_name(values):
 def test_the_identity_leaves_out_steps_paths_and_devices():
     same = config_lib.replace(PAIRS, {"train.steps": 9, "data.train": "/elsewhere/a.tsv", "train.devices": 4})
     assert config_lib.config_sha256(same) == config_lib.config_sha256(PAIRS)
-    for path in ("model.embedding_dim", "train.seed", "data.max_length"):
+    for path in ("model.embedding_dim", "train.seed", "data.max_length", "train.log_every"):
         other = config_lib.replace(PAIRS, {path: config_lib.get(PAIRS, path) + 1})
         assert config_lib.config_sha256(other) != config_lib.config_sha256(PAIRS)
         assert config_lib.differences(PAIRS, other) == [path]

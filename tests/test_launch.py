@@ -151,7 +151,8 @@ def test_of_a_sweep_where_a_run_is_needed_a_member_is_named(capsys, monkeypatch,
     monkeypatch.chdir(tmp_path)
     for name in ("a", "seed=0", "seed=1"):
         (tmp_path / "r" / name).mkdir(parents=True)
-    (tmp_path / "r/sweep.json").write_text("{}")
+    members = [{"name": name} for name in ("seed=0", "seed=1", "seed=2")]
+    (tmp_path / "r/sweep.json").write_text(json.dumps({"members": members}))
     expected = "error: --workdir=r: this is the directory of a sweep; expected one of its members"
     assert run(capsys, *verb, "--workdir=r") == (2, "", f"{expected}\n")
     for name in ("seed=1", "seed=0"):
@@ -160,7 +161,7 @@ def test_of_a_sweep_where_a_run_is_needed_a_member_is_named(capsys, monkeypatch,
     assert run(capsys, *verb, "--workdir=r") == (2, "", f"{expected}, such as r/seed=0\n")
     code, out, err = run(capsys, *verb, "--workdir=r/sed=1")
     assert (code, out, err.endswith("; did you mean r/seed=1?\n")) == (2, "", True)
-    assert "did you mean" not in run(capsys, *verb, "--workdir=r/other")[2]
+    assert not any("did you mean" in run(capsys, *verb, f"--workdir=r/{name}")[2] for name in ("other", "seed=2"))
 
 
 @pytest.mark.parametrize(

@@ -588,15 +588,47 @@ def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_
 
 
 def test_a_sweep_says_before_it_trains_that_its_members_will_not_compare(tmp_path, capsys):
-    """Red if it is lengthened and grown at once without a word, or if it says so where the learning rate does not depend on the length."""
-    for schedule in ("constant", "linear"):
-        config = small(tmp_path, train__steps=4, train__schedule=schedule)
-        sweep(config, tmp_path / schedule, {"model.embedding_dim": (4,), "train.seed": (0,)})
-        sweep(replace(config, {"train.steps": 6}), tmp_path / schedule, {"model.embedding_dim": (4, 6), "train.seed": (0,)})
-        warned = "1 members are lengthened and 1 begin" in capsys.readouterr().err
-        assert warned == (schedule == "linear")
-    first = sweep_fixture.compare([str(tmp_path / "linear")])["recommendation"]["answer"][0]
+    """Red if it is lengthened and grown, at once or in turn, without a word, or if it says so where the length does not matter."""
+    warning = "warning: 1 member lengthened and 1 member not begun"
+    for schedule, in_turn in (("constant", False), ("linear", False), ("linear", True)):
+        config, folder = small(tmp_path, train__steps=4, train__schedule=schedule), tmp_path / f"{schedule}{in_turn}"
+        longer = replace(config, {"train.steps": 6})
+        sweep(config, folder, {"model.embedding_dim": (4,), "train.seed": (0,)})
+        if in_turn:
+            sweep(longer, folder, {"model.embedding_dim": (4,), "train.seed": (0,)})
+        assert warning not in capsys.readouterr().err
+        sweep(longer, folder, {"model.embedding_dim": (4, 6), "train.seed": (0,)})
+        assert (warning in capsys.readouterr().err) == (schedule == "linear")
+    first = sweep_fixture.compare([str(tmp_path / "linearTrue")])["recommendation"]["answer"][0]
     assert first.startswith("1 of 2 runs were lengthened on the way")
+
+
+def test_a_member_that_cannot_be_lengthened_keeps_its_result_and_is_not_tried_unasked(tmp_path, monkeypatch):
+    """Red if its shorter result is lost, if nothing tells why it failed, or if each call trains it to the same failure again."""
+    config, axes, save, tried = small(tmp_path, train__steps=4), {"model.embedding_dim": (2, 4), "train.seed": (0,)}, Run.save, []
+    sweep(config, tmp_path / "sweep", axes)
+    longer = replace(config, {"train.steps": 8})
+
+    def save_or_fail(own, state):
+        save(own, state)
+        if own.step > 4 and own.config.model.embedding_dim == 4:
+            tried.append(own.step)
+            raise RuntimeError("no luck")
+
+    monkeypatch.setattr(Run, "save", save_or_fail)
+    for _ in range(2):
+        sweep(longer, tmp_path / "sweep", axes)
+        assert len(tried) == 1
+    assert result_of(tmp_path / "sweep/embedding_dim=4,seed=0")["steps"] == 4
+    failed = {"member": "embedding_dim=4,seed=0", "error": "RuntimeError: no luck"}
+    found = sweep_fixture.compare([str(tmp_path / "sweep")])
+    assert found["failed"] == [failed]
+    assert "--retry_failed" in found["recommendation"]["command"]
+    assert [(member.state, member.error) for member in read_status(str(tmp_path / "sweep"))][1] == ("failed", failed["error"])
+    monkeypatch.setattr(Run, "save", save)
+    sweep(longer, tmp_path / "sweep", axes, retry_failed=True)
+    assert sweep_fixture.compare([str(tmp_path / "sweep")])["failed"] == []
+    assert "failed_longer" not in result_of(tmp_path / "sweep/embedding_dim=4,seed=0")
 
 
 def test_a_longer_sweep_that_is_stopped_leaves_the_answer(tmp_path, monkeypatch):

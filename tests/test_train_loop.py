@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -298,12 +299,46 @@ def test_more_steps_go_on_from_the_last_one(tmp_path):
 def test_a_learning_rate_that_is_scheduled_anew_is_told(tmp_path):
     """Red if a run that was lengthened passes for one that had the whole course of the learning rate, also after a further start."""
     path = write_pairs(tmp_path / "a.tsv", 120)
-    for schedule, told in (("linear", [20]), ("constant", [])):
-        run = tmp_path / schedule
-        for steps in (20, 30, 30):
-            result = train(pair_config(path, train__steps=steps, train__schedule=schedule), str(run))
-            assert result["rescheduled_at"] == (told if steps == 30 else [])
-    assert result_of(tmp_path / "linear")["dev"] != train(pair_config(path, train__schedule="linear"), str(tmp_path / "whole"))["dev"]
+    for schedule, told in (("linear", [[], [20], [20, 30]]), ("constant", [[], [], []])):
+        made = [train(pair_config(path, train__steps=steps, train__schedule=schedule), str(tmp_path / schedule)) for steps in (20, 30, 40)]
+        assert [result["rescheduled_at"] for result in made] == told
+    whole = train(pair_config(path, train__steps=40, train__schedule="linear"), str(tmp_path / "whole"))
+    assert whole["dev"] != result_of(tmp_path / "linear")["dev"]
+
+
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_a_learning_rate_scheduled_anew_is_told_after_a_stop(tmp_path, monkeypatch, version):
+    """Red if a stop on the way to more updates, before or after the first checkpoint, makes a run forget that it was lengthened.
+
+    Red too if it does so where the checkpoints are those of an earlier version, which did not tell what the learning rate was for.
+    """
+    path, run, save = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run", Checkpoints.save
+
+    def save_and_stop(own, state, progress):
+        if version == "earlier":
+            progress = {key: value for key, value in progress.items() if key not in ("total", "rescheduled_at")}
+        if int(state.step) in (before, 10):
+            raise OSError("killed")
+        save(own, state, progress)
+        if int(state.step) == after:
+            signal.raise_signal(signal.SIGINT)
+
+    def asked_for(steps):
+        with contextlib.suppress(Interrupted, OSError):
+            train(pair_config(path, train__steps=steps, train__schedule="linear", train__eval_every=20), str(run))
+
+    monkeypatch.setattr(Checkpoints, "save", save_and_stop)
+    before, after = None, None
+    asked_for(20)
+    before, after = 40, None
+    asked_for(60)
+    before, after = None, 40
+    version = "this"
+    asked_for(60)
+    monkeypatch.setattr(Checkpoints, "save", save)
+    asked_for(60)
+    assert result_of(run)["steps"] == 60
+    assert result_of(run)["rescheduled_at"] == [20]
 
 
 def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path, monkeypatch):
@@ -351,7 +386,9 @@ def test_a_result_holds_where_a_longer_training_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         train(pair_config(path, train__steps=60), str(run))
     monkeypatch.setattr(Run, "save", save)
-    assert json.loads((run / "result.json").read_text()) == first
+    kept = json.loads((run / "result.json").read_text())
+    assert kept.pop("failed_longer") == {"steps": 60, "epochs": None, "error": "OSError: No space left on device"}
+    assert kept == first
     train(pair_config(path, train__steps=60), str(run))
     train(pair_config(path, train__steps=60), str(tmp_path / "whole"))
     assert result_of(run) == result_of(tmp_path / "whole")
@@ -363,7 +400,9 @@ def test_how_often_it_is_logged_and_saved_may_change(tmp_path):
     train(pair_config(path, train__steps=20), str(run))
     train(pair_config(path, train__steps=30, train__log_every=3, train__checkpoint_every=15), str(run))
     train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
-    assert result_of(run) == result_of(tmp_path / "whole")
+    found, whole = result_of(run), result_of(tmp_path / "whole")
+    assert found.pop("config_sha256") != whole.pop("config_sha256")
+    assert found == whole
     with pytest.raises(UserError, match=r"another configuration: train.batch_size \("):
         train(pair_config(path, train__steps=30, train__batch_size=4), str(run))
 

@@ -44,14 +44,23 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
     if alone and can_grow:
         flags[_axis_flag(SIZE)] = _typed(_sizes_beside(sweep, grid.sizes[0].embedding_dim))  # learned tables come first
-    flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
+    lengthened = any(run.rescheduled_at for size in grid.sizes for run in size.runs)
+    if lengthened and any(size.failures for size in grid.sizes):  # these first: what it adds would not compare
+        flags[_axis_flag(SEED)] = _seeds_flag(seeds_asked_for(grid))
+    else:
+        flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
     if _needs_retry(grid, tuning):
         flags["--retry_failed"] = None
     if tolerance is not None:
         flags["--tolerance"] = str(tolerance)
-    if any(run.rescheduled_at for size in grid.sizes for run in size.runs):  # what it adds would not compare with what was lengthened
-        flags["--workdir"] = f"{sweep.workdir.rstrip('/')}_anew"
+    if starts_anew(grid):
+        flags["--workdir"] = f"{pathlib.Path(sweep.workdir).resolve() if sweep.workdir in ('.', '..') else sweep.workdir.rstrip('/')}_anew"
     return _sweep_command(sweep, flags)
+
+
+def starts_anew(grid: Grid) -> bool:
+    """Returns whether what a command adds would not compare with the runs that are there, since these were lengthened."""
+    return any(run.rescheduled_at for size in grid.sizes for run in size.runs) and not any(size.failures for size in grid.sizes)
 
 
 def _sizes_beside(sweep: Sweep, size: int) -> list[int]:

@@ -7,7 +7,6 @@ Read next: ``comparison.py``.
 
 from __future__ import annotations
 
-import itertools
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -122,8 +121,13 @@ def _different_fields(sweeps: Sequence[Sweep]) -> list[str]:
 
 def _of_one(sweep: Sweep, grid: Grid) -> list[str]:
     """Returns the warnings that hold for one data set."""
-    said = [reason.other_schedules([run for size in grid.sizes for run in size.runs]), reason.unlearned_warning(grid)]
-    return [*itertools.chain(*said), *reason.length_warning(sweep), *reason.unlike_warning(sweep)]
+    runs = [run for size in grid.sizes for run in size.runs]
+    return [
+        *reason.other_schedules(runs),
+        *reason.unlearned_warning(grid),
+        *reason.length_warning(sweep),
+        *reason.unlike_warning(sweep),
+    ]
 
 
 def words(

@@ -20,7 +20,7 @@ from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, Member, Swe
 from seq2seq_jax.config import ENCODER_HIDDEN, FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import metric_of
-from seq2seq_jax.length import Standing, length_of, of_other_length, standing
+from seq2seq_jax.length import Length, Standing, failed_longer, length_of, of_other_length, standing
 from seq2seq_jax.records import (
     CONFIG_FILE,
     RESULT_FILE,
@@ -75,8 +75,9 @@ def read_sweep(workdir: str) -> Sweep:
     metric = _metric_asked_for(record)
     outcomes = [_outcome(file, member, metric) for file, member in zip(files, _members(entries, files), strict=True)]
     finished = [outcome for outcome in outcomes if isinstance(outcome, FinishedRun)]
-    standings = {} if found is None else _standings(finished, found)
-    runs, others = _of_equal_length(finished, standings)
+    asked = {} if found is None else {entry["name"]: length_of(found, entry) for entry in entries}
+    standings = {} if found is None else _standings(finished, asked)
+    runs, others = _of_equal_length(finished, standings, asked)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)] + others
     if runs and found is None:  # a failure may stand in a setting of its own, where no run says what is compared
         failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
@@ -115,24 +116,23 @@ def _hidden_dims(record: SweepRecord) -> dict[str, tuple[int, int | None]]:
     return {name: (values[HIDDEN], values[ENCODER_HIDDEN]) for name, values in found.items() if isinstance(values[HIDDEN], int)}
 
 
-def _standings(runs: list[FinishedRun], record: SweepRecord) -> dict[str, Standing]:
-    """Returns by name where the runs stand with regard to the length that the sweep asks for now."""
-    entries = {entry["name"]: entry for entry in record["members"]}
-    standings = {}
-    for run in runs:
-        made, asked = length_of(run.record), length_of(record, entries[run.member.name])
-        standings[run.member.name] = standing(run.directory, run.result, made, asked)
-    return standings
+def _standings(runs: list[FinishedRun], asked: Mapping[str, Length | None]) -> dict[str, Standing]:
+    """Returns by name where the runs stand with regard to the length that is asked for now."""
+    return {run.member.name: standing(run.directory, run.result, length_of(run.record), asked[run.member.name]) for run in runs}
 
 
-def _of_equal_length(runs: list[FinishedRun], standings: dict[str, Standing]) -> tuple[list[FinishedRun], list[Failure]]:
+def _of_equal_length(
+    runs: list[FinishedRun], standings: dict[str, Standing], asked: Mapping[str, Length | None]
+) -> tuple[list[FinishedRun], list[Failure]]:
     """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
-    others = {name: Cause.SHORTER if stands is Standing.EXTENDABLE else Cause.STUCK for name, stands in of_other_length(standings).items()}
-    failures = [
-        Failure(name, cause, cause.value, run.member, run.result["metric"])
-        for run in runs
-        if (cause := others.get(name := run.member.name))
-    ]
+    others = of_other_length(standings)
+    failures = []
+    for run in runs:
+        name = run.member.name
+        if name in others:
+            error = failed_longer(run.result, asked[name])
+            cause = Cause.STUCK if others[name] is not Standing.EXTENDABLE else Cause.SHORTER if error is None else Cause.FAILED
+            failures.append(Failure(name, cause, printable(error or cause.value), run.member, run.result["metric"], has_finished=True))
     return [run for run in runs if run.member.name not in others], failures
 
 

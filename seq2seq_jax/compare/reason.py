@@ -20,7 +20,7 @@ from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import DEV_DATA, FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
-from seq2seq_jax.kinds import OF_EMPTY_OUTPUTS
+from seq2seq_jax.kinds import OF_NOTHING_LEARNED
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
@@ -158,16 +158,16 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
 
 
 def unlearned_warning(grid: Grid) -> list[str]:
-    """Warns where even the best size is within the tolerance of a model that does nothing: whatever is decided says little."""
-    nothing, tolerance = OF_EMPTY_OUTPUTS.get(grid.metric.name), grid.metric.tolerance or 0.0
+    """Warns where even the best size is within the metric's tolerance of what nothing is needed for: whatever is decided says little."""
+    nothing, tolerance = OF_NOTHING_LEARNED.get(grid.metric.name), grid.metric.tolerance or 0.0
     means = statistics.means(grid.losses[:, grid.learned])
-    if nothing is None or np.isnan(means).all():
+    if grid.pooled or nothing is None or np.isnan(means).all():
         return []
     best = np.nanmin(means)
     if best < (nothing if grid.metric.lower_is_better else -nothing) - tolerance - statistics.ROUNDING:
         return []
     shown, name = f"{abs(best):.{decimals_for(tolerance)}f}", spelled(grid.metric.name)
-    return [f"No size has learned the task yet: the best mean {name} is {shown}, and that of empty outputs is {nothing:g}. Train longer."]
+    return [f"No size has learned the task yet: the best mean {name} is {shown}, and {nothing:g} needs no learning. Train longer."]
 
 
 def _edge_warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
@@ -213,9 +213,10 @@ def other_schedules(runs: Sequence[FinishedRun]) -> list[str]:
     if len({tuple(run.rescheduled_at) for run in runs}) < 2:
         return []
     lengthened = sum(bool(run.rescheduled_at) for run in runs)
+    where = "at different steps" if lengthened == len(runs) else "and the others not"
     return [
-        f"{lengthened} of {len(runs)} runs were lengthened on the way, so their learning rate (train.schedule) took another course than "
-        "that of the others, and their figures do not compare: train all of them in a new workdir."
+        f"{lengthened} of {len(runs)} runs were lengthened on the way {where}, so their learning rates (train.schedule) took different "
+        "courses and their figures do not compare: train all of them in a new workdir."
     ]
 
 

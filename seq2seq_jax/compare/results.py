@@ -57,7 +57,7 @@ class FinishedRun:
 
     @property
     def rescheduled_at(self) -> list[int]:
-        """Steps at which the run was lengthened, and its learning rate took another course for it."""
+        """Steps at which the run was lengthened or shortened, and its learning rate took another course for it."""
         found = self.result.get("rescheduled_at")
         return found if isinstance(found, list) else []
 
@@ -107,7 +107,8 @@ class Cause(enum.Enum):
 class Failure:
     """A member without a result to compare, why, and in words.
 
-    ``member`` is None where its size and seed are not known, ``metric`` where neither its file nor the sweep names one.
+    ``member`` is None where its size and seed are not known, ``metric`` where neither its file nor the sweep names one. One that
+    ``has_finished`` has a result all the same, of another length.
     """
 
     name: str
@@ -115,11 +116,7 @@ class Failure:
     error: str
     member: Member | None
     metric: dict[str, Any] | None = None
-
-    @property
-    def has_finished(self) -> bool:
-        """Whether the member has a result all the same, of another length."""
-        return self.cause in (Cause.SHORTER, Cause.STUCK)
+    has_finished: bool = False
 
     @property
     def needs_retry(self) -> bool:

@@ -170,12 +170,13 @@ def seed_correlation(values: Values) -> PerSweep:
     """
     differences = values[..., :, None] - values[..., None, :]
     own = np.where(np.isnan(differences), np.nan, values[..., :, None])
-    variance = _moments(own, -3)[2] ** 2
+    deviation = _moments(own, -3)[2]
+    variance = np.where(deviation <= ROUNDING, 0.0, deviation) ** 2
     mirrored = np.swapaxes(variance, -1, -2)
     covariance = (variance + mirrored - _moments(differences, -3)[2] ** 2) / 2
     upper = np.triu(np.ones(covariance.shape[-2:], dtype=bool), 1) & ~np.isnan(covariance)
     scale = np.where(upper, np.sqrt(variance * mirrored), 0.0).sum((-2, -1))
-    return np.asarray(np.where(upper, covariance, 0.0).sum((-2, -1)) / np.where(scale > ROUNDING**2, scale, np.nan))
+    return np.asarray(np.where(upper, covariance, 0.0).sum((-2, -1)) / np.where(scale > 0, scale, np.nan))
 
 
 def pooled_deviation(deviations: Float[np.ndarray, " n"]) -> float:

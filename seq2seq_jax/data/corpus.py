@@ -121,7 +121,7 @@ def load_corpus(config: Config) -> Corpus:
         notes += _unasked(config, asked)
     others = {split: _split(config, content, vocabularies, split, _origin(raw, split), asked) for split, content in held_out.items()}
     for name, split in others.items():
-        notes += _remarks(name, split, raw.content["train"], vocabularies)
+        notes += _remarks(name, split, raw.content["train"], vocabularies, config.data.normalize_nfc)
     digests, paths = dict(raw.sha256), dict(raw.paths)
     if asked is not None:
         notes += asked.notes
@@ -314,20 +314,25 @@ def _text_split(text: str, vocabulary: Vocabulary, asked: WordQuestions | None =
     return TextSplit(text, np.array(vocabulary.encode(text), np.int32), asked)
 
 
-def _remarks(name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary]) -> list[str]:
+def _remarks(
+    name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary], normalized: bool
+) -> list[str]:
     """Says which sources of a held-out split were trained on, and how much of it the vocabularies do not know."""
     found = []
     if isinstance(split, PairSplit):
         trained = len({source for source, _ in train}.intersection(split.sources))
         if trained:
             found.append(f"{name}: {trained} of {len(split)} sources are also in train.")
-    return found + unknown_units(name, split, vocabularies)[1]
+    return found + unknown_units(name, split, vocabularies, normalized)[1]
 
 
-def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping[str, Vocabulary]) -> tuple[int, list[str]]:
+def unknown_units(
+    name: str, split: PairSplit | TextSplit, vocabularies: Mapping[str, Vocabulary], normalized: bool
+) -> tuple[int, list[str]]:
     """Returns how many units of a text, or of the sources of pairs, have no row, and sentences that say so where there are any.
 
-    Of pairs there is another where all references of a source have one: an error rate cannot fall below their share.
+    Of pairs there is another where all references of a source have one: an error rate cannot fall below their share. Where train and this
+    split were not ``normalized`` (data.normalize_nfc) there is one if that would have helped.
     """
     target = vocabularies["target"]
     if isinstance(split, TextSplit):
@@ -337,7 +342,7 @@ def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping
         sentence = (
             f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
         )
-        lines = mistakes.some(readers.split_lines(split.text)) if count else []
+        lines = readers.split_lines(split.text) if count and not normalized else []
         return count, [sentence, *_in_another_form(name, [(target, line) for line in lines])] if count else []
     of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
     lost = _out_of_reach(split, target)
@@ -346,25 +351,34 @@ def unknown_units(name: str, split: PairSplit | TextSplit, vocabularies: Mapping
         "have a unit that train has not in every reference, so their outputs cannot be right": lost,
     }
     notes = [f"{name}: {count} of {len(split)} sources {what}." for what, count in said.items() if count]
-    texts = [(vocabularies["source"], source) for source in split.sources]
-    texts += [(target, answer) for answers in split.targets for answer in answers]
-    return sum(of_sources), notes + (_in_another_form(name, texts) if notes else [])
+    if notes and not normalized:
+        texts = [(vocabularies["source"], source) for source in split.sources]
+        texts += [(target, answer) for answers in split.targets for answer in answers]
+        notes += _in_another_form(name, texts)
+    return sum(of_sources), notes
 
 
 def _in_another_form(name: str, texts: Sequence[tuple[Vocabulary, str]]) -> list[str]:
-    """Returns a sentence where texts are spelled with other characters than those, looking alike, that the vocabulary has."""
-    count = sum(_is_known_in_another_form(vocabulary, text) for vocabulary, text in texts)
+    """Returns a sentence where texts are spelled with other characters than those, looking alike, that the vocabulary has.
+
+    Composed ones are taken for another spelling only where the vocabulary has none: a text in form C has combining marks as well, for the
+    letters that there are not composed.
+    """
+    looked_at, count = mistakes.some(texts), 0
+    composed = {
+        vocabulary: any(not unicodedata.is_normalized("NFD", symbol) for symbol in vocabulary.symbols) for vocabulary, _ in looked_at
+    }
+    for vocabulary, text in looked_at:
+        unknown = 0 if text.isascii() else len(vocabulary.unknown(text))
+        form = "NFD" if unicodedata.is_normalized("NFC", text) else "NFC"
+        if unknown and not (form == "NFD" and composed[vocabulary]):
+            count += len(vocabulary.unknown(unicodedata.normalize(form, text))) < unknown
     if not count:
         return []
     return [
-        f"{name}: {count} texts have fewer such units in another Unicode normalization form, which looks the same; trained with "
-        "--config.data.normalize_nfc=true, a model reads all in one."
+        f"{name}: of {len(looked_at)} texts looked at {count} have fewer such units in another Unicode normalization form, which looks the "
+        "same; trained with --config.data.normalize_nfc=true, a model reads all in one."
     ]
-
-
-def _is_known_in_another_form(vocabulary: Vocabulary, text: str) -> bool:
-    unknown = 0 if text.isascii() else len(vocabulary.unknown(text))
-    return unknown > 0 and any(len(vocabulary.unknown(unicodedata.normalize(form, text))) < unknown for form in ("NFC", "NFD"))
 
 
 def _out_of_reach(split: PairSplit, target: Vocabulary) -> int:

@@ -42,7 +42,7 @@ def evaluate(
     if isinstance(data, PairSplit):  # of a corpus, which training computes only where one of them chooses: they take a second
         metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, PER_CORPUS)
     if file is not None:
-        metrics["unknown_units"], remarks = unknown_units(file, data, run.vocabularies)
+        metrics["unknown_units"], remarks = unknown_units(file, data, run.vocabularies, run.config.data.normalize_nfc)
         for remark in notes + remarks:
             print(f"evaluate: {remark}", file=sys.stderr)
     where = [str(each.directory.path) for each in runs]

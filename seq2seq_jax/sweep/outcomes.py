@@ -13,9 +13,9 @@ from seq2seq_jax.errors import Interrupted, error_line
 from seq2seq_jax.length import Standing, standing
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of
-from seq2seq_jax.train.artifacts import result_of
+from seq2seq_jax.train.artifacts import write_failure
 from seq2seq_jax.train.loop import train
-from seq2seq_jax.train.run_directory import Locked, RunDirectory, write_json
+from seq2seq_jax.train.run_directory import Locked, RunDirectory
 from seq2seq_jax.train.view import View
 
 STOPPED = "the same command completes the sweep"
@@ -56,17 +56,16 @@ def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
 
 
 def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
-    """Returns the outcome of a member that failed. Also writes result.json, unless it has finished, or another process holds it."""
+    """Returns the outcome of a member that failed. Also writes it into result.json, unless another process holds the run."""
     line = error_line(error)
     if not isinstance(error, Locked):
-        write_failure(folder, member, line)
+        note_failure(folder, member, line)
     return Outcome(member.name, "failed", line)
 
 
-def write_failure(folder: pathlib.Path, member: Member, error: str) -> None:
-    """Writes the result of a member that has not finished, also of one that has never begun: it is not to be tried again unasked."""
+def note_failure(folder: pathlib.Path, member: Member, error: str) -> None:
+    """Writes the failure of a member, also of one that has never begun: it is not to be tried again unasked."""
     run = RunDirectory(folder / member.name)
-    if run.finished() is None:
-        with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
-            run.path.mkdir(parents=True, exist_ok=True)
-            write_json(run.result_file, result_of("failed", member.config, member.varied, error=error))
+    with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
+        run.path.mkdir(parents=True, exist_ok=True)
+        write_failure(run, member.config, member.varied, error, member.length)

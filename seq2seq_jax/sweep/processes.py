@@ -23,7 +23,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member, write_failure
+from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, train_member
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.programs import program_key
@@ -178,7 +178,7 @@ class Pool:
             self._view.line(f"{member.name}: {error}; it goes on from {f'step {newest}' if newest else 'the beginning'}")
             return Outcome(member.name, "interrupted")
         error += f", {MOST_KILLS} times at step {newest} (often for lack of memory)" if exit_code in _FROM_OUTSIDE else ""
-        write_failure(self._folder, member, error)
+        note_failure(self._folder, member, error)
         return Outcome(member.name, "failed", error)
 
     def _alive(self, worker: _Worker) -> _Worker:

@@ -11,7 +11,7 @@ from typing import Any
 
 from seq2seq_jax.errors import UserError, without_configuration
 from seq2seq_jax.kinds import Metric, metric_of
-from seq2seq_jax.length import Length, Standing, length_made, length_of, standing
+from seq2seq_jax.length import Length, Standing, failed_longer, length_made, length_of, standing
 from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record
 from seq2seq_jax.show.labels import MISSING, seconds_label
 from seq2seq_jax.show.progress import time_left
@@ -105,6 +105,17 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
         if asked and record and result["status"] == "finished" and standing(run.path, result, record.length, asked) is Standing.EXTENDABLE:
+            error = failed_longer(result, asked)
+            if error is not None:
+                return Status(
+                    name,
+                    "failed",
+                    result["steps"],
+                    asked.updates_after(length_made(result, record.length)),
+                    metric,
+                    result["train_seconds"],
+                    error,
+                )
             shorter = Status(name, "interrupted", result["steps"], None, metric, result["train_seconds"])
             begun = _begun(run.path, name, "interrupted", record)  # it may have made some of the further updates
             furthest = max(shorter, begun, key=lambda found: found.step or 0)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
-from seq2seq_jax.length import NOT_KEPT, Standing, length_made, newest_checkpoint, standing
+from seq2seq_jax.length import NOT_KEPT, Standing, failed_longer, length_made, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
@@ -67,7 +67,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
             raise
         print(f"sweep: {error}", file=sys.stderr)  # what the others have reached is shown all the same
         return [Outcome(member.name, "failed", str(error)) for member in missing]
-    _warn_of_schedules(missing, plan.folder)
+    _warn_of_schedules(plan.members, plan.folder)
     with RunDirectory(plan.folder).locked(), stop_signals():
         plan.check_current()
         plan.write(command)
@@ -121,15 +121,27 @@ def check_length(plan: Plan, retry_failed: bool) -> None:
             raise UserError(f"{where} {NOT_KEPT}; expected another workdir")
 
 
-def _warn_of_schedules(missing: Sequence[Member], folder: pathlib.Path) -> None:
-    """Says before they are trained that members do not compare of which some are lengthened and others begin."""
-    lengthened = [member.config.train.schedule_ends and RunDirectory(folder / member.name).finished() is not None for member in missing]
-    if any(lengthened) and not all(lengthened):
+def _warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
+    """Says before they are trained that members do not compare of which some are lengthened, now or earlier, and others begin."""
+    if not any(member.config.train.schedule_ends for member in members):
+        return
+    lengthened = sum(_is_lengthened(RunDirectory(folder / member.name), member) for member in members)
+    beginning = sum(not newest_checkpoint(folder / member.name) for member in members)
+    if lengthened and beginning:
         print(
-            f"warning: {sum(lengthened)} members are lengthened and {len(missing) - sum(lengthened)} begin; with a learning rate that is "
-            "scheduled by length (train.schedule) their figures do not compare: a new --workdir trains all of them alike",
+            f"warning: {_counted(lengthened, 'member')} lengthened and {_counted(beginning, 'member')} not begun: the learning rate, which "
+            "is scheduled over the whole length (train.schedule), takes another course, and their figures do not compare; a new --workdir "
+            "trains all of them alike",
             file=sys.stderr,
         )
+
+
+def _is_lengthened(run: RunDirectory, member: Member) -> bool:
+    """Returns whether a member has trained, or will train, towards more than one number of updates."""
+    result, record = run.result() or {}, run.record()
+    return bool(result.get("rescheduled_at")) or (
+        record is not None and newest_checkpoint(run.path) > 0 and record.length[:2] != member.length[:2]
+    )
 
 
 def _check_data(members: Sequence[Member]) -> None:
@@ -179,8 +191,9 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
 
 
 def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> bool:
-    """Returns whether a member needs no training: finished as asked for, or failed and not to be tried again."""
-    result = RunDirectory(pathlib.Path(folder) / member.name).result()
-    if result is not None and result["status"] == "failed":
-        return not retry_failed
-    return result_as_asked(pathlib.Path(folder), member) is not None
+    """Returns whether a member needs no training: finished as asked for, or failed on the way there and not to be tried again."""
+    result = RunDirectory(pathlib.Path(folder) / member.name).result() or {}
+    if result_as_asked(pathlib.Path(folder), member) is not None:
+        return True
+    failed = result.get("status") == "failed" or failed_longer(result, member.length) is not None
+    return failed and not retry_failed

@@ -17,11 +17,12 @@ from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, lookup_counts
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.kinds import metric_of
+from seq2seq_jax.length import Length, length_made
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.records import DEV_SCORES_FILE, EMBEDDING_FILE, SAMPLES_FILE
 from seq2seq_jax.train.evaluation import Evaluation
 from seq2seq_jax.train.pretrained import Pretrained
-from seq2seq_jax.train.run_directory import versions
+from seq2seq_jax.train.run_directory import RunDirectory, versions, write_json
 
 SAMPLES = 20  # dev examples written out
 
@@ -63,6 +64,16 @@ def result_of(
         # Whoever writes down a failure may not be who trained: it would open devices for it, or find none.
         "device": None if status == "failed" else jax.devices()[0].platform,
     }
+
+
+def write_failure(directory: RunDirectory, config: Config, varied: Mapping[str, Any], error: str, length: Length) -> None:
+    """Writes that a run failed, and why. What has finished stays: at this length as it is, at another with a note of this failure."""
+    finished = directory.finished()
+    if finished is None:
+        write_json(directory.result_file, result_of("failed", config, varied, error=error))
+    elif length_made(finished, None)[:2] not in ((None, None), length[:2]):
+        failed = {"steps": length.steps, "epochs": length.epochs, "error": error}
+        write_json(directory.result_file, finished | {"failed_longer": failed})
 
 
 def write_embeddings(

@@ -26,7 +26,7 @@ from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, lengt
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.records import RunRecord
-from seq2seq_jax.train.artifacts import Figures, result_of, write_embeddings, write_outputs
+from seq2seq_jax.train.artifacts import Figures, result_of, write_embeddings, write_failure, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
@@ -159,17 +159,17 @@ class Run:
                 self.result = earlier | {"length": self._length._asdict()}
                 write_json(self.directory.result_file, self.result)
         else:
-            self._schedule(None if record is None else record.steps)
+            self._schedule(made.updates)
             self._announce()
         return state
 
-    def _schedule(self, last_asked: int | None) -> None:
+    def _schedule(self, made: int | None) -> None:
         """Takes note of a learning rate that is scheduled anew: such a run does not compare with one that had the whole course at once.
 
-        ``last_asked`` stands in for the updates that a checkpoint of an earlier version does not name.
+        ``made``, the updates of its result, stand in for those that a checkpoint of an earlier version does not name.
         """
         progress = self.progress
-        before = progress.total or last_asked or self.total
+        before = progress.total or made or self.total
         if self.config.train.schedule_ends and self.step and before != self.total:
             progress.rescheduled_at.append(self.step)
         progress.total = self.total
@@ -206,8 +206,11 @@ class Run:
             self.directory.result_file.unlink(missing_ok=True)
             return
         self._shorter_best = [earlier["best_step"]]
-        if earlier.get("length") is None:
-            write_json(self.directory.result_file, earlier | {"length": made._asdict()})
+        kept = {key: value for key, value in earlier.items() if key != "failed_longer"} | {
+            "length": earlier.get("length") or made._asdict()
+        }
+        if kept != earlier:
+            write_json(self.directory.result_file, kept)
 
     def _beyond(self, made: int) -> UserError:
         return UserError(
@@ -356,10 +359,9 @@ class Run:
         self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
 
     def fail(self, error: Exception) -> None:
-        """Ends the run and writes why, unless the result of a shorter training still holds, or it failed before it began."""
+        """Ends the run and writes why; the result of an earlier start that finished stays."""
         self.error = error
-        if self.directory.finished() is None:
-            write_json(self.directory.result_file, result_of("failed", self.config, self._varied, error=error_line(error)))
+        write_failure(self.directory, self.config, self._varied, error_line(error), self._length)
         self.close()
 
     def interrupt(self) -> None:
