@@ -32,7 +32,7 @@ from seq2seq_jax.sweep.outcomes import failure, train_member
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.status import read_status
-from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep
+from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep, warn_of_schedules
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import runtime
 from seq2seq_jax.train.loop import train
@@ -589,18 +589,19 @@ def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_
 
 def test_a_sweep_says_before_it_trains_that_its_members_will_not_compare(tmp_path, capsys):
     """Red if it is lengthened and grown, at once or in turn, without a word, or if it says so where the length does not matter."""
-    warning = "warning: 1 member lengthened and 1 member not begun"
-    for schedule, in_turn in (("constant", False), ("linear", False), ("linear", True)):
-        config, folder = small(tmp_path, train__steps=4, train__schedule=schedule), tmp_path / f"{schedule}{in_turn}"
-        longer = replace(config, {"train.steps": 6})
+
+    def warned(config, dims):
+        plan = make_plan(config, {"model.embedding_dim": dims, "train.seed": (0,)}, str(folder), Design())
+        warn_of_schedules(plan.members, plan.folder)
+        return "warning: 1 member lengthened and 1 member not begun" in capsys.readouterr().err
+
+    for schedule, matters in (("constant", False), ("linear", True)):
+        config, folder = small(tmp_path, train__steps=4, train__schedule=schedule), tmp_path / schedule
         sweep(config, folder, {"model.embedding_dim": (4,), "train.seed": (0,)})
-        if in_turn:
-            sweep(longer, folder, {"model.embedding_dim": (4,), "train.seed": (0,)})
-        assert warning not in capsys.readouterr().err
-        sweep(longer, folder, {"model.embedding_dim": (4, 6), "train.seed": (0,)})
-        assert (warning in capsys.readouterr().err) == (schedule == "linear")
-    first = sweep_fixture.compare([str(tmp_path / "linearTrue")])["recommendation"]["answer"][0]
-    assert first.startswith("1 of 2 runs were lengthened on the way")
+        longer, path = replace(config, {"train.steps": 6}), folder / "embedding_dim=4,seed=0/result.json"
+        assert [warned(config, (4, 6)), warned(longer, (4,)), warned(longer, (4, 6))] == [False, False, matters]
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"rescheduled_at": [2]}))
+        assert warned(config, (4, 6)) == matters
 
 
 def test_a_member_that_cannot_be_lengthened_keeps_its_result_and_is_not_tried_unasked(tmp_path, monkeypatch):

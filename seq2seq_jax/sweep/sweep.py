@@ -67,7 +67,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
             raise
         print(f"sweep: {error}", file=sys.stderr)  # what the others have reached is shown all the same
         return [Outcome(member.name, "failed", str(error)) for member in missing]
-    _warn_of_schedules(plan.members, plan.folder)
+    warn_of_schedules(plan.members, plan.folder)
     with RunDirectory(plan.folder).locked(), stop_signals():
         plan.check_current()
         plan.write(command)
@@ -121,7 +121,7 @@ def check_length(plan: Plan, retry_failed: bool) -> None:
             raise UserError(f"{where} {NOT_KEPT}; expected another workdir")
 
 
-def _warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
+def warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
     """Says before they are trained that members do not compare of which some are lengthened, now or earlier, and others begin."""
     if not any(member.config.train.schedule_ends for member in members):
         return
