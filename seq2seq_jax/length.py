@@ -88,7 +88,7 @@ def standing(run: pathlib.Path, result: Mapping[str, Any], last_asked: Length | 
 
 
 def failed_longer(result: Mapping[str, Any], asked: Length | None) -> str | None:
-    """Returns why a run could not be brought to the length that is asked for, where it keeps the result of another; None else."""
+    """Returns why a finished run, which keeps the result of another length, could not be brought to the one ``asked`` for; else None."""
     found = result.get("failed_longer")
     if asked is None or not isinstance(found, Mapping) or (found.get("steps"), found.get("epochs")) != asked[:2]:
         return None

@@ -366,6 +366,7 @@ def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):
     files[3].write_text(json.dumps(result(4, 0, None)))
     missing = compare([path])["recommendation"]["command"].split()
     assert {f"--workdir={path}", "--seeds=0..2", "--retry_failed"} <= set(missing)
+    assert compare([path])["recommendation"]["going_on"][0].endswith("so the command makes the missing runs only.")
 
 
 def test_a_sweep_that_was_moved_goes_on_where_it_is(tmp_path):

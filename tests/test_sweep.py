@@ -41,6 +41,7 @@ from seq2seq_jax.train.view import Reporter
 from tests import sweep_fixture
 from tests.training_fixture import (
     ROOT,
+    after_saving,
     command,
     environment,
     flags_of,
@@ -602,52 +603,45 @@ def test_a_sweep_says_before_it_trains_that_its_members_will_not_compare(tmp_pat
         assert [warned(config, (4, 6)), warned(longer, (4,)), warned(longer, (4, 6))] == [False, False, matters]
         path.write_text(json.dumps(json.loads(path.read_text()) | {"rescheduled_at": [2]}))
         assert warned(config, (4, 6)) == matters
+        thin(path.parent, "none")
+        assert not warned(config, (4,))
+        assert warned(config, (4, 6)) == matters
 
 
-def test_a_member_that_cannot_be_lengthened_keeps_its_result_and_is_not_tried_unasked(tmp_path, monkeypatch):
+def test_a_member_that_cannot_be_lengthened_keeps_its_result_and_is_not_tried_unasked(tmp_path):
     """Red if its shorter result is lost, if nothing tells why it failed, or if each call trains it to the same failure again."""
-    config, axes, save, tried = small(tmp_path, train__steps=4), {"model.embedding_dim": (2, 4), "train.seed": (0,)}, Run.save, []
+    config, axes, tried = small(tmp_path, train__steps=4), {"model.embedding_dim": (2, 4), "train.seed": (0,)}, []
     sweep(config, tmp_path / "sweep", axes)
     longer = replace(config, {"train.steps": 8})
 
-    def save_or_fail(own, state):
-        save(own, state)
+    def fail(own):
         if own.step > 4 and own.config.model.embedding_dim == 4:
             tried.append(own.step)
             raise RuntimeError("no luck")
 
-    monkeypatch.setattr(Run, "save", save_or_fail)
-    for _ in range(2):
-        sweep(longer, tmp_path / "sweep", axes)
-        assert len(tried) == 1
+    with after_saving(fail):
+        for _ in range(2):
+            sweep(longer, tmp_path / "sweep", axes)
+            assert len(tried) == 1
     assert result_of(tmp_path / "sweep/embedding_dim=4,seed=0")["steps"] == 4
     failed = {"member": "embedding_dim=4,seed=0", "error": "RuntimeError: no luck"}
     found = sweep_fixture.compare([str(tmp_path / "sweep")])
     assert found["failed"] == [failed]
     assert "--retry_failed" in found["recommendation"]["command"]
     assert [(member.state, member.error) for member in read_status(str(tmp_path / "sweep"))][1] == ("failed", failed["error"])
-    monkeypatch.setattr(Run, "save", save)
     sweep(longer, tmp_path / "sweep", axes, retry_failed=True)
     assert sweep_fixture.compare([str(tmp_path / "sweep")])["failed"] == []
     assert "failed_longer" not in result_of(tmp_path / "sweep/embedding_dim=4,seed=0")
 
 
-def test_a_longer_sweep_that_is_stopped_leaves_the_answer(tmp_path, monkeypatch):
+def test_a_longer_sweep_that_is_stopped_leaves_the_answer(tmp_path):
     """Red if the shorter runs are lost, if those begun count as failed, or if a length that they are beyond is tried on each."""
     config, axes = small(tmp_path, train__steps=4), {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}
     sweep(config, tmp_path / "sweep", axes)
     answer = sweep_fixture.compare([str(tmp_path / "sweep")])
     longer = replace(config, {"train.steps": 12})
-    save = Run.save
-
-    def save_and_stop(own, state):
-        save(own, state)
-        signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(Run, "save", save_and_stop)
-    with pytest.raises(Interrupted):
+    with after_saving(lambda own: signal.raise_signal(signal.SIGTERM)), pytest.raises(Interrupted):
         run_sweep(make_plan(longer, axes, str(tmp_path / "sweep"), Design()), SweepOptions("vectorized"), "launch.py sweep")
-    monkeypatch.setattr(Run, "save", save)
     assert sweep_fixture.compare([str(tmp_path / "sweep")])["sizes"] == answer["sizes"]
     assert {member.state for member in read_status(str(tmp_path / "sweep"))} == {"interrupted"}
     with pytest.raises(UserError, match=r"embedding_dim=2,seed=0 has made \d+ updates already, and \d+ are asked for"):

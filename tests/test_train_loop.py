@@ -40,6 +40,7 @@ from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.view import Reporter
 from tests.training_fixture import (
+    after_saving,
     checkpoint_arrays,
     evaluate,
     metrics_of,
@@ -331,24 +332,20 @@ def test_a_learning_rate_scheduled_anew_is_told_after_a_stop(tmp_path, monkeypat
     assert result_of(run)["rescheduled_at"] == [20]
 
 
-def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path, monkeypatch):
+def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path):
     """Red if a longer training that is stopped takes away what was found, if its best checkpoint goes, or if it cannot go on.
 
     Red too if the shorter result then counts as that of the longer training, which config.json asks for.
     """
     path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
     first = train(pair_config(path, train__steps=20), str(run))
-    save = Run.save
 
-    def save_and_stop(own, state):
-        save(own, state)
+    def stop(own):
         if own.step == 40:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Run, "save", save_and_stop)
-    with pytest.raises(Interrupted):
+    with after_saving(stop), pytest.raises(Interrupted):
         train(pair_config(path, train__steps=60), str(run))
-    monkeypatch.setattr(Run, "save", save)
     assert json.loads((run / "result.json").read_text()) == first
     assert first["length"] == {"steps": 20, "epochs": None, "updates": 20}
     assert has_checkpoint(run, first["best_step"])
@@ -361,21 +358,17 @@ def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path, monkey
     assert {found.name for found in (run / "checkpoints").iterdir()} == {str(step) for step in {60, result_of(run)["best_step"]}}
 
 
-def test_a_result_holds_where_a_longer_training_fails(tmp_path, monkeypatch):
+def test_a_result_holds_where_a_longer_training_fails(tmp_path):
     """Red if a full disk on the way to more updates takes away what was found, or if the run cannot go on once there is room again."""
     path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
     first = train(pair_config(path, train__steps=20), str(run))
-    save = Run.save
 
-    def save_and_fail(own, state):
-        save(own, state)
+    def fail(own):
         if own.step == 40:
             raise OSError("No space left on device")
 
-    monkeypatch.setattr(Run, "save", save_and_fail)
-    with pytest.raises(OSError, match="No space left"):
+    with after_saving(fail), pytest.raises(OSError, match="No space left"):
         train(pair_config(path, train__steps=60), str(run))
-    monkeypatch.setattr(Run, "save", save)
     kept = json.loads((run / "result.json").read_text())
     assert kept.pop("failed_longer") == {"steps": 60, "epochs": None, "error": "OSError: No space left on device"}
     assert kept == first

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import pytest
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import LENGTH_PENALTY, Config
@@ -142,6 +144,22 @@ def without_timings(value: Any) -> Any:
 def metrics_of(workdir: pathlib.Path) -> list[Any]:
     """Returns the records of metrics.jsonl without timings."""
     return [without_timings(json.loads(line)) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+@contextlib.contextmanager
+def after_saving(act: Callable[[Any], object]) -> Iterator[None]:
+    """Calls ``act`` with the run each time that one has saved a checkpoint."""
+    from seq2seq_jax.train.run import Run
+
+    save = Run.save
+
+    def save_and_act(own: Any, state: Any) -> None:
+        save(own, state)
+        act(own)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "save", save_and_act)
+        yield
 
 
 def result_of(workdir: pathlib.Path) -> Any:

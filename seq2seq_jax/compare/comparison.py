@@ -16,7 +16,7 @@ from seq2seq_jax.compare import pooling, reason
 from seq2seq_jax.compare.answer import answer_object, without_nan
 from seq2seq_jax.compare.design import hidden_dims_of, tuning_of
 from seq2seq_jax.compare.grid import make_grid
-from seq2seq_jax.compare.next_command import next_command, seeds_asked_for, starts_anew
+from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import recommend
 from seq2seq_jax.compare.results import Failure, FinishedRun, Sweep
@@ -85,8 +85,8 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
         *reason.dev_set_warning(grid, recommendation),
     ]
     going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
-    if command is not None and starts_anew(grid):
-        going_on.insert(0, "Lengthened runs do not compare with new ones, so the command trains all of them anew, in another workdir.")
+    if command is not None:
+        going_on = reason.lengthened_remark(grid) + going_on
     answer = [*reason.other_dev_data(sweep), *reason.other_schedules(part.runs), *reason.verdict_sentences(grid, recommendation)]
     words = Words(answer, cautions, going_on, command)
     return answer_object(grid, recommendation, words, setting, part.failures, tuning, hidden_dims_of(sweep, grid))

@@ -58,6 +58,16 @@ class Grid:
     pooled: bool = False
 
     @property
+    def lengthened(self) -> bool:
+        """Whether runs had another course of the learning rate than new ones would have."""
+        return any(run.rescheduled_at for size in self.sizes for run in size.runs)
+
+    @property
+    def lacks_runs(self) -> bool:
+        """Whether members have failed or are missing."""
+        return any(size.failures for size in self.sizes)
+
+    @property
     def tried(self) -> str:
         """Where the sizes that are compared were tried, as words."""
         return "tried in every data set" if self.pooled else "tried"

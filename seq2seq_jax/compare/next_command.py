@@ -44,23 +44,15 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
     flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
     if alone and can_grow:
         flags[_axis_flag(SIZE)] = _typed(_sizes_beside(sweep, grid.sizes[0].embedding_dim))  # learned tables come first
-    lengthened = any(run.rescheduled_at for size in grid.sizes for run in size.runs)
-    if lengthened and any(size.failures for size in grid.sizes):  # these first: what it adds would not compare
-        flags[_axis_flag(SEED)] = _seeds_flag(seeds_asked_for(grid))
-    else:
-        flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
+    flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
     if _needs_retry(grid, tuning):
         flags["--retry_failed"] = None
     if tolerance is not None:
         flags["--tolerance"] = str(tolerance)
-    if starts_anew(grid):
-        flags["--workdir"] = f"{pathlib.Path(sweep.workdir).resolve() if sweep.workdir in ('.', '..') else sweep.workdir.rstrip('/')}_anew"
+    if grid.lengthened and not grid.lacks_runs:  # what it adds would not compare with them
+        place = pathlib.Path(sweep.workdir)
+        flags["--workdir"] = f"{place if place.name not in ('', '..') else place.resolve()}_anew"
     return _sweep_command(sweep, flags)
-
-
-def starts_anew(grid: Grid) -> bool:
-    """Returns whether what a command adds would not compare with the runs that are there, since these were lengthened."""
-    return any(run.rescheduled_at for size in grid.sizes for run in size.runs) and not any(size.failures for size in grid.sizes)
 
 
 def _sizes_beside(sweep: Sweep, size: int) -> list[int]:
@@ -73,11 +65,13 @@ def _seeds_to_ask_for(sweep: Sweep, grid: Grid, recommendation: Recommendation) 
     """Returns the seeds asked for so far and the further ones that would decide; where no number would, twice as many.
 
     Runs that are missing and may change the answer come first: with them the seeds stay as they are. So they do where no two sizes
-    have two seeds in common for want of such runs.
+    have two seeds in common for want of such runs, and where the runs were lengthened, with which new seeds do not compare.
     """
     now = seeds_asked_for(grid)
+    if grid.lengthened and grid.lacks_runs:
+        return now
     if recommendation.excess_bound is None:
-        runs_missing = len(now) > 1 and any(size.failures for size in grid.sizes)
+        runs_missing = len(now) > 1 and grid.lacks_runs
         number = len(now) if runs_missing else FIRST_SEEDS
     elif recommendation.seeds_needed is not None:
         number = recommendation.seeds_needed

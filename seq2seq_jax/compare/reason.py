@@ -269,6 +269,14 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     return [f"{sentence}; one standard error of it is {said}."]
 
 
+def lengthened_remark(grid: Grid) -> list[str]:
+    """Says why the command that goes on does not simply add seeds to runs that were lengthened."""
+    if not grid.lengthened:
+        return []
+    does = "makes the missing runs only" if grid.lacks_runs else "trains all of them anew, in another workdir"
+    return [f"Lengthened runs do not compare with new ones, so the command {does}."]
+
+
 def going_on(recommendation: Recommendation, command: str | None, asked: int, thing: str = "seed") -> list[str]:
     """Says what would decide the answer, ending with the command.
 

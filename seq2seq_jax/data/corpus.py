@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -343,7 +342,7 @@ def unknown_units(
             f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
         )
         lines = readers.split_lines(split.text) if count and not normalized else []
-        return count, [sentence, *_in_another_form(name, [(target, line) for line in lines])] if count else []
+        return count, [sentence, *mistakes.other_form(name, [(target, line) for line in lines])] if count else []
     of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
     lost = _out_of_reach(split, target)
     said = {
@@ -354,31 +353,8 @@ def unknown_units(
     if notes and not normalized:
         texts = [(vocabularies["source"], source) for source in split.sources]
         texts += [(target, answer) for answers in split.targets for answer in answers]
-        notes += _in_another_form(name, texts)
+        notes += mistakes.other_form(name, texts)
     return sum(of_sources), notes
-
-
-def _in_another_form(name: str, texts: Sequence[tuple[Vocabulary, str]]) -> list[str]:
-    """Returns a sentence where texts are spelled with other characters than those, looking alike, that the vocabulary has.
-
-    Composed ones are taken for another spelling only where the vocabulary has none: a text in form C has combining marks as well, for the
-    letters that there are not composed.
-    """
-    looked_at, count = mistakes.some(texts), 0
-    composed = {
-        vocabulary: any(not unicodedata.is_normalized("NFD", symbol) for symbol in vocabulary.symbols) for vocabulary, _ in looked_at
-    }
-    for vocabulary, text in looked_at:
-        unknown = 0 if text.isascii() else len(vocabulary.unknown(text))
-        form = "NFD" if unicodedata.is_normalized("NFC", text) else "NFC"
-        if unknown and not (form == "NFD" and composed[vocabulary]):
-            count += len(vocabulary.unknown(unicodedata.normalize(form, text))) < unknown
-    if not count:
-        return []
-    return [
-        f"{name}: of {len(looked_at)} texts looked at {count} have fewer such units in another Unicode normalization form, which looks the "
-        "same; trained with --config.data.normalize_nfc=true, a model reads all in one."
-    ]
 
 
 def _out_of_reach(split: PairSplit, target: Vocabulary) -> int:

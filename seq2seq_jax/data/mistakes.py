@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TypeVar
 
+from seq2seq_jax.data.vocabulary import Vocabulary
+
 MOST_LINES = 5_000  # of a file, that are looked at: whether a line is in form C can take longer to tell than to read it
 Line = TypeVar("Line")
 
@@ -31,6 +33,28 @@ def mixed_forms(lines: Sequence[str], path: str) -> list[str]:
     return [
         f"{path}: of {len(lines)} lines looked at {marks} are not in Unicode normalization form C and {composed} are, with composed"
         " characters; words that look alike can differ, and --config.data.normalize_nfc=true makes them one."
+    ]
+
+
+def other_form(name: str, texts: Sequence[tuple[Vocabulary, str]]) -> list[str]:
+    """Returns a sentence where texts are spelled with other characters than those, looking alike, that their vocabulary has.
+
+    Composed ones are taken for another spelling only where the vocabulary has none: a text in form C has combining marks as well, for the
+    letters that there are not composed.
+    """
+    looked_at, count = some(texts), 0
+    vocabularies = {vocabulary for vocabulary, _ in looked_at}
+    composed = {each: not all(unicodedata.is_normalized("NFD", symbol) for symbol in each.symbols) for each in vocabularies}
+    for vocabulary, text in looked_at:
+        unknown = 0 if text.isascii() else len(vocabulary.unknown(text))
+        form = "NFD" if unicodedata.is_normalized("NFC", text) else "NFC"
+        if unknown and not (form == "NFD" and composed[vocabulary]):
+            count += len(vocabulary.unknown(unicodedata.normalize(form, text))) < unknown
+    if not count:
+        return []
+    return [
+        f"{name}: of {len(looked_at)} texts looked at {count} have fewer such units in another Unicode normalization form, which looks the "
+        "same; trained with --config.data.normalize_nfc=true, a model reads all in one."
     ]
 
 

@@ -126,7 +126,7 @@ def warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
     if not any(member.config.train.schedule_ends for member in members):
         return
     lengthened = sum(_is_lengthened(RunDirectory(folder / member.name), member) for member in members)
-    beginning = sum(not newest_checkpoint(folder / member.name) for member in members)
+    beginning = sum(_begins(RunDirectory(folder / member.name)) for member in members)
     if lengthened and beginning:
         print(
             f"warning: {_counted(lengthened, 'member')} lengthened and {_counted(beginning, 'member')} not begun: the learning rate, which "
@@ -138,10 +138,16 @@ def warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
 
 def _is_lengthened(run: RunDirectory, member: Member) -> bool:
     """Returns whether a member has trained, or will train, towards more than one number of updates."""
-    result, record = run.result() or {}, run.record()
-    return bool(result.get("rescheduled_at")) or (
-        record is not None and newest_checkpoint(run.path) > 0 and record.length[:2] != member.length[:2]
-    )
+    result, record = run.finished() or {}, run.record()
+    if record is None or _begins(run):
+        return False
+    lengths = {member.length[:2], record.length[:2], length_made(result, record.length)[:2]}
+    return bool(result.get("rescheduled_at")) or len(lengths) > 1
+
+
+def _begins(run: RunDirectory) -> bool:
+    """Returns whether a run has no update to go on from; one that has finished may have kept no checkpoint (--keep)."""
+    return run.finished() is None and not newest_checkpoint(run.path)
 
 
 def _check_data(members: Sequence[Member]) -> None:

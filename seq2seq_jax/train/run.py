@@ -206,9 +206,8 @@ class Run:
             self.directory.result_file.unlink(missing_ok=True)
             return
         self._shorter_best = [earlier["best_step"]]
-        kept = {key: value for key, value in earlier.items() if key != "failed_longer"} | {
-            "length": earlier.get("length") or made._asdict()
-        }
+        kept = earlier | {"length": earlier.get("length") or made._asdict()}
+        kept.pop("failed_longer", None)
         if kept != earlier:
             write_json(self.directory.result_file, kept)
 
