@@ -1,4 +1,4 @@
-"""What surrounds the steps of a default run: the time to the first one, and the shares of input pipeline and checkpoints."""
+"""What surrounds the steps of a default run: the time to the first one, to a compared table, and the shares of input and checkpoints."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from seq2seq_jax.experiment import load_experiment
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.loop import train
+from tests.sweep_fixture import add_artifacts, write_sweep
 
 ROOT = pathlib.Path(__file__).parents[1]
 EXPERIMENT = "experiments/pronunciation.py"
@@ -34,6 +35,7 @@ def measure(repetitions: int) -> Iterator[timing.Figure]:
     starts = np.array([_starts() for _ in range(repetitions)])
     yield timing.alone("first_step/cold", starts[:, 0])
     yield timing.alone("first_step/warm", starts[:, 1])
+    yield timing.alone("compare/15_members", np.array(_tables(repetitions)))
     shares = np.array([_shares() for _ in range(repetitions)])
     yield timing.alone("overhead/input", shares[:, 0])
     yield timing.alone("overhead/checkpoint", shares[:, 1])
@@ -57,6 +59,28 @@ def _first_step(folder: str, name: str) -> float:
                 if process.poll() is not None or time.perf_counter() - start > PATIENCE_SECONDS:
                     raise RuntimeError(f"no first step: {' '.join(command)}")
                 time.sleep(POLL_SECONDS)
+            return time.perf_counter() - start
+        finally:
+            process.kill()
+
+
+def _tables(repetitions: int) -> list[float]:
+    """Returns the seconds from the command to the table of a sweep of 5 sizes and 3 seeds, each run with 100 evaluations on dev."""
+    values = {size: [0.3 + 0.2 / size + 0.004 * seed for seed in range(3)] for size in (2, 8, 32, 128, 512)}
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = write_sweep(pathlib.Path(folder, "sweep"), values)
+        add_artifacts(pathlib.Path(workdir), evaluations=100)
+        return [_table(workdir) for _ in range(repetitions)]
+
+
+def _table(workdir: str) -> float:
+    """Returns the seconds from the command to what it prints first, which is the whole table."""
+    command = [sys.executable, "launch.py", "compare", f"--workdir={workdir}"]
+    start = time.perf_counter()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            if process.stdout is None or not process.stdout.readline():
+                raise RuntimeError(f"no table: {' '.join(command)}")
             return time.perf_counter() - start
         finally:
             process.kill()

@@ -27,7 +27,7 @@ def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
         return []
     largest = learned[-1].runs[0]
     rules: list[RuleOfThumbRow] = []
-    tables = artifacts.tables(largest.directory)
+    tables, least_pip_loss = artifacts.tables(largest.directory), artifacts.estimated_size(largest.directory)
     shared = largest.fields.get("model.share_embeddings") is True
     for table in tables[:1] if shared else tables:
         vocabulary = len(table.symbols)
@@ -35,7 +35,7 @@ def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
             "V^0.25": vocabulary**0.25,
             "1.6 V^0.56": 1.6 * vocabulary**0.56,
             f"directions with {CARRIED:.0%} of the largest table": float(directions(table.vectors[table.studied])),
-            "least PIP loss": artifacts.estimated_size(largest.directory),
+            "least PIP loss": least_pip_loss,
         }
         rules += [
             {"table": "shared" if shared else table.side, "vocabulary": vocabulary, "rule": rule, "embedding_dim": size}
