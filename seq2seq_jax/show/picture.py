@@ -34,6 +34,8 @@ STYLE = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, found and copied, in any script
     "svg.hashsalt": "seq2seq_jax",
     "font.size": 11,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": MUTED,
@@ -73,7 +75,7 @@ def svg_of(figure: Figure) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(Matplotlib currently does not support|Glyph)")  # the reader's fonts will have it
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # savefig would draw everything twice
     return printable(buffer.getvalue())
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # but not line ends and tabs
 _MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽"}
 
 
 def printable(text: str) -> str:
     """Returns ``text`` with what no page may hold (control characters, lone surrogates) written as code points."""
-    return "".join(
-        f"U+{ord(c):04X}" if (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t") or c in "\ufffe\uffff" else c for c in text
-    )
+    return _UNWRITABLE.sub(lambda found: f"U+{ord(found.group()):04X}", text)
 
 
 def visible(symbol: str) -> str:
