@@ -123,6 +123,17 @@ def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
     assert words == ["launch.py", "sweep", "--config=e.py", f"--workdir={path}", *expected]
 
 
+@pytest.mark.parametrize(("seed", "warned"), [(2, True), (3, False)])
+def test_a_seed_that_tuned_and_is_compared_is_warned_of(tmp_path, seed, warned):
+    """Red if a script that reads the verdict never learns of it."""
+    path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305]})
+    recorded = json.loads((tmp_path / "s/sweep.json").read_text())
+    recorded["tuning"] = {"seed": seed, "runs": 0, "train_seconds": 0.0, "chosen": []}
+    (tmp_path / "s/sweep.json").write_text(json.dumps(recorded))
+    reason = compare([path])["recommendation"]["reason"]
+    assert (f"Seed {seed}, which is compared, also chose the tuned values" in reason) == warned
+
+
 @pytest.mark.parametrize("recorded", ["", " --tolerance 0.5", " --tolerance=0.5"])
 def test_the_command_that_goes_on_has_the_tolerance_that_was_used(tmp_path, recorded):
     """Red if it would answer another question than the one that was asked, as with the sweep's tolerance where compare was given none."""

@@ -98,6 +98,16 @@ def test_without_sweep_json_what_is_no_result_of_a_run_is_passed_over(tmp_path, 
     assert passed_over == [f"{workdir}/{name}/result.json" for name in ("foreign", "list")]
 
 
+def test_a_damaged_result_counts_against_the_size_that_its_directory_names(tmp_path):
+    """Red if a size without the result of one seed is decided upon, since nothing but the name says whose result that was."""
+    workdir = write_sweep(tmp_path / "s", {4: [0.5, 0.5, 0.5], 16: [0.3, 0.31, 0.32]}, grid=False)
+    (tmp_path / "s" / member_name(16, 1) / "result.json").write_text('{"format": 1, "sta')
+    found = compare([workdir])
+    assert [(row["embedding_dim"], row["runs"], row["failed"]) for row in found["sizes"]] == [(4, 3, 0), (16, 2, 1)]
+    assert found["recommendation"]["embedding_dim"] == 4
+    assert "Size 16 would have been recommended" in found["recommendation"]["reason"]
+
+
 def test_runs_of_two_metrics_or_in_one_place_are_refused(tmp_path):
     workdir = write_sweep(tmp_path / "s", VALUES)
     (tmp_path / "s" / member_name(4, 1) / "result.json").write_text(json.dumps(result(4, 1, 0.5, METRIC | {"name": "phone_error_rate"})))

@@ -81,6 +81,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
         *reason.side_warning(grid, setting),
         *reason.length_warning(sweep),
         *reason.unlike_warning(sweep),
+        *reason.tuned_seed_warning(sweep, grid),
         *reason.warnings(grid, recommendation),
         *reason.dev_set_warning(grid, recommendation),
     ]

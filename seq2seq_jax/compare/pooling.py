@@ -127,6 +127,7 @@ def _of_one(sweep: Sweep, grid: Grid) -> list[str]:
         *reason.unlearned_warning(grid),
         *reason.length_warning(sweep),
         *reason.unlike_warning(sweep),
+        *reason.tuned_seed_warning(sweep, grid),
     ]
 
 

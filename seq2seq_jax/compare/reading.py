@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pathlib
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -37,6 +38,8 @@ from seq2seq_jax.records import (
 )
 from seq2seq_jax.show.symbols import printable
 
+# Directory of a member that varies size and seed alone (``sweep/members.py``).
+_NAME = re.compile(r"embedding_dim=(?P<size>\d+),seed=(?P<seed>\d+)")
 # Fields in which runs may differ and be compared all the same. Of files their content counts.
 HARMLESS = (*WITHOUT_EFFECT, "model.pretrained", *FILES)
 
@@ -175,12 +178,16 @@ def _recorded(entry: dict[str, Any], file: _File) -> tuple[dict[str, Any], dict[
     """Returns what a member is recorded to vary, and its whole configuration where that may lack something.
 
     sweep.json says what a member varies. Without it a run's result says its size and seed, and its config.json the further fields,
-    the kind of its table and, where the result is damaged, size and seed too.
+    the kind of its table and, where the result is damaged, size and seed too; where there is no config.json either, its name may say them.
     """
     planned = entry.get("varied")
     if isinstance(planned, dict) and {SIZE, SEED} <= set(planned):
         return planned, {}
-    return planned if isinstance(planned, dict) else file.varied, artifacts.fields_in(readable_object(file.directory / CONFIG_FILE))
+    own = artifacts.fields_in(readable_object(file.directory / CONFIG_FILE))
+    if isinstance(planned, dict):
+        return planned, own
+    named = _NAME.fullmatch(entry["name"]) if file.cause is not None and not own else None
+    return file.varied or ({SIZE: int(named["size"]), SEED: int(named["seed"])} if named else {}), own
 
 
 def _member(entry: dict[str, Any], values: dict[str, Any]) -> Member | None:

@@ -236,6 +236,13 @@ def unlike_warning(sweep: Sweep) -> list[str]:
     return [f"The runs also differ in {', '.join(sweep.unlike)}, which is not compared here: sizes can be compared only where it is equal."]
 
 
+def tuned_seed_warning(sweep: Sweep, grid: Grid) -> list[str]:
+    """Warns where a seed that has chosen the settings of the sizes is compared too: they suit it better than a seed of its own."""
+    if sweep.tuning is None or sweep.tuning["seed"] not in grid.seeds:
+        return []
+    return [f"Seed {sweep.tuning['seed']}, which is compared, also chose the tuned values: its results are optimistic."]
+
+
 def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
     """Warns where only the tables of one side were swept: their sizes stand in comparisons of their own and are not judged here."""
     swept = " and ".join(f"{path}={setting[path]}" for path in SIDES if setting.get(path) is not None)

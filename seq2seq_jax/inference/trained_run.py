@@ -52,8 +52,8 @@ def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int],
                 "(--keep=last or none); expected a run with its best checkpoint"
             )
         if newest is None:
-            what = damaged[0] if damaged else "there is no checkpoint yet"
-            raise UserError(f"--workdir={directory.path}: {what}; train the run first")
+            again = f"{damaged[0]}; the command that trained it makes it again" if damaged else None
+            raise UserError(f"--workdir={directory.path}: {again or 'there is no checkpoint yet; train the run first'}")
         for note in damaged:
             print(f"{directory.path}: {note}", file=sys.stderr)
         state, progress = newest

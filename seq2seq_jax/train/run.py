@@ -154,6 +154,7 @@ class Run:
         new_record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
         self.directory.begin(new_record, self.corpus.vocabularies)
         if holds:
+            self.view.note(f"finished at step {earlier['steps']} before: nothing to train")
             self.result = earlier
             if stands is Standing.EXTENDABLE:  # it has all updates, said in the other unit, or had lost its patience before
                 self.result = earlier | {"length": self._length._asdict()}
@@ -217,7 +218,9 @@ class Run:
         )
 
     def _announce(self) -> None:
-        """Says what is to be known of the data, opens the log and shows that training begins."""
+        """Says where training goes on and what is to be known of the data, opens the log and shows that training begins."""
+        if self.step:
+            self.view.note(f"going on from step {self.step}")
         for note in self.corpus.notes:
             self.view.note(note)
         if self._pretrained is not None:
@@ -238,7 +241,6 @@ class Run:
             return initial
         state, progress = loaded
         self.step, self.progress = int(state.step), Progress(**progress)
-        self.view.note(f"going on from step {self.step}")
         self._checkpoints.keep([step for step in self._checkpoints.steps() if step <= self.step])
         return state
 
@@ -392,4 +394,7 @@ class Run:
 
 
 def _one_line(config: Config) -> str:
-    return ", ".join(f"{path}={value}" for path in config_lib.fields() if (value := config_lib.get(config, path)) is not None)
+    values = {path: config_lib.get(config, path) for path in config_lib.fields()}
+    default = {path: field.default for path, field in config_lib.fields().items()}
+    said = {path: "null" if value is None else value for path, value in values.items() if (value, default[path]) != (None, None)}
+    return ", ".join(f"{path}={value}" for path, value in said.items())
