@@ -233,6 +233,8 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near[0]}?' if near else ''}") from error
     except flags.Error as error:
         raise UserError(_expected(" ".join(str(error).split()))) from error
+    if values["workdir"].present > 1 and not any(option.multiple for option in verb.options if option.name == "workdir"):
+        raise UserError(f"--workdir={values.workdir}: given {values['workdir'].present} times; launch.py {name} takes one")
     for flag in values:
         number = values[flag].value
         if isinstance(number, float) and not math.isfinite(number):

@@ -339,6 +339,12 @@ def changes(before: Config, after: Config, paths: Iterable[str]) -> str:
     return ", ".join(f"{path} ({get(before, path)} -> {get(after, path)})" for path in paths)
 
 
+def one_line(config: Config) -> str:
+    """Says the values that are set and, as null, those that are switched off, for a message."""
+    values = {path: get(config, path) for path, field in fields().items() if (get(config, path), field.default) != (None, None)}
+    return ", ".join(f"{path}={'null' if value is None else value}" for path, value in values.items())
+
+
 def config_sha256(config: Config) -> str:
     """Returns a hash that identifies the experiment: of the configuration without steps, epochs, paths and device count."""
     identity = {path: get(config, path) for path in fields() if path not in _NOT_IDENTIFYING}

@@ -1,6 +1,8 @@
 """Vocabularies: text comes back as it went in, in any script; ids depend on the text alone; specials are never reached from text."""
 
 import random
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -135,3 +137,15 @@ def test_a_missing_or_damaged_vocabulary_is_named(tmp_path):
     (tmp_path / "vocabulary" / "source.json").write_text('{"format": 99}')
     with pytest.raises(UserError, match=r"source\.json: expected a vocabulary of format"):
         Vocabulary.load(tmp_path, "source")
+
+
+def test_a_signal_ends_subwords_that_take_long():
+    """Red if Ctrl-C waits for the library, which takes minutes for long texts without blanks and meets no signal meanwhile."""
+    rng, before = random.Random(0), threading.active_count()
+    text = "".join(chr(0x4E00 + rng.randrange(3000)) for _ in range(20_000))
+    timer = threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        _build("bpe", [text])
+    timer.join()
+    assert threading.active_count() == before + 1  # it is still at work, and nobody waits for it

@@ -66,6 +66,7 @@ def test_help_lists_the_verbs(capsys):
         (["trian"], "trian: expected one of train, sweep"),
         (["train", "--config", EXPERIMENT], "--workdir: launch.py train needs it"),
         (["train", "--workdir=W"], "--config: expected an experiment file"),
+        (["sample", "--workdir=V", "--workdir=W"], "--workdir=W: given 2 times; launch.py sample takes one"),
         (["train", "--workdir=W", "--config=nowhere.py"], "--config=nowhere.py: no such file"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embeding_dim=3"], "config.model.embeding_dim"),
         (["train", "--workdir=W", f"--config={EXPERIMENT}", "--config.model.embedding_dim=x"], "embedding_dim=x: expected a whole number"),

@@ -111,6 +111,8 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["split"] == "train"] == [5, 10, 15, 20, 25, 30]
     assert [line["step"] for line in lines if line["split"] == "dev"] == [10, 20, 30]
+    rates = [line["learning_rate"] for line in lines if line["split"] == "train"]
+    assert rates == [config.train.learning_rate] * 6
     assert all(key.endswith(("_seconds", "_per_second")) or "second" not in key for line in lines for key in line)
     tables = np.load(run / "embedding.npz")
     assert tables["source_table"].shape == (10, 6)

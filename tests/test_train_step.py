@@ -17,7 +17,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import devices
 from seq2seq_jax.train.devices import Devices, Threads, choose_device_count, choose_devices
-from seq2seq_jax.train.optimizer import make_schedule
+from seq2seq_jax.train.optimizer import learning_rate_of, make_schedule
 from seq2seq_jax.train.programs import initial_state, programs
 from seq2seq_jax.train.state import TrainState, root_key
 from tests.training_fixture import pair_config, text_config, vector_config, write_pairs, write_text
@@ -195,6 +195,9 @@ def test_a_loss_that_is_not_finite_names_its_first_step(tmp_path):
 def test_schedules_rise_to_their_peak_and_fall(schedule, expected):
     relative = make_schedule(TrainConfig(schedule=schedule, warmup_steps=4), total_steps=12)
     np.testing.assert_allclose([np.asarray(relative(step)) for step in range(12)], expected, rtol=1e-5, atol=1e-6)
+    config = TrainConfig(schedule=schedule, warmup_steps=4, learning_rate=0.2)
+    logged = [learning_rate_of(config, 12, step) for step in range(1, 13)]  # the first update is number 1
+    np.testing.assert_allclose(logged, 0.2 * np.array(expected), rtol=1e-5, atol=1e-6)
 
 
 def test_devices_must_divide_the_batch():

@@ -13,7 +13,9 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -177,10 +179,24 @@ def _train_bpe(texts: Iterable[str], min_count: int, bpe_size: int) -> tokenizer
         special_tokens=list(SPECIALS),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    _interruptibly(lambda: tokenizer.train_from_iterator(texts, trainer))  # minutes, where long stretches have no blank
     content = json.loads(tokenizer.to_str())
     content["added_tokens"] = []  # the specials keep their rows; the text "<eos>" is text, also to whoever loads the file
     return tokenizers.Tokenizer.from_str(json.dumps(content))
+
+
+def _interruptibly(call: Callable[[], None]) -> None:
+    """Makes a call that stays outside Python for long in a thread that the process does not wait for: so a signal can end it meanwhile."""
+    ended: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            ended.set_result(call())
+        except BaseException as error:
+            ended.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    ended.result()
 
 
 def _symbols_of(tokenizer: tokenizers.Tokenizer) -> list[str]:

@@ -73,9 +73,9 @@ def heat_maps_svg(
 
 
 def _size(drawn: HeatMap, cell: tuple[float, float]) -> tuple[float, float]:
-    """Returns width and height in inches, with room for the names."""
+    """Returns width and height in inches, with room for the names and the title of the columns."""
     beside, above = (INCHES_PER_CHARACTER * max(map(cell_len, names)) for names in (drawn.rows, drawn.columns))
-    width = cell[0] * len(drawn.columns) + beside + AROUND[0]
+    width = max(cell[0] * len(drawn.columns), INCHES_PER_CHARACTER * cell_len(drawn.column_title)) + beside + AROUND[0]
     return width, cell[1] * len(drawn.rows) + (above if _collide(drawn.columns, cell[0]) else 0) + AROUND[1]
 
 

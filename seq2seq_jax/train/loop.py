@@ -54,13 +54,12 @@ def train(
     directory = RunDirectory(pathlib.Path(workdir))
     if (directory.path / SWEEP_FILE).exists():
         raise UserError(f"--workdir={workdir}: this is the directory of a sweep; expected another one for a run")
-    with directory.locked(), stop_signals() as stop:
+    with directory.locked():
         config = with_absolute_paths(config)
         varied = varied or {path: config_lib.get(config, path) for path in (SIZE, SEED)}
-        corpus = corpus or load_corpus(config)
+        corpus = corpus or load_corpus(config)  # which a signal ends at once: there is nothing to save
         batches = training_batches(config, corpus)
-        run = Run(config, directory, corpus, batches, view or Reporter("train"), varied)
-        with contextlib.closing(run):
+        with stop_signals() as stop, contextlib.closing(Run(config, directory, corpus, batches, view or Reporter("train"), varied)) as run:
             try:
                 _train_alone(run, batches, stop)
             except (UserError, Interrupted):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, assert_never
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from seq2seq_jax.config import Config, TrainConfig
@@ -37,6 +39,18 @@ def _adam() -> optax.GradientTransformation:
 def is_learned(path: tuple[Any, ...]) -> bool:
     """Returns whether the parameter at a path of the tree is trained: all are but a frozen table."""
     return FROZEN not in jax.tree_util.keystr(path)
+
+
+def learning_rate_of(config: TrainConfig, total_steps: int, step: int) -> float:
+    """Returns the learning rate of an update, the first of which is number 1."""
+    course = TrainConfig(schedule=config.schedule, warmup_steps=config.warmup_steps)
+    return config.learning_rate * np.asarray(_compiled_schedule(course, total_steps)(step - 1)).item()
+
+
+@functools.cache
+def _compiled_schedule(course: TrainConfig, total_steps: int) -> optax.Schedule:
+    """Returns what ``make_schedule`` does, compiled once for all runs that have the same course."""
+    return jax.jit(make_schedule(course, total_steps))
 
 
 def make_schedule(config: TrainConfig, total_steps: int) -> optax.Schedule:

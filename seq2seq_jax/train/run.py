@@ -30,6 +30,7 @@ from seq2seq_jax.train.artifacts import Figures, result_of, write_embeddings, wr
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
+from seq2seq_jax.train.optimizer import learning_rate_of
 from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
@@ -268,7 +269,7 @@ class Run:
           TrainingFailed: a loss or gradient was not finite.
         """
         if sums.bad_step >= 0:
-            raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}", _one_line(self.config))
+            raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}", config_lib.one_line(self.config))
         self.progress.train_seconds += seconds
         self.progress.unlogged_tokens = float(sums.loss.count)
         if not logs:
@@ -277,7 +278,8 @@ class Run:
         self.progress.tokens += self.progress.unlogged_tokens
         self.progress.unlogged_tokens = 0.0
         speed = self.progress.tokens_per_second
-        values = {LOSS: loss, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
+        rate = learning_rate_of(self.config.train, self.total, self.step)
+        values = {LOSS: loss, "learning_rate": rate, "tokens_per_second": speed, "elapsed_seconds": self.progress.train_seconds}
         self._write(self.step, "train", values)
         self._logged = (loss, speed)
 
@@ -298,7 +300,7 @@ class Run:
             return True
         for name, figure in evaluation.metrics.items():
             if isinstance(figure, float) and not math.isfinite(figure):
-                raise TrainingFailed(f"{name} on dev is not finite at step {self.step}", _one_line(self.config))
+                raise TrainingFailed(f"{name} on dev is not finite at step {self.step}", config_lib.one_line(self.config))
         self._write(self.step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
         value, loss = evaluation.metrics[self._metric.name], evaluation.metrics.get(LOSS, 0.0)
         sign = 1 if self._metric.lower_is_better else -1
@@ -391,10 +393,3 @@ class Run:
     def _write(self, step: int, split: str, values: dict[str, Any]) -> None:
         assert self._log is not None  # open from begin() to close()
         self._log.write(step, split, values)
-
-
-def _one_line(config: Config) -> str:
-    values = {path: config_lib.get(config, path) for path in config_lib.fields()}
-    default = {path: field.default for path, field in config_lib.fields().items()}
-    said = {path: "null" if value is None else value for path, value in values.items() if (value, default[path]) != (None, None)}
-    return ", ".join(f"{path}={value}" for path, value in said.items())
