@@ -287,7 +287,7 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     code, out, _ = run(capsys, "embeddings", "trace", f"--workdir={translator}", f"--figure={picture}")
     assert code == 0
     assert "carry exactly none" in out
-    assert "integer ids carry no gradient" in out
+    assert ") carry no gradient" in out
     assert max(map(len, out.splitlines())) <= 80
     assert ">source symbols that are read<" in picture.read_text()
     code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=ab?\tb a", "--position=2", "--format=json")

@@ -133,7 +133,7 @@ def print_flow(flow: Flow, vocabularies: dict[str, Vocabulary]) -> None:
     print()
     count = sum(len(side.ids) for side in flow.sides)
     print_sentence(
-        f"The {count} integer ids carry {'a gradient' if flow.ids_have_gradient else 'no gradient'}: an id is the address of a row."
+        f"The integer ids ({count}) carry {'a gradient' if flow.ids_have_gradient else 'no gradient'}: an id is the address of a row."
     )
 
 
