@@ -1,6 +1,7 @@
 # Each interpreter has an environment of its own, built again when the interpreter or the requirements change:
 # `make test PYTHON=/path/to/python3.12` leaves .venv, that of the default python3, alone. Bytecode is left to the first import,
-# since most of the packages is never imported.
+# since most of the packages is never imported; container images often forbid to write it, and then every start takes 3 s longer.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 ENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 STAMP := $(ENV)/.ready-$(shell { cat requirements.txt requirements-dev.txt; $(PYTHON) -c 'import sys; print(sys.executable, sys.version)'; } | cksum | cut -d' ' -f1)

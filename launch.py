@@ -21,8 +21,8 @@ from seq2seq_jax.config import AXIS_FLAGS, Config
 from seq2seq_jax.embeddings.studies import STUDIES, Study, check_figure
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
+from seq2seq_jax.interpreter import keep_numpy_to_one_thread, search_garbage_rarely
 from seq2seq_jax.options import Option
-from seq2seq_jax.threads import keep_numpy_to_one_thread
 from seq2seq_jax.validation import validate
 
 RUN = Option("workdir", "directory of a run")
@@ -353,4 +353,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    search_garbage_rarely()
     sys.exit(main(sys.argv))

@@ -17,6 +17,10 @@ for library in ("flax.nnx", "optax", "orbax.checkpoint", "tensorboardX"):
     importlib.import_module(library)
 install_import_hook("seq2seq_jax", f"{annotations.__name__}.check")
 
+from seq2seq_jax.interpreter import search_garbage_rarely  # noqa: E402  after the hook, as all below
+
+search_garbage_rarely()
+
 from seq2seq_jax.train import devices  # noqa: E402  after the hook, which sees only what is imported later
 from seq2seq_jax.train.runtime import prepare  # noqa: E402
 

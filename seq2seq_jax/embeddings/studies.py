@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import check_place
+from seq2seq_jax.interpreter import keep_numpy_to_one_thread
 from seq2seq_jax.options import Option
-from seq2seq_jax.threads import keep_numpy_to_one_thread
 
 Options = Mapping[str, Any]  # values by the name of the flag
 
