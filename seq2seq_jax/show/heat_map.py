@@ -10,7 +10,6 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -63,7 +62,6 @@ def heat_maps_svg(
     widths, heights = zip(*[_size(one, cell) for one in maps], strict=True)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(widths), sum(heights) + 0.4))
-        FigureCanvasSVG(figure)
         panels = figure.subplots(len(maps), squeeze=False, height_ratios=heights)[:, 0]
         images = [_draw(axes, one, scale, colours, cell[0]) for axes, one in zip(panels, maps, strict=True)]
         bar = figure.colorbar(images[0], ax=list(panels), label=meaning, shrink=0.9, aspect=30)

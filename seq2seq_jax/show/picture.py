@@ -95,7 +95,7 @@ class Picture:
         self._names: dict[str, str] = {}
         with matplotlib.rc_context(STYLE):
             self._figure = Figure(figsize=(width, height))
-            FigureCanvasSVG(self._figure)
+            FigureCanvasSVG(self._figure)  # `places` asks where things lie before anything is saved
             self.axes = self._figure.add_subplot()
             self.axes.grid(True)
             self.axes.set_axisbelow(True)
