@@ -177,6 +177,25 @@ def finished(tmp_path_factory) -> tuple[Config, pathlib.Path, pathlib.Path]:
     return longer, folder / "part", folder / "whole"
 
 
+def test_a_checkpoint_is_in_its_place_once_it_is_whole(tmp_path, monkeypatch):
+    """Red if a process that is killed before the last file leaves what then passes for a damaged checkpoint, or stands in the way."""
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    state, checkpoints = jax.device_get(first_state(pair_config(write_pairs(tmp_path / "a.tsv", 40)))), Checkpoints(tmp_path / "c")
+    with monkeypatch.context() as patched:
+        patched.setattr("seq2seq_jax.train.checkpoints.write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints.save(state, {})
+    assert checkpoints.steps() == []
+    for _ in range(2):
+        checkpoints.save(state, {})
+    checkpoints.keep([0])
+    assert os.listdir(tmp_path / "c") == ["0"]
+    checkpoints.check(0)
+
+
 @pytest.mark.parametrize("damage", [damage_by_truncation, damage_by_removal, damage_by_one_bit])
 def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(finished, tmp_path, damage, capsys):
     longer, part, whole = finished

@@ -1,8 +1,8 @@
 """Checkpoints on disk. The only file that imports orbax.
 
 A checkpoint is a directory ``<step>/``, written beside its place and moved there whole, so a process killed
-during a save leaves the ones before untouched. It holds host arrays, so it can be read on any kind or number of devices. Last
-comes a list of its files with their sha256: without it a checkpoint is unfinished, and with it damage is found before it is read.
+during a save leaves the ones before untouched. It holds host arrays, so it can be read on any kind or number of devices, and a
+list of its files with their sha256, by which damage is found before it is read.
 """
 
 from __future__ import annotations
@@ -78,9 +78,12 @@ class Checkpoints:
     def save(self, state: TrainState, progress: dict[str, Any]) -> None:
         """Writes a host state and, as JSON values, what the loop must remember with it."""
         path = self.folder / str(int(state.step))
+        unfinished = path.with_suffix(".unfinished")
         tree: Any = state
-        ocp.save(str(path), tree, custom_metadata=progress, overwrite=True)
-        write_json(path / _LIST, _digests(path))
+        ocp.save(str(unfinished), tree, custom_metadata=progress, overwrite=True)
+        write_json(unfinished / _LIST, _digests(unfinished))
+        shutil.rmtree(path, ignore_errors=True)  # a damaged one that is made again
+        unfinished.rename(path)
 
     def check(self, step: int) -> None:
         """Raises DamagedCheckpoint where that of ``step`` is not as it was written."""
