@@ -12,7 +12,9 @@ BENCH ?=
 BENCH_ENV := .venv-bench
 BENCH_STAMP := $(BENCH_ENV)/.ready-$(shell { cat requirements.txt benchmarks/requirements.txt; $(PYTHON) -c 'import sys; print(sys.executable, sys.version)'; } | cksum | cut -d' ' -f1)
 
-.PHONY: sweep test check bench clean
+.PHONY: setup sweep test check bench clean
+
+setup: $(STAMP)
 
 sweep: $(STAMP)
 	$(RUN) launch.py sweep --config=experiments/pronunciation.py --workdir=runs/pronunciation

@@ -25,6 +25,10 @@ from seq2seq_jax.interpreter import keep_numpy_to_one_thread, search_garbage_rar
 from seq2seq_jax.options import Option
 from seq2seq_jax.validation import validate
 
+FIELDS_REMARK = (
+    "A field without its flag --config.FIELD keeps the value of the experiment file or, where that has none, the default in "
+    "seq2seq_jax/config.py, which has the ranges too. Every value of a run stands in config.json in its workdir."
+)
 RUN = Option("workdir", "directory of a run")
 RUNS = Option("workdir", "directory of a run; repeat it for several, an ensemble", multiple=True)
 TRAIN = (
@@ -49,8 +53,8 @@ DESIGN = (
     ),
     Option(
         "tune",
-        "values to try for each size, the best on dev with another seed being kept, such as train.learning_rate=5e-4,1e-3; no field that "
-        "changes what is scored; repeatable",
+        "field and values to try for each size before the comparison, such as train.learning_rate=5e-4,1e-3; the best on dev is kept, "
+        "found with a seed that is not compared; no field that changes what is scored; repeatable",
         multiple=True,
     ),
     Option("keep", "checkpoint that a finished member keeps; by default its best and its last one", choices=("best", "last", "none")),
@@ -62,14 +66,14 @@ SWEEP = (
     Option("axis", "a further axis, such as model.dropout=0.1,0.2; repeat it for several", multiple=True),
     Option(
         "executor",
-        "how to run members: one after the other, side by side in processes, or vectorized: those that differ in sizes of tables, seed and "
-        "learning rate alone as one array program; auto: vectorized on an accelerator, else processes or serial",
+        "how to run members: serial, one after the other; processes, several at a time; vectorized: those that differ only in the size of "
+        "tables, seed and learning rate are trained together as one program; auto: vectorized on an accelerator, else processes or serial",
         "auto",
         ("auto", "serial", "processes", "vectorized"),
     ),
-    Option("jobs", "processes at a time; default: one for each GPU, else each core", kind=int, low=1),
+    Option("jobs", "processes at a time; default: one per GPU or, without GPUs, per core", kind=int, low=1),
     Option("retry_failed", "train failed members again", False, kind=bool),
-    Option("max_failures", "failures after which no further member is begun", kind=int, low=1),
+    Option("max_failures", "begin no further member after so many failures; default: go on", kind=int, low=1),
     Option("dry_run", "print the members with a forecast of memory and time; train nothing", False, kind=bool),
     *DESIGN,
     Option(
@@ -89,7 +93,12 @@ COMPARE = (
         kind=float,
         low=0,
     ),
-    Option("noise_floor", "also show the spread over seeds and what it hides", False, kind=bool),
+    Option(
+        "noise_floor",
+        "also show the standard deviation over seeds, and the smallest difference that so many seeds can detect",
+        False,
+        kind=bool,
+    ),
     Option("figures", "folder to write the report's pictures to, as SVG"),
 )
 BEAM = (
@@ -118,7 +127,7 @@ SAMPLE = (
     RUN,
     Option("prompt", "text to go on from", ""),
     Option("length", "units to draw", 500, kind=int, low=1),
-    Option("temperature", "divides the logits: below 1 is safer; 0 takes the most probable", 1.0, kind=float, low=0),
+    Option("temperature", "divides the logits: below 1 is less random; 0 takes the most probable", 1.0, kind=float, low=0),
     Option("top_k", "draw from so many of the most probable units (Fan et al. 2018)", kind=int, low=1),
     Option("top_p", "draw from the fewest units with this probability (Holtzman et al. 2020)", kind=float, low=0, high=1),
     Option("seed", "the same seed gives the same text", 0, kind=int, low=0, high=2**32 - 1),
@@ -303,7 +312,7 @@ def _study(name: str, values: flags.FlagValues) -> int:
 
 
 def _study_verb(name: str, study: Study) -> Verb:
-    options = (RUN._replace(help="directory of a run; stability wants that of a sweep, pip_loss takes either"), *study.options)
+    options = (RUN._replace(help=f"directory of {study.reads}"), *study.options)
     return Verb(study.summary, f"embeddings {study.example}", options, functools.partial(_study, name), study.operands)
 
 
@@ -315,6 +324,7 @@ VERBS = {
         TRAIN,
         _train,
         resumes=True,
+        remark=FIELDS_REMARK,
     ),
     "sweep": Verb(
         "trains every size with every seed, then compares",
@@ -322,9 +332,10 @@ VERBS = {
         SWEEP,
         _sweep,
         resumes=True,
+        remark=FIELDS_REMARK,
     ),
     "status": Verb(
-        "shows the progress of a sweep that runs elsewhere",
+        "shows the progress of a sweep, also of one that runs in another terminal",
         "status --workdir=runs/s",
         (RUN._replace(help="directory of the sweep"),),
         _status,

@@ -6,9 +6,9 @@
 Any other list of words and pronunciations: --config.data.train=FILE.tsv (word, tab, phones separated by blanks). A language of
 SIGMORPHON 2020 (Gorman et al. 2020): --config.data.name=sigmorphon2020/ice --config.train.epochs=20.
 
-The encoder keeps its 256 units, half of them in each direction, whatever hidden_dim is. Beside a decoder of 256 that is about as good as
-twice as many on 3,600 words, in two thirds of the time (docs/results.md); --config.model.encoder_hidden_dim=null gives each direction
-hidden_dim units.
+The encoder keeps its 256 units, half of them in each direction, whatever hidden_dim is. With a decoder of
+256 units and 3,600 words this is about as good as 256 in each direction, and the whole command takes two thirds of the time
+(docs/results.md). --config.model.encoder_hidden_dim=null gives each direction hidden_dim units.
 
 On two slow cores the sweep takes under five minutes and recommends size 128, at a dev word error rate of 0.488 ± 0.008 (docs/results.md).
 """

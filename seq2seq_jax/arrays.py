@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 else:
     from typing import Any
 
-    Array = Any  # NumPy on the host, JAX on the device: rooms without JAX use the same names
+    Array = Any  # NumPy on the host, JAX on the device: packages without JAX use the same names
 
 Ids = Int[Array, "B T"]
 Lengths = Int[Array, "B"]

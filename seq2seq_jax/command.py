@@ -27,10 +27,11 @@ _EXPECTED = {  # in place of how Python says that a flag's text is no such value
 
 
 class Verb(NamedTuple):
-    """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its room.
+    """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its package.
 
     Of the flags, ``operands`` may be given by their place too.
-    ``resumes`` says whether the same command, stopped, goes on from where it was.
+    ``resumes`` says whether the same command, stopped, goes on from where it was. ``remark`` is what
+    the help says of all its flags.
     """
 
     summary: str
@@ -39,6 +40,7 @@ class Verb(NamedTuple):
     run: Callable[[flags.FlagValues], int]
     operands: tuple[str, ...] = ()
     resumes: bool = False
+    remark: str = ""
 
     def define(self, values: flags.FlagValues) -> None:
         """Makes its flags known to absl."""
@@ -198,6 +200,7 @@ def _named(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[s
 
 def _help(name: str, verb: Verb, values: flags.FlagValues) -> str:
     lines = [f"launch.py {name}: {verb.summary}", "", f"For example: launch.py {verb.example}", ""]
+    lines += [*textwrap.wrap(verb.remark, 118), ""] if verb.remark else []
     for flag in (values[option.name] for option in verb.options):
         default = "" if flag.default in (None, [], "") else f" (default: {flag.default})"
         meaning = flag.help.removesuffix(SAID_BY_ABSL)

@@ -80,7 +80,7 @@ class DataConfig:
     bpe_size: int = _field(8000, "symbols of a bpe vocabulary (Sennrich et al. 2016), merges and the 256 bytes together", low=256)
     segment_length: int = _field(
         128,
-        "units of a segment, at whose start backpropagation stops (Williams & Peng 1990); skip_gram: of a block, which shares negatives",
+        "units of a segment: the length of truncated backpropagation (Williams & Peng 1990); skip_gram: of a block, which shares negatives",
         low=1,
         kinds=_TEXT,
     )
@@ -165,7 +165,8 @@ class ModelConfig:
     negatives: int = _field(5, "negative samples of each pair (Mikolov et al. 2013b, section 2.2)", low=1, kinds=_WORD_VECTORS)
     dropout: float = _field(
         0.0,
-        "share of units dropped from the outputs of layers and of attention, the same ones at every time step (Gal & Ghahramani 2016)",
+        "variational dropout: share of units dropped from the outputs of layers and of attention, the same ones at every time step (Gal & "
+        "Ghahramani 2016)",
         low=0,
         below=1,
         kinds=_LAYERED,
@@ -195,7 +196,8 @@ class TrainConfig:
     clip_norm: float | None = _field(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", above=0)
     average_decay: float | None = _field(
         None,
-        "decay of a moving average of the parameters, which is then evaluated in their place (Polyak & Juditsky 1992); null: no average",
+        "decay of an exponential moving average of the parameters, which is then evaluated in their place (Polyak & Juditsky 1992); "
+        "null: no average",
         low=0,
         below=1,
         kinds=_LAYERED,

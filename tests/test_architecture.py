@@ -1,4 +1,4 @@
-"""The rooms: what may import what, and what stands in one file only. The rules are those of docs/architecture.md."""
+"""The packages: what may import what, and what stands in one file only. The rules are those of docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "seq2seq_jax"
 ROW = r"^\| `([a-z_]+)(?:/|\.py)` \|.*\| ([^|]*) \|$"
 MAY_IMPORT = {
-    room: set(re.findall(r"[a-z]+", imported))
-    for room, imported in re.findall(ROW, (ROOT / "docs/architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
+    package: set(re.findall(r"[a-z]+", imported))
+    for package, imported in re.findall(ROW, (ROOT / "docs/architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
 }
 WITHOUT_JAX = (
     "compare",
@@ -35,7 +35,7 @@ WITHOUT_JAX = (
     "config",
     "errors",
     "files",
-    "threads",
+    "interpreter",
     "embeddings",
 )
 JAX = {"jax", "flax", "optax", "orbax"}
@@ -57,8 +57,8 @@ def imports(path: pathlib.Path) -> set[str]:
     return found
 
 
-def room_of(path: pathlib.Path) -> str:
-    """Returns the room of a file of the package."""
+def package_of(path: pathlib.Path) -> str:
+    """Returns the part of the package that a file belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -67,13 +67,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_downward_only(path):
-    room = room_of(path)
-    if room == "__init__":
+    package = package_of(path)
+    if package == "__init__":
         assert imports(path) == set()
         return
-    reached = {name.split(".")[1] for name in imports(path) if name.startswith("seq2seq_jax.")} - {room}
-    assert reached <= MAY_IMPORT[room], f"{room} imports {reached - MAY_IMPORT[room]}"
-    if room in WITHOUT_JAX:
+    reached = {name.split(".")[1] for name in imports(path) if name.startswith("seq2seq_jax.")} - {package}
+    assert reached <= MAY_IMPORT[package], f"{package} imports {reached - MAY_IMPORT[package]}"
+    if package in WITHOUT_JAX:
         assert not {name.split(".")[0] for name in imports(path)} & JAX
         assert "model" not in reached
 

@@ -19,13 +19,16 @@ Options = Mapping[str, Any]  # values by the name of the flag
 
 
 class Study(NamedTuple):
-    """What ``launch.py embeddings NAME`` does. ``operands`` are flags that may also be given by their place."""
+    """What ``launch.py embeddings NAME`` does. ``operands`` are flags that may also be given by their place; ``reads`` is what
+    the workdir holds.
+    """
 
     summary: str
     example: str
     options: tuple[Option, ...]
     run: Callable[[Options], None] | None
     operands: tuple[str, ...] = ()
+    reads: str = "a run"
 
 
 TABLE = Option("table", "which table of a translator; default: the source's", choices=("source", "target"))
@@ -46,7 +49,7 @@ def check_figure(options: Options) -> None:
 
 
 def _study(file: str) -> Callable[[Options], None]:
-    """Returns what calls ``run(options)`` of a file of this room, imported only then."""
+    """Returns what calls ``run(options)`` of a file of this package, imported only then."""
     return lambda options: importlib.import_module(f"seq2seq_jax.embeddings.{file}").run(options)
 
 
@@ -81,7 +84,12 @@ STUDIES = {
     "analogy": Study(
         "a is to b as c is to what",
         "analogy --workdir=runs/a b p d",
-        (*(Option(name, f"symbol, also given by its place{ESCAPED}", required=True) for name in "abc"), K, TABLE, FORMAT),
+        (
+            *(Option(name, f"symbol; a, b and c may be given without flags, in this order{ESCAPED}", required=True) for name in "abc"),
+            K,
+            TABLE,
+            FORMAT,
+        ),
         _table_study("analogy"),
         ("a", "b", "c"),
     ),
@@ -103,12 +111,14 @@ STUDIES = {
         "stability --workdir=runs/s",
         (K, TABLE._replace(help="which table of a translator; default: both"), FORMAT),
         _table_study("stability"),
+        reads="a sweep",
     ),
     "pip_loss": Study(
         "the size of word vectors estimated from their text, without a sweep",
         "pip_loss --workdir=runs/a",
         (FORMAT,),
         _study("vector_size"),
+        reads="a run or of a sweep",
     ),
     "export": Study(
         "writes the whole table for other tools, also specials and rows never trained; symbols escaped where a file cannot hold them",
