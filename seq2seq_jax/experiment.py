@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import pathlib
+import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seq2seq_jax.config import Config, field_of, fields, get, replace
+from seq2seq_jax.config import Config, Field, field_of, fields, get, replace
 from seq2seq_jax.errors import UserError, error_line
 from seq2seq_jax.validation import TYPES, check_range, check_type
 
+_MODULE = "seq2seq_jax_experiment"  # name of an experiment file as a module
 _EXCLUSIVE = (  # giving one side by flag clears the other
     (("train.steps",), ("train.epochs",)),
     (("data.name",), ("data.train", "data.dev", "data.test")),
@@ -36,10 +38,11 @@ def load_experiment(path: str) -> Experiment:
     if not pathlib.Path(path).is_file():
         found = "a directory" if pathlib.Path(path).is_dir() else "no such file"
         raise UserError(f"--config={path}: {found}; expected an experiment file such as experiments/pronunciation.py")
-    spec = importlib.util.spec_from_file_location("experiment", path)
+    spec = importlib.util.spec_from_file_location(_MODULE, path)
     if spec is None or spec.loader is None:
         raise UserError(f"--config={path}: expected a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[_MODULE] = module  # as an import does: dataclasses inside the file look it up
     try:
         spec.loader.exec_module(module)
         config = module.get_config() if hasattr(module, "get_config") else None
@@ -50,6 +53,7 @@ def load_experiment(path: str) -> Experiment:
     for name, field in fields().items():
         value = get(config, name)
         check_type(field, value, f"--config={path}: get_config(): {name}={value!r}")
+    config = replace(config, {name: _as_typed(field, get(config, name)) for name, field in fields().items()})
     return Experiment(config, _axes(f"--config={path}: SWEEP", getattr(module, "SWEEP", {})))
 
 
@@ -67,7 +71,12 @@ def _axes(where: str, sweep: Any) -> dict[str, tuple[Any, ...]]:
         field = field_of(path, where)
         for value in values:
             check_type(field, value, f"{where}: {path}={value!r}")
-    return {path: tuple(values) for path, values in sweep.items()}
+    return {path: tuple(_as_typed(field_of(path), value) for value in values) for path, values in sweep.items()}
+
+
+def _as_typed(field: Field, value: Any) -> Any:
+    """Returns a value as it would be read from a flag: names of members and hashes tell 0 from 0.0."""
+    return float(value) if field.value_type is float and value is not None else value
 
 
 def parse(path: str, text: str, typed: str | None = None) -> Any:

@@ -109,13 +109,16 @@ def test_the_command_that_goes_on_keeps_seeds_that_have_not_run(tmp_path):
     assert answer["command"].endswith("--seeds=0..4")
 
 
-@pytest.mark.parametrize("seeds", ["--seeds 0,1,2", "--axis train.seed=0,1,2", "--axis=train.seed=0,1,2"])
+@pytest.mark.parametrize("seeds", ["--seeds 0,1,2", "--axis train.seed=0,1,2", "--axis=train.seed=0,1,2", "--config.train.seed 1"])
 def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
-    """Red if it names only the sizes of the last call, compares with the seed that settings were tuned with, or gives an axis twice."""
+    """Red if it names only the sizes of the last call, compares with the seed that settings were tuned with, or gives an axis twice.
+
+    Red too if it has values that no flag can hold, or a field as an axis and by itself.
+    """
     path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]})
     recorded = json.loads((tmp_path / "s/sweep.json").read_text())
     recorded["command"] = f"launch.py sweep --config=e.py --workdir={path} --embedding_dims 64 {seeds}"
-    recorded["axes"] = {"model.embedding_dim": [4, 16, 64], "train.seed": [0, 1, 2], "model.bidirectional": [True]}
+    recorded["axes"] = {"model.embedding_dim": [4, 16, 64], "train.seed": [0, 1, 2], "model.bidirectional": [True], "data.train": ["a,b"]}
     recorded["tuning"] = {"seed": 3, "runs": 0, "train_seconds": 0.0, "chosen": []}
     (tmp_path / "s/sweep.json").write_text(json.dumps(recorded))
     words = shlex.split(compare([path])["recommendation"]["command"])

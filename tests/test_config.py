@@ -54,6 +54,30 @@ def test_another_kind_of_model_drops_what_it_does_not_read():
         validate(typed)
 
 
+def test_an_experiment_file_is_a_module_and_its_whole_numbers_are_numbers(tmp_path):
+    """Red if 0 and 0.0 have members, and hashes, of their own: the command that grows a sweep writes 0.0."""
+    path = tmp_path / "experiment.py"
+    path.write_text(
+        """from __future__ import annotations
+import dataclasses
+from seq2seq_jax.config import Config, ModelConfig
+SWEEP = {"model.dropout": (0, 0.2), "model.embedding_dim": (2, 4), "train.clip_norm": (None, 1)}
+
+@dataclasses.dataclass
+class Setting:
+    rate: int = 0
+
+def get_config() -> Config:
+    return Config(model=ModelConfig(dropout=Setting().rate))
+"""
+    )
+    experiment = load_experiment(str(path))
+    values = {"dropout": [experiment.config.model.dropout, *experiment.sweep["model.dropout"]], **experiment.sweep}
+    assert list(map(repr, values["dropout"])) == ["0.0", "0.0", "0.2"]
+    assert list(map(repr, values["train.clip_norm"])) == ["None", "1.0"]
+    assert list(map(repr, values["model.embedding_dim"])) == ["2", "4"]
+
+
 def test_a_configuration_survives_json():
     assert config_lib.from_dict(json.loads(json.dumps(config_lib.to_dict(PAIRS)))) == PAIRS
 

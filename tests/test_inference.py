@@ -19,7 +19,7 @@ from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.inference.translate import check_attention_file, open_translators, write_attention
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import train
-from tests.training_fixture import evaluate, translations
+from tests.training_fixture import evaluate, text_config, translations
 
 WORDS = [a + b + c for a in "abc" for b in "abcd" for c in "ab"]
 SOURCES = ["abЖ", "", "c", "dab"]  # no run has seen the third letter
@@ -145,6 +145,17 @@ def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch
     assert [row["symbol"] for row in found["outputs"]] == ["b", "<unk>", "<eos>"]
     with pytest.raises(UserError, match="--text: has more than one tab"):
         trace.trace_run(workdirs["a"], "a\tb\tc", 0, "json", None)
+
+
+def test_the_line_of_dev_that_is_traced_is_the_one_in_the_file(tmp_path, capsys):
+    """Red if a unit without a row is spelled as <unk> and that is read letter by letter."""
+    (tmp_path / "a.txt").write_text("nine kin " * 40)
+    (tmp_path / "dev.txt").write_text("\nniñe kin " + 60 * "n")
+    train(text_config(tmp_path / "a.txt", data__dev=str(tmp_path / "dev.txt"), train__steps=2), str(tmp_path / "run"))
+    capsys.readouterr()
+    trace.trace_run(str(tmp_path / "run"), None, 0, "json", None)
+    symbols = [row["symbol"] for row in json.loads(capsys.readouterr().out)["outputs"]]
+    assert symbols == [*"ni", "<unk>", *"e kin ", *"n" * (trace.MOST_UNITS - 9)]
 
 
 def test_attention_is_written_and_drawn(workdirs, tmp_path):

@@ -125,6 +125,13 @@ def test_the_loss_that_is_followed_is_named(capsys, position, said):
     assert said in capsys.readouterr().out.replace("\n", " ")
 
 
+def test_a_table_that_is_never_trained_is_not_called_learned():
+    """As of pretrained vectors that stay. Red if the trace says that its rows carry gradient."""
+    model = Small()
+    flow = gradient_flow(model.merge, read_by(model), TARGET, held="source_embedding")
+    assert [rows.learned for rows in flow.rows] == [False, True]
+
+
 def test_an_error_goes_back_and_never_forward():
     """Of the second output symbol: nothing reaches what is read after it. Red if time steps are mixed up."""
     model = Small(**LANGUAGE_MODEL)

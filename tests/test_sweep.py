@@ -101,7 +101,7 @@ OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16
             Config(),
             {"model.embedding_dim": 16},
             {"model.source_embedding_dim": (None, 16)},
-            "source_embedding_dim=None and source_.*=16 are one",
+            "source_embedding_dim=None,seed=0 and source_.*=16,seed=0 are one",
         ),
         (Config(), {"model.table": "onehot"}, AXES, "^--config.model.table=onehot: a sweep compares learned tables"),
     ],
@@ -123,6 +123,24 @@ def test_the_size_of_one_table_may_be_fixed_or_swept_by_itself(tmp_path):
         (config, dict.fromkeys(OVERRIDDEN, (2, 4))),
     ):
         assert len(make_plan(base, axes, str(tmp_path), Design()).members) == len(members_lib.make_members(base, axes))
+
+
+def test_a_sweep_without_an_axis_of_seeds_grows_by_seeds(tmp_path):
+    """Red if the command that adds seeds, which an undecided answer ends with, is refused as that of another configuration."""
+    config, sizes = pair_config(tmp_path / "a.tsv", train__seed=5), {"model.embedding_dim": (2, 4)}
+    plan = make_plan(config, sizes, str(tmp_path / "sweep"), Design())
+    assert [member.name for member in plan.members] == ["embedding_dim=2,seed=5", "embedding_dim=4,seed=5"]
+    (tmp_path / "sweep").mkdir()
+    plan.write("launch.py sweep")
+    grown = make_plan(config, {**sizes, "train.seed": (0, 5)}, str(tmp_path / "sweep"), Design())
+    assert {member.name for member in grown.members} == {f"embedding_dim={size},seed={seed}" for size in (2, 4) for seed in (0, 5)}
+
+
+def test_a_baseline_is_as_wide_as_the_largest_size_also_where_null_is_one(tmp_path):
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 40), model__embedding_dim=6)
+    for sizes, largest in (((None, 4), 6), ((None, 8), 8)):
+        plan = make_plan(config, {"model.target_embedding_dim": sizes}, str(tmp_path / "sweep"), Design(("frozen",)))
+        assert plan.members[-1].config.model.target_embedding_dim == largest
 
 
 def test_members_differ_in_the_swept_fields_only(tmp_path):
@@ -575,15 +593,15 @@ def test_fewer_epochs_than_were_made_are_refused_before_anything_is_trained(tmp_
     config = small(tmp_path, train__steps=None, train__epochs=2)
     axes = {"model.embedding_dim": (2,)}
     sweep(config, tmp_path / "sweep", axes)
-    made = result_of(tmp_path / "sweep/embedding_dim=2")["steps"]
-    with pytest.raises(UserError, match=rf"embedding_dim=2 has made {made} updates already, and {made // 2} are asked for"):
+    made = result_of(tmp_path / "sweep/embedding_dim=2,seed=0")["steps"]
+    with pytest.raises(UserError, match=rf"embedding_dim=2,seed=0 has made {made} updates already, and {made // 2} are asked for"):
         sweep(replace(config, {"train.epochs": 1}), tmp_path / "sweep", axes)
     sweep(replace(config, {"train.epochs": 3}), tmp_path / "sweep", axes)
-    assert result_of(tmp_path / "sweep/embedding_dim=2")["steps"] == made // 2 * 3
-    thin(tmp_path / "sweep/embedding_dim=2", "none")
+    assert result_of(tmp_path / "sweep/embedding_dim=2,seed=0")["steps"] == made // 2 * 3
+    thin(tmp_path / "sweep/embedding_dim=2,seed=0", "none")
     further = make_plan(replace(config, {"train.epochs": 4}), axes, str(tmp_path / "sweep"), Design())
     for begin in (lambda: print_dry_run(further, False), lambda: run_sweep(further, SweepOptions("serial"), "launch.py sweep")):
-        with pytest.raises(UserError, match=r"embedding_dim=2 has finished and its best checkpoint was not kept \(--keep\)"):
+        with pytest.raises(UserError, match=r"embedding_dim=2,seed=0 has finished and its best checkpoint was not kept \(--keep\)"):
             begin()
     sweep(replace(config, {"train.epochs": 3}), tmp_path / "sweep", axes)
 

@@ -189,14 +189,18 @@ def test_a_tuned_sweep_grows_by_a_baseline_alone(swept, tmp_path):
         assert [member["adapted"] for member in after["members"]] == [member["adapted"] for member in before["members"]]
 
 
-def test_a_sweep_that_another_process_has_tuned_meanwhile_is_not_tuned_over(tmp_path):
-    """Red if what was chosen between the plan and the lock is lost."""
+def test_a_sweep_that_another_process_has_worked_on_meanwhile_is_left_as_it_is(tmp_path):
+    """Red if what was tuned, or the members that were added, between the plan and the lock are lost."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 40))
     plan = make_plan(config, AXES, str(tmp_path / "sweep"), Design(tune=DESIGN.tune))
     (tmp_path / "sweep").mkdir()
-    dataclasses.replace(plan, tuning=tuning.Tuning(1, 0, 0.0, [])).write("test")
-    with pytest.raises(UserError, match="meanwhile"):
-        run_sweep(plan, SweepOptions("serial"), "test")
+    grown = make_plan(config, {**AXES, "train.seed": (0, 1)}, str(tmp_path / "sweep"), Design(tune=DESIGN.tune))
+    for other in (dataclasses.replace(plan, tuning=tuning.Tuning(1, 0, 0.0, [])), grown):
+        other.write("test")
+        before = (tmp_path / "sweep/sweep.json").read_text()
+        with pytest.raises(UserError, match="meanwhile"):
+            run_sweep(plan, SweepOptions("serial"), "test")
+        assert (tmp_path / "sweep/sweep.json").read_text() == before
 
 
 def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_path):

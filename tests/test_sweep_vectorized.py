@@ -218,10 +218,10 @@ def test_a_member_that_cannot_begin_leaves_the_others_alone(text, tmp_path, monk
     """Red if a directory in use stops the group, or is written to."""
     monkeypatch.setattr(run_directory, "LOCK_SECONDS", 0.0)
     config = small(text, train__steps=4)
-    with RunDirectory(tmp_path / "sweep/embedding_dim=5").locked():
+    with RunDirectory(tmp_path / "sweep/embedding_dim=5,seed=0").locked():
         ended = sweep(config, tmp_path / "sweep", SIZES, "vectorized")
-    assert ended == {"embedding_dim=5": "failed", "embedding_dim=2": "finished"}
-    assert not (tmp_path / "sweep/embedding_dim=5/result.json").exists()
+    assert ended == {"embedding_dim=5,seed=0": "failed", "embedding_dim=2,seed=0": "finished"}
+    assert not (tmp_path / "sweep/embedding_dim=5,seed=0/result.json").exists()
 
 
 def test_what_members_share_fails_for_all_of_them(text, tmp_path, monkeypatch):

@@ -186,6 +186,17 @@ def test_sources_are_scored_as_training_reads_them(tmp_path):
     assert UNK not in batch.source
 
 
+def test_a_source_without_units_is_not_decoded(tmp_path):
+    """Red if blanks, between which there is no word, get an output that the model makes up."""
+    (tmp_path / "a.tsv").write_text("a b\tx\n", encoding="utf-8")
+    config = pair_config(tmp_path / "a.tsv", data__source_unit="word", data__dev_fraction=0.0, data__test_fraction=0.0)
+    corpus = load_corpus(config)
+    evaluator = TranslatorEvaluator(config, programs(config, corpus.vocabulary_sizes, 1, Devices(1), 9), corpus.vocabularies)
+    found = [index for indices, _ in evaluator.source_batches(["  ", "b", "", "a"], 2) for index in indices.tolist() if index >= 0]
+    assert sorted(found) == [1, 3]
+    assert list(evaluator.source_batches([" "], 2)) == []
+
+
 @pytest.mark.parametrize(
     ("unit", "metric"), [("word", "bits_per_character"), ("bpe", "bits_per_character"), ("bpe", "loss_nats_per_token")]
 )
@@ -532,6 +543,12 @@ def test_the_last_line_has_the_metric_of_the_result(tmp_path, capsys, ended_at, 
     best = f"best bits_per_character {result['dev']['bits_per_character']:.4f}"
     assert lines[-1] == f"train: finished at step {ended_at}, {best}"
     assert steps != ended_at or (lines[-2].startswith("train: step 8/8  ") and lines[-2].endswith(best))
+
+
+def test_what_is_said_is_shown_as_it_is(capsys):
+    """Red if the number of a line becomes a picture, or what stands in brackets a style."""
+    Reporter("train").note("words.tsv:100: expected [red]two[/red] columns :smile:")
+    assert capsys.readouterr().err == "train: words.tsv:100: expected [red]two[/red] columns :smile:\n"
 
 
 def test_the_time_left_begins_with_the_first_line(monkeypatch, capsys):

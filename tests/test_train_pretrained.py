@@ -131,7 +131,7 @@ def test_members_together_are_members_one_by_one(config, tmp_path, monkeypatch):
     monkeypatch.chdir(pathlib.Path(str(config.model.pretrained)).parent)
     begun = make_plan(config, {"model.pretrained": (None, "v.txt")}, str(tmp_path / "files"), Design()).members
     assert [member.config.model.pretrained for member in begun] == [None, config.model.pretrained]
-    assert [member.name for member in begun] == ["pretrained=None", "pretrained=v.txt"]
+    assert [member.name for member in begun] == ["pretrained=None,seed=0", "pretrained=v.txt,seed=0"]
     with pytest.raises(UserError, match=r"v.txt:1: vectors of 6 numbers for a source table of 12 columns; expected"):
         make_plan(config, {"model.embedding_dim": (6, 12)}, str(tmp_path / "sizes"), Design())
     assert not (tmp_path / "sizes").exists()

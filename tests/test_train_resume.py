@@ -21,7 +21,7 @@ from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import initial_params, structure
-from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
+from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run import Run
@@ -269,6 +269,40 @@ def test_a_run_whose_best_checkpoint_is_damaged_is_made_again(finished, tmp_path
     assert_same_run(longer, whole, tmp_path / "broken")
 
 
+def test_what_cannot_be_read_for_another_reason_than_damage_is_left_as_it_is(finished, tmp_path, monkeypatch):
+    """Red if a lack of memory while a checkpoint is read costs all of them."""
+    longer, part, whole = finished
+    shutil.copytree(part, tmp_path / "run")
+    before = sorted(names(tmp_path / "run"))
+
+    def no_memory(*arguments):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("seq2seq_jax.train.checkpoints.ocp.load", no_memory)
+        with pytest.raises(MemoryError):
+            train(longer, str(tmp_path / "run"))
+    assert sorted(names(tmp_path / "run")) == before
+    train(longer, str(tmp_path / "run"))
+    assert_same_run(longer, whole, tmp_path / "run")
+
+
+@pytest.mark.parametrize("steps", [30, 40])
+def test_a_run_that_has_lost_its_best_checkpoint_and_its_result_ends_with_another(finished, tmp_path, capsys, steps):
+    """As with --keep=last, where the result is damaged later. Red if it fails for good, at once or after it was lengthened."""
+    longer, _, whole = finished
+    best = result_of(whole)["best_step"]
+    assert best < result_of(whole)["steps"] == 30, "another checkpoint than the last must be the best"
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / f"run/checkpoints/{best}")
+    (tmp_path / "run/result.json").unlink()
+    result = train(replace(longer, {"train.steps": steps}), str(tmp_path / "run"))
+    assert f"the best checkpoint, of step {best}, is gone" in capsys.readouterr().err
+    assert best < result["best_step"] <= steps
+    dev = [(record["step"], record["split"]) for record in metrics_of(tmp_path / "run")]
+    assert len(dev) == len(set(dev)), "a record stands twice"
+
+
 def test_the_one_before_does_not_need_a_best_that_was_outdone(tmp_path, capsys, monkeypatch):
     """Evaluated every 10 updates, saved every 5, killed at 20, the best: where that is damaged 15 is left, whose own best, 10, is gone.
 
@@ -300,7 +334,7 @@ def test_a_checkpoint_of_other_shapes_is_refused(tmp_path):
         checkpoints = Checkpoints(tmp_path / "checkpoints")
         checkpoints.save(saved, {})
         assert int(checkpoints.load(0, saved)[0].step) == 0
-        with pytest.raises(DamagedCheckpoint, match="has shape"):
+        with pytest.raises(UserError, match="has shape"):
             checkpoints.load(0, other)
 
 

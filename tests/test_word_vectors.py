@@ -289,7 +289,7 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     compared = compare_sweeps([read_sweep(str(tmp_path))])
     assert all(row["bootstrap_ci95"][0] < row["mean"] < row["bootstrap_ci95"][1] for row in compared["sizes"])  # over blocks of dev
     found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
-    for run in (".", "embedding_dim=2"):
+    for run in (".", "embedding_dim=2,seed=0"):
         capsys.readouterr()
         vector_size.run({"workdir": tmp_path / run, "format": "json"})
         shown = json.loads(capsys.readouterr().out)
@@ -311,7 +311,7 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     vector_size.run({"workdir": tmp_path, "format": "table"})
     assert capsys.readouterr().out.startswith("There is no estimate: no singular value")
     assert as_json(nothing._replace(noise=0.0))["reason"].startswith("no two symbols are neighbours")
-    largest = tmp_path / "embedding_dim=3/pip_loss.json"
+    largest = tmp_path / "embedding_dim=3,seed=0/pip_loss.json"
     assert largest.exists()
     largest.write_text(json.dumps(as_json(nothing)))
     compared = compare_sweeps([read_sweep(str(tmp_path))])

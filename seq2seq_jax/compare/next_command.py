@@ -19,14 +19,16 @@ from seq2seq_jax.compare.schema import Tuning
 from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
 SHORT_FLAGS = {f"--{flag}": path for flag, path in AXIS_FLAGS.items()}  # --axis names the same fields
+OWN_FLAGS = [f"--config.{path}" for path in AXIS_FLAGS.values()]
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
 def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: Tuning | None) -> str | None:
     """Returns the command that makes an undecided answer surer; None where the answer is decided, or no such command exists.
 
-    It names every value of every axis, since the last call of the sweep may have given only those that it added. Of tolerances it
-    has the one that ``compare`` was given, or none: with another it would answer another question.
+    It names every value of every axis, since the last call of the sweep may have given only those that it added; but for values with a
+    comma, which no flag can hold, so that they are those of the experiment file. Of tolerances it has the one that ``compare`` was given,
+    or none: with another it would answer another question.
 
     Args:
       sweep: what was compared, with the command that launched it.
@@ -41,7 +43,8 @@ def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, toler
     can_grow = SIZE in sweep.axes and not sweep.fixed_size
     if alone and not can_grow and recommendation.chosen is not None:
         return None  # no number of seeds decides for a size that stands alone
-    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in sweep.axes.items() if path != SEED}
+    typable = {path: values for path, values in sweep.axes.items() if path != SEED and not any("," in str(value) for value in values)}
+    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in typable.items()}
     if alone and can_grow:
         flags[_axis_flag(SIZE)] = _typed(_sizes_beside(sweep, grid.sizes[0].embedding_dim))  # learned tables come first
     flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
@@ -121,7 +124,8 @@ def _sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     else:
         words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
     axes = [path for flag, path in SHORT_FLAGS.items() if flag in flags]
-    replaced = tuple([f"{name}=" for name in ("--tolerance", *flags)] + [f"--axis={path}=" for path in axes])
+    same = [f"--{flag}{path}=" for path in axes for flag in ("axis=", "config.")]  # a field that is swept has no value of its own
+    replaced = tuple([f"{name}=" for name in ("--tolerance", *flags)] + same)
     kept = [word for word in words if not (word in flags or word.startswith(replaced))]
     return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
 
@@ -137,7 +141,7 @@ def _joined(words: Sequence[str]) -> list[str]:
     """Joins a flag that may be replaced with its value where they were typed as two words: ``--seeds 0,1`` to ``--seeds=0,1``."""
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] in ("--axis", "--tolerance", "--workdir", *SHORT_FLAGS):
+        if joined and joined[-1] in ("--axis", "--tolerance", "--workdir", *SHORT_FLAGS, *OWN_FLAGS):
             joined[-1] += f"={word}"
         else:
             joined.append(word)

@@ -62,7 +62,7 @@ def read_splits(config: Config, asked: Iterable[str]) -> RawSplits:
 def sha256_of(config: Config) -> dict[str, str]:
     """Returns the hash of the content of every file of a configuration's data, by split or field, as a run records it.
 
-    It reads them, and does no more. Raises UserError where one cannot be read.
+    It reads them, and downloads those of a named data set that are not in the cache. Raises UserError where one cannot be read.
     """
     questions = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
     return {name: readers.sha256_of(path) for name, path in {**_located(config, _files_of(config)), **questions}.items()}

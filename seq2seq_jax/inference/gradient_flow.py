@@ -45,7 +45,7 @@ class TracedEmbedding(Embedding):
         return False
 
 
-def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0) -> Flow:
+def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0, held: str | None = None) -> Flow:
     """Follows the gradient of the loss of one example, without dropout and label smoothing.
 
     Args:
@@ -53,6 +53,7 @@ def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray,
       ids: what is read: source symbols and EOS (translators), and on the target side BOS and all targets but the last.
       targets: what is predicted.
       position: the output symbol whose loss is followed, counted from 1; 0: the mean over all.
+      held: name of a table that training leaves as it is (``build.held_table``).
     """
     weights = np.full(len(targets), 1 / len(targets)) if position == 0 else np.eye(len(targets))[position - 1]
 
@@ -69,7 +70,7 @@ def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray,
     (gradients, id_gradients), losses = jax.device_get(follow(_parts(model, ids), device_ids))
     reached = any(leaf.dtype != jax.dtypes.float0 for leaf in jax.tree.leaves(id_gradients))
     sides = [Side(side, symbols, _layer_norms(model, side, gradients)) for side, symbols in ids.items()]
-    return Flow(targets, losses, position, sides, _rows(model, gradients), reached)
+    return Flow(targets, losses, position, sides, _rows(model, gradients, held), reached)
 
 
 def _parts(model: Traced, ids: Ids) -> dict[str, Any]:
@@ -135,19 +136,20 @@ def _layer_norms(model: Traced, side: str, gradients: dict[str, Any]) -> dict[st
     return norms | {"logits": _norms(gradients["logits"])} if side == "target" else norms
 
 
-def _rows(model: Traced, gradients: dict[str, Any]) -> list[Rows]:
+def _rows(model: Traced, gradients: dict[str, Any], held: str | None) -> list[Rows]:
     """Returns the norms by row; a shared table has the lookups of both sides."""
+
+    def is_learned(side: str, name: str) -> bool:
+        return type(_embedding(model, side)) is Embedding and name != held
+
     lookups = {side: _norms(gradient) for side, gradient in gradients["lookup"].items()}
     softmax = _norms(gradients["output"]["target"]) if model.output.tied else None
     if isinstance(model, Translator) and model.shared:
-        return [Rows(("source", "target"), lookups, softmax, _is_learned(model, "target"))]
+        return [Rows(("source", "target"), lookups, softmax, is_learned("target", "shared_embedding"))]
     return [
-        Rows((side,), {side: norms}, softmax if side == "target" else None, _is_learned(model, side)) for side, norms in lookups.items()
+        Rows((side,), {side: norms}, softmax if side == "target" else None, is_learned(side, f"{side}_embedding"))
+        for side, norms in lookups.items()
     ]
-
-
-def _is_learned(model: Traced, side: str) -> bool:
-    return type(_embedding(model, side)) is Embedding
 
 
 def _norms(gradient: Float[np.ndarray, "_ D"]) -> Norms:

@@ -18,6 +18,7 @@ from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.flow import print_flow, to_json
 from seq2seq_jax.inference.gradient_flow import Ids, gradient_flow
 from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.model.build import held_table
 from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -38,7 +39,7 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
     if position > len(targets):
         raise UserError(f"--position={position}: there are {len(targets)} output symbols; expected at most that")
     print("trace: compiling the gradient", file=sys.stderr)
-    flow = gradient_flow(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position)
+    flow = gradient_flow(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position, held_table(run.config.model))
     if format == "json":
         print_json(to_json(flow, run.vocabularies))
     else:
@@ -54,7 +55,7 @@ def _example(run: TrainedRun, text: str | None) -> tuple[Ids, Int[np.ndarray, " 
     """Returns what is read and what is predicted, as ids."""
     text = None if text is None else normalize(text, run.config.data.normalize_nfc)
     if run.config.model.kind == "language_model":
-        units = _encode(run, "target", _dev_line(run) if text is None else text)
+        units = _encode(run, "target", _dev_line(run))[:MOST_UNITS] if text is None else _encode(run, "target", text)
         if not units:
             raise UserError("--text: has no unit to predict; expected some text")
         return {"target": np.array([BOS, *units[:-1]], np.int32)}, np.array(units, np.int32)
@@ -97,6 +98,4 @@ def _dev_line(run: TrainedRun) -> str:
     """Returns the first line of dev's text that is not blank."""
     dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.data_sha256)
     assert isinstance(dev, TextSplit)  # it is a language model
-    vocabulary = run.vocabularies["target"]
-    line = next((line for line in dev.text.split("\n") if line.strip()), dev.text)
-    return vocabulary.decode(vocabulary.encode(line)[:MOST_UNITS])
+    return next((line for line in dev.text.split("\n") if line.strip()), dev.text)

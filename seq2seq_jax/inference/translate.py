@@ -121,17 +121,16 @@ def translations(
         return mean_attention(list(map(nnx.merge, structures, params)), source, lengths, target)
 
     outputs = [[Translation("", 0.0)] for _ in sources]
-    places = [place for place, source in enumerate(sources) if source]
-    rows = max(1, min(len(places), ROWS // beam_size))
+    rows = max(1, min(len(sources), ROWS // beam_size))
     evaluator = runs[0].evaluator
     assert isinstance(evaluator, TranslatorEvaluator)  # so are all runs
-    for indices, batch in evaluator.source_batches([sources[place] for place in places], rows):
+    for indices, batch in evaluator.source_batches(sources, rows):
         decoded = decode(params, batch.source, batch.source_lengths)
         weights = attend(params, batch.source, batch.source_lengths, decoded.ids[:, 0]) if attention else None
         decoded, weights = jax.device_get((decoded, weights))
         for row in np.flatnonzero(indices >= 0).tolist():
             attended = None if weights is None else _attended(runs[0], batch, decoded.ids, weights, row)
-            outputs[places[indices[row]]] = _listed(runs[0], decoded, row, n_best, attended)
+            outputs[indices[row]] = _listed(runs[0], decoded, row, n_best, attended)
     return outputs
 
 

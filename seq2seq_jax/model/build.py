@@ -47,6 +47,11 @@ def pretrained_table(config: ModelConfig) -> tuple[str, str]:
     return side, f"{side}_embedding"
 
 
+def held_table(config: ModelConfig) -> str | None:
+    """Returns the name in the parameters of a table that stays as pretrained vectors have filled it; None where there is none."""
+    return pretrained_table(config)[1] if config.pretrained is not None and config.pretrained_frozen_steps is None else None
+
+
 def table_names(params: Params) -> list[str]:
     """Returns which of the parameters are embedding tables, learned or frozen; the context table of word vectors is not one."""
     return [name for name in params if name.endswith("_embedding")]

@@ -15,7 +15,7 @@ WIDE = 120  # columns of a terminal that has room for bars and all figures
 
 def stderr_console() -> Console:
     """Returns where progress is shown: beside the answer, which alone is on stdout."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def bar_columns(width: int) -> tuple[ProgressColumn, ...]:

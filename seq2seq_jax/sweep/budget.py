@@ -8,9 +8,11 @@ from typing import Any
 
 import jax
 
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import ENCODER_HIDDEN, HIDDEN, SIDES, SIZE, Config, ModelConfig
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.train.state import parameter_counts
@@ -41,6 +43,19 @@ def equal_parameters(members: Sequence[Member]) -> list[Member]:
         else:
             matched.append(_with_hidden_dim(member, matching_hidden_dim(member, count_parameters(smallest.config)["total"])))
     return matched
+
+
+def check_tuned(config: Config, tune: Axes) -> None:
+    """Raises UserError where a tuned field would change how many parameters there are, after they were made equal."""
+    before = count_parameters(config)["total"]
+    for path, values in tune.items():
+        for value in values:
+            after = count_parameters(config_lib.replace(config, {path: value}))["total"]
+            if after != before:
+                raise UserError(
+                    f"--tune={path}: {value} makes {after:,} parameters of {before:,}, and --budget=parameters keeps them equal; expected "
+                    "a field that adds none, such as train.learning_rate"
+                )
 
 
 def smallest_beside(member: Member, members: Sequence[Member]) -> Member:

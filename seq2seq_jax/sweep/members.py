@@ -82,7 +82,9 @@ def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_si
             sizes: dict[str, Any] = {SIZE: vocabulary_size}
             unused = dict.fromkeys(SIDES)
         else:
-            sizes = {SIZE: config_lib.get(base, SIZE), **{path: max(axes[path]) for path in (SIZE, *SIDES) if path in axes}}
+            own = config_lib.get(base, SIZE)
+            largest = {path: max(own if size is None else size for size in axes[path]) for path in (SIZE, *SIDES) if path in axes}
+            sizes = {SIZE: own, **largest}
             unused = {}
         if base.model.pretrained is not None:
             unused = {**unused, "model.pretrained": None, "model.pretrained_frozen_steps": 0}

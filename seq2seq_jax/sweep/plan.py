@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import FORMAT_VERSION, Config
+from seq2seq_jax.config import FORMAT_VERSION, SEED, Config
 from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, in_order, read_sweep_record
@@ -54,9 +54,11 @@ class Plan:
         return dataclasses.replace(self, members=tuning.tuned(self.members, chosen), tuning=chosen)
 
     def check_current(self) -> None:
-        """Raises UserError where another process has tuned the sweep since it was planned; under the sweep's lock."""
-        if Tuning.recorded(_read(self.folder)) != self.tuning:
-            raise UserError(f"--workdir={self.folder}: another process has tuned this sweep meanwhile; give the command again")
+        """Raises UserError where another process has grown or tuned the sweep since it was planned; under the sweep's lock."""
+        now: SweepRecord = _read(self.folder) or {"members": []}
+        added = {entry["name"] for entry in now["members"]} - {member.name for member in self.members}
+        if added or Tuning.recorded(now) != self.tuning:
+            raise UserError(f"--workdir={self.folder}: another process has worked on this sweep meanwhile; give the command again")
 
     def write(self, command: str) -> None:
         """Writes sweep.json; ``command`` is the command line as typed, for the report."""
@@ -84,9 +86,12 @@ def _entry(member: Member) -> dict[str, Any]:
 def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
     """Plans the sweep in ``workdir``: every combination of the values asked for now and earlier.
 
+    A sweep without an axis of seeds has one all the same, of the configuration's seed, so that more can be added to it.
+
     Raises UserError where an earlier sweep there has another configuration or has read other data, or the design cannot be met.
     """
     folder, config = pathlib.Path(workdir), with_absolute_paths(config)
+    axes = axes if SEED in axes else {**axes, SEED: (config.train.seed,)}
     design.check(config, axes)
     earlier = _read(folder)
     if earlier is not None:
@@ -101,6 +106,7 @@ def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
     if design.budget == "parameters":
         _check_smallest(earlier, members)
         members = budget.equal_parameters(members)
+        budget.check_tuned(members[0].config, design.tune)
     members = [dataclasses.replace(member, config=with_absolute_paths(member.config)) for member in members]  # an axis may hold files
     for member in members:
         check_width(member.config)

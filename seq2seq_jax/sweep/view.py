@@ -44,7 +44,7 @@ class SweepView:
 
     def line(self, text: str) -> None:
         """Prints one line that stays."""
-        self._console.print(f"sweep: {text}", markup=False)
+        self._console.print(f"sweep: {text}")
 
     def member(self, name: str) -> _Member:
         """Returns the view of one member."""

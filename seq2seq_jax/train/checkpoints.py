@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.train.run_directory import write_json
 from seq2seq_jax.train.state import TrainState
 
@@ -35,11 +36,14 @@ def _digests(folder: pathlib.Path) -> dict[str, str]:
 
 
 def _check(folder: pathlib.Path) -> None:
-    """Raises DamagedCheckpoint where a file is missing or not as it was written. Reading on would end somewhere inside tensorstore."""
+    """Raises DamagedCheckpoint where a file is missing or not as it was written. Reading on would end somewhere inside tensorstore.
+
+    What cannot be read for another reason, such as too many open files, is no damage: falling back to an older one would lose work.
+    """
     try:
         expected = json.loads((folder / _LIST).read_text(encoding="utf-8"))
         actual = _digests(folder)
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise DamagedCheckpoint(f"{folder}: its list of files, {_LIST}, is missing or broken") from error
     for name, digest in expected.items():
         if actual.get(name) != digest:
@@ -47,7 +51,7 @@ def _check(folder: pathlib.Path) -> None:
 
 
 def _check_shapes(folder: pathlib.Path, saved: Any, like: TrainState) -> None:
-    """Raises DamagedCheckpoint where an array has not the shape that it must have. Orbax would cut it, or fill it up with zeros."""
+    """Raises UserError where an array has not the shape that it must have. Orbax would cut it, or fill it up with zeros."""
     actual, expected = (
         {
             jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
@@ -57,9 +61,7 @@ def _check_shapes(folder: pathlib.Path, saved: Any, like: TrainState) -> None:
     )
     for name in {**expected, **actual}:
         if actual.get(name) != expected.get(name):
-            raise DamagedCheckpoint(
-                f"{folder}: {name} has shape {actual.get(name)}; expected {expected.get(name)}, of this run's configuration"
-            )
+            raise UserError(f"{folder}: {name} has shape {actual.get(name)}; expected {expected.get(name)}, of this run's configuration")
 
 
 class Checkpoints:
@@ -90,18 +92,16 @@ class Checkpoints:
         _check(self.folder / str(step))
 
     def load(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """Returns the state and progress saved at ``step``, in the structure of ``like``. Raises DamagedCheckpoint."""
+        """Returns the state and progress saved at ``step``, in the structure of ``like``.
+
+        Raises DamagedCheckpoint where it is not as it was written, UserError where it is whole and of other shapes.
+        """
         path = self.folder / str(step)
         self.check(step)
-        try:
-            saved: Any = ocp.metadata(str(path))
-            _check_shapes(path, saved.metadata, like)
-            state: Any = ocp.load(str(path), jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like))
-            return state, saved.custom_metadata
-        except DamagedCheckpoint:
-            raise
-        except Exception as error:  # whole, yet not of this run: orbax and tensorstore each raise their own
-            raise DamagedCheckpoint(f"{path}: {type(error).__name__}") from error
+        saved: Any = ocp.metadata(str(path))
+        _check_shapes(path, saved.metadata, like)
+        state: Any = ocp.load(str(path), jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like))
+        return state, saved.custom_metadata
 
     def load_newest(
         self, like: TrainState, warn: Callable[[str], None], needs: Callable[[dict[str, Any]], int | None] = lambda progress: None

@@ -155,10 +155,13 @@ class TranslatorEvaluator(Evaluator):
         return self._texts(sources, indices, jax.device_get(ids))
 
     def source_batches(self, sources: Sequence[str], rows: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
-        """Yields the sources in batches of ``rows``, each row with its index, -1 where it stands for none."""
+        """Yields the sources that have units in batches of ``rows``, each row with the index of its source, -1 where it stands for none."""
         encoded = Ragged.of([self._vocabularies["source"].encode(normalize(source, self._config.data.normalize_nfc)) for source in sources])
-        nothing = Ragged.of([[] for _ in sources])
-        return evaluation_batches(encoded, nothing, rows, sorted({(source, 1) for source, _ in self._shapes}))
+        filled = np.flatnonzero(encoded.lengths)
+        nothing = Ragged.of([[] for _ in filled])
+        shapes = sorted({(source, 1) for source, _ in self._shapes})
+        for indices, batch in evaluation_batches(encoded.take(filled), nothing, rows, shapes):
+            yield np.where(indices >= 0, filled[indices], -1), batch
 
     def _losses(self, params: Params, split: PairSplit) -> list[Loss]:
         batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
@@ -174,11 +177,11 @@ class TranslatorEvaluator(Evaluator):
         return indices, ids
 
     def _texts(self, sources: Sequence[str], indices: Sequence[Int[np.ndarray, " _"]], ids: Sequence[Int[np.ndarray, "_ _"]]) -> list[str]:
-        """Returns the output of each source; an empty one has nothing to translate, whatever the model makes of it."""
+        """Returns the output of each source; nothing for one without units."""
         texts, decode = {}, self._vocabularies["target"].decode_line
         for of_batch, rows in zip(indices, ids, strict=True):
             texts.update((index, decode(row)) for index, row in zip(of_batch, rows, strict=True) if index >= 0)
-        return [texts[index] if source else "" for index, source in enumerate(sources)]
+        return [texts.get(index, "") for index in range(len(sources))]
 
 
 class LanguageModelEvaluator(Evaluator):

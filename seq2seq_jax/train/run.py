@@ -238,12 +238,23 @@ class Run:
         initial = initial_state(self.config, structure, params)
         loaded = self._checkpoints.load_newest(initial, self.view.note, self._best_needed)
         if loaded is None:
-            self._checkpoints.keep(())
             return initial
         state, progress = loaded
         self.step, self.progress = int(state.step), Progress(**progress)
+        self._forget_a_lost_best()
         self._checkpoints.keep([step for step in self._checkpoints.steps() if step <= self.step])
         return state
+
+    def _forget_a_lost_best(self) -> None:
+        """Lets a later step be the best where the checkpoint of the best one is gone, as of a run that kept its last and lost its result.
+
+        A best that is gone since a later one outdid it stays: training makes that later step again.
+        """
+        progress, steps = self.progress, self._checkpoints.steps()
+        lost = progress.best_step is not None and progress.best_step not in steps and self.step == steps[-1]
+        if lost and self.directory.finished() is None:
+            self.view.note(f"the best checkpoint, of step {progress.best_step}, is gone: the best from step {self.step} on counts")
+            progress.best_step, progress.best_value, progress.best_loss = None, None, 0.0
 
     def _best_needed(self, progress: dict[str, Any]) -> int | None:
         """Returns the best step that a checkpoint's progress names: its checkpoint must be whole too, since the run ends with it.

@@ -11,7 +11,7 @@ from jaxtyping import Int, Key, UInt32
 
 from seq2seq_jax.arrays import Array, Scalar
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
-from seq2seq_jax.model.build import Params, pretrained_table, table_names
+from seq2seq_jax.model.build import Params, held_table, table_names
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.optimizer import is_learned
 
@@ -99,11 +99,11 @@ def root_key(seed: UInt32[Array, ""] | int) -> Key[Array, ""]:
 def parameter_counts(params: Params, model: ModelConfig) -> dict[str, int]:
     """Returns how many parameters lie in embedding tables and how many there are in all; learned ones, so a frozen table is in neither."""
     sizes = {"embedding": 0, "total": 0}
-    kept = pretrained_table(model)[1] if model.pretrained is not None and model.pretrained_frozen_steps is None else None
+    held = held_table(model)
     tables = table_names(params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         name = jax.tree_util.keystr(path[:1], simple=True)
-        if is_learned(path) and name != kept:
+        if is_learned(path) and name != held:
             sizes["total"] += leaf.size
             sizes["embedding"] += leaf.size if name in tables else 0
     return sizes

@@ -43,7 +43,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Prints one line that stays."""
-        self._console.print(f"{self._title}: {text}", markup=False)
+        self._console.print(f"{self._title}: {text}")
 
     def start(self, done: int, total: int, metric: str) -> None:
         """Begins to show a run of ``total`` updates, of which ``done`` are made; ``metric`` is the name of what is scored on dev."""
