@@ -18,7 +18,7 @@ from absl import flags
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.command import DONE, ERROR, Verb, run
 from seq2seq_jax.config import AXIS_FLAGS, Config
-from seq2seq_jax.embeddings.studies import STUDIES, Study, check_figure
+from seq2seq_jax.embeddings.studies import FORMAT, STUDIES, Study, check_figure
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
 from seq2seq_jax.interpreter import keep_numpy_to_one_thread, search_garbage_rarely
@@ -132,6 +132,13 @@ SAMPLE = (
     Option("top_p", "draw from the fewest units with this probability (Holtzman et al. 2020)", kind=float, low=0, high=1),
     Option("seed", "the same seed gives the same text", 0, kind=int, low=0, high=2**32 - 1),
     Option("num_samples", "texts to write, each below a line with its number", 1, kind=int, low=1),
+)
+TRACE = (
+    RUN,
+    Option("text", "text of a language model; a source, or source, tab, target, for a translator; default: the first line of dev"),
+    Option("position", "follow the loss of this output symbol alone, counted from 1; 0: the mean over all", 0, kind=int, low=0),
+    FORMAT,
+    Option("figure", "file to draw the gradient norms to, as SVG"),
 )
 
 
@@ -297,12 +304,8 @@ def _sample(values: flags.FlagValues) -> int:
     return DONE
 
 
-def _study(name: str, values: flags.FlagValues) -> int:
-    options, show = {flag: values[flag].value for flag in values}, STUDIES[name].run
-    check_figure(options)
-    if show is not None:
-        show(options)
-        return DONE
+def _trace(values: flags.FlagValues) -> int:
+    check_figure(values.figure)
     from seq2seq_jax.inference.trace import trace_run
     from seq2seq_jax.train.runtime import prepare_to_use
 
@@ -311,12 +314,27 @@ def _study(name: str, values: flags.FlagValues) -> int:
     return DONE
 
 
-def _study_verb(name: str, study: Study) -> Verb:
+def _study(study: Study, values: flags.FlagValues) -> int:
+    options = {flag: values[flag].value for flag in values}
+    check_figure(options.get("figure"))
+    study.run(options)
+    return DONE
+
+
+def _study_verb(study: Study) -> Verb:
     options = (RUN._replace(help=f"directory of {study.reads}"), *study.options)
-    return Verb(study.summary, f"embeddings {study.example}", options, functools.partial(_study, name), study.operands)
+    return Verb(study.summary, f"embeddings {study.example}", options, functools.partial(_study, study), study.operands)
 
 
-STUDY_VERBS = {f"embeddings {name}": _study_verb(name, study) for name, study in STUDIES.items()}
+STUDY_VERBS = {
+    "embeddings trace": Verb(
+        "where a loss sends its gradient: layers, time steps, rows of the table",
+        "embeddings trace --workdir=runs/a --text='cat' --figure=trace.svg",
+        TRACE,
+        _trace,
+    ),
+    **{f"embeddings {name}": _study_verb(study) for name, study in STUDIES.items()},
+}
 VERBS = {
     "train": Verb(
         "trains one run, or goes on with it",

@@ -30,6 +30,8 @@ LENGTH_PENALTY = 0.6  # of a beam, the default of --length_penalty; Wu et al. 20
 
 Unit = Literal["char", "byte", "word", "bpe"]
 Kind = Literal["translator", "language_model", "skip_gram"]
+Table = Literal["learned", "frozen", "onehot"]
+TABLES = typing.get_args(Table)  # learned, and the baselines, which are shown and never recommended
 
 _PAIRS, _TEXT, _WORD_VECTORS = ("translator",), ("language_model", "skip_gram"), ("skip_gram",)
 _LAYERED = ("translator", "language_model")
@@ -108,7 +110,7 @@ class ModelConfig:
     embedding_dim: int = _field(64, "columns of the embedding tables", low=1, high=_WIDEST)
     source_embedding_dim: int | None = _field(None, "columns of the source table; null: embedding_dim", low=1, high=_WIDEST, kinds=_PAIRS)
     target_embedding_dim: int | None = _field(None, "columns of the target table; null: embedding_dim", low=1, high=_WIDEST)
-    table: Literal["learned", "frozen", "onehot"] = _field(
+    table: Table = _field(
         "learned",
         "learned, or a baseline: frozen (drawn and not trained) or onehot (the identity, as wide as the vocabulary)",
         kinds=_LAYERED,
@@ -345,6 +347,16 @@ def one_line(config: Config) -> str:
     """Says the values that are set and, as null, those that are switched off, for a message."""
     values = {path: get(config, path) for path, field in fields().items() if (get(config, path), field.default) != (None, None)}
     return ", ".join(f"{path}={'null' if value is None else value}" for path, value in values.items())
+
+
+def setting_key(values: Mapping[str, Any]) -> str:
+    """Returns the same text for the same values of fields, whatever their order."""
+    return json.dumps(values, sort_keys=True)
+
+
+def in_order(value: Any) -> tuple[str, Any]:
+    """Returns a key that sorts the values of a field, also where some are null."""
+    return str(type(value)), value
 
 
 def config_sha256(config: Config) -> str:

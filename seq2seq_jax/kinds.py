@@ -54,6 +54,9 @@ OF_NOTHING_LEARNED = {
 }
 
 
+SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelKind:
     """What other packages must know of a kind of model.

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Required, TypedDict, cast
 
-from seq2seq_jax.config import FORMAT_VERSION, TABLE, Config, field_of, from_dict
+from seq2seq_jax.config import FORMAT_VERSION, TABLES, Config, field_of, from_dict
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import Length
 from seq2seq_jax.validation import check_type, validate
@@ -20,7 +20,6 @@ from seq2seq_jax.validation import check_type, validate
 CONFIG_FILE, RESULT_FILE, METRICS_FILE, EMBEDDING_FILE = "config.json", "result.json", "metrics.jsonl", "embedding.npz"
 SAMPLES_FILE, DEV_SCORES_FILE, TRUNCATED_FILE, PIP_LOSS_FILE = "samples.jsonl", "dev_scores.npz", "truncated.json", "pip_loss.json"
 SWEEP_FILE, TUNING_FOLDER = "sweep.json", "tuning"
-TABLES = field_of(TABLE).choices  # what a member's table is: learned, or one of the baselines, shown and never recommended
 
 
 def parsed(text: str) -> Any:
@@ -39,6 +38,25 @@ def readable_object(path: pathlib.Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def readable_lines(path: pathlib.Path, containing: str = "") -> list[dict[str, Any]]:
+    """Returns the JSON objects of a file that has one a line; without a line that is damaged, or being written.
+
+    Only lines ``containing`` a text are parsed, which is slow: most lines of a log are of training.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError):
+        return []
+    found = []
+    for line in lines:
+        if line and containing in line:
+            try:
+                found.append(parsed(line))
+            except ValueError:  # half a line of a killed process
+                continue
+    return [value for value in found if isinstance(value, dict)]
 
 
 def read_record(path: pathlib.Path) -> dict[str, Any]:
@@ -171,16 +189,6 @@ def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     member = min(directory.glob(f"*/{missing}"), default=None)
     such_as = "" if member is None else f", such as {member.parent}"
     return UserError(f"--workdir={directory}: this is the directory of a sweep; expected one of its members{such_as}")
-
-
-def setting_key(values: Mapping[str, Any]) -> str:
-    """Returns the same text for the same values of fields, whatever their order."""
-    return json.dumps(values, sort_keys=True)
-
-
-def in_order(value: Any) -> tuple[str, Any]:
-    """Returns a key that sorts the values of a field, also where some are null."""
-    return str(type(value)), value
 
 
 def is_metric(value: Any) -> bool:

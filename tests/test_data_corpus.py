@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as configuration
-from seq2seq_jax.data import corpus, mistakes, raw_splits
+from seq2seq_jax.data import corpus, coverage, mistakes, raw_splits
 from seq2seq_jax.data.vocabulary import UNK
 from seq2seq_jax.errors import UserError
 
@@ -96,7 +96,7 @@ def test_sources_whose_references_cannot_be_written_are_counted(tmp_path):
     loaded = _load(config)
     assert loaded.notes == ["dev: 2 of 4 sources have a unit that train has not in every reference, so their outputs cannot be right."]
     asked = corpus.PairSplit(loaded.dev.sources, [[] for _ in loaded.dev.sources])
-    assert corpus.unknown_units("standard input", asked, loaded.vocabularies, normalized=False) == (0, [])
+    assert coverage.unknown_units("standard input", asked, loaded.vocabularies, normalized=False) == (0, [])
     assert _load(configuration.replace(config, {"data.target_unit": "byte"})).notes == []
 
 
@@ -115,8 +115,8 @@ def test_vocabularies_come_from_the_training_side_alone(tmp_path):
     assert text.dev.ids.tolist()[-1] == UNK
     (note,) = text.notes
     assert note.startswith("dev: 1 of 3 units are not in the vocabulary; each costs no more than one <unk>")
-    assert corpus.unknown_units("dev", text.dev, text.vocabularies, normalized=False) == (1, [note])
-    assert corpus.unknown_units("train", text.train, text.vocabularies, normalized=False) == (0, [])
+    assert coverage.unknown_units("dev", text.dev, text.vocabularies, normalized=False) == (1, [note])
+    assert coverage.unknown_units("train", text.train, text.vocabularies, normalized=False) == (0, [])
     (note,) = _load(_config(tmp_path, "skip_gram", train="a b\n" * 9, dev="a b q\n", target_unit="word", subsample=0.0)).notes
     assert note.startswith("dev: 1 of 4 units are not in the vocabulary; they are left out, so losses compare")
 

@@ -10,7 +10,7 @@ import pytest
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
-from seq2seq_jax.data.corpus import PairSplit
+from seq2seq_jax.data.examples import PairSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics

@@ -21,7 +21,8 @@ from flax import nnx
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
-from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_corpus, training_batches
+from seq2seq_jax.data.corpus import load_corpus, training_batches
+from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.vocabulary import BOS, UNK, split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_configuration
 from seq2seq_jax.evaluate.metrics import ExampleScores

@@ -15,7 +15,8 @@ import pytest
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
-from seq2seq_jax.data.corpus import TextSplit, corpus_key, load_corpus
+from seq2seq_jax.data.corpus import corpus_key, load_corpus
+from seq2seq_jax.data.examples import TextSplit
 from seq2seq_jax.data.raw_splits import sha256_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_questions import WordQuestions, load, read_analogies, read_similarity

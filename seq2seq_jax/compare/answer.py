@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from seq2seq_jax.compare import bootstrap, cost, rules, statistics
-from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Failure
+from seq2seq_jax.compare.run_files import is_number
 from seq2seq_jax.compare.schema import (
     Cost,
     HiddenDimRow,
@@ -28,7 +28,7 @@ from seq2seq_jax.compare.schema import (
     RecommendationRow,
     SettingComparison,
     SizeRow,
-    Tuning,
+    TuningRow,
 )
 
 SEEDS_SHOWN = (3, 5, 10, 20)  # for which the noise floor says what they would detect
@@ -40,7 +40,7 @@ def answer_object(
     words: Words,
     setting: dict[str, Any],
     failures: list[Failure],
-    tuning: Tuning | None,
+    tuning: TuningRow | None,
     hidden_dims: list[HiddenDimRow] | None = None,
 ) -> SettingComparison:
     """Returns the whole object. NaN stands where a figure is not known (``without_nan`` makes it null).

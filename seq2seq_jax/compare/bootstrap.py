@@ -19,11 +19,11 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.grid import Grid
+from seq2seq_jax.kinds import SHARES
 
 DRAWS = 1000
 MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does not keep anyone waiting: it needs fewer draws too
 LEVEL = (2.5, 97.5)  # percentiles
-SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 
 Scores = tuple[Float[np.ndarray, "sizes seeds examples"], Float[np.ndarray, "sizes seeds examples"]]
 

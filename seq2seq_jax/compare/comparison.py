@@ -14,15 +14,15 @@ import numpy as np
 
 from seq2seq_jax.compare import pooling, reason
 from seq2seq_jax.compare.answer import answer_object, without_nan
-from seq2seq_jax.compare.design import hidden_dims_of, tuning_of
+from seq2seq_jax.compare.fairness import hidden_dims_of, tuning_of
 from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import recommend
 from seq2seq_jax.compare.results import Failure, FinishedRun, Sweep
 from seq2seq_jax.compare.schema import SettingComparison
+from seq2seq_jax.config import setting_key
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import setting_key
 
 
 class SettingRuns(NamedTuple):

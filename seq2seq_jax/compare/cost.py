@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.results import FinishedRun
+from seq2seq_jax.compare.run_files import is_number
 from seq2seq_jax.compare.schema import Cost, EqualTimeRow, ReachedRow
 from seq2seq_jax.compare.statistics import ROUNDING
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from seq2seq_jax.compare.artifacts import samples
 from seq2seq_jax.compare.results import FinishedRun, Sweep, runs_of
+from seq2seq_jax.compare.run_files import samples
 from seq2seq_jax.compare.schema import SettingComparison
 from seq2seq_jax.show.symbols import printable
 from seq2seq_jax.show.terminal import stdout_console

@@ -11,12 +11,12 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
-from seq2seq_jax.compare.artifacts import is_number
 from seq2seq_jax.compare.labels import size_name
 from seq2seq_jax.compare.results import Failure, FinishedRun, runs_of
+from seq2seq_jax.compare.run_files import is_number
+from seq2seq_jax.config import TABLES
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import Metric
-from seq2seq_jax.records import TABLES
 
 
 @dataclasses.dataclass(frozen=True)

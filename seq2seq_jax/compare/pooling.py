@@ -20,10 +20,9 @@ from seq2seq_jax.compare.reading import HARMLESS, differing_fields, fields_of
 from seq2seq_jax.compare.reason import Words
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Sweep
-from seq2seq_jax.config import HIDDEN_DIMS, SEED, SIZE, TABLE
+from seq2seq_jax.config import HIDDEN_DIMS, SEED, SIZE, TABLE, setting_key
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import Metric
-from seq2seq_jax.records import setting_key
 
 FEWEST = 3  # data sets that an interval over data sets needs
 

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.compare import artifacts
+from seq2seq_jax.compare import run_files
 from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, Member, Sweep
-from seq2seq_jax.config import ENCODER_HIDDEN, FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, from_dict
+from seq2seq_jax.config import ENCODER_HIDDEN, FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, TABLES, WITHOUT_EFFECT, from_dict, in_order
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Length, Standing, failed_longer, length_of, of_other_length, standing
@@ -26,9 +26,7 @@ from seq2seq_jax.records import (
     CONFIG_FILE,
     RESULT_FILE,
     SWEEP_FILE,
-    TABLES,
     SweepRecord,
-    in_order,
     is_metric,
     parsed,
     read_record,
@@ -183,7 +181,7 @@ def _recorded(entry: dict[str, Any], file: _File) -> tuple[dict[str, Any], dict[
     planned = entry.get("varied")
     if isinstance(planned, dict) and {SIZE, SEED} <= set(planned):
         return planned, {}
-    own = artifacts.fields_in(readable_object(file.directory / CONFIG_FILE))
+    own = run_files.fields_in(readable_object(file.directory / CONFIG_FILE))
     if isinstance(planned, dict):
         return planned, own
     named = _NAME.fullmatch(entry["name"]) if file.cause is not None and not own else None

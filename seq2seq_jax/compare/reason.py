@@ -119,11 +119,7 @@ def _had_it_not_failed(grid: Grid, recommendation: Recommendation) -> list[str]:
         sentences.append(f"Size {grid.sizes[recommendation.incomplete_chosen].label} would have been recommended, {had}")
     if recommendation.incomplete_best is not None and recommendation.incomplete_best != recommendation.incomplete_chosen:
         sentences.append(f"Size {grid.sizes[recommendation.incomplete_best].label} would have been the best, {had}")
-    unknown = [
-        size.label
-        for size in grid.sizes
-        if size.table == "learned" and not (size.runs or any(failure.has_finished for failure in size.failures))
-    ]
+    unknown = [size.label for size in grid.sizes if size.table == "learned" and not size.has_finished]
     if unknown:
         sentences.append(f"Nothing is known of size {', '.join(unknown)}: no run of it finished.")
     return sentences

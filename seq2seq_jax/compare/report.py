@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from seq2seq_jax.compare import artifacts, columns, figures, labels
+from seq2seq_jax.compare import columns, figures, labels, run_files
 from seq2seq_jax.compare.examples import LONGEST
 from seq2seq_jax.compare.results import FinishedRun, Sweep, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, parts_of
@@ -75,7 +75,7 @@ def _pictures(sweeps: list[Sweep], part: SettingComparison, full: bool) -> dict[
         if part["trained_together"] == 1:
             found["learning_curves_by_time"] = figures.learning_curves(part, runs, by_seconds=True)
         shown = _shown_run(part, runs)
-        for table in artifacts.tables(shown.directory) if shown else []:
+        for table in run_files.tables(shown.directory) if shown else []:
             found[f"map_{table.side}"] = symbol_map(table)
     return {name: drawn for name, drawn in found.items() if drawn is not None}
 
@@ -121,7 +121,7 @@ def _part_view(sweeps: list[Sweep], part: SettingComparison, pictures: dict[str,
 def _examples(part: SettingComparison, runs: list[FinishedRun]) -> Iterator[dict[str, Any]]:
     """Yields sources with their references and the output of the first run of every size, right as the word error rate has it."""
     by_size = [runs_of(runs, row["embedding_dim"], row["table"]) for row in part["sizes"] if row["mean"] is not None]
-    answers = [{record["source"]: record for record in artifacts.samples(same[0].directory)} for same in by_size]
+    answers = [{record["source"]: record for record in run_files.samples(same[0].directory)} for same in by_size]
     units = [same[0].fields.get("data.target_unit") for same in by_size]
     sources = [source for source in (answers[0] if answers else {}) if all(source in each for each in answers)]
     for source in sources[:SHOWN_EXAMPLES]:

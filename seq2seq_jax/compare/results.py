@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-from seq2seq_jax.compare import artifacts
+from seq2seq_jax.compare import run_files
 from seq2seq_jax.evaluate.metrics import ExampleScores
 from seq2seq_jax.length import Length
 from seq2seq_jax.records import CONFIG_FILE, readable_object
@@ -64,12 +64,12 @@ class FinishedRun:
     @functools.cached_property
     def dev_history(self) -> list[dict[str, float]]:
         """The evaluations on dev, in the order of their steps."""
-        return artifacts.dev_history(self.directory, self.result["steps"])
+        return run_files.dev_history(self.directory, self.result["steps"])
 
     @functools.cached_property
     def dev_scores(self) -> ExampleScores | None:
         """The metric of every dev example, where it is a sum over examples."""
-        return artifacts.dev_scores(self.directory)
+        return run_files.dev_scores(self.directory)
 
     @functools.cached_property
     def record(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class FinishedRun:
     @property
     def fields(self) -> dict[str, Any]:
         """The configuration by dotted path, or nothing."""
-        return artifacts.fields_in(self.record)
+        return run_files.fields_in(self.record)
 
     @property
     def data_sha256(self) -> dict[str, Any]:

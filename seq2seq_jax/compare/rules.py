@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from seq2seq_jax.compare import artifacts
+from seq2seq_jax.compare import run_files
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.schema import RuleOfThumbRow, TruncatedRow
 from seq2seq_jax.embeddings.spectrum import CARRIED, directions
@@ -27,7 +27,7 @@ def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
         return []
     largest = learned[-1].runs[0]
     rules: list[RuleOfThumbRow] = []
-    tables, least_pip_loss = artifacts.tables(largest.directory), artifacts.estimated_size(largest.directory)
+    tables, least_pip_loss = run_files.tables(largest.directory), run_files.estimated_size(largest.directory)
     shared = largest.fields.get("model.share_embeddings") is True
     for table in tables[:1] if shared else tables:
         vocabulary = len(table.symbols)
@@ -48,4 +48,4 @@ def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
 def truncated_table(grid: Grid) -> list[TruncatedRow]:
     """Returns the metric of the largest table cut to its first directions, where the sweep has left it."""
     learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
-    return artifacts.truncated(learned[-1].runs[0].directory) if learned else []
+    return run_files.truncated(learned[-1].runs[0].directory) if learned else []

@@ -28,8 +28,8 @@ from seq2seq_jax.compare.labels import (
     test_sentence,
 )
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow, parts_of
+from seq2seq_jax.config import setting_key
 from seq2seq_jax.errors import without_configuration
-from seq2seq_jax.records import setting_key
 from seq2seq_jax.show.terminal import full_width, print_whole, stdout_console
 
 

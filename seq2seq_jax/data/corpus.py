@@ -15,51 +15,19 @@ import numpy as np
 from jaxtyping import Int
 
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
-from seq2seq_jax.data import mistakes, raw_splits, readers, word_questions
+from seq2seq_jax.data import raw_splits, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
+from seq2seq_jax.data.coverage import remarks
+from seq2seq_jax.data.examples import PairExamples, PairSplit, TextSplit
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.raw_splits import Pairs
-from seq2seq_jax.data.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
-from seq2seq_jax.data.windows import WindowBatches, unit_counts
+from seq2seq_jax.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary
+from seq2seq_jax.data.windows import WindowBatches, check_neighbours, unit_counts, window_batches
 from seq2seq_jax.data.word_questions import WordQuestions
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import LOSS, metric_of
 
 Batches = PairBatches | TextBatches | WindowBatches
-
-
-@dataclasses.dataclass(frozen=True)
-class PairExamples:
-    """Training pairs as ids, without specials."""
-
-    sources: Ragged
-    targets: Ragged
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-
-@dataclasses.dataclass(frozen=True)
-class PairSplit:
-    """Distinct sources in order of first appearance, each with all its distinct right answers."""
-
-    sources: list[str]
-    targets: list[list[str]]
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-
-@dataclasses.dataclass(frozen=True)
-class TextSplit:
-    """A running text and its ids, without specials; ``questions`` are those for word vectors, if any."""
-
-    text: str
-    ids: Int[np.ndarray, " T"]
-    questions: WordQuestions | None = None
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +88,7 @@ def load_corpus(config: Config) -> Corpus:
         notes += _unasked(config, asked)
     others = {split: _split(config, content, vocabularies, split, _origin(raw, split), asked) for split, content in held_out.items()}
     for name, split in others.items():
-        notes += _remarks(name, split, raw.content["train"], vocabularies, config.data.normalize_nfc)
+        notes += remarks(name, split, raw.content["train"], vocabularies, config.data.normalize_nfc)
     digests, paths = dict(raw.sha256), dict(raw.paths)
     if asked is not None:
         notes += asked.notes
@@ -139,7 +107,7 @@ def _unasked(config: Config, asked: WordQuestions) -> list[str]:
 
 def load_split(
     config: Config,
-    split: Literal["train", "dev", "test"],
+    split: Literal["dev", "test"],
     file: str | None = None,
     *,
     vocabularies: Mapping[str, Vocabulary],
@@ -215,28 +183,9 @@ def training_batches(config: Config, corpus: Corpus) -> Batches:
         return PairBatches(corpus.train.sources, corpus.train.targets, config.train.batch_size)
     if config.model.kind == "skip_gram":
         batches = window_batches(config, corpus.train.ids, corpus.vocabularies["target"])
-        _check_neighbours(batches, config, corpus.paths.get("train", f"data.name={config.data.name}"))
+        check_neighbours(batches, config, corpus.paths["train"])
         return batches
     return TextBatches(corpus.train.ids, config.train.batch_size, config.data.segment_length)
-
-
-def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocabulary) -> WindowBatches:
-    """Returns a text's units with their neighbours; ``vocabulary`` has the counts of the training text."""
-    data = config.data
-    assert vocabulary.counts is not None  # _training() saw to it
-    return WindowBatches(
-        ids, vocabulary.counts, vocabulary.line_break, config.train.batch_size, data.segment_length, data.window, data.subsample
-    )
-
-
-def _check_neighbours(batches: WindowBatches, config: Config, origin: str) -> None:
-    """Raises UserError, naming the text's ``origin``, where there is nothing to predict: a loss of nothing would be 0, the best of all."""
-    if not batches.has_neighbours:
-        thinned = f" and frequent ones thinned out (data.subsample={config.data.subsample:g})" if config.data.subsample else ""
-        expected = "a longer text, or data.subsample=0" if thinned else "lines of two and more known words"
-        raise UserError(
-            f"{origin}: no unit has a neighbour on its line, once unknown and rare ones are left out{thinned}; expected {expected}"
-        )
 
 
 def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[PairExamples | TextSplit, dict[str, Vocabulary]]:
@@ -301,7 +250,7 @@ def _split(
         if not len(split.ids):
             raise UserError(f"{origin}: no unit is left to score; expected some text")
         if config.model.kind == "skip_gram":
-            _check_neighbours(window_batches(config, split.ids, vocabularies["target"]), config, origin)
+            check_neighbours(window_batches(config, split.ids, vocabularies["target"]), config, origin)
         return split
     answers: dict[str, dict[str, None]] = {}
     for source, target in content:
@@ -311,52 +260,3 @@ def _split(
 
 def _text_split(text: str, vocabulary: Vocabulary, asked: WordQuestions | None = None) -> TextSplit:
     return TextSplit(text, np.array(vocabulary.encode(text), np.int32), asked)
-
-
-def _remarks(
-    name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary], normalized: bool
-) -> list[str]:
-    """Says which sources of a held-out split were trained on, and how much of it the vocabularies do not know."""
-    found = []
-    if isinstance(split, PairSplit):
-        trained = len({source for source, _ in train}.intersection(split.sources))
-        if trained:
-            found.append(f"{name}: {trained} of {len(split)} sources are also in train.")
-    return found + unknown_units(name, split, vocabularies, normalized)[1]
-
-
-def unknown_units(
-    name: str, split: PairSplit | TextSplit, vocabularies: Mapping[str, Vocabulary], normalized: bool
-) -> tuple[int, list[str]]:
-    """Returns how many units of a text, or of the sources of pairs, have no row, and sentences that say so where there are any.
-
-    Of pairs there is another where all references of a source have one: an error rate cannot fall below their share. Where train and this
-    split were not ``normalized`` (data.normalize_nfc) there is one if that would have helped.
-    """
-    target = vocabularies["target"]
-    if isinstance(split, TextSplit):
-        count = int((split.ids == UNK).sum())
-        of_words = target.counts is not None  # word vectors, which have no row for what is unknown
-        costs = "they are left out" if of_words else "each costs no more than one <unk>"
-        sentence = (
-            f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
-        )
-        lines = readers.split_lines(split.text) if count and not normalized else []
-        return count, [sentence, *mistakes.other_form(name, [(target, line) for line in lines])] if count else []
-    of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
-    lost = _out_of_reach(split, target)
-    said = {
-        "have a unit that train has not": sum(map(bool, of_sources)),
-        "have a unit that train has not in every reference, so their outputs cannot be right": lost,
-    }
-    notes = [f"{name}: {count} of {len(split)} sources {what}." for what, count in said.items() if count]
-    if notes and not normalized:
-        texts = [(vocabularies["source"], source) for source in split.sources]
-        texts += [(target, answer) for answers in split.targets for answer in answers]
-        notes += mistakes.other_form(name, texts)
-    return sum(of_sources), notes
-
-
-def _out_of_reach(split: PairSplit, target: Vocabulary) -> int:
-    """Returns how many sources have references, each with a unit that has no row."""
-    return sum(bool(answers) and all(map(target.unknown, answers)) for answers in split.targets)

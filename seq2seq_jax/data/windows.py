@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.draws import ABOVE_SEEDS, Recent, as_uniform, permutation, random_bits, uniform
-from seq2seq_jax.data.vocabulary import PAD, SPECIALS
+from seq2seq_jax.data.vocabulary import PAD, SPECIALS, Vocabulary
+from seq2seq_jax.errors import UserError
 
 NEGATIVES_PER_BLOCK = 16  # weighted so that they count as model.negatives for each pair
 NOISE_POWER = 0.75  # of the counts, the distribution that negatives are drawn from
@@ -167,3 +169,22 @@ def noise_distribution(counts: Int[np.ndarray, " V"]) -> Float[np.ndarray, " V"]
     """Returns the distribution of negatives: counts to the power 3/4, normalised (Mikolov et al. 2013b, section 2.2)."""
     powers = counts.astype(np.float64) ** NOISE_POWER
     return powers / max(1.0, powers.sum())  # 1 is the least that a text with any unit has
+
+
+def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocabulary) -> WindowBatches:
+    """Returns a text's units with their neighbours; ``vocabulary`` has the counts of the training text."""
+    data = config.data
+    assert vocabulary.counts is not None  # corpus.py saw to it
+    return WindowBatches(
+        ids, vocabulary.counts, vocabulary.line_break, config.train.batch_size, data.segment_length, data.window, data.subsample
+    )
+
+
+def check_neighbours(batches: WindowBatches, config: Config, origin: str) -> None:
+    """Raises UserError, naming the text's ``origin``, where there is nothing to predict: a loss of nothing would be 0, the best of all."""
+    if not batches.has_neighbours:
+        thinned = f" and frequent ones thinned out (data.subsample={config.data.subsample:g})" if config.data.subsample else ""
+        expected = "a longer text, or data.subsample=0" if thinned else "lines of two and more known words"
+        raise UserError(
+            f"{origin}: no unit has a neighbour on its line, once unknown and rare ones are left out{thinned}; expected {expected}"
+        )

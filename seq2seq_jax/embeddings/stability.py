@@ -14,23 +14,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from seq2seq_jax.config import SEED
+from seq2seq_jax.config import SEED, in_order, setting_key
 from seq2seq_jax.embeddings.neighbours import neighbour_sets
 from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import length_of, of_other_length, standing
-from seq2seq_jax.records import (
-    CONFIG_FILE,
-    EMBEDDING_FILE,
-    RESULT_FILE,
-    SWEEP_FILE,
-    in_order,
-    read_config,
-    read_result,
-    read_sweep_record,
-    setting_key,
-)
+from seq2seq_jax.records import CONFIG_FILE, EMBEDDING_FILE, RESULT_FILE, SWEEP_FILE, read_config, read_result, read_sweep_record
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
 

@@ -1,4 +1,4 @@
-"""The studies of ``launch.py embeddings``: what each answers, an example, and the flags it takes.
+"""The studies of ``launch.py embeddings`` but ``trace``, which needs the network: what each answers, an example, and the flags it takes.
 
 Each stands in a file of its own, whose ``run(options)`` is imported when it is asked for.
 """
@@ -26,7 +26,7 @@ class Study(NamedTuple):
     summary: str
     example: str
     options: tuple[Option, ...]
-    run: Callable[[Options], None] | None
+    run: Callable[[Options], None]
     operands: tuple[str, ...] = ()
     reads: str = "a run"
 
@@ -38,9 +38,8 @@ FORMS = ("word2vec", "word2vec-binary", "projector", "npz")
 ESCAPED = r"; a blank or line end as it is or escaped: \n, \u0020"
 
 
-def check_figure(options: Options) -> None:
+def check_figure(figure: str | None) -> None:
     """Raises UserError where a picture is asked for that is not to be SVG, or in a place where there can be none; before there is any."""
-    figure = options.get("figure")
     if figure is None:
         return
     if not figure.lower().endswith(".svg"):
@@ -64,17 +63,6 @@ def _table_study(file: str) -> Callable[[Options], None]:
 
 
 STUDIES = {
-    "trace": Study(
-        "where a loss sends its gradient: layers, time steps, rows of the table",
-        r"trace --workdir=runs/a --text='cat' --figure=trace.svg",
-        (
-            Option("text", "text of a language model; a source, or source, tab, target, for a translator; default: the first line of dev"),
-            Option("position", "follow the loss of this output symbol alone, counted from 1; 0: the mean over all", 0, kind=int, low=0),
-            FORMAT,
-            Option("figure", "file to draw the gradient norms to, as SVG"),
-        ),
-        None,  # needs the network: the command asks inference/trace.py for it
-    ),
     "neighbours": Study(
         "the symbols nearest to one",
         "neighbours --workdir=runs/a --symbol=a",

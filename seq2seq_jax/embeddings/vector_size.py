@@ -14,7 +14,8 @@ import numpy as np
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.corpus import Corpus, TextSplit, check_recorded, load_corpus
+from seq2seq_jax.data.corpus import Corpus, check_recorded, load_corpus
+from seq2seq_jax.data.examples import TextSplit
 from seq2seq_jax.data.windows import unit_counts
 from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
 from seq2seq_jax.embeddings.printing import print_json, print_rows

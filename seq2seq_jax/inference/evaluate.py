@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from seq2seq_jax.data.corpus import PairSplit, load_split, unknown_units
+from seq2seq_jax.data.corpus import load_split
+from seq2seq_jax.data.coverage import unknown_units
+from seq2seq_jax.data.examples import PairSplit
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, translation_metrics
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.inference.translate import open_translators, translations

@@ -9,7 +9,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Int
 
-from seq2seq_jax.data.corpus import PairSplit, TextSplit, load_split
+from seq2seq_jax.data.corpus import load_split
+from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS, EOS
 from seq2seq_jax.embeddings.printing import print_json

@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.arrays import Array, Lengths
 from seq2seq_jax.data.batches import PairBatch
-from seq2seq_jax.data.corpus import PairSplit, unknown_units
+from seq2seq_jax.data.coverage import unknown_units
+from seq2seq_jax.data.examples import PairSplit
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import FOLDER, PAD

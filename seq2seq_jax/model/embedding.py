@@ -100,8 +100,11 @@ class OneHotEmbedding(Embedding):
 
 def table_width(config: ModelConfig, side: str, vocabulary_size: int) -> int:
     """Returns the columns of the table of ``source`` or ``target``."""
-    if config.table == "onehot":
-        return vocabulary_size
+    return vocabulary_size if config.table == "onehot" else configured_width(config, side)
+
+
+def configured_width(config: ModelConfig, side: str) -> int:
+    """Returns the columns that a table of ``source`` or ``target`` has unless it is one-hot, which has as many as symbols."""
     return (config.source_embedding_dim if side == "source" else config.target_embedding_dim) or config.embedding_dim
 
 

@@ -89,12 +89,12 @@ def text_size(text: str) -> tuple[float, float]:
 class Picture:
     """One pair of axes, and the names that its parts show on hover."""
 
-    def __init__(self, title: str, width: float = 5.0, height: float = 3.6):
-        """Opens a picture; ``title`` says in words what is shown. Sizes in inches of 72 points."""
+    def __init__(self, title: str, height: float = 3.6):
+        """Opens a picture; ``title`` says in words what is shown. Five inches, of 72 points each, wide and ``height`` high."""
         self.title = title
         self._names: dict[str, str] = {}
         with matplotlib.rc_context(STYLE):
-            self._figure = Figure(figsize=(width, height))
+            self._figure = Figure(figsize=(5.0, height))
             FigureCanvasSVG(self._figure)  # `places` asks where things lie before anything is saved
             self.axes = self._figure.add_subplot()
             self.axes.grid(True)

@@ -8,7 +8,6 @@ References: Eckart & Young 1936: the first k singular directions are the nearest
 
 from __future__ import annotations
 
-import json
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from seq2seq_jax.config import setting_key
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
@@ -24,7 +24,7 @@ from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, embedding_tables, table_names
-from seq2seq_jax.records import PIP_LOSS_FILE, TRUNCATED_FILE, setting_key
+from seq2seq_jax.records import PIP_LOSS_FILE, TRUNCATED_FILE, readable_object
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED
 from seq2seq_jax.sweep.shared_corpus import corpus_of
@@ -54,10 +54,11 @@ def cut_tables(members: Sequence[Member], folder: pathlib.Path) -> None:
         run = RunDirectory(folder / name)
         result = run.finished()
         assert result is not None  # largest_runs() has seen it
-        kept = all(has_checkpoint(run.path, result[step]) for step in ("best_step", "steps"))
-        if result["dev"] is not None and kept and not _is_current(run, result["best_step"]):
+        best = result["best_step"]
+        is_current = readable_object(run.path / TRUNCATED_FILE).get("best_step") == best
+        if result["dev"] is not None and has_checkpoint(run.path, best) and not is_current:
             with stop_signals() as stop:
-                _cut(run, result["best_step"], lambda: stop.requested)
+                _cut(run, best, lambda: stop.requested)
 
 
 def estimate_sizes(members: Sequence[Member], folder: pathlib.Path) -> None:
@@ -68,14 +69,6 @@ def estimate_sizes(members: Sequence[Member], folder: pathlib.Path) -> None:
         if config.model.kind == "skip_gram" and not path.exists():
             print("sweep: estimating the size from the text (PIP loss)", file=sys.stderr)
             write_json(path, as_json(estimated_size(config, corpus_of(config))))
-
-
-def _is_current(run: RunDirectory, best_step: int) -> bool:
-    """Returns whether the tables of this step are the ones that have been cut; a damaged file is as good as none."""
-    try:
-        return json.loads((run.path / TRUNCATED_FILE).read_text(encoding="utf-8"))["best_step"] == best_step
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
 
 
 def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None:

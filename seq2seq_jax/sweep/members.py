@@ -13,7 +13,7 @@ from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import KINDS, metric_of
 from seq2seq_jax.length import Length
-from seq2seq_jax.model.embedding import table_width
+from seq2seq_jax.model.embedding import configured_width
 from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.validation import validate
 
@@ -101,7 +101,7 @@ def check_sizes(members: Sequence[Member]) -> None:
     seen: dict[Config, Member] = {}
     for member in members:
         config = member.config
-        columns = {f"model.{side}_embedding_dim": table_width(config.model, side, 0) for side in KINDS[config.model.kind].sides}
+        columns = {f"model.{side}_embedding_dim": configured_width(config.model, side) for side in KINDS[config.model.kind].sides}
         given = [f"{path}={columns[path]}" for path in columns if config_lib.get(config, path) is not None]
         if SIZE in member.varied and len(given) == len(columns):
             every = f"{' and '.join(given)} {'set' if len(given) > 1 else 'sets'} every table"

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import FORMAT_VERSION, SEED, Config
+from seq2seq_jax.config import FORMAT_VERSION, SEED, Config, in_order
 from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, in_order, read_sweep_record
+from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, read_sweep_record
 from seq2seq_jax.sweep import budget, tuning
 from seq2seq_jax.sweep.axes import Axes, merged_axes
 from seq2seq_jax.sweep.design import Design

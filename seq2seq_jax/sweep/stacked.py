@@ -16,7 +16,7 @@ from flax import nnx
 from jaxtyping import Bool, Float
 
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.corpus import PairSplit, TextSplit
+from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.model.build import Model, Params, structure
 from seq2seq_jax.sweep.padding import at_own_scale, cut, output_scale, padded, shapes_of, widest
 from seq2seq_jax.train.devices import MemberDevices

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import pathlib
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from seq2seq_jax.errors import UserError, without_configuration
 from seq2seq_jax.kinds import Metric, metric_of
 from seq2seq_jax.length import Length, Standing, failed_longer, length_made, length_of, standing
-from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record
+from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record, readable_lines
 from seq2seq_jax.show.labels import MISSING, seconds_label
 from seq2seq_jax.show.progress import time_left
 from seq2seq_jax.show.terminal import print_table
@@ -136,15 +135,9 @@ def _begun(directory: pathlib.Path, name: str, state: str, record: RunRecord) ->
 
 
 def _last_records(path: pathlib.Path, metric: Metric) -> tuple[dict[str, Any] | None, str]:
-    """Returns the last record and the best dev metric. Skips damaged lines, such as one that is being written."""
-    records = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and all(isinstance(record.get(key), int | float) for key in ("step", "elapsed_seconds")):
-            records.append(record)
+    """Returns the last record and the best dev metric."""
+    numbered = ("step", "elapsed_seconds")
+    records = [record for record in readable_lines(path) if all(isinstance(record.get(key), int | float) for key in numbered)]
     dev = [record.get(metric.name) for record in records if record.get("split") == "dev"]
     values = [value for value in dev if isinstance(value, int | float)]
     best = (min if metric.lower_is_better else max)(values, default=None)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import SEED
+from seq2seq_jax.config import SEED, setting_key
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import LOSS
-from seq2seq_jax.records import TUNING_FOLDER, SweepRecord, setting_key
+from seq2seq_jax.records import TUNING_FOLDER, SweepRecord
 from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import result_as_asked

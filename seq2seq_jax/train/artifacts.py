@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
-from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, lookup_counts
+from seq2seq_jax.data.corpus import Corpus, lookup_counts
+from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Length, length_made

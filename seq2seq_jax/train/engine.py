@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import jax
 
-from seq2seq_jax.data.corpus import PairSplit, TextSplit
+from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator

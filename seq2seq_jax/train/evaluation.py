@@ -21,11 +21,12 @@ from seq2seq_jax.arrays import Array
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
-from seq2seq_jax.data.corpus import Corpus, PairSplit, TextSplit, encode_pairs, window_batches
+from seq2seq_jax.data.corpus import Corpus, encode_pairs
+from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
-from seq2seq_jax.data.windows import EVALUATION_SEED
+from seq2seq_jax.data.windows import EVALUATION_SEED, window_batches
 from seq2seq_jax.data.word_questions import WordQuestions
 from seq2seq_jax.evaluate.metrics import PER_EXAMPLE, ExampleScores, example_scores, metric_names, text_metrics, translation_metrics
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation

@@ -16,7 +16,8 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED, SIZE, Config
 from seq2seq_jax.data.ahead import ReadAhead
 from seq2seq_jax.data.buckets import Shape
-from seq2seq_jax.data.corpus import Batches, Corpus, PairSplit, TextSplit, load_corpus, training_batches
+from seq2seq_jax.data.corpus import Batches, Corpus, load_corpus, training_batches
+from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params

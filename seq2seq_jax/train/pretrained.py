@@ -24,7 +24,7 @@ from seq2seq_jax.data.vectors import Vectors, names_of, read_vectors, width_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import Params, pretrained_table
-from seq2seq_jax.model.embedding import INITIAL_STD, table_width
+from seq2seq_jax.model.embedding import INITIAL_STD, configured_width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ def check_width(config: Config) -> None:
     model = config.model
     if model.pretrained is not None:
         side, _ = pretrained_table(model)
-        width, columns = width_of(pathlib.Path(model.pretrained)), table_width(model, side, 0)
+        width, columns = width_of(pathlib.Path(model.pretrained)), configured_width(model, side)
         if width != columns:
             raise UserError(
                 f"{model.pretrained}:1: vectors of {width} numbers for a {side} table of {columns} columns; "

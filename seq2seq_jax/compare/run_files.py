@@ -17,7 +17,7 @@ from seq2seq_jax.compare.schema import TruncatedRow
 from seq2seq_jax.embeddings.tables import Table, read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import ExampleScores
-from seq2seq_jax.records import DEV_SCORES_FILE, METRICS_FILE, PIP_LOSS_FILE, SAMPLES_FILE, TRUNCATED_FILE, parsed, readable_object
+from seq2seq_jax.records import DEV_SCORES_FILE, METRICS_FILE, PIP_LOSS_FILE, SAMPLES_FILE, TRUNCATED_FILE, readable_lines, readable_object
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -30,7 +30,7 @@ def dev_history(directory: pathlib.Path, steps: int) -> list[dict[str, float]]:
 
     Later ones than ``steps``, the result's last step, are of a longer training that has not finished.
     """
-    records = _json_lines(directory / METRICS_FILE, containing='"dev"')
+    records = readable_lines(directory / METRICS_FILE, containing='"dev"')
     figures = [{key: value for key, value in record.items() if is_number(value)} for record in records]
     return [found for found in figures if {"step", "elapsed_seconds"} <= set(found) and found["step"] <= steps]
 
@@ -38,25 +38,8 @@ def dev_history(directory: pathlib.Path, steps: int) -> list[dict[str, float]]:
 def samples(directory: pathlib.Path) -> list[dict[str, Any]]:
     """Returns example outputs: source, references, output."""
     kinds = {"source": str, "references": list, "output": str}
-    records = _json_lines(directory / SAMPLES_FILE)
+    records = readable_lines(directory / SAMPLES_FILE)
     return [record for record in records if all(isinstance(record.get(key), kind) for key, kind in kinds.items())]
-
-
-def _json_lines(path: pathlib.Path, containing: str = "") -> list[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError):
-        return []
-    found = []
-    for line in lines:
-        if containing in line:  # parsing is slow, and most lines are of training
-            try:
-                value = parsed(line)
-            except ValueError:  # half a line of a killed process
-                continue
-            if isinstance(value, dict):
-                found.append(value)
-    return found
 
 
 def dev_scores(directory: pathlib.Path) -> ExampleScores | None:
