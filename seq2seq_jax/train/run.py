@@ -33,45 +33,10 @@ from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.optimizer import learning_rate_of
 from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import initial_state
+from seq2seq_jax.train.progress import Progress
 from seq2seq_jax.train.run_directory import RunDirectory, write_json
 from seq2seq_jax.train.state import LogSums, TrainState, parameter_counts, root_key, total_steps
 from seq2seq_jax.train.view import View
-
-
-@dataclasses.dataclass
-class Progress:
-    """What a run remembers beside the state; part of every checkpoint.
-
-    Attributes:
-      best_step: step of the best evaluation on dev, None before the first.
-      best_value: its metric.
-      best_loss: its loss, nats a unit, which settles which of equal metrics is the better.
-      stale_evaluations: evaluations since then.
-      train_seconds: time spent in updates, without evaluations, checkpoints and updates that had to be compiled; of time shared by runs,
-        an equal share.
-      tokens: units trained on in that time, but for ``unlogged_tokens``.
-      unlogged_tokens: those since the last line of the log.
-      trained_together: runs that have shared the time at most; 1 for a run alone.
-      total: updates that the learning rate is scheduled for; 0 before the first.
-      rescheduled_at: steps at which the run went on with another course of the learning rate, towards another number of updates.
-    """
-
-    best_step: int | None = None
-    best_value: float | None = None
-    best_loss: float = 0.0
-    stale_evaluations: int = 0
-    train_seconds: float = 0.0
-    tokens: float = 0.0
-    unlogged_tokens: float = 0.0
-    trained_together: int = 1
-    total: int = 0
-    rescheduled_at: list[int] = dataclasses.field(default_factory=list)
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """Speed of the updates; None where each has had to be compiled so far."""
-        tokens = self.tokens + self.unlogged_tokens
-        return tokens / self.train_seconds if tokens else None
 
 
 class Due(NamedTuple):
@@ -254,7 +219,7 @@ class Run:
         lost = progress.best_step is not None and progress.best_step not in steps and self.step == steps[-1]
         if lost and self.directory.finished() is None:
             self.view.note(f"the best checkpoint, of step {progress.best_step}, is gone: the best from step {self.step} on counts")
-            progress.best_step, progress.best_value, progress.best_loss = None, None, 0.0
+            progress.forget_best()
 
     def _best_needed(self, progress: dict[str, Any]) -> int | None:
         """Returns the best step that a checkpoint's progress names: its checkpoint must be whole too, since the run ends with it.
@@ -301,8 +266,6 @@ class Run:
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:
         """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best.
 
-        Of equal metrics the one with less loss is better: an error rate of 1 says nothing of what has been learned by then.
-
         Raises TrainingFailed where one of them is not finite, as after an update that has made the parameters so.
         """
         progress = self.progress
@@ -313,14 +276,9 @@ class Run:
             if isinstance(figure, float) and not math.isfinite(figure):
                 raise TrainingFailed(f"{name} on dev is not finite at step {self.step}", config_lib.one_line(self.config))
         self._write(self.step, "dev", {**evaluation.metrics, "elapsed_seconds": progress.train_seconds})
-        value, loss = evaluation.metrics[self._metric.name], evaluation.metrics.get(LOSS, 0.0)
-        sign = 1 if self._metric.lower_is_better else -1
-        improved = progress.best_value is None or (sign * value, loss) < (sign * progress.best_value, progress.best_loss)
+        improved = progress.improve(self.step, self._metric, evaluation.metrics)
         if improved:
-            progress.best_step, progress.best_value, progress.best_loss, progress.stale_evaluations = self.step, value, loss, 0
             self.best_evaluation = evaluation
-        else:
-            progress.stale_evaluations += 1
         return improved
 
     def save(self, state: TrainState) -> None:
