@@ -70,6 +70,21 @@ def test_without_a_tolerance_it_is_a_twentieth_of_the_best_mean(tmp_path):
     assert found["recommendation"]["tolerance"] == pytest.approx(0.05 * 0.299)
 
 
+@pytest.mark.parametrize(("tolerance", "warned"), [(None, True), (0.7, False)])
+def test_a_tolerance_that_covers_every_size_and_that_nobody_chose_is_warned_of(tmp_path, tolerance, warned):
+    """As 5 % of the loss of word vectors does. Red if the smallest size is taken without a word on why."""
+    loss = METRIC | {"name": "nats_per_word", "unit": "nats", "tolerance": None}
+    values = {25: [13.905, 13.904, 13.906], 100: [13.824, 13.823, 13.825], 200: [13.815, 13.814, 13.816]}
+    found = recommend(tmp_path, values, tolerance, metric=loss)["recommendation"]
+    assert found["embedding_dim"] == 25
+    said = (
+        "No two sizes differ by more than 0.090, and the tolerance, 5 % of the best mean, is 0.691: with --tolerance say which difference"
+    )
+    assert any(warning.startswith(said) for warning in found["warnings"]) == warned
+    other = recommend(tmp_path / "other", CLEAR, metric=METRIC | {"tolerance": None})["recommendation"]
+    assert not any(warning.startswith("No two sizes") for warning in other["warnings"])
+
+
 def test_noise_leaves_it_undecided_and_says_how_to_go_on(tmp_path):
     noisy = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]}
     answer = recommend(tmp_path, noisy)["recommendation"]

@@ -137,7 +137,8 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     ]
     if grid.learned.sum() == 1:
         return found
-    return [*_spread_warning(grid, sorted({recommendation.chosen, recommendation.best})), *_edge_warnings(grid, recommendation), *found]
+    spread = _spread_warning(grid, sorted({recommendation.chosen, recommendation.best}))
+    return [*spread, *_tolerance_warning(grid, recommendation), *_edge_warnings(grid, recommendation), *found]
 
 
 def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
@@ -151,6 +152,19 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
     same = [size.label for size in sizes if len(size.runs) > 1 and len({run.value for run in size.runs}) == 1]
     plural = "s" if len(same) > 1 else ""
     return [f"All seeds of size{plural} {' and '.join(same)} have the same value: intervals over seeds are too narrow."] if same else []
+
+
+def _tolerance_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
+    """Warns where a tolerance that nobody has chosen covers all differences, as 5 % of a loss does: the smallest size is taken anyway."""
+    means = statistics.means(grid.losses[:, grid.eligible])
+    spread, tolerance = float(np.max(means) - np.min(means)), recommendation.tolerance
+    if grid.pooled or not recommendation.relative or len(means) < 2 or spread > tolerance:
+        return []
+    digits = decimals_for(min(spread, tolerance))
+    return [
+        f"No two sizes differ by more than {spread:.{digits}f}, and the tolerance, 5 % of the best mean, is {tolerance:.{digits}f}: "
+        "with --tolerance say which difference matters."
+    ]
 
 
 def unlearned_warning(grid: Grid) -> list[str]:

@@ -26,6 +26,7 @@ class Recommendation:
       best: the complete size with the best mean; None where no size is complete.
       chosen: the recommended size; None likewise.
       tolerance: difference too small to matter, in the metric's unit; NaN where it is a share of the best mean and no mean is known.
+      relative: whether that is a share of the best mean, which nobody has chosen for this metric.
       excess_bound: the chosen size is worse than the truly best by at most this (95 %); None where it cannot be said.
       decided: whether that is within the tolerance.
       seeds_needed: seeds in all that would decide it, as things look today; None where no number up to 100 would.
@@ -37,6 +38,7 @@ class Recommendation:
     best: int | None = None
     chosen: int | None = None
     tolerance: float
+    relative: bool = False
     excess_bound: float | None = None
     decided: bool = False
     seeds_needed: int | None = None
@@ -60,6 +62,7 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
         would_choose = None if would_best is None else int(statistics.smallest_sufficient(losses, with_results, np.array(tolerance)))
         return Recommendation(tolerance=tolerance, incomplete_best=would_best, incomplete_chosen=would_choose)
     best = int(statistics.best_size(losses, grid.eligible))
+    relative = tolerance is None and grid.metric.tolerance is None
     tolerance = _tolerance(grid, tolerance, abs(float(losses[best])))
     chosen = int(statistics.smallest_sufficient(losses, grid.eligible, np.array(tolerance)))
     bound, needed, now = _bound(grid, chosen, tolerance)
@@ -70,6 +73,7 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
         best=best,
         chosen=chosen,
         tolerance=tolerance,
+        relative=relative,
         excess_bound=bound,
         decided=decided,
         seeds_needed=needed,
