@@ -12,6 +12,9 @@ os.environ["SEQ2SEQ_JAX_CACHE"] = os.path.join(os.path.dirname(__file__), "../.c
 
 from jaxtyping import install_import_hook
 
+for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(name, None)  # of somebody's terminal, which decide how what is printed looks
+
 # Before the hook, under which Python's own cache of compiled modules is not found: seconds for libraries as large as these.
 for library in ("flax.nnx", "optax", "orbax.checkpoint", "tensorboardX"):
     importlib.import_module(library)
@@ -21,8 +24,9 @@ from seq2seq_jax.interpreter import search_garbage_rarely  # noqa: E402  after t
 
 search_garbage_rarely()
 
-from seq2seq_jax.train import devices  # noqa: E402  after the hook, which sees only what is imported later
+from seq2seq_jax.train import devices, programs  # noqa: E402  after the hook, which sees only what is imported later
 from seq2seq_jax.train.runtime import prepare  # noqa: E402
 
 prepare()
-devices.WITHOUT_MERGED_LOOPS = {}  # it would take back what compilation.py sets, and compile half as long again
+# They would take back what compilation.py sets, and compile half as long again.
+devices.WITHOUT_MERGED_LOOPS = programs.WITHOUT_MERGED_LOOPS = {}

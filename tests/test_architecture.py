@@ -38,6 +38,7 @@ WITHOUT_JAX = (
     "interpreter",
     "embeddings",
 )
+assert set(WITHOUT_JAX) <= set(MAY_IMPORT)
 JAX = {"jax", "flax", "optax", "orbax"}
 READ_BY_A_COMPUTED_NAME = {
     *("data.train", "data.dev", "data.test"),  # data/raw_splits.py, _files_of: f"data.{split}"
@@ -137,7 +138,10 @@ def test_the_commands_in_documents_and_experiments_are_understood():
     commands = [
         match
         for page in pages
-        for match in re.findall(r"launch\.py (embeddings \w+|\w+)((?: +--[^\s`|<>#]+)*)", page.read_text(encoding="utf-8"))
+        for match in re.findall(
+            r"launch\.py (embeddings \w+|\w+)((?: +(?:\.\.\.|--[^\s`|<>#]+))*)",
+            re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8")),  # a command may go on in the next line
+        )
     ]
     assert commands
     for verb, arguments in commands:

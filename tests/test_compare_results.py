@@ -61,6 +61,7 @@ def test_size_and_seed_may_stand_in_the_configuration_alone(tmp_path):
         (json.dumps(result(4, 0, 0.5, dev={"bleu": 3})), "word_error_rate"),
         (json.dumps(result(4, 0, 0.5, metric={"name": "x"} | {"lower_is_better": 1})), "metric"),
         (json.dumps(result(4, 0, 0.5, parameters=None)), "parameters"),
+        (json.dumps(result(4, 0, 0.5, dev=None)), "there is no dev split to compare by"),
         *[(json.dumps(result(4, 0, 0.5) | {key: 5}), f'"{key}" as train writes it, got 5') for key in ("varied", "test", "versions")],
         (json.dumps(result(4, 0, 0.5, dev={"word_error_rate": 10**400})), "word_error_rate"),
         (b"", "not JSON"),

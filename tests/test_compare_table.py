@@ -241,10 +241,11 @@ import collections, sys
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.table import print_table
+import launch, seq2seq_jax.compare.main
 opened = collections.Counter()
 sys.addaudithook(lambda event, found: opened.update([str(found[0])]) if event == "open" else None)
 print_table(compare_sweeps([read_sweep(sys.argv[1])]))
-heavy = {"jax", "flax", "matplotlib", "scipy.stats", "jinja2"} & set(sys.modules)
+heavy = {"jax", "flax", "optax", "orbax", "matplotlib", "scipy.stats", "jinja2"} & set(sys.modules)
 assert not heavy, heavy
 read = {path: times for path, times in opened.items() if path.startswith(sys.argv[1])}
 assert len(read) > 15, read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing
 from typing import Any
 
@@ -129,7 +130,7 @@ def test_one_of_an_exclusive_pair_clears_the_other():
     ],
 )
 def test_senseless_values_are_refused_by_name(values):
-    with pytest.raises(UserError, match=r"(data|model|train)\.[a-z_]+"):
+    with pytest.raises(UserError, match="|".join(map(re.escape, values))):
         validate(config_lib.replace(PAIRS, values))
 
 

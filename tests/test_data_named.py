@@ -33,7 +33,8 @@ def mirror(tmp_path, monkeypatch):
     thread.start()
     monkeypatch.setenv(named.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setenv("SEQ2SEQ_JAX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
 
     def close():
         if thread.is_alive():

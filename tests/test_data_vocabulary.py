@@ -3,6 +3,7 @@
 import random
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -141,13 +142,22 @@ def test_a_missing_or_damaged_vocabulary_is_named(tmp_path):
 
 def test_a_signal_ends_subwords_that_take_long():
     """Red if Ctrl-C waits for the library, which takes minutes for long texts without blanks and meets no signal meanwhile."""
-    rng, before = random.Random(0), threading.active_count()
+    rng, before, main = random.Random(0), threading.active_count(), threading.get_ident()
     text = "".join(chr(0x4E00 + rng.randrange(3000)) for _ in range(20_000))
-    timer = threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGTERM])
+
+    def stop():
+        while threading.active_count() < before + 2:  # this thread, and the one that is in the library
+            time.sleep(0.01)
+        time.sleep(0.2)
+        signal.pthread_kill(main, signal.SIGTERM)
+
+    stopper = threading.Thread(target=stop, daemon=True)
     handler = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command has it; a shell's background job ignores SIGINT
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        _build("bpe", [text])
-    timer.join()
-    signal.signal(signal.SIGTERM, handler)
-    assert threading.active_count() == before + 1  # it is still at work, and nobody waits for it
+    try:
+        stopper.start()
+        with pytest.raises(KeyboardInterrupt):
+            _build("bpe", [text])
+        stopper.join()
+        assert threading.active_count() == before + 1  # it is still at work, and nobody waits for it
+    finally:
+        signal.signal(signal.SIGTERM, handler)

@@ -16,7 +16,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
 from seq2seq_jax.inference import trace
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translate import check_attention_file, open_translators, write_attention
+from seq2seq_jax.inference.translate import check_attention_file, open_translators, read_sources, write_attention
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import train
 from tests.training_fixture import evaluate, text_config, translations
@@ -134,6 +134,19 @@ def test_what_cannot_be_done_is_said(workdirs):
     left.unlink()
     with pytest.raises(UserError, match="--attention"):
         translations(open_translators([workdirs["c"]]), SOURCES, attention=True)
+
+
+def test_sources_are_lines_of_utf_8(tmp_path):
+    """Red if a byte order mark is read as a letter, a line end of Unicode ends a source, or another encoding ends in a traceback."""
+
+    def read(content: bytes) -> list[str]:
+        (tmp_path / "a.txt").write_bytes(content)
+        with open(tmp_path / "a.txt", "rb") as file:
+            return read_sources(file)
+
+    assert read("\ufeffa\r\nb\u2028\n\n".encode()) == ["a", "b\u2028", ""]
+    with pytest.raises(UserError, match=r"^standard input:2: not UTF-8"):
+        read(b"a\n\xff\n")
 
 
 def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch):

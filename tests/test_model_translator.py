@@ -90,7 +90,7 @@ def test_decoding_step_by_step_equals_teacher_forcing(kind, layers, feeding):
     np.testing.assert_allclose(stepped_two[1::2], forced_other, **NEAR)
 
 
-@pytest.mark.parametrize(("kind", "feeding"), [*((kind, False) for kind in KINDS), ("general", True)])
+@pytest.mark.parametrize(("kind", "feeding"), [("none", False), ("general", False), ("general", True)])
 def test_padding_and_place_in_the_batch_change_nothing(kind, feeding):
     """The loss and the encoding of a row do not depend on what stands in its padding, nor on the other rows."""
     model = small(kind, encoder_layers=2, input_feeding=feeding)

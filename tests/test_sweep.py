@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import pathlib
 import re
@@ -12,15 +13,18 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from typing import Any
 
 import psutil
 import pytest
 
+import launch as launch_module
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
 from seq2seq_jax.data.raw_splits import sha256_of
 from seq2seq_jax.errors import Interrupted, UserError
+from seq2seq_jax.experiment import load_experiment
 from seq2seq_jax.sweep import axes as axes_lib
 from seq2seq_jax.sweep import members as members_lib
 from seq2seq_jax.sweep import processes
@@ -28,7 +32,7 @@ from seq2seq_jax.sweep import shares as sweep_shares
 from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
-from seq2seq_jax.sweep.outcomes import failure, train_member
+from seq2seq_jax.sweep.outcomes import Outcome, failure, train_member
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.status import read_status
@@ -37,6 +41,7 @@ from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import runtime
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run import Run
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.view import Reporter
 from tests import sweep_fixture
 from tests.training_fixture import (
@@ -45,7 +50,6 @@ from tests.training_fixture import (
     command,
     environment,
     flags_of,
-    launch,
     pair_config,
     result_of,
     text_config,
@@ -403,9 +407,9 @@ def children(pid: int) -> list[int]:
 
 PARENT = """
 import multiprocessing, os
-from seq2seq_jax.sweep.processes import _die_with_parent
 
 def work():
+    from seq2seq_jax.sweep.processes import _die_with_parent  # here, since the parent needs none of it
     _die_with_parent()
     print(os.getpid(), flush=True)
     while True:
@@ -414,9 +418,58 @@ def work():
 if __name__ == "__main__":
     worker = multiprocessing.get_context("spawn").Process(target=work)
     worker.start()
-    worker.join(30)
+    worker.join(300)
     worker.kill()
 """
+
+
+def test_a_stop_is_passed_on_to_processes_at_work(tmp_path, monkeypatch):
+    """Red if Ctrl-C or SIGTERM waits until the members that are being trained have finished, or a further one is begun after it."""
+    waiting = members_lib.make_members(pair_config(tmp_path / "a.tsv"), {"model.embedding_dim": (2, 4, 6)})
+    pool = processes.Pool(tmp_path, 2, SweepView(3, [member.name for member in waiting], lambda name: None))
+    told, signals = [], []
+
+    def spawn(share):
+        """Stands for a worker that is at work until it is told to end, and then says that it has saved a checkpoint."""
+        ours, theirs = multiprocessing.Pipe()
+
+        def terminate():
+            told.append(theirs.recv().name)
+            theirs.send(("ended", Outcome(told[-1], "interrupted")))
+
+        return processes._Worker(types.SimpleNamespace(terminate=terminate, join=lambda: None, is_alive=lambda: True), ours, share)
+
+    def wait(connections, timeout):
+        if not told:
+            assert not signals, "the workers were not told"
+            signals.append(signal.raise_signal(signal.SIGTERM))
+        return multiprocessing.connection.wait(connections, 0)
+
+    monkeypatch.setattr(pool, "_spawn", spawn)
+    monkeypatch.setattr(processes, "wait", wait)
+    with pytest.raises(Interrupted, match="the same command completes the sweep"):
+        pool.run(waiting, None)
+    assert told == [member.name for member in waiting[:2]]
+
+
+def test_two_sweeps_in_one_place_are_one_too_many(tmp_path, monkeypatch):
+    """Red if a second one begins beside the first, whose members then fail for want of their locks."""
+    monkeypatch.setattr("seq2seq_jax.train.run_directory.LOCK_SECONDS", 0.0)
+    plan = make_plan(small(tmp_path), {"model.embedding_dim": (2, 4)}, str(tmp_path / "s"), Design())
+    with RunDirectory(tmp_path / "s").locked(), pytest.raises(UserError, match="another process is working on it"):
+        run_sweep(plan, SweepOptions("serial"), "launch.py sweep")
+    assert [path.name for path in (tmp_path / "s").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda path: path.stem)
+def test_the_experiments_that_come_with_it_can_be_swept(path):
+    """Red if one has a value or an axis that train or sweep refuses, or the README lists other sizes."""
+    experiment = load_experiment(str(path))
+    data = {} if experiment.config.data.name or experiment.config.data.train else {"data.train": "given.tsv"}
+    members = members_lib.make_members(replace(experiment.config, data), experiment.sweep)
+    sizes = ", ".join(map(str, dict.fromkeys(member.config.model.embedding_dim for member in members)))
+    (row,) = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{path.name}` |")]
+    assert row.endswith(f"| {sizes} |")
 
 
 def test_a_worker_ends_with_the_sweep_that_is_killed(tmp_path):
@@ -428,7 +481,7 @@ def test_a_worker_ends_with_the_sweep_that_is_killed(tmp_path):
         worker = int(parent.stdout.readline())
         assert lives(worker)
         parent.kill()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while lives(worker) and time.monotonic() < deadline:
             time.sleep(0.01)
     assert not lives(worker)
@@ -668,7 +721,7 @@ def test_a_longer_sweep_that_is_stopped_leaves_the_answer(tmp_path):
     assert set(sweep(longer, tmp_path / "sweep", axes).values()) == {"finished"}
 
 
-def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):
+def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path, monkeypatch, capsys):
     """Red if a worker changes the seed, the order of batches or the configuration of a member, or is lost with its member when killed.
 
     Red too if Ctrl-C, which a terminal sends to workers as well, is for them: the sweep tells them to stop.
@@ -697,7 +750,9 @@ def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path):
         found = result_of(tmp_path / "parallel" / member.name)
         name = found["metric"]["name"]
         assert f"{member.name} finished, best {name} {found['dev'][name]:.4f}\n" in stderr  # the result's, not an earlier one
-    again = launch("sweep", *arguments)
-    assert again.returncode == 0
-    assert again.stdout == stdout
-    assert "to train" not in again.stderr
+    monkeypatch.setattr(sys, "argv", command("sweep", *arguments)[1:])  # which the printed command repeats
+    capsys.readouterr()
+    assert launch_module.main(sys.argv) == 0
+    out, err = capsys.readouterr()
+    assert out == stdout
+    assert "to train" not in err

@@ -235,7 +235,7 @@ def test_what_members_share_fails_for_all_of_them(text, tmp_path, monkeypatch):
     assert all("no such instruction" in result_of(path)["error"] for path in (tmp_path / "sweep").glob("embedding_dim=*"))
 
 
-@pytest.mark.parametrize(("room_for", "programs"), [(2, [3, 2, 1]), (1, [3, 2, 1, 1, 1]), (0, [3, 2, 1, 1, 1])])
+@pytest.mark.parametrize(("room_for", "programs"), [(2, [3, 2, 1]), (0, [3, 2, 1, 1, 1])])
 def test_a_group_without_enough_memory_is_halved(text, tmp_path, monkeypatch, capfd, room_for, programs):
     """Red if a group that is too large fails whole, is tried again as it is, or leaves out or repeats a member."""
     advances = {kind: kind.advance for kind in (stacked.StackedRuns, OneRun)}

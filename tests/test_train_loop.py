@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import itertools
 import json
 import random
 import re
 import shutil
 import signal
+import sys
 import time
 import types
 
@@ -32,6 +34,7 @@ from seq2seq_jax.inference.translate import open_translators
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.engine import OneRun
@@ -39,6 +42,7 @@ from seq2seq_jax.train.evaluation import Evaluation, Evaluator, TranslatorEvalua
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Run
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.view import Reporter
 from tests.training_fixture import (
     after_saving,
@@ -143,9 +147,18 @@ def scripted(values, metric="word_error_rate"):
 
 
 def test_the_best_checkpoint_is_scored_when_it_is_found_and_no_second_time(tmp_path, monkeypatch):
-    """Red if the last evaluation is kept in its place, or a resumed run does not score what it has not seen."""
+    """Red if the last evaluation is kept in its place, or a resumed run does not score what it has not seen.
+
+    Red too if what is scored, or exported, is not of the best checkpoint.
+    """
     values = [0.3, 0.1, 0.2, 0.1]
-    monkeypatch.setattr(Evaluator, "evaluate", scripted(values))
+    score, tables = scripted(values), []
+
+    def evaluate(self, params, split):
+        tables.append(np.array(params["source_embedding"]["table"]))
+        return score(self, params, split)
+
+    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
     config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__steps=6, train__eval_every=2, data__test_fraction=0.0)
 
     def outputs(run):
@@ -158,6 +171,10 @@ def test_the_best_checkpoint_is_scored_when_it_is_found_and_no_second_time(tmp_p
     assert values == [0.2, 0.1]
     resumed = train(config, str(tmp_path / "resumed"))
     assert (resumed["best_step"], resumed["dev"], outputs("resumed"), values) == (4, result["dev"], {"0.1"}, [])
+    assert (tables[2] != tables[1]).any()
+    np.testing.assert_array_equal(tables[-1], tables[1])  # what a resumed run scores again
+    for run in ("run", "resumed"):
+        np.testing.assert_array_equal(np.load(tmp_path / run / "embedding.npz")["source_table"], tables[1])
 
 
 def test_scoring_uses_shapes_of_training_only(tmp_path):
@@ -248,7 +265,7 @@ def test_the_pieces_of_a_text_are_the_text(tmp_path, monkeypatch, unit):
     path.write_text("zwölf Boxkämpfer jagen\nViktor quer über den großen Sylter Deich 🙂 und zurück\n" * 40)
     train(text_config(path, data__target_unit=unit, data__bpe_size=300, data__dev_fraction=0.2, train__steps=2), str(tmp_path / "run"))
     texts = []
-    for context in (7, 64, 10_000):
+    for context in (7, 10_000):
         monkeypatch.setattr(sample, "CONTEXT", context)
         texts.append("".join(sample_texts(str(tmp_path / "run"), "", 200, 1.0, 3)[0]))
     assert len(set(texts)) == 1
@@ -291,19 +308,21 @@ def test_what_is_kept_is_the_average(tmp_path):
     assert evaluate([str(tmp_path / "run")], "dev").items() >= kept.items()
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path):
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 120))
-    first = train(config, str(tmp_path / "run"))
-    assert train(config, str(tmp_path / "run")) == first  # timings and all
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Pairs, a run of 20 updates of them, which tests copy, and one of 30, which they compare with."""
+    folder = tmp_path_factory.mktemp("trained")
+    path = write_pairs(folder / "a.tsv", 120)
+    for steps in (20, 30):
+        train(pair_config(path, train__steps=steps), str(folder / str(steps)))
+    return path, folder / "20", folder / "30"
 
 
-def test_more_steps_go_on_from_the_last_one(tmp_path):
+def test_more_steps_go_on_from_the_last_one(trained, tmp_path):
     """Red if a longer run starts again, its log repeats a step, or a constant learning rate is said to have taken another course."""
-    path = write_pairs(tmp_path / "a.tsv", 120)
-    train(pair_config(path, train__steps=20), str(tmp_path / "grown"))
-    train(pair_config(path, train__steps=30), str(tmp_path / "grown"))
-    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
-    assert result_of(tmp_path / "grown") == result_of(tmp_path / "whole")
+    path, twenty, thirty = trained
+    train(pair_config(path, train__steps=30), str(shutil.copytree(twenty, tmp_path / "grown")))
+    assert result_of(tmp_path / "grown") == result_of(thirty)
     assert (tmp_path / "grown/metrics.jsonl").read_text().count('"split": "train"') == 6
     recorded = (tmp_path / "grown/config.json").read_text()
     with pytest.raises(UserError, match="made 30 updates already"):
@@ -346,13 +365,14 @@ def test_a_learning_rate_scheduled_anew_is_told_after_a_stop(tmp_path, monkeypat
     assert result_of(run)["rescheduled_at"] == [20]
 
 
-def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path):
+def test_a_result_holds_until_there_is_one_of_a_longer_training(trained, tmp_path):
     """Red if a longer training that is stopped takes away what was found, if its best checkpoint goes, or if it cannot go on.
 
     Red too if the shorter result then counts as that of the longer training, which config.json asks for.
     """
-    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
-    first = train(pair_config(path, train__steps=20), str(run))
+    path, twenty, _ = trained
+    run = shutil.copytree(twenty, tmp_path / "run")
+    first = json.loads((run / "result.json").read_text())
 
     def stop(own):
         if own.step == 40:
@@ -372,10 +392,11 @@ def test_a_result_holds_until_there_is_one_of_a_longer_training(tmp_path):
     assert {found.name for found in (run / "checkpoints").iterdir()} == {str(step) for step in {60, result_of(run)["best_step"]}}
 
 
-def test_a_result_holds_where_a_longer_training_fails(tmp_path):
+def test_a_result_holds_where_a_longer_training_fails(trained, tmp_path):
     """Red if a full disk on the way to more updates takes away what was found, or if the run cannot go on once there is room again."""
-    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
-    first = train(pair_config(path, train__steps=20), str(run))
+    path, twenty, _ = trained
+    run = shutil.copytree(twenty, tmp_path / "run")
+    first = json.loads((run / "result.json").read_text())
 
     def fail(own):
         if own.step == 40:
@@ -390,35 +411,33 @@ def test_a_result_holds_where_a_longer_training_fails(tmp_path):
     assert (longer["steps"], "failed_longer" in longer) == (60, False)
 
 
-def test_how_often_it_is_logged_and_saved_may_change(tmp_path):
+def test_how_often_it_is_logged_and_saved_may_change(trained, tmp_path):
     """Red if a run is refused, or scored otherwise, for what has no effect on it."""
-    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
-    train(pair_config(path, train__steps=20), str(run))
+    path, twenty, thirty = trained
+    run = shutil.copytree(twenty, tmp_path / "run")
     train(pair_config(path, train__steps=30, train__log_every=3, train__checkpoint_every=15), str(run))
-    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
-    found, whole = result_of(run), result_of(tmp_path / "whole")
+    found, whole = result_of(run), result_of(thirty)
     assert found.pop("config_sha256") != whole.pop("config_sha256")
     assert found == whole
     with pytest.raises(UserError, match=r"another configuration: train.batch_size \("):
         train(pair_config(path, train__steps=30, train__batch_size=4), str(run))
 
 
-def test_all_updates_are_no_result(tmp_path, monkeypatch):
+def test_all_updates_are_no_result(trained, tmp_path, monkeypatch):
     """Red if a longer training that is killed at its very end, while dev is scored, leaves the shorter result for good."""
 
     def killed(*_):
         raise KeyboardInterrupt
 
-    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
-    train(pair_config(path, train__steps=20), str(run))
+    path, twenty, thirty = trained
+    run = shutil.copytree(twenty, tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(Run, "finish", killed)
         with pytest.raises(KeyboardInterrupt):
             train(pair_config(path, train__steps=30), str(run))
     assert result_of(run)["steps"] == 20
     train(pair_config(path, train__steps=30), str(run))
-    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
-    assert result_of(run) == result_of(tmp_path / "whole")
+    assert result_of(run) == result_of(thirty)
 
 
 def test_a_training_can_end_where_it_was_stopped(tmp_path, monkeypatch):
@@ -448,15 +467,14 @@ def test_a_length_said_in_the_other_unit_is_reached(tmp_path, monkeypatch):
     assert train(pair_config(path, train__steps=None, train__epochs=2), str(run)) == made
 
 
-def test_a_damaged_best_checkpoint_of_a_shorter_result_is_made_again(tmp_path):
+def test_a_damaged_best_checkpoint_of_a_shorter_result_is_made_again(trained, tmp_path):
     """Red if the result stays, says that its best checkpoint was not kept, and the run can never go on."""
-    path, run = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run"
-    train(pair_config(path, train__steps=20), str(run))
+    path, twenty, thirty = trained
+    run = shutil.copytree(twenty, tmp_path / "run")
     for file in run.glob("checkpoints/*/files.json"):
         file.write_text("{}")
     train(pair_config(path, train__steps=30), str(run))
-    train(pair_config(path, train__steps=30), str(tmp_path / "whole"))
-    assert result_of(run) == result_of(tmp_path / "whole")
+    assert result_of(run) == result_of(thirty)
 
 
 def test_each_update_sees_the_batch_of_its_step_also_after_a_resume(tmp_path, monkeypatch):
@@ -544,6 +562,47 @@ def test_the_last_line_has_the_metric_of_the_result(tmp_path, capsys, ended_at, 
     best = f"best bits_per_character {result['dev']['bits_per_character']:.4f}"
     assert lines[-1] == f"train: finished at step {ended_at}, {best}"
     assert steps != ended_at or (lines[-2].startswith("train: step 8/8  ") and lines[-2].endswith(best))
+
+
+class Terminal(io.StringIO):
+    """A stream that is taken for a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("width", "figures"), [(80, "best 0.2500"), (140, "loss 1.500  4,000 tokens/s  best error 0.2500")])
+def test_in_a_terminal_progress_is_live(monkeypatch, width, figures):
+    """Red if the bars, which only a terminal shows, end a training in an error, or a line that stays is lost beside them."""
+    for name, value in {"COLUMNS": str(width), "TERM": "xterm", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    reporter, member = Reporter("train"), "embedding_dim=128,hidden_dim=256,learning_rate=0.001,seed=0"
+    reporter.start(20, 100, "error")
+    reporter.update(60, 1.5, 4000.0, 0.25)
+    assert reporter._bar is not None
+    reporter._bar.refresh()
+    reporter.note("words.tsv: 3 pairs dropped")
+    reporter.stop()
+    with SweepView(2, [member, "b"], lambda name: None) as view:
+        view.member(member).start(0, 100, "error")
+        view.member(member).update(50, 1.5, 4000.0, 0.25)
+        assert view._live is not None
+        view._live.refresh()
+        view.member(member).finish(100, 0.2)
+        view.ended(member, "finished", None)
+        view._live.refresh()
+    shown = screen.getvalue()
+    for said in (
+        "60/100",
+        "50/100",
+        "1/2",
+        figures,
+        "train: words.tsv: 3 pairs dropped\n",
+        f"[1/2] {member} finished, best error 0.2000\n",
+    ):
+        assert said in shown
+    assert (f"  {member}" in shown) == (width > 120)  # else its end
 
 
 def test_what_is_said_is_shown_as_it_is(capsys):
@@ -664,22 +723,37 @@ def test_the_directory_of_a_sweep_is_none_of_a_run(tmp_path):
         ({"data__max_length": 60, "train__learning_rate": 0.5}, "data.max_length .*train.learning_rate"),
     ],
 )
-def test_another_configuration_is_refused_by_its_fields(tmp_path, values, message):
-    path = write_pairs(tmp_path / "a.tsv", 120)
-    train(pair_config(path, train__steps=2), str(tmp_path / "run"))
+def test_another_configuration_is_refused_by_its_fields(trained, tmp_path, values, message):
+    path, twenty, _ = trained
     with pytest.raises(UserError, match=message):
-        train(pair_config(path, train__steps=2, **values), str(tmp_path / "run"))
+        train(pair_config(path, train__steps=20, **values), str(shutil.copytree(twenty, tmp_path / "run")))
 
 
-def test_changed_data_is_refused(tmp_path):
-    path = write_pairs(tmp_path / "a.tsv", 120)
-    train(pair_config(path, train__steps=2), str(tmp_path / "run"))
-    path.write_text(path.read_text() + "ab\tb a\n")
+def test_changed_data_is_refused(trained, tmp_path):
+    path, twenty, _ = trained
+    changed = tmp_path / "a.tsv"
+    changed.write_text(path.read_text() + "ab\tb a\n")
     with pytest.raises(UserError, match="data has changed"):
-        train(pair_config(path, train__steps=4), str(tmp_path / "run"))
+        train(pair_config(changed, train__steps=30), str(shutil.copytree(twenty, tmp_path / "run")))
 
 
-def test_a_run_without_dev_keeps_its_last_checkpoint(tmp_path):
-    config = pair_config(write_pairs(tmp_path / "a.tsv", 120), data__dev_fraction=0.0, data__test_fraction=0.0)
-    result = train(config, str(tmp_path / "run"))
+def test_a_run_without_dev_keeps_its_last_checkpoint(tmp_path, capsys):
+    """Red too if it does not say what of the data it leaves out."""
+    path = write_pairs(tmp_path / "a.tsv", 120)
+    path.write_text(path.read_text() + f"{'a' * 65}\tb\n")
+    result = train(pair_config(path, data__dev_fraction=0.0, data__test_fraction=0.0), str(tmp_path / "run"))
     assert (result["best_step"], result["dev"], result["test"]) == (30, None, None)
+    assert "train: train: 1 of 121 pairs dropped: longer than data.max_length=64 units.\n" in capsys.readouterr().err
+
+
+def test_dev_is_scored_once_an_epoch_unless_told_otherwise(tmp_path):
+    """Red if it is scored at the end alone, so that no best checkpoint is found on the way."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__eval_every=None, train__steps=None, train__epochs=3)
+    corpus = load_corpus(config)
+    batches = training_batches(config, corpus)
+    made, due = Run(config, RunDirectory(tmp_path / "run"), corpus, batches, Reporter("test"), {}), {}
+    for step in range(1, made.total + 1):
+        made.step = step
+        due[step] = made.due()
+    expected = [batches.steps_per_epoch * epoch for epoch in (1, 2, 3)]
+    assert [step for step in due if due[step].evaluates] == [step for step in due if due[step].saves] == expected

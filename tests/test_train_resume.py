@@ -23,6 +23,7 @@ from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import initial_params, structure
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.loop import train
+from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -42,6 +43,19 @@ from tests.training_fixture import (
     write_text,
 )
 
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running():
+    """Ends what a failing test has started: an endless training would slow down all tests after it."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
 
 def first_state(config: Config) -> TrainState:
     """Returns the state that a run starts from."""
@@ -53,7 +67,8 @@ def start(config: Config, workdir: pathlib.Path) -> subprocess.Popen:
     """Starts training in a process of its own; what it says goes to errors_of(workdir)."""
     arguments = command("train", f"--workdir={workdir}", *flags_of(config))
     with open(f"{workdir}.errors", "w") as file:
-        return subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=file)
+        STARTED.append(subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=file))
+    return STARTED[-1]
 
 
 def errors_of(workdir: pathlib.Path) -> str:
@@ -244,14 +259,13 @@ def test_a_finished_run_that_is_killed_as_more_is_asked_for_goes_on(finished, tm
 
 
 @pytest.mark.parametrize("line", ["nonsense", "5", "{}", '{"step": "x"}', "\udcff"])
-def test_a_damaged_line_of_the_log_is_named(finished, tmp_path, line):
+def test_a_damaged_line_of_the_log_is_named(tmp_path, line):
     """Red if it ends in a traceback, or is taken for the end of the log, which would lose what follows."""
-    longer, part, _ = finished
-    log = shutil.copytree(part, tmp_path / "run") / "metrics.jsonl"
-    log.write_bytes(line.encode(errors="surrogateescape") + b"\n" + log.read_bytes())
+    log = tmp_path / "metrics.jsonl"
+    log.write_bytes(line.encode(errors="surrogateescape") + b'\n{"step": 5, "split": "train"}\n')
     before = log.read_bytes()
     with pytest.raises(UserError, match=r"metrics\.jsonl: line 1: expected a JSON object with its step"):
-        train(longer, str(tmp_path / "run"))
+        MetricsLog(tmp_path, 20)
     assert log.read_bytes() == before
 
 
@@ -355,7 +369,8 @@ def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):
     assert_same_run(vector_config(path, train__steps=40), tmp_path / "whole", tmp_path / "broken")
 
 
-def test_two_processes_on_one_run_are_one_too_many(tmp_path):
+def test_two_processes_on_one_run_are_one_too_many(tmp_path, monkeypatch):
+    monkeypatch.setattr("seq2seq_jax.train.run_directory.LOCK_SECONDS", 0.0)
     config = text_config(write_text(tmp_path / "a.txt", 2000))
     with RunDirectory(tmp_path / "run").locked(), pytest.raises(UserError, match="another process is working on it"):
         train(config, str(tmp_path / "run"))

@@ -12,6 +12,8 @@ import pytest
 from seq2seq_jax.train.runtime import cores, prepare
 
 PROGRAM = """
+import ctypes
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: with huge pages there are hardly any faults to be spared
 import resource
 import numpy as np
 from seq2seq_jax.train.runtime import keep_freed_memory
@@ -86,6 +88,7 @@ def test_kernels_of_word_vectors_are_not_shared_among_cores(tmp_path, experiment
     command = [sys.executable, "-c", SHARED_KERNELS, f"--config=experiments/{experiment}.py"]
     ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
     assert f'"shared": {shared}' in ran.stdout
+    assert list((tmp_path / "compiled").glob("jit_*"))  # red if the next start compiles everything again
 
 
 def test_kernels_of_other_models_are_shared(monkeypatch):

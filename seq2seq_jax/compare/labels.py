@@ -159,7 +159,7 @@ def _tuning_lines(part: SettingComparison) -> list[str]:
     compared = {seed for row in part["sizes"] for seed in row["seeds"]}
     apart = "which is compared too" if tuning["seed"] in compared else "which is not compared"
     cost = f"{runs_label(tuning['runs'])}, {seconds_label(tuning['train_seconds'])} of training"
-    return [*lines, f"TuningRow took {cost}, with seed {tuning['seed']}, {apart}."]
+    return [*lines, f"Tuning took {cost}, with seed {tuning['seed']}, {apart}."]
 
 
 def _edge_label(chosen: Sequence[Any], tried: Sequence[Any]) -> str:
