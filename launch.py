@@ -180,7 +180,7 @@ def _sweep(values: flags.FlagValues) -> int:
             short = "".join(f", or --{name}" for name, own in AXIS_FLAGS.items() if own == path)
             given = "tuned" if flag == "tune" else "swept"
             raise UserError(f"--config.{path}: this field is {given}; give its values with --{flag}={path}=VALUE{short}")
-    config = _without_opposites(config, axes, values)
+    config = _without_opposites(config, [*axes, *design.tune], values)
     plan = make_plan(config, axes, values.workdir, design)
     if values.dry_run:
         from seq2seq_jax.sweep.dry_run import print_dry_run

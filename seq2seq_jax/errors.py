@@ -10,6 +10,10 @@ class UserError(Exception):
     """
 
 
+# How to get back what a finished run had left behind and is lost or damaged; the end of a message.
+MADE_AGAIN = ". (Of a run that has finished it is made again: remove result.json there and repeat the command that trained it.)"
+
+
 class Interrupted(Exception):
     """SIGTERM or SIGINT came; the state is saved and the same command goes on from it."""
 

@@ -58,15 +58,17 @@ def test_another_kind_of_model_drops_what_it_does_not_read():
 def test_an_experiment_file_is_a_module_and_its_whole_numbers_are_numbers(tmp_path):
     """Red if 0 and 0.0 have members, and hashes, of their own: the command that grows a sweep writes 0.0."""
     path = tmp_path / "experiment.py"
+    (tmp_path / "beside_it.py").write_text("RATE = 0\n")
     path.write_text(
         """from __future__ import annotations
 import dataclasses
+import beside_it
 from seq2seq_jax.config import Config, ModelConfig
 SWEEP = {"model.dropout": (0, 0.2), "model.embedding_dim": (2, 4), "train.clip_norm": (None, 1)}
 
 @dataclasses.dataclass
 class Setting:
-    rate: int = 0
+    rate: int = beside_it.RATE
 
 def get_config() -> Config:
     return Config(model=ModelConfig(dropout=Setting().rate))

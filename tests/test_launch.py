@@ -444,15 +444,22 @@ def test_what_is_typed_reaches_what_does_the_work(capsys, monkeypatch, tmp_path)
     stand_in("sweep.plan.make_plan", types.SimpleNamespace(members=[]))
     stand_in("sweep.sweep.run_sweep", [])
     asked = ["--embedding_dims=2,4", "--seeds=0..1", "--axis=model.dropout=0.1", "--baselines=frozen", "--budget=parameters"]
-    asked += ["--tune=train.learning_rate=0.1,0.2", "--executor=processes", "--jobs=3", "--retry_failed", "--max_failures=2"]
-    asked += ["--keep=last", "--tolerance=0.3", "--config.train.steps=9"]
+    asked += [
+        "--tune=train.learning_rate=0.1,0.2",
+        "--tune=train.epochs=1,2",
+        "--executor=processes",
+        "--jobs=3",
+        "--retry_failed",
+        "--max_failures=2",
+    ]
+    asked += ["--keep=last", "--tolerance=0.3", "--config.train.batch_size=9"]
     for failures, code in (([], 0), (["not run"], 1)):
         stand_in("compare.main.print_answer", types.SimpleNamespace(failures=failures, runs=[]))
         assert run(capsys, "sweep", f"--config={EXPERIMENT}", "--workdir=W", *asked)[0] == code
     config, *planned = called["sweep.plan.make_plan"]
-    assert config.train.steps == 9
+    assert (config.train.batch_size, config.train.steps) == (9, None)  # since epochs are tuned
     axes = {"model.embedding_dim": (2, 4), "train.seed": (0, 1), "model.dropout": (0.1,)}
-    assert planned == [axes, "W", Design(("frozen",), "parameters", {"train.learning_rate": (0.1, 0.2)})]
+    assert planned == [axes, "W", Design(("frozen",), "parameters", {"train.learning_rate": (0.1, 0.2), "train.epochs": (1, 2)})]
     assert called["sweep.sweep.run_sweep"][1] == SweepOptions("processes", 3, True, 2, "last")
     assert called["compare.main.print_answer"] == ("W", 0.3)
     stand_in("sweep.dry_run.print_dry_run")

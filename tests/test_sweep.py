@@ -452,6 +452,18 @@ def test_a_stop_is_passed_on_to_processes_at_work(tmp_path, monkeypatch):
     assert told == [member.name for member in waiting[:2]]
 
 
+def test_members_of_another_configuration_are_refused_also_where_sweep_json_is_lost(tmp_path):
+    """Red if new members are then trained beside them, and neither command is of use any more."""
+    config, folder = small(tmp_path), tmp_path / "s"
+    sweep(config, folder, {"model.embedding_dim": (2,)})
+    (folder / "sweep.json").unlink()
+    before = sorted(path for path in folder.rglob("*") if path.name != ".lock")
+    with pytest.raises(UserError, match=r"embedding_dim=2,seed=0 has another configuration: train.metric \(None -> loss_nats_per_token\)"):
+        sweep(replace(config, {"train.metric": "loss_nats_per_token"}), folder, {"model.embedding_dim": (2, 4)})
+    assert sorted(path for path in folder.rglob("*") if path.name != ".lock") == before
+    assert sweep(config, folder, {"model.embedding_dim": (2,)}) == {}
+
+
 def test_two_sweeps_in_one_place_are_one_too_many(tmp_path, monkeypatch):
     """Red if a second one begins beside the first, whose members then fail for want of their locks."""
     monkeypatch.setattr("seq2seq_jax.train.run_directory.LOCK_SECONDS", 0.0)

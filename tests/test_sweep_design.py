@@ -28,7 +28,7 @@ from seq2seq_jax.sweep.members import make_members
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
-from seq2seq_jax.sweep.sweep import SweepOptions, check_length, run_sweep
+from seq2seq_jax.sweep.sweep import SweepOptions, check_members, run_sweep
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.state import root_key
@@ -255,10 +255,10 @@ def test_a_sweep_is_not_lengthened_in_the_middle_of_tuning(tmp_path):
     (tried / "result.json").write_text(json.dumps(sweep_fixture.result(4, 1, 1.0, steps=config.train.steps)))
     own = config_lib.to_dict(plan.tuning_runs[0].config)
     (tried / "config.json").write_text(json.dumps({"format": 1, "config": own, "steps": config.train.steps, "data_sha256": {}}))
-    check_length(plan, retry_failed=False)
+    check_members(plan, retry_failed=False)
     longer = [dataclasses.replace(member, config=config_lib.replace(member.config, {"train.steps": 99})) for member in plan.members]
     with pytest.raises(UserError, match="its best checkpoint was not kept"):
-        check_length(dataclasses.replace(plan, members=longer), retry_failed=False)
+        check_members(dataclasses.replace(plan, members=longer), retry_failed=False)
 
 
 def test_the_largest_table_is_cut_and_scored(swept):
@@ -333,6 +333,7 @@ def test_checkpoints_are_kept_as_asked(swept, tmp_path):
     [
         (lambda: parse_baselines("onehot,random"), "--baselines=onehot,random: expected onehot"),
         (lambda: parse_tune(["train.seed=1,2"]), "--tune=train.seed=1,2: train.seed is what the sweep compares"),
+        (lambda: parse_tune(["model.kind=translator,skip_gram"]), "--tune=model.kind=translator,skip_gram: kinds of models do not compare"),
         (lambda: parse_tune(["train.learning_rate"]), "--tune=train.learning_rate: expected field=value"),
         (lambda: checked(Design(tune={"model.hidden_dim": (1,)}, budget="parameters")), "--tune=model.hidden_dim"),
         (lambda: checked(Design(tune={"train.batch_size": (1,)}), {"train.batch_size": (2,)}), "--tune=train.batch_size"),

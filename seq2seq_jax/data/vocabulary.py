@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Int
 
 from seq2seq_jax.config import FORMAT_VERSION, Unit
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import MADE_AGAIN, UserError
 from seq2seq_jax.files import write_atomically
 
 if TYPE_CHECKING:
@@ -208,8 +208,8 @@ def _read(path: pathlib.Path, parse: Any) -> Any:
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); expected a vocabulary") from None
+        raise UserError(f"{path}: cannot be read ({error}); expected a vocabulary{MADE_AGAIN}") from None
     try:
         return parse(text)
     except Exception as error:  # tokenizers raises bare Exception
-        raise UserError(f"{path}: damaged ({error}); expected a vocabulary") from None
+        raise UserError(f"{path}: damaged ({error}); expected a vocabulary{MADE_AGAIN}") from None

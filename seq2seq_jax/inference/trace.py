@@ -56,7 +56,10 @@ def _example(run: TrainedRun, text: str | None) -> tuple[Ids, Int[np.ndarray, " 
     """Returns what is read and what is predicted, as ids."""
     text = None if text is None else normalize(text, run.config.data.normalize_nfc)
     if run.config.model.kind == "language_model":
-        units = _encode(run, "target", _dev_line(run))[:MOST_UNITS] if text is None else _encode(run, "target", text)
+        units = _encode(run, "target", _dev_line(run) if text is None else text)
+        if text is None and len(units) > MOST_UNITS:
+            print(f"trace: the first {MOST_UNITS} of {len(units)} units of the first line of dev; --text follows another", file=sys.stderr)
+            units = units[:MOST_UNITS]
         if not units:
             raise UserError("--text: has no unit to predict; expected some text")
         return {"target": np.array([BOS, *units[:-1]], np.int32)}, np.array(units, np.int32)
@@ -72,7 +75,8 @@ def _encode(run: TrainedRun, side: str, text: str) -> list[int]:
     unknown = dict.fromkeys(vocabulary.unknown(text))  # each once, in order
     if unknown:
         shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
-        print(f"trace: the {side} has what the model has never seen, and reads as <unk>: {shown}", file=sys.stderr)
+        read = "text" if run.config.model.kind == "language_model" else side
+        print(f"trace: the {read} has what the model has never seen, and reads as <unk>: {shown}", file=sys.stderr)
     return list(vocabulary.encode(text))
 
 

@@ -90,6 +90,8 @@ def parse_tune(texts: Sequence[str]) -> Axes:
     tune: Axes = {}
     for text in texts:
         path, values = parse_field("tune", text)
+        if path == "model.kind":
+            raise UserError(f"--tune={text}: kinds of models do not compare; expected another field, such as train.learning_rate")
         if path in (SEED, TABLE, SIZE, *SIDES):
             raise UserError(f"--tune={text}: {path} is what the sweep compares; expected another field, such as train.learning_rate")
         if path in tune:

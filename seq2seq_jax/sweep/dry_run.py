@@ -12,13 +12,13 @@ from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.forecast import Forecast, forecast
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.plan import Plan
-from seq2seq_jax.sweep.sweep import check_length, is_done
+from seq2seq_jax.sweep.sweep import check_members, is_done
 from seq2seq_jax.train.run_directory import RunDirectory
 
 
 def print_dry_run(plan: Plan, retry_failed: bool) -> None:
     """Prints what a sweep would train and what that would need. Raises UserError where it would refuse to."""
-    check_length(plan, retry_failed)
+    check_members(plan, retry_failed)
     states, forecasts, bases = {}, {}, {}
     for prefix, members in ((f"{TUNING_FOLDER}/", plan.tuning_runs), ("", plan.members)):
         if members:

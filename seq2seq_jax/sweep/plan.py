@@ -122,11 +122,14 @@ def _read(folder: pathlib.Path) -> SweepRecord | None:
         raise UserError(f"--workdir={folder}: this is the directory of one run; expected another one for a sweep")
     if not path.exists():
         return None
-    record = read_sweep_record(path, "axes", "config")
     try:
+        record = read_sweep_record(path, "axes", "config")
         config_lib.from_dict(record["config"])
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        said = str(error).removeprefix(f"{path}: ")
+        raise UserError(
+            f"{path}: {said}; where it is damaged, remove it: the sweep's whole command writes it again and loses no run"
+        ) from None
     return record
 
 

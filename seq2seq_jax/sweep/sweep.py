@@ -7,6 +7,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
 from seq2seq_jax.length import NOT_KEPT, Standing, failed_longer, length_made, newest_checkpoint, standing
@@ -58,7 +59,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
       UserError: another process is working on this sweep, a member cannot be brought to the updates asked for now, or there is a
         mistake in the data that all members share and none is done.
     """
-    check_length(plan, options.retry_failed)
+    check_members(plan, options.retry_failed)
     missing = [member for member in plan.members if not is_done(plan.folder, member, options.retry_failed)]
     try:
         _check_data(missing)
@@ -102,12 +103,20 @@ def _thin_done(folder: pathlib.Path, member: Member, keep: str | None) -> None:
         thin(folder / member.name, keep)
 
 
-def check_length(plan: Plan, retry_failed: bool) -> None:
-    """Raises UserError for what members would refuse each by itself: fewer updates than are made, or more without a checkpoint."""
+def check_members(plan: Plan, retry_failed: bool) -> None:
+    """Raises UserError for what members would refuse each by itself.
+
+    Another configuration (which sweep.json, where it is not lost, has refused already), fewer updates than are made, or more without a
+    checkpoint.
+    """
     placed = [(plan.folder / TUNING_FOLDER, run) for run in plan.tuning_runs] + [(plan.folder, member) for member in plan.members]
     for folder, member in placed:
         run = RunDirectory(folder / member.name)
         result, record = run.finished(), run.record()
+        changed = [] if record is None else config_lib.differences(record.config, member.config, config_lib.MAY_CHANGE)
+        if record is not None and changed:
+            values = config_lib.changes(record.config, member.config, changed)
+            raise UserError(f"--workdir={folder}: {member.name} has another configuration: {values}; expected the same, or another workdir")
         if record is None or (result is None and is_done(folder, member, retry_failed)):  # it has failed, and is left alone
             continue
         stands = None if result is None else standing(run.path, result, record.length, member.length)

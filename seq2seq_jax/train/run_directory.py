@@ -116,7 +116,10 @@ class RunDirectory:
     def record(self) -> RunRecord | None:
         """Returns what config.json says, or None where the run has not begun. Raises UserError where it is no such file."""
         path = self.path / CONFIG_FILE
-        return read_config(path) if path.exists() else None
+        try:
+            return read_config(path) if path.exists() else None
+        except UserError as error:
+            raise UserError(f"{error}; where it is damaged, remove it: the command that trained the run writes it again") from None
 
     def begun(self) -> RunRecord:
         """Returns what config.json says. Raises UserError where there is no run."""
