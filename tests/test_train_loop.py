@@ -392,6 +392,16 @@ def test_a_result_holds_until_there_is_one_of_a_longer_training(trained, tmp_pat
     assert {found.name for found in (run / "checkpoints").iterdir()} == {str(step) for step in {60, result_of(run)["best_step"]}}
 
 
+def test_a_damaged_result_is_named_and_made_again(trained, tmp_path, capsys):
+    """Red if a run that has finished is trained again and nobody learns why."""
+    path, _, thirty = trained
+    run = shutil.copytree(thirty, tmp_path / "run")
+    (run / "result.json").write_text((run / "result.json").read_text()[:100])
+    train(pair_config(path, train__steps=30), str(run))
+    assert "train: result.json is damaged and is made again\n" in capsys.readouterr().err
+    assert result_of(run) == result_of(thirty)
+
+
 def test_a_result_holds_where_a_longer_training_fails(trained, tmp_path):
     """Red if a full disk on the way to more updates takes away what was found, or if the run cannot go on once there is room again."""
     path, twenty, _ = trained

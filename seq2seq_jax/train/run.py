@@ -105,6 +105,8 @@ class Run:
         Raises UserError where the directory holds another run, or one that cannot be brought to the updates asked for.
         """
         earlier, record = self.directory.finished(), self.directory.record()
+        if self.directory.result_file.exists() and self.directory.result() is None:
+            self.view.note("result.json is damaged and is made again")
         made = length_made(earlier or {}, None if record is None else record.length)
         stands = None if earlier is None else self._check_can_go_on(earlier, made)
         last_is_gone = earlier is not None and not has_checkpoint(self.directory.path, earlier["steps"])  # it was not kept (--keep)
