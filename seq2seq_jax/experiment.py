@@ -43,6 +43,7 @@ def load_experiment(path: str) -> Experiment:
         raise UserError(f"--config={path}: expected a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[_MODULE] = module  # as an import does: dataclasses inside the file look it up
+    before = list(sys.path)
     sys.path.append(str(pathlib.Path(path).parent.absolute()))  # as of a script, what stands beside it can be imported
     try:
         spec.loader.exec_module(module)
@@ -50,7 +51,7 @@ def load_experiment(path: str) -> Experiment:
     except Exception as error:
         raise UserError(f"--config={path}: {_line_of(error, spec.origin)}{error_line(error)}") from error
     finally:
-        sys.path.pop()
+        sys.path[:] = before
     if not isinstance(config, Config):
         raise UserError(f"--config={path}: expected a function get_config() that returns a seq2seq_jax.config.Config")
     for name, field in fields().items():
