@@ -11,7 +11,10 @@ class UserError(Exception):
 
 
 # How to get back what a finished run had left behind and is lost or damaged; the end of a message.
-MADE_AGAIN = ". (Of a run that has finished it is made again: remove result.json there and repeat the command that trained it.)"
+MADE_AGAIN = (
+    ". (Of a finished run: move its result.json away and repeat the command that trained it, which makes this again as far as its "
+    "checkpoints were kept.)"
+)
 
 
 class Interrupted(Exception):

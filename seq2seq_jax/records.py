@@ -22,7 +22,7 @@ SAMPLES_FILE, DEV_SCORES_FILE, TRUNCATED_FILE, PIP_LOSS_FILE = "samples.jsonl", 
 SWEEP_FILE, TUNING_FOLDER = "sweep.json", "tuning"
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str | bytes) -> Any:
     """Returns what JSON says, None in place of a number that no float can hold, as of NaN and infinity. Raises ValueError."""
     return json.loads(text, parse_int=_finite(int), parse_float=_finite(float), parse_constant=lambda name: None)
 
@@ -46,15 +46,15 @@ def readable_lines(path: pathlib.Path, containing: str = "") -> list[dict[str, A
     Only lines ``containing`` a text are parsed, which is slow: most lines of a log are of training.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError):
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
         return []
     found = []
     for line in lines:
-        if line and containing in line:
+        if line and containing.encode() in line:
             try:
                 found.append(parsed(line))
-            except ValueError:  # half a line of a killed process
+            except ValueError:  # half a line of a killed process, or bytes that are no UTF-8
                 continue
     return [value for value in found if isinstance(value, dict)]
 

@@ -8,6 +8,7 @@ import pytest
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.results import Cause
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import readable_lines
 from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
 
 VALUES = {4: [0.5, 0.4], 16: [0.3, 0.35]}
@@ -16,6 +17,14 @@ VALUES = {4: [0.5, 0.4], 16: [0.3, 0.35]}
 def test_members_are_sorted_by_size_then_seed(tmp_path):
     sweep = read_sweep(write_sweep(tmp_path / "s", {100: [0.1, 0.2], 9: [0.3, 0.4]}, grid=False))
     assert [(run.member.size, run.member.seed, run.value) for run in sweep.runs] == [(9, 0, 0.3), (9, 1, 0.4), (100, 0, 0.1), (100, 1, 0.2)]
+
+
+def test_a_line_that_is_no_utf_8_costs_no_other(tmp_path):
+    """Red if one damaged line of a log hides all that a run has logged."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": "\xff"}\n[2]\n{"st\n{"step": 3}\n')
+    assert readable_lines(path) == [{"step": 1}, {"step": 3}]
+    assert readable_lines(path, containing="3") == [{"step": 3}]
 
 
 def test_with_sweep_json_only_its_members_count(tmp_path):

@@ -458,7 +458,9 @@ def test_members_of_another_configuration_are_refused_also_where_sweep_json_is_l
     sweep(config, folder, {"model.embedding_dim": (2,)})
     (folder / "sweep.json").unlink()
     before = sorted(path for path in folder.rglob("*") if path.name != ".lock")
-    with pytest.raises(UserError, match=r"embedding_dim=2,seed=0 has another configuration: train.metric \(None -> loss_nats_per_token\)"):
+    with pytest.raises(
+        UserError, match=r"embedding_dim=2,seed=0: the run here has another configuration: train.metric \(None -> loss_nats_per_token\)"
+    ):
         sweep(replace(config, {"train.metric": "loss_nats_per_token"}), folder, {"model.embedding_dim": (2, 4)})
     assert sorted(path for path in folder.rglob("*") if path.name != ".lock") == before
     assert sweep(config, folder, {"model.embedding_dim": (2,)}) == {}

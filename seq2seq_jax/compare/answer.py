@@ -28,7 +28,7 @@ from seq2seq_jax.compare.schema import (
     RecommendationRow,
     SettingComparison,
     SizeRow,
-    TuningRow,
+    TuningSummary,
 )
 
 SEEDS_SHOWN = (3, 5, 10, 20)  # for which the noise floor says what they would detect
@@ -40,7 +40,7 @@ def answer_object(
     words: Words,
     setting: dict[str, Any],
     failures: list[Failure],
-    tuning: TuningRow | None,
+    tuning: TuningSummary | None,
     hidden_dims: list[HiddenDimRow] | None = None,
 ) -> SettingComparison:
     """Returns the whole object. NaN stands where a figure is not known (``without_nan`` makes it null).

@@ -9,11 +9,11 @@ from typing import Any
 
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.results import Sweep
-from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, TuningRow
+from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, TuningSummary
 from seq2seq_jax.config import SIZE, TABLE
 
 
-def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> TuningRow | None:
+def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> TuningSummary | None:
     """Returns what tuning chose for each size of a setting, and what all tuning of the sweep cost; None in a sweep without tuning."""
     if sweep.tuning is None:
         return None

@@ -15,7 +15,7 @@ from typing import Any
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Cause, Sweep
-from seq2seq_jax.compare.schema import TuningRow
+from seq2seq_jax.compare.schema import TuningSummary
 from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
 SHORT_FLAGS = {f"--{flag}": path for flag, path in AXIS_FLAGS.items()}  # --axis names the same fields
@@ -23,7 +23,9 @@ OWN_FLAGS = [f"--config.{path}" for path in AXIS_FLAGS.values()]
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
-def next_command(sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: TuningRow | None) -> str | None:
+def next_command(
+    sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: TuningSummary | None
+) -> str | None:
     """Returns the command that makes an undecided answer surer; None where the answer is decided, or no such command exists.
 
     It names every value of every axis, since the last call of the sweep may have given only those that it added; but for values with a
@@ -84,7 +86,7 @@ def _seeds_to_ask_for(sweep: Sweep, grid: Grid, recommendation: Recommendation) 
     return _grown(now, max(number, len(now)), tuned_with)
 
 
-def _needs_retry(grid: Grid, tuning: TuningRow | None) -> bool:
+def _needs_retry(grid: Grid, tuning: TuningSummary | None) -> bool:
     """Says whether a member has failed, or never began because the tuning of its size failed: the sweep retries neither unasked."""
     if any(failure.needs_retry for size in grid.sizes for failure in size.failures):
         return True

@@ -156,7 +156,7 @@ class ChosenRow(TypedDict):
     values: dict[str, Any]
 
 
-class TuningRow(TypedDict):
+class TuningSummary(TypedDict):
     """What was tried and chosen before the comparison, with which seed, and what that cost."""
 
     seed: int
@@ -192,7 +192,7 @@ class SettingComparison(TypedDict):
     at_equal_time: list[EqualTimeRow] | None
     rules_of_thumb: list[RuleOfThumbRow]
     truncated_table: list[TruncatedRow]
-    tuning: TuningRow | None
+    tuning: TuningSummary | None
     hidden_dims: list[HiddenDimRow]
 
 

@@ -7,7 +7,6 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
 from seq2seq_jax.length import NOT_KEPT, Standing, failed_longer, length_made, newest_checkpoint, standing
@@ -113,11 +112,10 @@ def check_members(plan: Plan, retry_failed: bool) -> None:
     for folder, member in placed:
         run = RunDirectory(folder / member.name)
         result, record = run.finished(), run.record()
-        changed = [] if record is None else config_lib.differences(record.config, member.config, config_lib.MAY_CHANGE)
-        if record is not None and changed:
-            values = config_lib.changes(record.config, member.config, changed)
-            raise UserError(f"--workdir={folder}: {member.name} has another configuration: {values}; expected the same, or another workdir")
-        if record is None or (result is None and is_done(folder, member, retry_failed)):  # it has failed, and is left alone
+        if record is None:
+            continue
+        run.check(record, member.config, record.data_sha256)
+        if result is None and is_done(folder, member, retry_failed):  # it has failed, and is left alone
             continue
         stands = None if result is None else standing(run.path, result, record.length, member.length)
         updates = member.length.updates_after(length_made(result or {}, record.length))

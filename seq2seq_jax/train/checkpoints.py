@@ -45,8 +45,10 @@ def _check(folder: pathlib.Path) -> None:
         actual = _digests(folder)
     except (FileNotFoundError, ValueError) as error:
         raise DamagedCheckpoint(f"{folder}: its list of files, {_LIST}, is missing or broken") from error
-    for name, digest in expected.items():
-        if actual.get(name) != digest:
+    if not isinstance(expected, dict):
+        raise DamagedCheckpoint(f"{folder}: its list of files, {_LIST}, is broken")
+    for name in {**expected, **actual}:
+        if actual.get(name) != expected.get(name):
             raise DamagedCheckpoint(f"{folder / name}: {'not as it was written' if name in actual else 'missing'}")
 
 
