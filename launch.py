@@ -245,14 +245,8 @@ def _evaluate(values: flags.FlagValues) -> int:
 
 
 def _translate(values: flags.FlagValues) -> int:
-    from seq2seq_jax.inference.translate import (
-        check_attention_file,
-        open_translators,
-        read_sources,
-        translations,
-        unknown_sources,
-        write_attention,
-    )
+    from seq2seq_jax.inference.attention_file import check_attention_file, write_attention
+    from seq2seq_jax.inference.translate import open_translators, read_sources, translations, unknown_sources
     from seq2seq_jax.train.runtime import prepare_to_use
 
     if values.attention is not None:
@@ -275,7 +269,7 @@ def _translate(values: flags.FlagValues) -> int:
         print(f"translate: {remark}", file=sys.stderr)
     if values.attention is not None:
         sys.stdout.flush()  # before what may go the same way, as to /dev/stdout
-        picture = write_attention(pathlib.Path(values.attention), translated)
+        picture = write_attention(pathlib.Path(values.attention), [best.attended for best, *_ in translated])
         print(f"attention: {values.attention}" + (f", picture: {picture}" if picture else ""), file=sys.stderr)
     return DONE
 

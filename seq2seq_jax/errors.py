@@ -55,6 +55,11 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
+def is_explained(error: Exception) -> bool:
+    """Returns whether the line of an error says all there is to do about it. Of another one it matters where it came from."""
+    return isinstance(error, UserError | TrainingFailed) or no_room(error) is not None or is_out_of_memory(error)
+
+
 def error_line(error: Exception) -> str:
     """Returns an error as one line, with its type unless that is one of ours, whose message says it all."""
     text = str(error) if isinstance(error, UserError | TrainingFailed) else f"{type(error).__name__}: {error}"

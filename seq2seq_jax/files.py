@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 from collections.abc import Callable
@@ -21,6 +22,12 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sha256_of(path: str | pathlib.Path) -> str:
+    """Returns the hash of a file's content, which may be larger than memory. Raises OSError where it cannot be read."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_place(flag: str, path: pathlib.Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from seq2seq_jax.config import Config
 
@@ -19,42 +19,48 @@ class Metric:
       unit: of its values.
       lower_is_better: the direction of improvement.
       tolerance: largest difference that does not matter, in the metric's unit; None: 5 % of the best mean.
+      untrained: value where every output is empty, or every answer wrong: a model that does no better has learned nothing yet; None where
+        there is no such value.
+      proportion: whether it is a mean of zeros and ones, whose standard error follows from the mean.
     """
 
     name: str
     unit: str
     lower_is_better: bool
     tolerance: float | None
+    untrained: float | None = None
+    proportion: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what files and answers say of it."""
+        return {"name": self.name, "unit": self.unit, "lower_is_better": self.lower_is_better, "tolerance": self.tolerance}
+
+    def rank(self, value: float, loss: float) -> tuple[float, float]:
+        """Returns what sorts the better of two evaluations first: the metric or, where that is equal, the loss in nats.
+
+        An error rate of 1 says nothing of what has been learned by then.
+        """
+        return value if self.lower_is_better else -value, loss
 
 
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("word_error_rate", "fraction", True, 0.01),
-        Metric("phone_error_rate", "fraction", True, 0.01),
-        Metric("token_error_rate", "fraction", True, 0.01),
-        Metric("character_error_rate", "fraction", True, 0.01),
-        Metric("exact_match", "fraction", False, 0.01),
-        Metric("bleu", "points", False, 0.5),
-        Metric("chrf", "points", False, 0.5),
+        Metric("word_error_rate", "fraction", True, 0.01, untrained=1.0, proportion=True),
+        Metric("phone_error_rate", "fraction", True, 0.01, untrained=1.0),
+        Metric("token_error_rate", "fraction", True, 0.01, untrained=1.0),
+        Metric("character_error_rate", "fraction", True, 0.01, untrained=1.0),
+        Metric("exact_match", "fraction", False, 0.01, untrained=0.0, proportion=True),
+        Metric("bleu", "points", False, 0.5, untrained=0.0),
+        Metric("chrf", "points", False, 0.5, untrained=0.0),
         Metric("bits_per_character", "bits", True, 0.01),
         Metric(LOSS, "nats", True, None),
-        Metric("analogy_accuracy", "fraction", False, 0.01),
-        Metric("semantic_analogy_accuracy", "fraction", False, 0.01),
-        Metric("syntactic_analogy_accuracy", "fraction", False, 0.01),
+        Metric("analogy_accuracy", "fraction", False, 0.01, untrained=0.0),
+        Metric("semantic_analogy_accuracy", "fraction", False, 0.01, untrained=0.0),
+        Metric("syntactic_analogy_accuracy", "fraction", False, 0.01, untrained=0.0),
         Metric("word_similarity", "rank correlation", False, 0.02),
     )
 }
-
-
-# What metrics come to where every output is empty, or every answer wrong: a model that does no better has learned nothing yet.
-OF_NOTHING_LEARNED = {
-    **dict.fromkeys(("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate"), 1.0),
-    **dict.fromkeys(("exact_match", "bleu", "chrf", "analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy"), 0.0),
-}
-
-
-SHARES = ("word_error_rate", "exact_match")  # means of zeros and ones, whose standard error follows from the mean
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from seq2seq_jax.validation import check_type, validate
 # Files in the directory of a run (docs/architecture.md), and in that of a sweep.
 CONFIG_FILE, RESULT_FILE, METRICS_FILE, EMBEDDING_FILE = "config.json", "result.json", "metrics.jsonl", "embedding.npz"
 SAMPLES_FILE, DEV_SCORES_FILE, TRUNCATED_FILE, PIP_LOSS_FILE = "samples.jsonl", "dev_scores.npz", "truncated.json", "pip_loss.json"
-SWEEP_FILE, TUNING_FOLDER = "sweep.json", "tuning"
+TRACEBACK_FILE, SWEEP_FILE, TUNING_FOLDER = "traceback.txt", "sweep.json", "tuning"
 
 
 def parsed(text: str | bytes) -> Any:

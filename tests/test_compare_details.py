@@ -133,6 +133,16 @@ def test_bootstrap_of_a_quotient_weighs_examples_by_their_size():
     assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
 
 
+def test_a_resample_without_a_metric_gives_no_interval(tmp_path, capsys):
+    """As one of nothing but empty references. Red if comparing ends in an error, or shows an interval without an end."""
+    workdir = write_sweep(tmp_path / "s", {4: [0.5, 0.5, 0.5], 8: [0.5, 0.5, 0.5]})
+    for folder in (tmp_path / "s").glob("*/"):
+        np.savez(folder / "dev_scores.npz", amounts=[0.0, 1.0], sizes=[0.0, 2.0])
+    assert [row["bootstrap_ci95"] for row in compare([workdir])["sizes"]] == [None, None]
+    run([workdir], "table")
+    assert "0.500" in capsys.readouterr().out
+
+
 def test_standard_error_of_a_quotient_by_hand(tmp_path):
     """Red if examples that are larger count as the others do: a dev set would seem to tell more, or less, than it does."""
     grid = make_grid(read_sweep(write_sweep(tmp_path / "s", {4: [0.5]})).runs, [])

@@ -13,6 +13,7 @@ from seq2seq_jax.compare.examples import print_examples
 from seq2seq_jax.compare.main import print_answer, run
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.table import print_table, to_csv
+from seq2seq_jax.show.labels import counted
 from tests.sweep_fixture import add_artifacts, compare, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
@@ -228,8 +229,8 @@ def test_where_tuning_has_failed_the_command_tries_it_again(tmp_path):
         (labels.p_label(None), "-"),
         (labels.with_interval(0.31, [0.3, 0.32], 3), "0.310 ± 0.010"),
         (labels.with_interval(0.31, None, 2, "+"), "+0.31"),
-        (labels.runs_label(1), "1 run"),
-        (labels.runs_label(3), "3 runs"),
+        (counted(1, "run"), "1 run"),
+        (counted(3, "run"), "3 runs"),
     ],
 )
 def test_labels(label, expected):

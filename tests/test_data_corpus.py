@@ -61,7 +61,7 @@ def test_only_what_is_missing_is_cut(tmp_path, given, expected, kind):
     loaded = _load(config)
     assert {split for split in ("train", "dev", "test") if getattr(loaded, split) is not None} == expected
     assert set(loaded.sha256) == set(loaded.paths) == set(given)
-    assert raw_splits.sha256_of(config) == loaded.sha256
+    assert raw_splits.data_sha256(config) == loaded.sha256
     if "test" in given:
         assert len(loaded.test) == (150 if kind == "translator" else len(PAIRS))
 
@@ -282,14 +282,6 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
     relative = configuration.replace(config, {"data.train": "train.txt", "data.dev": "a.src,a.tgt"})
     found = raw_splits.with_absolute_paths(relative).data
     assert (found.train, found.dev, found.test) == (str(tmp_path / "train.txt"), f"{tmp_path}/a.src,{tmp_path}/a.tgt", None)
-
-
-def test_senseless_settings_are_named(tmp_path):
-    config = _config(tmp_path, train=PAIRS)
-    with pytest.raises(UserError, match=r"data\.train: the data set data\.name=cmudict brings its own files"):
-        _load(configuration.replace(config, {"data.name": "cmudict"}))
-    with pytest.raises(UserError, match=r"data\.train: expected a training file"):
-        _load(configuration.replace(config, {"data.train": None}))
 
 
 @pytest.mark.parametrize("content", ["a\tb\n", "no tab\n"])

@@ -126,6 +126,14 @@ def test_another_content_is_refused(mirror, monkeypatch, pooch_log):
     assert pooch_log == []
 
 
+def test_a_mirror_is_an_address(mirror, monkeypatch):
+    """Red if a forgotten http:// is taken for another content."""
+    _serve(monkeypatch, mirror[0], "small", "pairs", {"train": {"x/a.tsv": b"a\tb\n"}})
+    monkeypatch.setenv(named.MIRROR_VARIABLE, "localhost:8000")
+    with pytest.raises(UserError, match=rf"^{named.MIRROR_VARIABLE}=localhost:8000: expected an address"):
+        named.locate("small", "train")
+
+
 @pytest.mark.parametrize("reason", ["offline", "missing"])
 def test_what_is_neither_there_nor_cached_gives_one_line(mirror, monkeypatch, pooch_log, reason):
     folder, close = mirror
@@ -162,7 +170,7 @@ def test_a_corpus_is_loaded_by_name(mirror, monkeypatch):
     assert isinstance(loaded.dev, corpus.PairSplit)
     assert (loaded.dev.sources, loaded.dev.targets) == (["dev"], [["x y"]])
     assert loaded.sha256 == {side: hashlib.sha256(content).hexdigest() for side in files for content in files[side].values()}
-    assert raw_splits.sha256_of(config) == loaded.sha256
+    assert raw_splits.data_sha256(config) == loaded.sha256
     assert corpus.load_split(config, "dev", vocabularies=loaded.vocabularies, recorded=loaded.sha256) == loaded.dev
     with pytest.raises(UserError, match=r"data\.name=small: holds pairs; expected one text for model\.kind=language_model"):
         corpus.load_corpus(configuration.replace(config, {"model.kind": "language_model"}))

@@ -37,7 +37,7 @@ def test_files_are_found_in_folders_whose_names_have_commas(tmp_path, monkeypatc
     absolute = readers.absolute(relative)
     assert absolute == f"{folder}/a,b.src,{folder}/a.tgt"
     assert readers.read_pairs(absolute) == readers.read_pairs(relative) == [("one", "1")]
-    assert readers.sha256_of(absolute) == readers.sha256_of(relative)
+    assert readers.spec_sha256(absolute) == readers.spec_sha256(relative)
     (folder / "a.tgt").unlink()
     with pytest.raises(UserError, match=r"a\.tgt: expected one file of two columns, or two aligned files"):
         readers.read_pairs(absolute)
@@ -97,8 +97,8 @@ def test_the_hash_is_of_the_content(tmp_path):
     for name, text in (("a", "x"), ("b", "y"), ("c", "x")):
         (tmp_path / name).write_text(text)
     a, b, c = (str(tmp_path / name) for name in "abc")
-    assert readers.sha256_of(a) == readers.sha256_of(c) != readers.sha256_of(b)
-    assert readers.sha256_of(f"{a},{b}") == readers.sha256_of(f"{c},{b}") != readers.sha256_of(f"{b},{a}")
+    assert readers.spec_sha256(a) == readers.spec_sha256(c) != readers.spec_sha256(b)
+    assert readers.spec_sha256(f"{a},{b}") == readers.spec_sha256(f"{c},{b}") != readers.spec_sha256(f"{b},{a}")
 
 
 def test_normalization_is_asked_for():

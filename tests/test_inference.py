@@ -15,8 +15,9 @@ from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
 from seq2seq_jax.inference import trace
+from seq2seq_jax.inference.attention_file import check_attention_file, write_attention
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translate import check_attention_file, open_translators, read_sources, write_attention
+from seq2seq_jax.inference.translate import open_translators, read_sources
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import train
 from tests.training_fixture import evaluate, text_config, translations
@@ -173,7 +174,7 @@ def test_the_line_of_dev_that_is_traced_is_the_one_in_the_file(tmp_path, capsys)
 
 def test_attention_is_written_and_drawn(workdirs, tmp_path):
     found = translations(open_translators([workdirs["a"], workdirs["b"]]), SOURCES, beam_size=2, attention=True)
-    picture = write_attention(tmp_path / "attention.jsonl", found)
+    picture = write_attention(tmp_path / "attention.jsonl", [best.attended for (best,) in found])
     rows = [json.loads(line) for line in (tmp_path / "attention.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["source"] for row in rows] == [["a", "b", "<unk>", "<eos>"], [], ["c", "<eos>"], ["d", "a", "b", "<eos>"]]
     for row, (best,) in zip(rows, found, strict=True):
@@ -190,7 +191,7 @@ def test_attention_is_written_and_drawn(workdirs, tmp_path):
 
 def test_attention_is_written_where_it_is_named(workdirs, tmp_path, monkeypatch):
     """Red if a link or a device is replaced by a file, or what cannot be written is found out after all translations."""
-    found = translations(open_translators([workdirs["a"]]), ["abc"], attention=True)
+    found = [best.attended for (best,) in translations(open_translators([workdirs["a"]]), ["abc"], attention=True)]
     for name, target in (("a.json", tmp_path / "target"), ("null.json", "/dev/null"), ("full.json", "/dev/full")):
         (tmp_path / name).symlink_to(target)
         check_attention_file(tmp_path / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -22,12 +23,12 @@ import pytest
 import launch as launch_module
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
-from seq2seq_jax.data.raw_splits import sha256_of
+from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.experiment import load_experiment
 from seq2seq_jax.sweep import axes as axes_lib
 from seq2seq_jax.sweep import members as members_lib
-from seq2seq_jax.sweep import processes
+from seq2seq_jax.sweep import processes, shared_corpus
 from seq2seq_jax.sweep import shares as sweep_shares
 from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design
@@ -234,7 +235,7 @@ def test_a_damaged_grid_is_named(tmp_path, damage, said):
 def begun(place: pathlib.Path, config: Config) -> None:
     """Writes of a finished run what a sweep asks of it, but for its results."""
     place.mkdir(parents=True)
-    record = {"format": 1, "config": to_dict(config), "steps": config.train.steps, "data_sha256": sha256_of(config)}
+    record = {"format": 1, "config": to_dict(config), "steps": config.train.steps, "data_sha256": data_sha256(config)}
     (place / "config.json").write_text(json.dumps(record))
     result = sweep_fixture.result(32, 0, None, status="finished", best_step=1, steps=config.train.steps)
     (place / "result.json").write_text(json.dumps(result))
@@ -520,6 +521,35 @@ def test_where_no_process_can_be_bound_to_cores_a_share_is_so_many_threads(monke
     assert (os.environ["NPROC"], len(runtime.cores())) == ("2", 2)
 
 
+def test_no_process_goes_on_where_the_sweep_ends_in_an_error(tmp_path, monkeypatch):
+    """Red if workers train on for nobody, as in a notebook, whose process does not end."""
+    config, spawned = small(tmp_path, train__steps=1000), []
+    spawn = processes.Pool._spawn
+    monkeypatch.setattr(processes.Pool, "_spawn", lambda pool, share: spawned.append(spawn(pool, share)) or spawned[-1])
+
+    def fail(pool, worker, waiting):
+        raise OSError("no luck")
+
+    monkeypatch.setattr(processes.Pool, "_receive", fail)
+    plan = make_plan(config, {"model.embedding_dim": (2,), "train.seed": (0, 1)}, str(tmp_path / "sweep"), Design())
+    with pytest.raises(OSError, match="no luck"):
+        run_sweep(plan, SweepOptions("processes", 2), "launch.py sweep")
+    assert len(spawned) == 2
+    assert not any(worker.process.is_alive() for worker in spawned)
+
+
+def test_the_data_of_a_sweep_is_read_once_for_each_value_of_its_axis(tmp_path, monkeypatch):
+    """Red if planning reads it again for every member."""
+    config, read = small(tmp_path), []
+    load = shared_corpus._corpus.__wrapped__
+    monkeypatch.setattr(shared_corpus, "_corpus", functools.lru_cache(maxsize=1)(lambda key: read.append(key) or load(key)))
+    shared_corpus._sizes.cache_clear()
+    for _ in range(3):
+        for unit in ("char", "byte"):
+            shared_corpus.vocabulary_sizes(replace(config, {"data.target_unit": unit}))
+    assert len(read) == 2
+
+
 def test_a_worker_takes_what_it_has_compiled_and_else_what_no_other_compiles(tmp_path):
     """Red if members are handed out in their order: each worker would compile each size."""
     config = pair_config(write_pairs(tmp_path / "a.tsv", 60))
@@ -561,6 +591,18 @@ def test_processes_share_cores_and_graphics_processors(tmp_path, monkeypatch, pl
     assert sweep_shares.most_at_a_time() == (len(visible.split(",")) if expected[0][0] else 3)
 
 
+def test_a_process_keeps_no_more_cores_busy_than_its_part_of_what_is_allowed(monkeypatch):
+    """Red if each starts a thread for every core that a container shows."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: None)
+    monkeypatch.setenv("NPROC", "4")
+    found = sweep_shares.shares(2)
+    assert [(len(share.cores), share.threads) for share in found] == [(4, 2)] * 2
+    assert sweep_shares.most_at_a_time() == 4
+    found[0].take()
+    assert os.environ["NPROC"] == "2"
+
+
 @pytest.mark.parametrize(("jobs", "each"), [(1, 8), (3, 2), (4, 2), (5, 1), (9, 1)])
 def test_all_processes_have_equally_many_cores(monkeypatch, jobs, each):
     """Red if one has more than another: so many threads round a member's sums differently."""
@@ -588,7 +630,7 @@ def test_a_process_takes_its_share(monkeypatch):
     monkeypatch.setenv("XLA_CLIENT_MEM_FRACTION", "0.1")
     taken = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: taken.append(cores))
-    sweep_shares.Share(frozenset({1}), "1", 0.45).take()
+    sweep_shares.Share(frozenset({1}), 1, "1", 0.45).take()
     assert (taken, os.environ["CUDA_VISIBLE_DEVICES"], os.environ["XLA_CLIENT_MEM_FRACTION"]) == ([{1}], "1", "0.450")
     assert "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ
 
@@ -709,7 +751,7 @@ def test_a_member_that_cannot_be_lengthened_keeps_its_result_and_is_not_tried_un
             sweep(longer, tmp_path / "sweep", axes)
             assert len(tried) == 1
     assert result_of(tmp_path / "sweep/embedding_dim=4,seed=0")["steps"] == 4
-    failed = {"member": "embedding_dim=4,seed=0", "error": "RuntimeError: no luck"}
+    failed = {"member": "embedding_dim=4,seed=0", "error": "RuntimeError: no luck (in traceback.txt: where it came from)"}
     found = sweep_fixture.compare([str(tmp_path / "sweep")])
     assert found["failed"] == [failed]
     assert "--retry_failed" in found["recommendation"]["command"]

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import itertools
 import json
+import pathlib
 import random
 import re
 import shutil
@@ -14,6 +15,7 @@ import signal
 import sys
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +35,7 @@ from seq2seq_jax.inference.sample import sample_texts
 from seq2seq_jax.inference.translate import open_translators
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.show import progress
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.checkpoints import Checkpoints
@@ -615,6 +618,29 @@ def test_in_a_terminal_progress_is_live(monkeypatch, width, figures):
     assert (f"  {member}" in shown) == (width > 120)  # else its end
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_what_takes_long_is_shown(monkeypatch, live):
+    """Red if it is not, if what is soon done is, or if what is shown live stays on the screen."""
+    monkeypatch.setattr(sys, "stderr", screen := (Terminal() if live else io.StringIO()))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    with progress.shown("soon done"):
+        pass
+    monkeypatch.setattr(progress, "SECONDS_UNSHOWN", 0.0)
+    with progress.shown("decoding", 20) as done:
+        time.sleep(0.2)
+        done(5)
+        time.sleep(0.2)
+    said = screen.getvalue()
+    assert "soon done" not in said
+    if live:
+        assert "decoding" in said
+        assert "5/20" in said
+        assert "\x1b[?25h" in said  # the cursor is back
+    else:
+        assert said == "decoding ...\ndecoding: 5 of 20\n"
+
+
 def test_what_is_said_is_shown_as_it_is(capsys):
     """Red if the number of a line becomes a picture, or what stands in brackets a style."""
     Reporter("train").note("words.tsv:100: expected [red]two[/red] columns :smile:")
@@ -745,6 +771,51 @@ def test_changed_data_is_refused(trained, tmp_path):
     changed.write_text(path.read_text() + "ab\tb a\n")
     with pytest.raises(UserError, match="data has changed"):
         train(pair_config(changed, train__steps=30), str(shutil.copytree(twenty, tmp_path / "run")))
+
+
+def test_another_vocabulary_is_refused(trained, tmp_path):
+    """Red if the rows of a table are given to other symbols, as another version of a library may cut the same text; or if a lost one is."""
+    path, twenty, thirty = trained
+    for side in ("source", "target"):
+        run = pathlib.Path(shutil.copytree(twenty, tmp_path / side))
+        file = run / f"vocabulary/{side}.json"
+        content = json.loads(file.read_text())
+        content["symbols"][-2:] = reversed(content["symbols"][-2:])
+        file.write_text(json.dumps(content))
+        with pytest.raises(UserError, match=f"the {side} vocabulary is not the one that the run began with"):
+            train(pair_config(path, train__steps=30), str(run))
+        assert json.loads(file.read_text()) == content
+        file.unlink()
+        train(pair_config(path, train__steps=30), str(run))
+        assert file.read_text() == (thirty / f"vocabulary/{side}.json").read_text()
+
+
+def test_where_an_error_came_from_is_kept_until_the_run_has_finished(tmp_path, monkeypatch):
+    """Red if of a fault of the program a line is all that is left, or if an error that explains itself gets a traceback too."""
+    config, run = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__steps=10), tmp_path / "run"
+
+    def fail(own, state):
+        return [][1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", fail)
+        with pytest.raises(IndexError):
+            train(config, str(run))
+    assert json.loads((run / "result.json").read_text())["error"].startswith("IndexError: list index out of range (in traceback.txt")
+    assert "in fail\n" in (run / "traceback.txt").read_text()
+    train(config, str(run))
+    assert not (run / "traceback.txt").exists()
+
+
+def test_a_run_can_be_trained_from_a_script(tmp_path, capsys):
+    """Red if what makes no sense is trained, or if a thread, which gets no signals, cannot train. It warns of a warm-up too."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__steps=10, train__warmup_steps=10)
+    with pytest.raises(UserError, match=r"^train\.steps, train\.epochs"):
+        train(config_lib.replace(config, {"train.steps": None}), str(tmp_path / "run"))
+    with ThreadPoolExecutor(1) as thread:
+        result = thread.submit(train, config, str(tmp_path / "run")).result()
+    assert result["status"] == "finished"
+    assert "train.warmup_steps=10 of 10 updates: the learning rate stays below its highest\n" in capsys.readouterr().err
 
 
 def test_a_run_without_dev_keeps_its_last_checkpoint(tmp_path, capsys):

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from seq2seq_jax.train import runtime
 from seq2seq_jax.train.runtime import cores, prepare
 
 PROGRAM = """
@@ -89,6 +90,25 @@ def test_kernels_of_word_vectors_are_not_shared_among_cores(tmp_path, experiment
     ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
     assert f'"shared": {shared}' in ran.stdout
     assert list((tmp_path / "compiled").glob("jit_*"))  # red if the next start compiles everything again
+
+
+@pytest.mark.parametrize(
+    ("quota", "nproc", "expected"),
+    [
+        (None, None, 8),
+        ("max 100000", None, 8),
+        ("250000 100000", None, 3),
+        ("250000 100000", "2", 2),
+        ("10000 100000", None, 1),
+    ],
+)
+def test_no_more_cores_are_kept_busy_than_are_allowed(tmp_path, monkeypatch, quota, nproc, expected):
+    """Red if a container with a share of a large machine starts a thread or a process for each core that it sees."""
+    monkeypatch.setattr(runtime, "cores", lambda: list(range(8)))
+    monkeypatch.setenv("NPROC", nproc) if nproc else monkeypatch.delenv("NPROC", raising=False)
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert runtime.core_count(tmp_path) == expected
 
 
 def test_kernels_of_other_models_are_shared(monkeypatch):

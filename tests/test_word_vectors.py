@@ -17,7 +17,7 @@ from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.data.corpus import corpus_key, load_corpus
 from seq2seq_jax.data.examples import TextSplit
-from seq2seq_jax.data.raw_splits import sha256_of
+from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_questions import WordQuestions, load, read_analogies, read_similarity
 from seq2seq_jax.embeddings import vector_size
@@ -96,7 +96,7 @@ def test_only_known_words_are_asked(tmp_path):
     )
     questions = load(config, vocabulary)
     write(tmp_path / "a.txt", "man woman")
-    assert {name: digest for name, digest in sha256_of(config).items() if name != "train"} == questions.sha256
+    assert {name: digest for name, digest in data_sha256(config).items() if name != "train"} == questions.sha256
     assert questions.analogies.tolist() == [[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]]
     assert questions.syntactic.tolist() == [False, False, True]
     assert (questions.pairs.tolist(), questions.similarity.tolist()) == ([[6, 7], [4, 5]], [8.5, 7.0])

@@ -7,9 +7,8 @@ Read next: ``comparison.py``, which calls this for every setting.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from seq2seq_jax.compare.schema import (
     Cost,
     HiddenDimRow,
     Interval,
+    MetricRow,
     NoiseFloor,
     OnTest,
     RecommendationRow,
@@ -59,7 +59,7 @@ def answer_object(
     """
     costs = [cost.cost_of(size) for size in grid.sizes]
     return {
-        "metric": dataclasses.asdict(grid.metric),
+        "metric": cast(MetricRow, grid.metric.to_json()),
         "split": "dev",
         "setting": setting,
         "seed_correlation": math.nan if grid.pooled else float(statistics.seed_correlation(grid.values)),

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.grid import Grid
-from seq2seq_jax.kinds import SHARES
+from seq2seq_jax.kinds import METRICS
 
 DRAWS = 1000
 MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does not keep anyone waiting: it needs fewer draws too
@@ -32,14 +32,15 @@ def resampled_means(scores: Scores, draws: int) -> Float[np.ndarray, "draws size
     """Returns every size's mean metric in ``draws`` resamples of seeds and of examples, both with replacement.
 
     All sizes meet the same seeds and examples, so that differences are paired. ``scores`` are amounts and sizes of each
-    example; a run's metric is the sum of its amounts over the sum of its sizes.
+    example; a run's metric is the sum of its amounts over the sum of its sizes, NaN where these are all 0.
     """
     sizes, seeds, examples = scores[0].shape
     rng = np.random.default_rng(0)  # the same figures whenever they are asked for
     times_drawn = _multiplicities(rng.integers(0, examples, (draws, examples)))
     values = [(part.reshape(-1, examples) @ times_drawn.T).reshape(sizes, seeds, draws) for part in scores]
     rows = rng.integers(0, seeds, (seeds, draws))
-    return np.take_along_axis(values[0] / values[1], rows[None], axis=1).mean(1).T
+    metrics = np.divide(values[0], values[1], out=np.full_like(values[0], np.nan), where=values[1] > 0)
+    return np.take_along_axis(metrics, rows[None], axis=1).mean(1).T
 
 
 def _multiplicities(drawn: Int[np.ndarray, "draws examples"]) -> Float[np.ndarray, "draws examples"]:
@@ -50,7 +51,7 @@ def _multiplicities(drawn: Int[np.ndarray, "draws examples"]) -> Float[np.ndarra
 
 
 def intervals(grid: Grid, best: int | None) -> tuple[list[list[float] | None], list[list[float] | None]]:
-    """Returns 95 % intervals of each size's mean and of its difference to the best size; None where scores are missing.
+    """Returns 95 % intervals of each size's mean and of its difference to the best size; None where scores are missing or too few.
 
     A size takes part if it has a run with scores at every seed of the grid.
     """
@@ -87,7 +88,10 @@ def _scores_of(grid: Grid, column: int) -> tuple[Float[np.ndarray, "seeds exampl
     return np.stack(amounts), np.stack(sizes)
 
 
-def _percentiles(values: Float[np.ndarray, " draws"]) -> list[float]:
+def _percentiles(values: Float[np.ndarray, " draws"]) -> list[float] | None:
+    """Returns the interval; None where a resample has no metric, as one of nothing but examples of size 0."""
+    if not np.isfinite(values).all():
+        return None
     low, high = np.percentile(values, LEVEL)
     return [float(low), float(high)]
 
@@ -108,7 +112,7 @@ def standard_error(grid: Grid, column: int, examples: int) -> float | None:
         amounts, sizes = scores
         residuals = amounts - amounts.sum() / sizes.sum() * sizes
         return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum()) or None  # no scatter says nothing of it
-    if grid.metric.name in SHARES:
+    if grid.metric.name in METRICS and METRICS[grid.metric.name].proportion:
         share = min(1.0, max(0.0, float(statistics.means(grid.values)[column])))
         return math.sqrt(share * (1 - share) / examples) or None
     return None

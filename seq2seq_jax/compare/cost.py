@@ -17,7 +17,7 @@ from seq2seq_jax.compare.run_files import is_number
 from seq2seq_jax.compare.schema import Cost, EqualTimeRow, ReachedRow
 from seq2seq_jax.compare.statistics import ROUNDING
 
-SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time
+TIME_SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time
 Evaluations = list[tuple[float, float]]  # (training seconds so far, loss), in order
 
 
@@ -86,7 +86,7 @@ def at_equal_time(grid: Grid) -> list[EqualTimeRow] | None:
     if not sizes or len(ends) < sum(len(size.runs) for size in sizes):
         return []
     rows: list[EqualTimeRow] = []
-    for share in SHARES:
+    for share in TIME_SHARES:
         seconds = share * min(ends)
         means = {label: np.mean([_best_within(history, seconds) for history in several]) for label, several in histories.items()}
         complete = {size.embedding_dim: means[size.label] for size in sizes if size.table == "learned" and not size.failures}

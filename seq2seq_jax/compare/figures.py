@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from seq2seq_jax.compare.labels import decimals_of, runs_label, size_label, spelled, with_interval
+from seq2seq_jax.compare.labels import decimals_of, size_label, spelled, with_interval
 from seq2seq_jax.compare.results import FinishedRun, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow
-from seq2seq_jax.show.labels import count_label
+from seq2seq_jax.show.labels import count_label, counted
 from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
 
 NAME_WIDTH = 0.08  # of a size below a picture, as a share of its axis
@@ -135,7 +135,7 @@ def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds
             continue
         label, at = str(point.size), seconds if by_seconds else steps
         (line,) = picture.axes.plot(at, values, color=size_colour(index, len(points)), lw=1.8, label=label, marker="o", ms=2.5)
-        picture.name(line, f"size {label}, mean over {runs_label(len(same))}")
+        picture.name(line, f"size {label}, mean over {counted(len(same), 'run')}")
         drawn = True
     if not drawn:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, Interval, SettingComparison, SizeRow
-from seq2seq_jax.show.labels import MISSING, count_label, seconds_label
+from seq2seq_jax.show.labels import MISSING, count_label, counted, seconds_label
 
 HUGE = 1e6  # from here on figures, as of a run that has diverged, are shown with three digits
 RELATIVE = "relative to the data set"  # unit of pooled figures
@@ -82,18 +82,13 @@ def over(part: SettingComparison) -> str:
     return "data sets" if "data_sets" in part["recommendation"] else "seeds"
 
 
-def runs_label(count: int) -> str:
-    """Returns ``1 run`` or ``3 runs``."""
-    return f"{count} run{'' if count == 1 else 's'}"
-
-
-def test_sentence(part: SettingComparison) -> str | None:
+def sentence_on_test(part: SettingComparison) -> str | None:
     """Says what the recommended size reaches on test; None where that is not known."""
     test = part["recommendation"]["test"]
     if not test:
         return None
     figure, name = with_interval(test["mean"], test["ci95"], decimals_of(part)), spelled(part["metric"]["name"])
-    return f"On test, size {part['recommendation']['embedding_dim']}: {name} {figure} over {runs_label(test['runs'])}."
+    return f"On test, size {part['recommendation']['embedding_dim']}: {name} {figure} over {counted(test['runs'], 'run')}."
 
 
 def correlation_sentence(part: SettingComparison) -> str | None:
@@ -158,7 +153,7 @@ def _tuning_lines(part: SettingComparison) -> list[str]:
         lines.append(f"Chosen {path}: {', '.join(at) if len(set(said)) > 1 else f'{said[0]} at every size'}{edge}.")
     compared = {seed for row in part["sizes"] for seed in row["seeds"]}
     apart = "which is compared too" if tuning["seed"] in compared else "which is not compared"
-    cost = f"{runs_label(tuning['runs'])}, {seconds_label(tuning['train_seconds'])} of training"
+    cost = f"{counted(tuning['runs'], 'run')}, {seconds_label(tuning['train_seconds'])} of training"
     return [*lines, f"Tuning took {cost}, with seed {tuning['seed']}, {apart}."]
 
 

@@ -20,7 +20,7 @@ from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import DEV_DATA, FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
-from seq2seq_jax.kinds import OF_NOTHING_LEARNED
+from seq2seq_jax.kinds import METRICS
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
@@ -169,15 +169,16 @@ def _tolerance_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
 
 def unlearned_warning(grid: Grid) -> list[str]:
     """Warns where even the best size is within the metric's tolerance of what nothing is needed for: whatever is decided says little."""
-    nothing, tolerance = OF_NOTHING_LEARNED.get(grid.metric.name), grid.metric.tolerance or 0.0
+    known, tolerance = METRICS.get(grid.metric.name), grid.metric.tolerance or 0.0  # a result.json may name any metric
+    untrained = None if known is None else known.untrained
     means = statistics.means(grid.losses[:, grid.learned])
-    if grid.pooled or nothing is None or np.isnan(means).all():
+    if grid.pooled or untrained is None or np.isnan(means).all():
         return []
     best = np.nanmin(means)
-    if best < (nothing if grid.metric.lower_is_better else -nothing) - tolerance - statistics.ROUNDING:
+    if best < (untrained if grid.metric.lower_is_better else -untrained) - tolerance - statistics.ROUNDING:
         return []
     shown, name = f"{abs(best):.{decimals_for(tolerance)}f}", spelled(grid.metric.name)
-    return [f"No size has learned the task yet: the best mean {name} is {shown}, and {nothing:g} needs no learning. Train longer."]
+    return [f"No size has learned the task yet: the best mean {name} is {shown}, and {untrained:g} needs no learning. Train longer."]
 
 
 def _edge_warnings(grid: Grid, recommendation: Recommendation) -> list[str]:

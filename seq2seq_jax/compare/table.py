@@ -23,9 +23,9 @@ from seq2seq_jax.compare.labels import (
     design_lines,
     noise_lines,
     role,
+    sentence_on_test,
     setting_label,
     spelled,
-    test_sentence,
 )
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow, parts_of
 from seq2seq_jax.config import setting_key
@@ -82,7 +82,7 @@ def _print_recommendation(console: rich.console.Console, part: SettingComparison
     console.print(" ".join(recommendation["answer"]), style="bold")
     for warning in recommendation["warnings"]:
         console.print(warning)
-    test = test_sentence(part)
+    test = sentence_on_test(part)
     if test:
         console.print(f"\n{test}")
     for line in recommendation["going_on"]:  # unbroken, to be copied

@@ -39,12 +39,15 @@ class RemoteFile:
     def locate(self, name: str) -> pathlib.Path:
         """Returns where it lies in the cache, and downloads it first where it does not.
 
-        Raises UserError, naming the data set, where the download fails or the content has another sha256.
+        Raises UserError, naming the data set, where the download fails or the content has another sha256, or the mirror is none.
         """
         import pooch
 
         cache = cache_folder()
-        address = f"{(os.environ.get(MIRROR_VARIABLE) or _ADDRESS).rstrip('/')}/{self.path}"
+        server = os.environ.get(MIRROR_VARIABLE) or _ADDRESS
+        if not server.startswith(("http://", "https://")):
+            raise UserError(f"{MIRROR_VARIABLE}={server}: expected an address that begins with https:// or http://")
+        address = f"{server.rstrip('/')}/{self.path}"
         place = cache / self.path
         try:
             with _silent(pooch.get_logger()):

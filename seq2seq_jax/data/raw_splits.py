@@ -56,16 +56,16 @@ def read_splits(config: Config, asked: Iterable[str]) -> RawSplits:
     content: dict = {split: read_file(config, path, notes, read_pairs) for split, path in paths.items()}
     if cut and "train" in content:
         content |= _cut(config, content["train"], cut)
-    return RawSplits(content, {split: readers.sha256_of(path) for split, path in paths.items()}, paths, notes)
+    return RawSplits(content, {split: readers.spec_sha256(path) for split, path in paths.items()}, paths, notes)
 
 
-def sha256_of(config: Config) -> dict[str, str]:
+def data_sha256(config: Config) -> dict[str, str]:
     """Returns the hash of the content of every file of a configuration's data, by split or field, as a run records it.
 
     It reads them, and downloads those of a named data set that are not in the cache. Raises UserError where one cannot be read.
     """
     questions = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
-    return {name: readers.sha256_of(path) for name, path in {**_located(config, _files_of(config)), **questions}.items()}
+    return {name: readers.spec_sha256(path) for name, path in {**_located(config, _files_of(config)), **questions}.items()}
 
 
 def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[[str], Pairs] = readers.read_pairs) -> Pairs | str:
@@ -90,7 +90,7 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
 
 
 def has_dev(config: Config) -> bool:
-    """Returns whether the configuration asks for a dev split. Raises UserError where it does not say what to read."""
+    """Returns whether the configuration asks for a dev split. Raises UserError for an unknown data set."""
     return "dev" in _files_of(config) or config.data.dev_fraction > 0
 
 
@@ -121,14 +121,9 @@ def _check_form(config: Config) -> None:
 
 def _files_of(config: Config) -> dict[str, str]:
     """Returns the path specification of each split that has a file of its own, train first; empty ones for a named data set."""
-    given = {split: spec for split in SPLITS if (spec := get(config, f"data.{split}")) is not None}
     if config.data.name is not None:
-        if given:
-            raise UserError(f"data.{min(given)}: the data set data.name={config.data.name} brings its own files; expected one of the two")
         return dict.fromkeys(named.data_set(config.data.name).files, "")
-    if "train" not in given:
-        raise UserError("data.train: expected a training file, or a data set in data.name")
-    return given
+    return {split: spec for split in SPLITS if (spec := get(config, f"data.{split}")) is not None}
 
 
 def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:

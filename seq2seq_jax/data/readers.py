@@ -35,7 +35,7 @@ def absolute(spec: str) -> str:
     return ",".join(str(path.absolute()) for path in files_of(spec))
 
 
-def sha256_of(spec: str) -> str:
+def spec_sha256(spec: str) -> str:
     """Returns the hash of the content: of one file as ``sha256sum`` prints it, of two the hash of both hashes in order.
 
     Raises UserError where one cannot be read.

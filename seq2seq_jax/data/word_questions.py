@@ -72,7 +72,7 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
         np.array([syntactic for _, syntactic in questions], bool),
         np.array([rows for rows, _ in pairs], np.int64).reshape(-1, 2),
         np.array([score for _, score in pairs], np.float64),
-        {name: readers.sha256_of(path) for name, path in asked.items()},
+        {name: readers.spec_sha256(path) for name, path in asked.items()},
         asked,
         notes,
     )

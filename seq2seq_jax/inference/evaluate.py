@@ -6,21 +6,27 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from seq2seq_jax.config import LENGTH_PENALTY
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.data.coverage import unknown_units
 from seq2seq_jax.data.examples import PairSplit
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, translation_metrics
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.inference.translate import open_translators, translations
+from seq2seq_jax.show.progress import shown
 
 
 def evaluate(
-    workdirs: Sequence[str], split: Literal["dev", "test"], file: str | None, beam_size: int, length_penalty: float
+    workdirs: Sequence[str],
+    split: Literal["dev", "test"] = "dev",
+    file: str | None = None,
+    beam_size: int = 1,
+    length_penalty: float = LENGTH_PENALTY,
 ) -> dict[str, Any]:
     """Scores best checkpoints on a split of their data, or on ``file``. Returns the metrics; of ``file`` also its ``unknown_units``.
 
     Args:
-      workdirs: one run, or several translators that decode together, for which there is no loss.
+      workdirs: one run, or several translators that decode together. These, and a beam wider than 1, give no loss.
       split: of the first run's data.
       file: what is scored instead, in the form of the data; None: the split.
       beam_size: hypotheses kept at every step; 1 is greedy.
@@ -39,7 +45,8 @@ def evaluate(
         outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, 1, length_penalty)]
         metrics = translation_metrics(outputs, data.targets, run.config.data.target_unit)
     else:
-        evaluation = run.evaluator.evaluate(run.params, data)
+        with shown(f"evaluate: scoring {file or split}"):
+            evaluation = run.evaluator.evaluate(run.params, data)
         outputs, metrics = evaluation.outputs, evaluation.metrics
     if isinstance(data, PairSplit):  # of a corpus, which training computes only where one of them chooses: they take a second
         metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, PER_CORPUS)

@@ -29,10 +29,10 @@ CONTEXT = 64  # symbols before these that may settle how they are spelled
 
 def sample_texts(
     workdir: str,
-    prompt: str,
-    length: int,
-    temperature: float,
-    seed: int,
+    prompt: str = "",
+    length: int = 500,
+    temperature: float = 1.0,
+    seed: int = 0,
     top_k: int | None = None,
     top_p: float | None = None,
     number: int = 1,

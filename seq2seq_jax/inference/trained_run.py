@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
+from typing import Any
 
 import jax
 
@@ -17,13 +19,13 @@ from seq2seq_jax.train.devices import one_device
 from seq2seq_jax.train.evaluation import Evaluator, make_evaluator
 from seq2seq_jax.train.programs import Programs, initial_state, programs
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import root_key
+from seq2seq_jax.train.state import TrainState, root_key
 
 
 class TrainedRun:
     """A run's best parameters and what is needed to use them."""
 
-    def __init__(self, workdir: str):
+    def __init__(self, workdir: str | os.PathLike[str]):
         """Reads a run directory. Raises UserError where there is no trained run."""
         self.directory = RunDirectory(pathlib.Path(workdir))
         record = self.directory.begun()
@@ -39,26 +41,33 @@ class TrainedRun:
 
 
 def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:
+    """Returns the parameters of the run's best step so far; of a finished run of that which its result names, whatever came later."""
     # As training makes it, but for its values: only the shapes are looked at.
     like = jax.eval_shape(lambda: initial_state(config, compiled.structure, initial_params(config.model, sizes, root_key(0))))
-    checkpoints = Checkpoints(directory.checkpoints)
-    damaged: list[str] = []
+    checkpoints, where = Checkpoints(directory.checkpoints), f"--workdir={directory.path}"
+    result = directory.finished()
     try:
-        newest = checkpoints.load_newest(like, damaged.append)
-        result = directory.finished()
-        if result is not None and not has_checkpoint(directory.path, result["best_step"]):
-            raise UserError(
-                f"--workdir={directory.path}: the run has finished and its best checkpoint is not there: it was removed, or not kept "
-                "(--keep=last or none); expected a run with its best checkpoint"
-            )
-        if newest is None:
-            again = f"{damaged[0]}; the command that trained it makes it again" if damaged else None
-            raise UserError(f"--workdir={directory.path}: {again or 'there is no checkpoint yet; train the run first'}")
-        for note in damaged:
-            print(f"{directory.path}: {note}", file=sys.stderr)
-        state, progress = newest
-        best = progress["best_step"] if result is None else result["best_step"]  # also where a longer training has begun since
+        if result is not None:
+            if not has_checkpoint(directory.path, result["best_step"]):
+                raise UserError(
+                    f"{where}: the run has finished and its best checkpoint is not there: it was removed, or not kept "
+                    "(--keep=last or none); expected a run with its best checkpoint"
+                )
+            return checkpoints.load(result["best_step"], like)[0].evaluated
+        state, progress = _newest(checkpoints, like, where)
+        best = progress["best_step"]
         return (state if best in (None, int(state.step)) else checkpoints.load(best, like)[0]).evaluated
     except DamagedCheckpoint as error:
-        where = f"--workdir={directory.path}"
         raise UserError(f"{where}: the best checkpoint is damaged ({error}); the command that trained it makes it again") from error
+
+
+def _newest(checkpoints: Checkpoints, like: TrainState, where: str) -> tuple[TrainState, dict[str, Any]]:
+    """Returns the newest checkpoint that can be read, and says of damaged ones. Raises UserError where there is none."""
+    damaged: list[str] = []
+    newest = checkpoints.load_newest(like, damaged.append)
+    if newest is None:
+        again = f"{damaged[0]}; the command that trained it makes it again" if damaged else None
+        raise UserError(f"{where}: {again or 'there is no checkpoint yet; train the run first'}")
+    for note in damaged:
+        print(f"{where.removeprefix('--workdir=')}: {note}", file=sys.stderr)
+    return newest

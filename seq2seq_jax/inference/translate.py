@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
-import json
-import pathlib
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -15,6 +13,7 @@ from flax import nnx
 from jaxtyping import Float, Int
 
 from seq2seq_jax.arrays import Array, Lengths
+from seq2seq_jax.config import LENGTH_PENALTY
 from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.data.coverage import unknown_units
 from seq2seq_jax.data.examples import PairSplit
@@ -24,25 +23,13 @@ from seq2seq_jax.data.vocabulary import FOLDER, PAD
 from seq2seq_jax.decode.beam import Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.files import check_place, write_file
+from seq2seq_jax.inference.attention_file import Attended
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import Params
+from seq2seq_jax.show.progress import shown
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 
 ROWS = 256  # hypotheses decoded together
-_DEVICES = (pathlib.Path("/dev"), pathlib.Path("/dev/fd"))  # where no picture belongs beside what is written to
-
-
-@dataclasses.dataclass(frozen=True)
-class Attended:
-    """Where the attention looked: ``weights[t, s]`` is the weight of source symbol s when output symbol t was predicted.
-
-    Symbols are given by their text, as ``texts_of`` has it.
-    """
-
-    source: list[str]
-    output: list[str]
-    weights: Float[np.ndarray, "T S"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +74,9 @@ def open_translators(workdirs: Sequence[str]) -> list[TrainedRun]:
 def translations(
     runs: Sequence[TrainedRun],
     sources: Sequence[str],
-    beam_size: int,
-    n_best: int,
-    length_penalty: float,
+    beam_size: int = 1,
+    n_best: int = 1,
+    length_penalty: float = LENGTH_PENALTY,
     attention: bool = False,
 ) -> list[list[Translation]]:
     """Returns the best outputs of each source, best first; for an empty source there is nothing to translate, and its output is empty.
@@ -125,58 +112,17 @@ def translations(
     rows = max(1, min(len(sources), ROWS // beam_size))
     evaluator = runs[0].evaluator
     assert isinstance(evaluator, TranslatorEvaluator)  # so are all runs
-    for indices, batch in evaluator.source_batches(sources, rows):
-        decoded = decode(params, batch.source, batch.source_lengths)
-        weights = attend(params, batch.source, batch.source_lengths, decoded.ids[:, 0]) if attention else None
-        decoded, weights = jax.device_get((decoded, weights))
-        for row in np.flatnonzero(indices >= 0).tolist():
-            attended = None if weights is None else _attended(runs[0], batch, decoded.ids, weights, row)
-            outputs[indices[row]] = _listed(runs[0], decoded, row, n_best, attended)
+    with shown("decoding", len(sources)) as done:
+        for indices, batch in evaluator.source_batches(sources, rows):
+            decoded = decode(params, batch.source, batch.source_lengths)
+            weights = attend(params, batch.source, batch.source_lengths, decoded.ids[:, 0]) if attention else None
+            decoded, weights = jax.device_get((decoded, weights))
+            filled = np.flatnonzero(indices >= 0).tolist()
+            for row in filled:
+                attended = None if weights is None else _attended(runs[0], batch, decoded.ids, weights, row)
+                outputs[indices[row]] = _listed(runs[0], decoded, row, n_best, attended)
+            done(len(filled))
     return outputs
-
-
-def check_attention_file(path: pathlib.Path) -> None:
-    """Raises UserError where attention, or its picture, cannot be written to ``path``; before there is any."""
-    if path.suffix == ".svg":
-        raise UserError(f"--attention={path}: that is the name of the picture; expected another ending, such as .json")
-    for file in filter(None, (path, _picture_of(path))):
-        check_place("--attention", file)
-
-
-def write_attention(path: pathlib.Path, outputs: Sequence[Sequence[Translation]]) -> pathlib.Path | None:
-    """Writes the attention of each source's best output as a line of JSON, and beside it a picture of the first that has one.
-
-    Returns:
-      The picture's path, which is ``path`` with the ending .svg; None where there is none.
-
-    Raises:
-      UserError: one of them cannot be written.
-    """
-    nothing = Attended([], [], np.zeros((0, 0)))
-    attended = [best.attended or nothing for best, *_ in outputs]
-    rows = ({"source": one.source, "output": one.output, "weights": one.weights.astype(np.float64).round(6).tolist()} for one in attended)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    drawn, picture = next((one for one in attended if one.source), None), _picture_of(path)
-    write_file(lambda: _write(path, text, "a" if picture is None else "w"), "--attention", str(path))
-    if drawn is None or picture is None:
-        return None
-    from seq2seq_jax.inference.attention_picture import attention_svg  # Matplotlib takes its time
-
-    svg = attention_svg(drawn.source, drawn.output, drawn.weights)
-    write_file(lambda: picture.write_text(svg, encoding="utf-8"), "--attention", str(picture))
-    return picture
-
-
-def _write(path: pathlib.Path, text: str, mode: str) -> None:
-    """Writes a text; to a device it is added, since /dev/stdout may be a file that has the answers."""
-    with open(path, mode, encoding="utf-8") as file:
-        file.write(text)
-
-
-def _picture_of(path: pathlib.Path) -> pathlib.Path | None:
-    """Returns the picture's place beside the file; none beside a pipe or a device, such as /dev/stdout."""
-    is_file = path.is_file() or not path.exists()
-    return path.with_suffix(".svg") if is_file and path.absolute().parent not in _DEVICES else None
 
 
 def _check_together(runs: Sequence[TrainedRun]) -> None:

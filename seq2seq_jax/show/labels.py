@@ -5,6 +5,11 @@ from __future__ import annotations
 MISSING = "-"
 
 
+def counted(count: int, thing: str) -> str:
+    """Returns ``1 run`` or ``3 runs``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def count_label(number: float | None) -> str:
     """Returns a count in at most five characters: 812345 becomes ``812k``."""
     if number is None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+SECONDS_UNSHOWN = 2.0  # for which nothing is said of what goes on
 SECONDS_BETWEEN_LINES = 5.0
 WIDE = 120  # columns of a terminal that has room for bars and all figures
 
@@ -27,6 +39,50 @@ def bar_columns(width: int) -> tuple[ProgressColumn, ...]:
     if width >= WIDE:
         return (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"), *left)
     return (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("{task.fields[short]}"), *left)
+
+
+@contextlib.contextmanager
+def shown(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Shows what is being done once it has lasted two seconds: live in a terminal, as lines elsewhere; and no more once it is done.
+
+    Args:
+      what: says it, such as ``train: reading the data``.
+      total: how many pieces there are; None where they are not counted.
+
+    Yields:
+      What is to be told how many more pieces are done.
+    """
+    console, lines, done = stderr_console(), LineTimer(), 0
+    counted = (BarColumn(16), MofNCompleteColumn()) if total else ()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+    task = None if bar is None else bar.add_task(what, total=total)
+    ended, one_at_a_time = False, threading.Lock()
+
+    def appear() -> None:
+        with one_at_a_time:
+            if not ended:
+                console.print(f"{what} ...") if bar is None else bar.start()
+
+    def advance(pieces: int) -> None:
+        nonlocal done
+        done += pieces
+        if bar is not None and task is not None:
+            bar.update(task, completed=done)
+        elif done != total and lines.due():
+            console.print(f"{what}: {done:,} of {total:,}")
+
+    timer = threading.Timer(SECONDS_UNSHOWN, appear)
+    timer.daemon = True  # a signal that ends the process waits for nobody
+    timer.start()
+    try:
+        yield advance
+    finally:
+        timer.cancel()
+        with one_at_a_time:
+            ended = True
+        if bar is not None:
+            bar.stop()
 
 
 class LineTimer:

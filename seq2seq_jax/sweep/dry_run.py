@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.show.labels import MISSING, bytes_label, seconds_label
+from seq2seq_jax.show.progress import shown
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.forecast import Forecast, forecast
 from seq2seq_jax.sweep.members import Member
@@ -23,7 +24,8 @@ def print_dry_run(plan: Plan, retry_failed: bool) -> None:
     for prefix, members in ((f"{TUNING_FOLDER}/", plan.tuning_runs), ("", plan.members)):
         if members:
             folder = plan.folder / prefix
-            needs, bases[prefix or "members"] = forecast(members, folder)
+            with shown("sweep: forecasting memory and time"):
+                needs, bases[prefix or "members"] = forecast(members, folder)
             forecasts |= {prefix + name: of_member for name, of_member in needs.items()}
             states |= {prefix + member.name: _state(folder, member, retry_failed) for member in members}
     named = bases.values() if len(bases) == 1 else [f"{runs}: {basis}" for runs, basis in bases.items()]

@@ -36,10 +36,10 @@ from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.programs import initial_state, program_key, programs, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.runtime import CONTROL_GROUP
 from seq2seq_jax.train.state import total_steps
 
 TIMED_STEPS = 3
-CONTROL_GROUP = pathlib.Path("/sys/fs/cgroup")  # of a container, version 2
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from seq2seq_jax.errors import Interrupted, error_line
 from seq2seq_jax.length import Standing, standing
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of
-from seq2seq_jax.train.artifacts import write_failure
+from seq2seq_jax.train.artifacts import explain, write_failure
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run_directory import Locked, RunDirectory
 from seq2seq_jax.train.view import View
@@ -57,15 +57,19 @@ def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
 
 def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
     """Returns the outcome of a member that failed. Also writes it into result.json, unless another process holds the run."""
+    if isinstance(error, Locked):
+        return Outcome(member.name, "failed", error_line(error))
     line = error_line(error)
-    if not isinstance(error, Locked):
-        note_failure(folder, member, line)
+    with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
+        (folder / member.name).mkdir(parents=True, exist_ok=True)
+        line = explain(RunDirectory(folder / member.name), error)
+    note_failure(folder, member, line)
     return Outcome(member.name, "failed", line)
 
 
 def note_failure(folder: pathlib.Path, member: Member, error: str) -> None:
     """Writes the failure of a member, also of one that has never begun: it is not to be tried again unasked."""
     run = RunDirectory(folder / member.name)
-    with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
+    with contextlib.suppress(OSError):  # as above
         run.path.mkdir(parents=True, exist_ok=True)
         write_failure(run, member.config, member.varied, error, member.length)

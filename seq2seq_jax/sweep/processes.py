@@ -29,7 +29,7 @@ from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.runtime import prepare
-from seq2seq_jax.train.signals import stop_signals
+from seq2seq_jax.train.signals import Stop, stop_signals
 
 _FROM_OUTSIDE = (0, -signal.SIGTERM, -signal.SIGKILL)  # exit codes of what did not crash: a person killed it, or a kernel short of memory
 MOST_KILLS = 3  # of a member at the same checkpoint; then it has failed
@@ -93,6 +93,11 @@ def _programs_of(member: Member | None) -> Config | None:
     return None if member is None else program_key(member.config)
 
 
+def _terminate(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.process.terminate()
+
+
 class Pool:
     """Worker processes, each with its share of the machine and at most one member at a time."""
 
@@ -104,30 +109,37 @@ class Pool:
 
     def run(self, members: Sequence[Member], max_failures: int | None) -> list[Outcome]:
         """Trains all members and returns their outcomes. Raises Interrupted."""
-        outcomes: list[Outcome] = []
-        waiting = list(members)
         with stop_signals() as stop:
             workers = [self._spawn(share) for share in self.shares[: len(members)]]
-            told = False
-            while True:
-                if stop.requested and not told:
-                    told = True
-                    for worker in workers:
-                        worker.process.terminate()
-                if not (stop.requested or enough(outcomes, max_failures)):
-                    self._assign(workers, waiting)
-                busy = [worker for worker in workers if worker.member is not None]
-                if not busy:
-                    break
-                for ready in wait([worker.connection for worker in busy], timeout=0.5):
-                    worker = next(worker for worker in busy if worker.connection is ready)
-                    outcomes += self._receive(worker, waiting)
-                if not stop.requested:
-                    workers = [self._alive(worker) for worker in workers]
-            self._dismiss(workers)
+            try:
+                outcomes = self._train(list(members), workers, max_failures, stop)
+            except BaseException:
+                _terminate(workers)  # they save and end; nobody would take what they send
+                raise
+            finally:
+                self._dismiss(workers)
         if stop.requested:
             raise Interrupted(STOPPED)
         return outcomes
+
+    def _train(self, waiting: list[Member], workers: list[_Worker], max_failures: int | None, stop: Stop) -> list[Outcome]:
+        """Hands out members until none is left or it is time to stop, with a new worker in the place of each that has died."""
+        outcomes: list[Outcome] = []
+        told = False
+        while True:
+            if stop.requested and not told:
+                told = True
+                _terminate(workers)
+            if not (stop.requested or enough(outcomes, max_failures)):
+                self._assign(workers, waiting)
+            busy = [worker for worker in workers if worker.member is not None]
+            if not busy:
+                return outcomes
+            for ready in wait([worker.connection for worker in busy], timeout=0.5):
+                worker = next(worker for worker in busy if worker.connection is ready)
+                outcomes += self._receive(worker, waiting)
+            if not stop.requested:
+                workers[:] = [self._alive(worker) for worker in workers]
 
     def _assign(self, workers: Sequence[_Worker], waiting: list[Member]) -> None:
         """Gives each free worker a member, by choice one whose programs it has compiled, else one that no other is compiling."""

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import corpus_key
-from seq2seq_jax.data.raw_splits import sha256_of
+from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import sha256_of
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.train import pretrained
 from seq2seq_jax.train.run_directory import RunDirectory, changed_data
 
 
@@ -44,9 +44,9 @@ def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], wo
 def _sha256_now(config: Config) -> dict[str, str] | None:
     """Returns the hash of every file that a run reads, by the names in its config.json; None where one cannot be read."""
     try:
-        digests = sha256_of(config)
+        digests = data_sha256(config)
         if config.model.pretrained is not None:
-            digests["pretrained"] = pretrained.sha256_of(pathlib.Path(config.model.pretrained))
+            digests["pretrained"] = sha256_of(config.model.pretrained)
     except (UserError, OSError):
         return None
     return digests

@@ -17,5 +17,13 @@ _corpus = functools.lru_cache(maxsize=1)(load_corpus)
 
 
 def vocabulary_sizes(config: Config) -> dict[str, int]:
-    """Returns the symbols of each side of a configuration's data. Raises UserError likewise."""
-    return corpus_of(config).vocabulary_sizes
+    """Returns the symbols of each side of a configuration's data. Raises UserError likewise.
+
+    They are remembered of all data: where that is an axis, planning asks for them member by member.
+    """
+    return _sizes(corpus_key(config))
+
+
+@functools.cache
+def _sizes(config: Config) -> dict[str, int]:
+    return _corpus(config).vocabulary_sizes

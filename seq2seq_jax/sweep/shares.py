@@ -8,7 +8,7 @@ import math
 import os
 import pathlib
 
-from seq2seq_jax.train.runtime import confine, cores
+from seq2seq_jax.train.runtime import confine, core_count, cores
 
 _CUDA_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 _DEVICE_FILES = pathlib.Path("/dev")
@@ -21,17 +21,21 @@ class Share:
 
     Attributes:
       cores: numbers of the cores.
+      threads: how many of them it may keep busy at a time; a container may allow less than it shows.
       gpu: the graphics processor, as ``CUDA_VISIBLE_DEVICES`` names it; None where there is none.
       memory: share of that processor's memory, 0 to 1; None where no other process is on it, and JAX takes its default.
     """
 
     cores: frozenset[int]
+    threads: int
     gpu: str | None = None
     memory: float | None = None
 
     def take(self) -> None:
         """Confines this process to the share; before JAX counts cores and devices."""
         confine(self.cores)
+        if self.threads < len(self.cores):
+            os.environ["NPROC"] = str(self.threads)
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         if self.memory is not None:
@@ -40,8 +44,8 @@ class Share:
 
 
 def most_at_a_time() -> int:
-    """Returns how many processes work side by side by default: one for each graphics processor, or else for each core."""
-    return len(gpus()) or len(cores())
+    """Returns how many processes work side by side by default: one for each graphics processor, or else for each core that may be busy."""
+    return len(gpus()) or core_count()
 
 
 def shares(jobs: int) -> list[Share]:
@@ -56,6 +60,7 @@ def shares(jobs: int) -> list[Share]:
     return [
         Share(
             cores=frozenset(own[(i * each + j) % len(own)] for j in range(each)),
+            threads=max(1, core_count() // jobs),
             gpu=devices[i % len(devices)] if devices else None,
             memory=_OF_A_DEVICE / sharers if sharers > 1 else None,
         )

@@ -11,6 +11,7 @@ from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.errors import Interrupted, UserError, error_line
 from seq2seq_jax.length import NOT_KEPT, Standing, failed_longer, length_made, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
+from seq2seq_jax.show.labels import counted
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
@@ -136,7 +137,7 @@ def warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
     beginning = sum(_begins(RunDirectory(folder / member.name)) for member in members)
     if lengthened and beginning:
         print(
-            f"warning: {_counted(lengthened, 'member')} lengthened and {_counted(beginning, 'member')} not begun: the learning rate, which "
+            f"warning: {counted(lengthened, 'member')} lengthened and {counted(beginning, 'member')} not begun: the learning rate, which "
             "is scheduled over the whole length (train.schedule), takes another course, and their figures do not compare; a new --workdir "
             "trains all of them alike",
             file=sys.stderr,
@@ -178,12 +179,8 @@ def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOption
     left = len(missing) - len(outcomes)
     if left and enough(outcomes, options.max_failures):
         failed = sum(outcome.status == "failed" for outcome in outcomes)
-        print(f"sweep: stopped after {_counted(failed, 'failure')} (--max_failures); {_counted(left, 'member')} not begun", file=sys.stderr)
+        print(f"sweep: stopped after {counted(failed, 'failure')} (--max_failures); {counted(left, 'member')} not begun", file=sys.stderr)
     return outcomes
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:

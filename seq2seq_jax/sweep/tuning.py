@@ -14,8 +14,7 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED, setting_key
-from seq2seq_jax.errors import UserError
-from seq2seq_jax.kinds import LOSS
+from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.records import TUNING_FOLDER, SweepRecord
 from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.sweep.members import Member
@@ -92,8 +91,6 @@ def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: T
       tried: tuning runs made for sizes without a choice, finished or failed.
       tune: the values tried.
       earlier: what was chosen before.
-
-    Raises UserError where there is no dev split to choose by.
     """
     by_size: dict[str, list[Member]] = {}
     for member in tried:
@@ -121,13 +118,10 @@ def without_choice(members: Sequence[Member], chosen: Tuning) -> list[str]:
 
 def _best(finished: Sequence[tuple[Member, dict[str, Any]]], tune: Axes) -> dict[str, Any]:
     """Returns the candidate with the best dev metric, of equal ones that with the least loss, and what every one reached."""
-    if any(result["dev"] is None for _, result in finished):
-        raise UserError(f"--tune={next(iter(tune))}: there is no dev split to choose by; expected data.dev, or data.dev_fraction above 0")
-    metric = finished[0][1]["metric"]
-    sign = 1 if metric["lower_is_better"] else -1
-    best, _ = min(finished, key=lambda run: (sign * run[1]["dev"][metric["name"]], run[1]["dev"].get(LOSS, 0.0)))
-    tried = [(_values(member, tune), result["dev"][metric["name"]]) for member, result in finished]
-    return {"values": _values(best, tune), "tried": [{"values": values, metric["name"]: value} for values, value in tried]}
+    metric = metric_of(finished[0][0].config)
+    best, _ = min(finished, key=lambda run: metric.rank(run[1]["dev"][metric.name], run[1]["dev"].get(LOSS, 0.0)))
+    tried = [(_values(member, tune), result["dev"][metric.name]) for member, result in finished]
+    return {"values": _values(best, tune), "tried": [{"values": values, metric.name: value} for values, value in tried]}
 
 
 def _values(member: Member, tune: Axes) -> dict[str, Any]:

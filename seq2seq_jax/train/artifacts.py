@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pathlib
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, Config
 from seq2seq_jax.data.corpus import Corpus, lookup_counts
 from seq2seq_jax.data.examples import PairSplit, TextSplit
+from seq2seq_jax.errors import error_line, is_explained
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Length, length_made
@@ -52,19 +54,27 @@ def result_of(
     status: str, config: Config, varied: Mapping[str, Any], error: str | None = None, figures: Figures = NOTHING
 ) -> dict[str, Any]:
     """Returns the content of result.json: all that a comparison needs of a run."""
-    metric = metric_of(config)
     return {
         "format": FORMAT_VERSION,
         "status": status,
         "error": error,
         "varied": dict(varied),
-        "metric": {"name": metric.name, "unit": metric.unit, "lower_is_better": metric.lower_is_better, "tolerance": metric.tolerance},
+        "metric": metric_of(config).to_json(),
         **figures._asdict(),
         "config_sha256": config_lib.config_sha256(config),
         "versions": versions(),
         # Whoever writes down a failure may not be who trained: it would open devices for it, or find none.
         "device": None if status == "failed" else jax.devices()[0].platform,
     }
+
+
+def explain(directory: RunDirectory, error: Exception) -> str:
+    """Returns an error as one line; where that does not say enough, traceback.txt does, which it writes."""
+    if is_explained(error):
+        directory.traceback_file.unlink(missing_ok=True)
+        return error_line(error)
+    write_atomically(directory.traceback_file, "".join(traceback.format_exception(error)))
+    return f"{error_line(error)} (in {directory.traceback_file.name}: where it came from)"
 
 
 def write_failure(directory: RunDirectory, config: Config, varied: Mapping[str, Any], error: str, length: Length) -> None:

@@ -7,7 +7,6 @@ list of its files with their sha256, by which damage is found before it is read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pathlib
 import shutil
@@ -19,6 +18,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import sha256_of
 from seq2seq_jax.train.run_directory import write_json
 from seq2seq_jax.train.state import TrainState
 
@@ -32,7 +32,7 @@ class DamagedCheckpoint(Exception):
 def _digests(folder: pathlib.Path) -> dict[str, str]:
     """Returns the sha256 of every file of a checkpoint but the list of them."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != _LIST)
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {str(path.relative_to(folder)): sha256_of(path) for path in files}
 
 
 def _check(folder: pathlib.Path) -> None:

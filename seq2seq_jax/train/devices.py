@@ -23,7 +23,7 @@ from jaxtyping import Int
 from seq2seq_jax.arrays import Array
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.train.runtime import WITHOUT_MERGED_LOOPS, cores
+from seq2seq_jax.train.runtime import WITHOUT_MERGED_LOOPS, core_count
 from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 
@@ -74,7 +74,7 @@ def choose_devices(config: Config) -> Devices:
     if not small or devices.count > 1 or config.train.devices is not None or platform() != "cpu":
         return devices
     rows = config.train.batch_size
-    threads = max(count for count in range(1, len(cores()) + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
+    threads = max(count for count in range(1, core_count() + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
     return devices if threads == 1 else Threads(threads)
 
 

@@ -22,6 +22,7 @@ from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.records import SWEEP_FILE
+from seq2seq_jax.show.progress import shown
 from seq2seq_jax.train.devices import choose_devices
 from seq2seq_jax.train.engine import Engine, OneRun
 from seq2seq_jax.train.evaluation import Evaluation, make_evaluator, output_limit
@@ -30,6 +31,7 @@ from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import Stop, stop_signals
 from seq2seq_jax.train.view import Reporter, View
+from seq2seq_jax.validation import validate
 
 
 def train(
@@ -38,7 +40,7 @@ def train(
     """Trains the run in ``workdir`` to its end, from its last checkpoint where there is one.
 
     Args:
-      config: what to train; already validated.
+      config: what to train.
       workdir: the run directory.
       varied: the values that tell this run from the others of its sweep.
       view: what shows the run's progress; None: stderr.
@@ -52,13 +54,16 @@ def train(
       TrainingFailed: the loss became NaN or infinite; result.json says so.
       Interrupted: a signal came and a checkpoint was written.
     """
+    validate(config)
     directory = RunDirectory(pathlib.Path(workdir))
     if (directory.path / SWEEP_FILE).exists():
         raise UserError(f"--workdir={workdir}: this is the directory of a sweep; expected another one for a run")
     with directory.locked():
         config = with_absolute_paths(config)
         varied = varied or {path: config_lib.get(config, path) for path in (SIZE, SEED)}
-        corpus = corpus or load_corpus(config)  # which a signal ends at once: there is nothing to save
+        if corpus is None:
+            with shown("train: reading the data"):
+                corpus = load_corpus(config)  # which a signal ends at once: there is nothing to save
         batches = training_batches(config, corpus)
         with stop_signals() as stop, contextlib.closing(Run(config, directory, corpus, batches, view or Reporter("train"), varied)) as run:
             try:

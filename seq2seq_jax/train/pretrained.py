@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +22,7 @@ from seq2seq_jax.config import Config, ModelConfig
 from seq2seq_jax.data.vectors import Vectors, names_of, read_vectors, width_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import sha256_of
 from seq2seq_jax.model.build import Params, pretrained_table
 from seq2seq_jax.model.embedding import INITIAL_STD, configured_width
 
@@ -111,12 +111,6 @@ def _load(path: pathlib.Path, version: tuple[int, int], sides: tuple[str, ...], 
     if not (rows >= len(SPECIALS)).any():
         raise UserError(f"{path}: none of the {vocabulary} {sides[0]} symbols has a vector; expected vectors of the vocabulary's units")
     return Pretrained(sides, rows, vectors.table[places], sha256_of(path), vocabulary)
-
-
-def sha256_of(path: pathlib.Path) -> str:
-    """Returns the hash of a file of vectors, which may be larger than memory. Raises OSError where it cannot be read."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _match(names: list[tuple[str, ...]], vectors: Vectors) -> tuple[Int[np.ndarray, " R"], Int[np.ndarray, " R"]]:

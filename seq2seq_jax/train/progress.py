@@ -45,13 +45,9 @@ class Progress:
         return tokens / self.train_seconds if tokens else None
 
     def improve(self, step: int, metric: Metric, found: Mapping[str, Any]) -> bool:
-        """Takes note of the metrics found on dev at a step, and returns whether they are the best so far.
-
-        Of equal metrics the one with less loss is better: an error rate of 1 says nothing of what has been learned by then.
-        """
+        """Takes note of the metrics found on dev at a step, and returns whether they are the best so far."""
         value, loss = found[metric.name], found.get(LOSS, 0.0)
-        sign = 1 if metric.lower_is_better else -1
-        if self.best_value is not None and (sign * value, loss) >= (sign * self.best_value, self.best_loss):
+        if self.best_value is not None and metric.rank(value, loss) >= metric.rank(self.best_value, self.best_loss):
             self.stale_evaluations += 1
             return False
         self.best_step, self.best_value, self.best_loss, self.stale_evaluations = step, value, loss, 0

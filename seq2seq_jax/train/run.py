@@ -20,13 +20,13 @@ from jaxtyping import Float
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
-from seq2seq_jax.errors import TrainingFailed, UserError, error_line
+from seq2seq_jax.errors import TrainingFailed, UserError
 from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, length_made, standing
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.records import RunRecord
-from seq2seq_jax.train.artifacts import Figures, result_of, write_embeddings, write_failure, write_outputs
+from seq2seq_jax.train.artifacts import Figures, explain, result_of, write_embeddings, write_failure, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
@@ -191,6 +191,9 @@ class Run:
             self.view.note(f"going on from step {self.step}")
         for note in self.corpus.notes:
             self.view.note(note)
+        train = self.config.train
+        if train.warmup_steps >= self.total:
+            self.view.note(f"train.warmup_steps={train.warmup_steps} of {self.total} updates: the learning rate stays below its highest")
         if self._pretrained is not None:
             counts = lookup_counts(self.corpus)[self._pretrained.sides[0]]
             self.view.note(self._pretrained.sentence(str(self.config.model.pretrained), counts))
@@ -323,6 +326,7 @@ class Run:
         )
         result = result_of("finished", self.config, self._varied, figures=figures)
         write_json(self.directory.result_file, result)
+        self.directory.traceback_file.unlink(missing_ok=True)  # of an earlier start that failed
         self.result = result
         self._checkpoints.keep({self.step, *self._best_step()})  # once no earlier result needs another
         self.close()  # before what may fail where nobody reads on: the result stays
@@ -335,7 +339,7 @@ class Run:
     def fail(self, error: Exception) -> None:
         """Ends the run and writes why; the result of an earlier start that finished stays."""
         self.error = error
-        write_failure(self.directory, self.config, self._varied, error_line(error), self._length)
+        write_failure(self.directory, self.config, self._varied, explain(self.directory, error), self._length)
         self.close()
 
     def interrupt(self) -> None:

@@ -21,7 +21,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_atomically
 from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.length import CHECKPOINTS
-from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, RunRecord, no_run, read_config, read_result
+from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, TRACEBACK_FILE, RunRecord, no_run, read_config, read_result
 
 LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an instant, and a killed process until it is gone
 
@@ -74,6 +74,11 @@ class RunDirectory:
     def result_file(self) -> pathlib.Path:
         """What comparing reads."""
         return self.path / RESULT_FILE
+
+    @property
+    def traceback_file(self) -> pathlib.Path:
+        """Where an error came from that its message does not explain."""
+        return self.path / TRACEBACK_FILE
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -144,10 +149,26 @@ class RunDirectory:
             )
 
     def begin(self, record: RunRecord, vocabularies: Mapping[str, Vocabulary]) -> None:
-        """Writes what must be there before step 0."""
+        """Writes what must be there before step 0.
+
+        Raises UserError where an earlier start has given the rows of a table to other symbols, as another version of a library may.
+        """
         for side, vocabulary in vocabularies.items():
+            before = self._symbols(side)
+            if before is not None and before != vocabulary.symbols:
+                raise UserError(
+                    f"--workdir={self.path}: the {side} vocabulary is not the one that the run began with, though the text may be: another "
+                    "version of Python or of tokenizers parts it differently; expected the versions of before, or another workdir"
+                )
             vocabulary.save(self.path, side)
         write_json(self.path / CONFIG_FILE, record.to_json())
+
+    def _symbols(self, side: str) -> list[str] | None:
+        """Returns the symbols of a stored vocabulary; None where there is none, or a damaged one."""
+        try:
+            return Vocabulary.load(self.path, side).symbols
+        except UserError:
+            return None
 
     def vocabularies(self, kind: str) -> dict[str, Vocabulary]:
         """Returns the vocabularies of a run with this kind of model, by side."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import math
 import os
+import pathlib
 from collections.abc import Collection
 
 import jax
@@ -20,6 +23,7 @@ _KEEP_FREED_MEMORY = {
 
 
 # Elementwise operations that read the same arrays become one kernel: fewer to compile, and a step on CPU is up to a tenth faster.
+CONTROL_GROUP = pathlib.Path("/sys/fs/cgroup")  # limits of a container, version 2
 _XLA_FLAGS = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 # Takes that back for one program, where this option of XLA can only be emptied, whatever else stands in it.
 WITHOUT_MERGED_LOOPS = {"xla_backend_extra_options": ""}
@@ -49,6 +53,8 @@ def speed_up_cpu() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if _XLA_FLAGS not in flags:  # of the process that has started this one
         os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {flags}"
+    if core_count() < len(cores()):  # XLA would start a thread for each core that a container sees, and all would wait for their turn
+        os.environ.setdefault("NPROC", str(core_count()))
     # A program runs in the thread that calls it, so that its temporary arrays come from the main thread's heap, which can hold large ones.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     keep_freed_memory()
@@ -59,6 +65,17 @@ def cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(int(os.environ.get("NPROC") or os.cpu_count() or 1)))  # macOS binds no process to cores
+
+
+def core_count(group: pathlib.Path = CONTROL_GROUP) -> int:
+    """Returns how many cores this process may keep busy: those it may use, or as many as the user (``NPROC``) or a container allows."""
+    counts = [len(cores())]
+    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit: "max"
+        quota, period = (group / "cpu.max").read_text().split()
+        counts.append(math.ceil(int(quota) / int(period)))
+    with contextlib.suppress(ValueError):
+        counts.append(int(os.environ.get("NPROC", "")))
+    return max(1, min(counts))
 
 
 def confine(share: Collection[int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,13 +23,17 @@ class Stop:
 def stop_signals() -> Iterator[Stop]:
     """Turns SIGTERM and SIGINT into a request that whoever trains meets at the next step.
 
-    Inside another one it is the other's, so that what comes during the last step of a run still stops the sweep around it.
+    Inside another one it is the other's, so that what comes during the last step of a run still stops the sweep around it. In a thread
+    that is not the main one, which gets no signals, nothing asks to stop.
     """
     outer = signal.getsignal(signal.SIGTERM)
     if isinstance(outer, Stop):
         yield outer
         return
     stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
