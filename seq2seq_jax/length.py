@@ -25,7 +25,7 @@ class Length(NamedTuple):
     updates: int | None = None
 
     def updates_after(self, made: Length) -> int | None:
-        """Returns the updates that this length comes to for a run that was first asked for another; None where that is not known."""
+        """Converts this length to updates, by the updates of an epoch of the length that was ``made``; None where these are not known."""
         if self.updates is not None or self.steps is not None:
             return self.steps if self.updates is None else self.updates
         if made.updates is None or made.epochs is None or self.epochs is None:

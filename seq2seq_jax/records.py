@@ -197,7 +197,7 @@ def is_metric(value: Any) -> bool:
 
 
 def result_problem(result: Mapping[str, Any]) -> str | None:
-    """Says what a result.json has not as train writes it; None where all is there that is read. An unfinished run may lack figures."""
+    """Returns why a result is not valid; None where all that is read is there, of the right type. An unfinished run may lack figures."""
     status = result.get("status")
     if status not in ("finished", "failed", "interrupted"):
         return 'expected "status": finished, failed or interrupted'

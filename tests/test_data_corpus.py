@@ -89,6 +89,16 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", max_length=1))
 
 
+def test_of_a_list_of_lines_it_is_said_too_what_is_also_in_train(tmp_path):
+    """Red if not, or of a running text, whose lines are no items; or if lines that end in CR alone, or are all empty, are one item."""
+    config = _config(tmp_path, "language_model", train="anna\nbob\ncarl\n", dev="anna\nbob\nabba\n", lines=True)
+    assert _load(config).notes == ["dev: 2 of 3 lines are also in train."]
+    assert _load(configuration.replace(config, {"data.lines": False})).notes == []
+    for content, message in (("anna\rbob\n", ":1: lines end in a carriage return alone"), ("\n\n", ": all lines are empty")):
+        with pytest.raises(UserError, match=rf"train\.txt{message}"):
+            _load(_config(tmp_path, "language_model", train=content, lines=True))
+
+
 def test_sources_whose_references_cannot_be_written_are_counted(tmp_path):
     """Red if one reference out of reach is enough (of q), if a source without references counts, or if train's own units do."""
     dev = "a\tx new\nb\tnew\nb\tx newer\nq\ty\nq\tnew\nab\ty x\n"
@@ -216,7 +226,7 @@ def test_a_list_of_lines_is_split_by_distinct_line(tmp_path):
 
 def test_a_text_with_nothing_to_score_is_refused(tmp_path):
     """Red if its loss is 0, the best there can be."""
-    with pytest.raises(UserError, match=r"dev.txt: no unit is left to score"):
+    with pytest.raises(UserError, match=r"dev.txt: all lines are empty"):
         _load(_config(tmp_path, "language_model", train="a b\nc\n", dev="\n\n", lines=True))
 
 

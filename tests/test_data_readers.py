@@ -74,12 +74,13 @@ def test_misaligned_files_are_named_with_the_first_line_that_has_no_partner(tmp_
 
 
 def test_aligned_files_whose_lines_end_in_a_carriage_return_are_refused(tmp_path):
-    """Red if two such files are one pair, the whole of both. A carriage return within a line, or at the end of the only one, is text."""
-    (tmp_path / "a.src").write_bytes(b"1\r2\r")
-    (tmp_path / "a.tgt").write_bytes(b"1\r2\r")
-    with pytest.raises(UserError, match=r"a\.src:1: lines end in a carriage return alone"):
-        readers.read_pairs(f"{tmp_path}/a.src,{tmp_path}/a.tgt")
-    for text, pairs in ((b"a\rb\tc\n", [("a\rb", "c")]), (b"a\tb\r", [("a", "b\r")])):
+    """Red if two such files are one pair, the whole of both. A carriage return within a line is text, one that has lost its LF is none."""
+    for content in (b"1\r2\r", b"1\r2\n"):
+        (tmp_path / "a.src").write_bytes(content)
+        (tmp_path / "a.tgt").write_bytes(content)
+        with pytest.raises(UserError, match=r"a\.src:1: lines end in a carriage return alone"):
+            readers.read_pairs(f"{tmp_path}/a.src,{tmp_path}/a.tgt")
+    for text, pairs in ((b"x\ty\na\rb\tc\n", [("x", "y"), ("a\rb", "c")]), (b"x\ty\r\na\tb\r", [("x", "y"), ("a", "b")])):
         (tmp_path / "a.tsv").write_bytes(text)
         assert readers.read_pairs(str(tmp_path / "a.tsv")) == pairs
 

@@ -85,6 +85,15 @@ def test_what_gensim_saves_is_read(tmp_path, binary, header):
     assert [names[-1] for names in vectors.names_of([*SPECIALS, *words])[4:]] == words
 
 
+def test_words_with_a_backslash_are_found_as_other_tools_write_them():
+    """Red if a word of LaTeX is not, since it begins like an escape; or if it is where it would be taken for the line end."""
+    words = ["\\nabla", "\\text", "\\frac", "C:\\new", "\\n"]
+    assert [names[-1] for names in vectors.names_of([*SPECIALS, *words])[4:]] == words
+    *others, line_end = vectors.names_of([*SPECIALS, "\n", *words])[5:]
+    assert [names[-1] for names in others] == words[:-1]
+    assert line_end == ("\\\\n",)
+
+
 def test_the_forms_of_other_tools(tmp_path):
     """fastText's lines end in a blank, GloVe's 840B has words of dots and blanks, and the C tool ends binary vectors with a line end."""
     path = tmp_path / "v"
@@ -118,21 +127,22 @@ def test_a_text_is_none_the_less_for_a_control_character_and_bytes_are_none_for_
         (b"\n", ":1: expected COUNT WIDTH"),
         (b"word\n", ":1: expected COUNT WIDTH"),
         (b"0 3\n", ":1: expected COUNT WIDTH"),
-        (b"2 3\na 1 2 3\nb 1 2\n", ":3: expected a name and 3 numbers, found 2 after the name"),
-        (b"2 3\na 1 2 3\nb 1 2 3 4\n", ":3: expected a name and 3 numbers, found 4 after the name"),
+        (b"2 3\na 1 2 3\nb 1 2\n", ":3: expected a name and 3 numbers with single blanks between them, found 2 after the name"),
+        (b"2 3\na 1 2 3\nb 1 2 3 4\n", ":3: expected a name and 3 numbers with single blanks between them, found 4 after the name"),
         (b"2 3\na 1 2 3\nb 1 x 3\n", ":3: 'x' is not a finite number"),
         (b"2 3\na 1 2 3\nb 1 nan 3\n", ":3: 'nan' is not a finite number"),
         (b"2 3\na 1 2 3\nb 1 2_0 3\n", ":3: '2_0' is not a finite number"),
         ("2 3\na 1 2 3\nb 1 ２ 3\n".encode(), ":3: '２' is not a finite number"),  # noqa: RUF001  a digit that no such file has
         (b"2 3\na 1 2 3\n\nb 1 2 3\n", ":3: expected a name and 3 numbers"),
         (b"2 3\na 1 2 3\nb 1 1.2.3 3\n", ":3: '1.2.3' is not a finite number"),
-        (b"2 3\na 1 2 3\nb 1  3\n", ":3: '' is not a finite number"),
+        (b"2 3\na 1 2 3\nb 1  3\n", ":3: expected a name and 3 numbers with single blanks between them, found blanks side by side"),
+        (b"2 3\na 1 2 3\nb\t1\t2\t3\n", ":3: expected a name and 3 numbers with single blanks between them, found tabs"),
         (b"2 3\na 1 2 3\nb 1 1-2 3\n", ":3: '1-2' is not a finite number"),
         (b"2 3\na 1 2 3\nb 1 -. 3\n", ":3: '-.' is not a finite number"),
         (b"2 3\na 1 2 3\nb 1 1e39 3\n", ":3: '1e39' is not a finite number"),
         (b"\x1f\x8b\x08\x00\n", ": compressed by gzip"),
         (b"PK\x03\x04\x14 1\n", ": a zip archive, as .npz files are; expected word2vec"),
-        (b"2 3\na 1 2 3\nb  1 2 3\n", ":3: expected a name and 3 numbers, found 4 after the name"),
+        (b"2 3\na 1 2 3\nb  1 2 3\n", ":3: expected a name and 3 numbers with single blanks between them, found blanks side by side"),
         (b"2 3\na 1 2 3\n 1 2 3\n", ":3: expected a name and 3 numbers"),
         (b"2 3\na 1 2 3\n\xff 1 2 3\n", ":3: not UTF-8"),
         (b"3 3\na 1 2 3\nb 1 2 3\n", ":4: the file ends; expected 3 vectors"),

@@ -81,6 +81,19 @@ def test_neighbours_and_analogies_are_those_of_gensim(tmp_path):
             assert found[0].cosine == pytest.approx(next(cosine for word, cosine in expected if word in known), rel=1e-5)
 
 
+def test_random_rows_beside_vectors_that_were_given_are_left_out(tmp_path, capsys):
+    """Red if a table that stays as given passes rows without a vector for learned ones."""
+    folder = write_run(tmp_path / "run", CHARACTERS)
+    with np.load(folder / "embedding.npz") as file:
+        arrays = dict(file)
+    given = np.arange(len(CHARACTERS)) < 8
+    np.savez(folder / "embedding.npz", **arrays | {"source_moved": 0 * arrays["source_moved"], "source_given": given})
+    near = answer(capsys, "neighbours", f"--workdir={folder}", "--symbol=a", "-k=20")["neighbours"]
+    assert {row["symbol"] for row in near} == set(CHARACTERS[5:8])
+    assert answer(capsys, "spectrum", f"--workdir={folder}")["rows"] == 4
+    assert "is a random draw" in run(capsys, "neighbours", f"--workdir={folder}", f"--symbol={CHARACTERS[9]}")[2]
+
+
 def test_tables_are_exported_with_the_counts_of_their_rows(tmp_path, capsys):
     """Red if they are left out of one of the forms that have a place for them."""
     folder = write_run(tmp_path / "run", CHARACTERS)

@@ -74,11 +74,12 @@ def test_gradient_reaches_the_rows_read_and_no_others(kind):
     assert not flow.ids_have_gradient
     _, own = of_model(kind)
     for rows in flow.rows:
-        for side, norms in rows.lookups.items():
-            assert np.flatnonzero(norms).tolist() == sorted(set(READ[side].tolist()))
         if not rows.learned:
             assert own == {}
+            assert not any(norms.any() for norms in rows.lookups.values())
             continue
+        for side, norms in rows.lookups.items():
+            assert np.flatnonzero(norms).tolist() == sorted(set(READ[side].tolist()))
         total = np.linalg.norm(own["shared_embedding" if len(rows.sides) > 1 else f"{rows.sides[0]}_embedding"], axis=1)
         assert (rows.softmax is not None) == (model.config.tie_output and "target" in rows.sides)
         if rows.softmax is not None:
@@ -130,6 +131,10 @@ def test_a_table_that_is_never_trained_is_not_called_learned():
     model = Small()
     flow = gradient_flow(model.merge, read_by(model), TARGET, held="source_embedding")
     assert [rows.learned for rows in flow.rows] == [False, True]
+    symbols = [*SPECIALS, *map(str, range(len(flow.rows[0].lookups["source"]) - len(SPECIALS)))]
+    found = to_json(flow, {side: Vocabulary(symbols, "word") for side in ("source", "target")})["tables"][0]
+    assert found["rows_without_gradient"] == {"lookup": len(symbols)}
+    assert found["gradient_norms"] == []
 
 
 def test_an_error_goes_back_and_never_forward():

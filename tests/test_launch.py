@@ -405,6 +405,8 @@ def test_sample_writes_text_from_the_prompt(capsys, tmp_path):
     for text in (first, other):
         assert text.startswith("to be")
         assert len(text) == len("to be") + 40 + 1
+    code, out, err = run(capsys, "sample", f"--workdir={tmp_path / 'run'}", "--prompt=\udcffto")
+    assert (code, out, err) == (2, "", "error: --prompt=U+DCFFto: not UTF-8; expected text in UTF-8\n")
     code, out, err = run(capsys, "translate", f"--workdir={tmp_path / 'run'}")
     assert (code, out) == (2, "")
     assert "expected a translator" in err

@@ -16,6 +16,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.labels import design_lines
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.kinds import METRICS
 from seq2seq_jax.model.build import embedding_tables, initial_params, structure
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
@@ -219,22 +220,18 @@ def test_a_size_whose_tuning_failed_is_tuned_again_and_not_trained_before(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("metric", "values", "losses"),
-    [
-        ({"name": "word_error_rate", "lower_is_better": True}, (1.0, 1.0), (2.6, 2.1)),
-        ({"name": "exact_match", "lower_is_better": False}, (0.2, 0.7), (2.1, 2.6)),
-    ],
+    ("metric", "values", "losses"), [("word_error_rate", (1.0, 1.0), (2.6, 2.1)), ("exact_match", (0.2, 0.7), (2.1, 2.6))]
 )
 def test_the_better_setting_is_chosen_and_of_equal_ones_that_with_less_loss(tmp_path, metric, values, losses):
     """Red if the first is: where all are still wrong everywhere, a size would be compared with the worse of its settings.
 
     Red too if more of a metric is taken for worse where it is better, or if a result counts that is of a shorter training than the others.
     """
-    members = make_plan(pair_config(tmp_path / "a.tsv"), AXES, str(tmp_path), Design()).members
+    members = make_plan(pair_config(tmp_path / "a.tsv", train__metric=metric), AXES, str(tmp_path), Design()).members
     tried = tuning.new_runs(members, DESIGN.tune, None)[:2]
     for member, value, loss in zip(tried, values, losses, strict=True):
         (tmp_path / "tuning" / member.name).mkdir(parents=True)
-        found = sweep_fixture.result(4, 1, value, sweep_fixture.METRIC | metric)
+        found = sweep_fixture.result(4, 1, value, METRICS[metric].to_json())
         found["dev"]["loss_nats_per_token"] = loss
         (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps(found))
         (tmp_path / "tuning" / member.name / "config.json").write_text(json.dumps(RunRecord(member.config, 30, {}, None, ()).to_json()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def test_it_needs_no_jax(swept):
 
 
 def test_a_damaged_grid_or_configuration_is_named(swept):
-    """Red if what is no grid, or no configuration, ends in a traceback, or in a line that does not say which file it is."""
+    """Red if what is no grid, or no configuration, ends in a traceback, hides the other members, or is not named."""
     sound = (swept / "working/config.json").read_text()
     for before, after, said in (
         (sound, "[1]", "expected a JSON object"),
@@ -141,8 +142,10 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
     ):
         assert before in sound
         (swept / "working/config.json").write_text(sound.replace(before, after))
-        with pytest.raises(UserError, match=rf"working/config\.json: .*{said}"):
-            status.read_status(str(swept))
+        members = {member.name: member for member in status.read_status(str(swept))}
+        assert members["working"].state == "damaged"
+        assert re.search(rf"working/config\.json: .*{said}", members["working"].error or "")
+        assert {member.state for member in members.values()} > {"damaged"}
     unread = '{"format": 1, "members": [], "config": {"train": {"steps": "x"}}}'
     for text in ("{}", "[]", '{"format": 1}', '{"format": 1, "members": [[]]}', unread):
         (swept / "sweep.json").write_text(text)

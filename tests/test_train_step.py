@@ -113,7 +113,7 @@ def test_threads_give_the_same_bits_again(tmp_path):
 def test_threads_share_the_batches_of_small_language_models_on_cpu(tmp_path, monkeypatch, changed, cores, expected):
     text = text_config(tmp_path / "a.txt", **{"train__batch_size": 64, "train__devices": None, "model__hidden_dim": 256, **changed})
     monkeypatch.setattr(devices, "_devices", lambda: jax.devices()[:1])
-    monkeypatch.setattr(devices, "cores", lambda: list(range(cores)))
+    monkeypatch.setattr(devices, "core_count", lambda: cores)
     assert choose_devices(text) == expected
     assert choose_devices(pair_config(tmp_path / "a.tsv", train__batch_size=64)) == Devices(1)
     monkeypatch.setattr(devices, "platform", lambda: "gpu")

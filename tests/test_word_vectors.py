@@ -122,6 +122,15 @@ def test_questions_need_a_dev_split_and_scores_that_differ(tmp_path):
         load_corpus(config_lib.replace(config, {"train.metric": "word_similarity"}))
 
 
+def test_words_that_are_known_in_lower_case_alone_are_named(tmp_path):
+    """Red if whoever asks a text in lower case for Paris is not told what is wrong."""
+    text = write(tmp_path / "a.txt", "paris france rome italy\n" * 20)
+    for asked, hint in (("Paris France Rome Italy", "in lower case it has those of 1"), ("Oslo Norway Bern Italy", "expected more$")):
+        config = vector_config(pathlib.Path(text), data__analogies=write(tmp_path / "q.txt", f": x\n{asked}\n"))
+        with pytest.raises(UserError, match=rf"^data\.analogies=.*q\.txt: the training text has the words of 0 lines; .*{hint}"):
+            load_corpus(config)
+
+
 def test_questions_are_brought_to_the_form_of_the_text(tmp_path):
     """Red if data.normalize_nfc passes over them: none of their words would be known."""
     words = [unicodedata.normalize("NFD", word) for word in ("café", "thé", "père", "mère")]
@@ -165,6 +174,9 @@ def test_a_metric_without_a_question_of_its_group_is_refused(tmp_path, metric, s
         (read_similarity, "a,b\n", 1),
         (read_similarity, ",a,1\n", 1),
         (read_similarity, "a b nan\n", 1),
+        (read_similarity, "a b 1\na b 1_0\n", 2),
+        (read_similarity, "a\tb\t7,35\na b 1\n", 1),  # no heading
+        (read_similarity, "new york\tparis\t5.0\na b 1\n", 1),
     ],
 )
 def test_a_broken_line_is_named(tmp_path, reader, text, line):
@@ -173,7 +185,14 @@ def test_a_broken_line_is_named(tmp_path, reader, text, line):
         reader(path, nfc=False)
 
 
-@pytest.mark.parametrize("text", ["tiger\tcat\t7.35\nplane car 5\n", "Word 1,Word 2,Human (mean)\ntiger,cat,7.35\nplane, car, 5, x\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tiger\tcat\t7.35\nplane car 5\n",
+        "Word 1,Word 2,Human (mean)\ntiger,cat,7.35\nplane, car, 5, x\n",
+        "word1 word2 SimLex999\ntiger cat 7.35\nplane car 5\n",
+    ],
+)
 def test_similarities_are_read_as_they_are_published(tmp_path, text):
     assert read_similarity(write(tmp_path / "s.csv", text), nfc=False) == [(["tiger", "cat"], 7.35), (["plane", "car"], 5.0)]
 

@@ -88,7 +88,7 @@ def load_corpus(config: Config) -> Corpus:
         notes += _unasked(config, asked)
     others = {split: _split(config, content, vocabularies, split, _origin(raw, split), asked) for split, content in held_out.items()}
     for name, split in others.items():
-        notes += remarks(name, split, raw.content["train"], vocabularies, config.data.normalize_nfc)
+        notes += remarks(name, split, raw.content["train"], vocabularies, config.data)
     digests, paths = dict(raw.sha256), dict(raw.paths)
     if asked is not None:
         notes += asked.notes
@@ -241,7 +241,7 @@ def _origin(raw: raw_splits.RawSplits, split: str) -> str:
 def _split(
     config: Config, content: Pairs | str, vocabularies: Mapping[str, Vocabulary], name: str, origin: str, asked: WordQuestions | None
 ) -> PairSplit | TextSplit:
-    """Encodes a held-out split. Test is not ``asked`` anything: the same questions have chosen the checkpoint on dev.
+    """Encodes a held-out split. Analogies and similarities are ``asked`` on dev only, where they have chosen the checkpoint.
 
     Raises UserError, naming its ``origin``, where nothing of a text is left to score.
     """

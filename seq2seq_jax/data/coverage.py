@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from seq2seq_jax.config import DataConfig
 from seq2seq_jax.data import mistakes, readers
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.raw_splits import Pairs
@@ -11,15 +12,18 @@ from seq2seq_jax.data.vocabulary import UNK, Vocabulary
 
 
 def remarks(
-    name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary], normalized: bool
+    name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary], data: DataConfig
 ) -> list[str]:
-    """Says which sources of a held-out split were trained on, and how much of it the vocabularies do not know."""
-    found = []
+    """Says which sources, or lines of a list, of a held-out split were trained on, and how much of it the vocabularies do not know."""
     if isinstance(split, PairSplit):
-        trained = len({source for source, _ in train}.intersection(split.sources))
-        if trained:
-            found.append(f"{name}: {trained} of {len(split)} sources are also in train.")
-    return found + unknown_units(name, split, vocabularies, normalized)[1]
+        read, held_out, what = {source for source, _ in train}, split.sources, "sources"
+    elif data.lines:
+        read, held_out, what = set(readers.split_lines(str(train))), readers.split_lines(split.text), "lines"
+    else:
+        read, held_out, what = set(), [], ""
+    trained = len(read.intersection(held_out))
+    found = [f"{name}: {trained} of {len(held_out)} {what} are also in train."] if trained else []
+    return found + unknown_units(name, split, vocabularies, data.normalize_nfc)[1]
 
 
 def unknown_units(

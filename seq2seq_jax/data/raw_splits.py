@@ -134,8 +134,10 @@ def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _distinct_lines(text: str, path: str, notes: list[str]) -> str:
-    lines = readers.split_lines(text)
+    lines = readers.lines_of(text, path)
     distinct = dict.fromkeys(line for line in lines if line)
+    if not distinct:
+        raise UserError(f"{path}: all lines are empty; expected some text")
     empty = lines.count("")
     repeated = len(lines) - empty - len(distinct)
     if empty:

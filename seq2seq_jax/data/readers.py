@@ -45,7 +45,7 @@ def spec_sha256(spec: str) -> str:
 
 
 def read_text(path: str | pathlib.Path) -> str:
-    """Returns a file's text with LF line ends and without byte order mark.
+    """Returns a file's text with LF line ends and without byte order mark, nor the CR of a last line that has lost its LF.
 
     Raises UserError where it is missing, a directory, empty, or not UTF-8 (naming the line).
     """
@@ -57,7 +57,7 @@ def read_text(path: str | pathlib.Path) -> str:
         raise UserError(f"{path}:{line}: byte {raw[error.start]:#04x} is not UTF-8; expected text in UTF-8") from None
     if not text:
         raise UserError(f"{path}:1: the file is empty; expected text")
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").removesuffix("\r")
 
 
 def read_pairs(spec: str) -> list[tuple[str, str]]:
@@ -99,11 +99,15 @@ def _bytes(path: str | pathlib.Path) -> bytes:
         raise UserError(f"{path}: cannot be read: {error.strerror}; expected a text file in UTF-8 there") from None
 
 
-def _lines(path: pathlib.Path) -> list[str]:
-    text = read_text(path)
-    if "\n" not in text and "\r" in text.rstrip("\r"):  # else all of the file would be a single line
+def lines_of(text: str, path: str | pathlib.Path) -> list[str]:
+    """Returns the lines of a file's text. Raises UserError where they end in CR alone: all of the file would be a single line."""
+    if "\r" in text and "\n" not in text.removesuffix("\n"):
         raise UserError(f"{path}:1: lines end in a carriage return alone; expected lines that end in a line feed")
     return split_lines(text)
+
+
+def _lines(path: pathlib.Path) -> list[str]:
+    return lines_of(read_text(path), path)
 
 
 def _columns(line: str, path: pathlib.Path, number: int) -> tuple[str, str]:

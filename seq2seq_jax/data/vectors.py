@@ -41,11 +41,12 @@ def names_of(symbols: Sequence[str]) -> list[tuple[str, ...]]:
     r"""Returns the names by which a file may have each row of a vocabulary, the likeliest first.
 
     Files of this project have the escaped symbol, others the symbol itself. The latter is left out where it would read as an escape of
-    another symbol: a word of the two characters ``\n`` is not the line end.
+    another symbol of the vocabulary: a word of the two characters ``\n`` is not the line end.
     """
     found: list[tuple[str, ...]] = []
+    known = set(symbols)
     for row, (symbol, spelled) in enumerate(zip(symbols, spellings(symbols), strict=True)):
-        plain = row >= len(SPECIALS) and symbol != spelled and reads_as(symbol) in (None, symbol)
+        plain = row >= len(SPECIALS) and symbol != spelled and reads_as(symbol) not in known - {symbol}
         found.append((spelled, symbol) if plain else (spelled,))
     return found
 
@@ -144,8 +145,10 @@ class _Form:
             raise UserError(f"{where}: not UTF-8; expected text in UTF-8") from None
         name, *numbers = text.rsplit(" ", self.width)
         values = _floats(numbers)
-        if len(numbers) < self.width or not name or name.endswith(" ") or (" " in name and _floats([name.rsplit(" ")[-1]]) is not None):
-            raise UserError(f"{where}: expected a name and {self.width} numbers, found {len(text.split(' ')) - 1} after the name")
+        parted = "" in numbers or name.endswith(" ") or (" " in name and _floats([name.rsplit(" ")[-1]]) is not None)
+        if len(numbers) < self.width or not name or parted:
+            blanks = "tabs" if "\t" in text else "blanks side by side" if "  " in text else f"{len(text.split(' ')) - 1} after the name"
+            raise UserError(f"{where}: expected a name and {self.width} numbers with single blanks between them, found {blanks}")
         if values is None or not np.isfinite(values).all():
             broken = next(part for part in numbers if (value := _floats([part])) is None or not np.isfinite(value).all())
             raise UserError(f"{where}: {_excerpt(broken)} is not a finite number; expected a name and {self.width} numbers")
@@ -161,7 +164,8 @@ class _Form:
                 raise UserError(f"{where}: the file ends within it; expected a name, a blank and {self.width} floats of 4 bytes")
             name = _text(self._content[place:blank].lstrip(b"\n"))
             if name is None or not name:
-                raise UserError(f"{where}: expected its name in UTF-8, found {_excerpt(self._content[place:blank])}")
+                found = _excerpt(self._content[place:blank])
+                raise UserError(f"{where}: expected its name in UTF-8, found {found}; or the name of the one before has a blank")
             place = blank + 1 + size
             values = np.frombuffer(self._content[blank + 1 : place], "<f4")
             if not np.isfinite(values).all():

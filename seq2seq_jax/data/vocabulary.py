@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 _FIRST = len(SPECIALS)
+UNREADABLE = "\ufffd"  # Unicode's replacement character
 FOLDER = "vocabulary"  # in a run directory
 
 
@@ -83,19 +84,20 @@ class Vocabulary:
         return [get(unit, UNK) for unit in self._units(text)]
 
     def decode(self, ids: Iterable[int] | Int[np.ndarray, " T"]) -> str:
-        """Returns the text of the ids up to the first EOS, without PAD and BOS; UNK reads ``<unk>``.
+        """Returns the text of the ids up to the first EOS, without PAD and BOS.
 
-        Bytes that are not UTF-8 become the replacement character.
+        UNK reads ``<unk>`` among words and subwords; among characters and bytes it is the replacement character, one error and not five,
+        as are bytes that are not UTF-8.
         """
         rows = np.fromiter(ids, np.int64).tolist()
         kept = [row for row in itertools.takewhile(lambda row: row != EOS, rows) if row not in (PAD, BOS)]
         if self.unit == "byte":
-            known = (bytes([row - _FIRST]) if row >= _FIRST else SPECIALS[UNK].encode() for row in kept)
+            known = (bytes([row - _FIRST]) if row >= _FIRST else UNREADABLE.encode() for row in kept)
             return b"".join(known).decode("utf-8", "replace")
         if self._tokenizer is not None:
             return self._tokenizer.decode(kept, skip_special_tokens=False)
         if self.unit == "char":
-            return "".join(self.symbols[row] for row in kept)
+            return "".join(UNREADABLE if row == UNK else self.symbols[row] for row in kept)
         return re.sub(" ?\n ?", "\n", " ".join(self.symbols[row] for row in kept))
 
     def decode_line(self, ids: Iterable[int] | Int[np.ndarray, " T"]) -> str:

@@ -58,12 +58,15 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
     similarity = read_similarity(asked["similarity"], nfc) if "similarity" in asked else []
     questions = [(rows, section.startswith(SYNTACTIC)) for section, words in analogies if (rows := _rows(words, vocabulary))]
     pairs = [(rows, score) for words, score in similarity if (rows := _rows(words, vocabulary))]
+    asked_words = {"analogies": [words for _, words in analogies], "similarity": [words for words, _ in similarity]}
+    known = {"analogies": len(questions), "similarity": len(pairs)}
     notes = []
-    for name, known, total in (("analogies", len(questions), len(analogies)), ("similarity", len(pairs), len(similarity))):
-        if name in asked:
-            notes.append(f"{asked[name]}: all words are known of {known} of {total} lines.")
-            if known < (1 if name == "analogies" else 2):
-                raise UserError(f"data.{name}={asked[name]}: the training text has the words of {known} lines; expected more")
+    for name, path in asked.items():
+        notes.append(f"{path}: all words are known of {known[name]} of {len(asked_words[name])} lines.")
+        if known[name] < (1 if name == "analogies" else 2):
+            in_lower_case = sum(_rows([word.lower() for word in words], vocabulary) is not None for words in asked_words[name])
+            hint = f"expected more; in lower case it has those of {in_lower_case}" if in_lower_case else "expected more"
+            raise UserError(f"data.{name}={path}: the training text has the words of {known[name]} lines; {hint}")
     if metric_of(config).name == "word_similarity" and len({score for _, score in pairs}) == 1:
         raise UserError(f"data.similarity={asked['similarity']}: all known pairs have the same score; expected scores that differ")
     _check_metric(config, [syntactic for _, syntactic in questions])
@@ -112,7 +115,7 @@ def read_similarity(path: str, nfc: bool) -> list[tuple[list[str], float]]:
             continue
         rows = _rows_of(line)
         scored = [(columns[:2], score) for columns in rows if (score := _number(columns[2])) is not None]
-        if number == 1 and rows and not scored:
+        if number == 1 and not scored and any(not any(map(_begins_a_number, columns[2:])) for columns in rows):
             continue  # it names the columns
         if not scored or not math.isfinite(scored[0][1]):
             raise UserError(f"{path}:{number}: expected two words and a number separated by blanks, tabs or commas, found {line!r}")
@@ -130,9 +133,13 @@ def _rows_of(line: str) -> list[list[str]]:
     return [columns for columns in cut if len(columns) > 2 and all(columns[:2])]
 
 
+def _begins_a_number(text: str) -> bool:
+    return text.lstrip("+-.")[:1].isdigit()
+
+
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return None if "_" in text else float(text)  # Python would read 1_0
     except ValueError:
         return None
 

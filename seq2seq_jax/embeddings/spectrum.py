@@ -36,8 +36,7 @@ def run(options: Mapping[str, Any]) -> None:
         [str(place + 1), f"{np.sqrt(square):.3g}", f"{share:.1%}", f"{total:.1%}", "█" * round(40 * share / shares[0])]
         for place, (square, share, total) in enumerate(zip(squares, shares, np.cumsum(shares), strict=True))
     ]
-    which = "trained rows" if table.moved is not None and table.moved.any() else "rows without the specials"
-    print(f"Singular values of the {table.title}, {len(rows)} {which}:")
+    print(f"Singular values of the {table.title}, {len(rows)} {table.which}:")
     print_rows(("direction", "value", "share", "together", ""), shown[:MOST_VALUES], left=0, last_left=True)
     if len(shown) > MOST_VALUES:
         print(f"and {len(shown) - MOST_VALUES} smaller ones")

@@ -49,18 +49,26 @@ class Table:
     def studied(self) -> Bool[np.ndarray, " V"]:
         """Which rows mean something: not the specials, and of the others those that have been trained or given.
 
-        Where nothing has moved, as in a frozen table, all of them.
+        Of a frozen table that nothing was given to, all of them.
         """
-        known = np.arange(len(self.symbols)) >= len(SPECIALS)
-        if self.moved is None or not self.moved.any():
-            return known
-        return known & ((self.moved > 0) | (False if self.given is None else self.given))
+        return (np.arange(len(self.symbols)) >= len(SPECIALS)) & ~self._drawn
 
     def untrained(self, row: int) -> bool:
-        """Whether a row of a table that was trained is still its random draw."""
-        if self.moved is None or not self.moved.any():
-            return False
-        return not self.moved[row] and not (self.given is not None and self.given[row])
+        """Whether a row of a table that was trained, or given vectors, is still its random draw."""
+        return bool(self._drawn[row])
+
+    @property
+    def which(self) -> str:
+        """What the studied rows are."""
+        if self.moved is not None and self.moved.any():
+            return "trained rows"
+        return "rows without the specials" if self.given is None else "rows that were given"
+
+    @property
+    def _drawn(self) -> Bool[np.ndarray, " V"]:
+        trained = np.zeros(len(self.symbols), bool) if self.moved is None else self.moved > 0
+        given = np.zeros_like(trained) if self.given is None else self.given
+        return ~(trained | given) if trained.any() or given.any() else np.zeros_like(trained)
 
     @property
     def title(self) -> str:

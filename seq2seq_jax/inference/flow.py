@@ -42,7 +42,7 @@ class Rows:
       sides: sequences that look symbols up in it, two where they share it.
       lookups: by side, what comes through the lookup.
       softmax: what comes through the output, where that is tied to the table.
-      learned: whether the table is trained; the gradient ends before a frozen or one-hot one.
+      learned: whether the table is trained; the gradient ends before a frozen or one-hot one, whose norms are all 0.
     """
 
     sides: tuple[str, ...]

@@ -142,14 +142,15 @@ def _rows(model: Traced, gradients: dict[str, Any], held: str | None) -> list[Ro
     def is_learned(side: str, name: str) -> bool:
         return type(_embedding(model, side)) is Embedding and name != held
 
-    lookups = {side: _norms(gradient) for side, gradient in gradients["lookup"].items()}
-    softmax = _norms(gradients["output"]["target"]) if model.output.tied else None
+    def rows(sides: tuple[str, ...], name: str) -> Rows:
+        learned = is_learned(sides[-1], name)
+        lookups = {side: _norms(gradients["lookup"][side]) * learned for side in sides}
+        softmax = _norms(gradients["output"]["target"]) * learned if model.output.tied and "target" in sides else None
+        return Rows(sides, lookups, softmax, learned)
+
     if isinstance(model, Translator) and model.shared:
-        return [Rows(("source", "target"), lookups, softmax, is_learned("target", "shared_embedding"))]
-    return [
-        Rows((side,), {side: norms}, softmax if side == "target" else None, is_learned(side, f"{side}_embedding"))
-        for side, norms in lookups.items()
-    ]
+        return [rows(("source", "target"), "shared_embedding")]
+    return [rows((side,), f"{side}_embedding") for side in gradients["lookup"]]
 
 
 def _norms(gradient: Float[np.ndarray, "_ D"]) -> Norms:

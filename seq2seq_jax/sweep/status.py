@@ -17,7 +17,7 @@ from seq2seq_jax.show.progress import time_left
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.train.run_directory import RunDirectory
 
-STATES = ("running", "waiting", "interrupted", "failed", "finished")
+STATES = ("running", "waiting", "interrupted", "failed", "damaged", "finished")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Status:
     Attributes:
       name: of its directory.
       state: ``finished``, ``failed``, ``running`` (a process holds its lock), ``interrupted`` (begun, or finished before
-        more was asked for, and no process works on it), or ``waiting``.
+        more was asked for, and no process works on it), ``damaged`` (its config.json), or ``waiting``.
       step: the last one of which metrics are written.
       steps: all that were asked for; None where that is not known yet.
       metric: the best dev metric so far, as text.
       seconds: spent in updates so far; of time that members trained together share, an equal share.
-      error: why it failed.
+      error: why it failed, or what is damaged.
       process: which one works on it; None where none does. Members trained together have the same.
     """
 
@@ -64,7 +64,7 @@ class Status:
 def read_status(workdir: str) -> list[Status]:
     """Returns the status of every member of the sweep in ``workdir``, tuning runs first.
 
-    Raises UserError where there is no sweep, or what describes it or a member is damaged.
+    Raises UserError where there is no sweep, or what describes it is damaged.
     """
     root = pathlib.Path(workdir)
     if not (root / SWEEP_FILE).exists():
@@ -100,7 +100,11 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
     run = RunDirectory(directory)
     process = run.holder()  # asked first, so that what ends meanwhile has its result below
     working = process is not None
-    result, record = run.result(), run.record()
+    result = run.result()
+    try:
+        record = run.record()
+    except UserError as error:
+        return Status(name, "damaged", error=str(error), process=process)
     if result is not None and result["status"] in ("finished", "failed") and not working:
         metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
         if asked and record and result["status"] == "finished" and standing(run.path, result, record.length, asked) is Standing.EXTENDABLE:

@@ -57,17 +57,11 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
     Raises:
       Interrupted: a signal came; every running member has saved a checkpoint.
       UserError: another process is working on this sweep, a member cannot be brought to the updates asked for now, or there is a
-        mistake in the data that all members share and none is done.
+        mistake in the data of all members that are not finished.
     """
     check_members(plan, options.retry_failed)
     missing = [member for member in plan.members if not is_done(plan.folder, member, options.retry_failed)]
-    try:
-        _check_data(missing)
-    except UserError as error:
-        if len(missing) == len(plan.members):
-            raise
-        print(f"sweep: {error}", file=sys.stderr)  # what the others have reached is shown all the same
-        return [Outcome(member.name, "failed", str(error)) for member in missing]
+    _check_data(missing)
     warn_of_schedules(plan.members, plan.folder)
     with RunDirectory(plan.folder).locked(), stop_signals():
         plan.check_current()

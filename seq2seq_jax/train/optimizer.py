@@ -13,6 +13,8 @@ import optax
 from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.model.embedding import FROZEN
 
+B1, B2 = 0.9, 0.999  # decay of Adam's first and second moments
+
 
 def make_optimizer(config: Config) -> optax.GradientTransformation:
     """Returns clipping and Adam (Kingma & Ba 2015), or for word vectors plain descent; the step multiplies by the learning rate."""
@@ -25,7 +27,7 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
 
 def _adam() -> optax.GradientTransformation:
     """Returns Adam, which keeps no moments of a frozen table: its gradient, zero, passes through."""
-    adam = optax.scale_by_adam()
+    adam = optax.scale_by_adam(B1, B2)
 
     def of(tree: Any) -> optax.GradientTransformation:
         learned = jax.tree_util.tree_map_with_path(lambda path, _: is_learned(path), tree)

@@ -2,7 +2,7 @@
 
 The table is the source's of a translator, the shared one where there is one, and the only one of a language model. Rows without a
 vector keep their random draw, brought to the scale of the vectors found. While the table is frozen its gradient counts for
-nothing: not for the norm that is clipped, and not for Adam's moments, so that it then goes on like rows that were never read before.
+nothing: not for the norm that is clipped, and not for Adam's moments. For the table Adam begins with the first update that moves it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import sha256_of
 from seq2seq_jax.model.build import Params, pretrained_table
 from seq2seq_jax.model.embedding import INITIAL_STD, configured_width
+from seq2seq_jax.train.optimizer import B1, B2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,3 +141,21 @@ def hold(model: ModelConfig, gradients: Params, step: Int[Array, ""]) -> Params:
     gradient = gradients[name]["table"]
     free = False if model.pretrained_frozen_steps is None else step >= model.pretrained_frozen_steps
     return {**gradients, name: {"table": jnp.where(free, gradient, 0.0)}}
+
+
+def restarted(model: ModelConfig, directions: Params, step: Int[Array, ""]) -> Params:
+    """Returns Adam's directions, with that of a table that was frozen for n updates as if Adam had begun with it when it was thawed.
+
+    Adam corrects moments that begin at 0 by 1 - b^t, with t updates since then (Kingma & Ba 2015, section 3), and counts them for all
+    parameters together: the thawed table would first move by up to three times the learning rate.
+    """
+    frozen = model.pretrained_frozen_steps
+    if model.pretrained is None or not frozen:  # never or always frozen
+        return directions
+    _, name = pretrained_table(model)
+    factor = _correction(jnp.maximum(step + 1 - frozen, 1)) / _correction(step + 1)
+    return {**directions, name: {"table": directions[name]["table"] * factor}}
+
+
+def _correction(updates: Int[Array, ""]) -> Float[Array, ""]:
+    return jnp.sqrt(1 - B2**updates) / (1 - B1**updates)

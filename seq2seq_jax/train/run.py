@@ -165,7 +165,7 @@ class Run:
         return stands
 
     def _make_way(self, earlier: dict[str, Any] | None, made: Length, stands: Standing | None) -> None:
-        """Takes away the result of an earlier start, but for that of a shorter training: it holds until there is a longer one.
+        """Deletes the earlier result, unless it is a valid one of a shorter training: that stays until the longer training has finished.
 
         Such a result says its own length, since config.json says the new one, and its best checkpoint is kept for whoever uses it; where
         that is damaged, it goes.

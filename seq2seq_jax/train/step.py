@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import ByTable, RowLoss
 from seq2seq_jax.train.optimizer import make_optimizer, make_schedule
-from seq2seq_jax.train.pretrained import hold
+from seq2seq_jax.train.pretrained import hold, restarted
 from seq2seq_jax.train.state import LogSums, TrainState, moving_average, root_key
 
 Batch = PairBatch | TextBatch | WindowBatch
@@ -35,7 +35,7 @@ Merge = Callable[[Params], Any]  # to a model; which batches it takes depends on
 
 
 class Gradient(NamedTuple):
-    """What a batch says.
+    """The summed gradient and loss of one batch.
 
     Attributes:
       gradients: of the summed loss, of the parameters in their own form; of word vectors by table, as ``RowGradients``.
@@ -140,6 +140,7 @@ def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..
         """Makes the optimizer's step of length ``rate``; finite is what has a finite norm, which clipping needs too."""
         mean = jax.tree.map(lambda leaf: leaf / jnp.maximum(gradient.loss.count, 1.0), gradient.gradients)
         directions, opt_state = optimizer.update(mean, state.opt_state, state.params)
+        directions = restarted(config.model, cast(Params, directions), state.step)
         params = jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions)
         return params, opt_state, jnp.isfinite(optax.tree.norm(mean))
 
