@@ -785,6 +785,7 @@ def test_another_vocabulary_is_refused(trained, tmp_path):
         with pytest.raises(UserError, match=f"the {side} vocabulary is not the one that the run began with"):
             train(pair_config(path, train__steps=30), str(run))
         assert json.loads(file.read_text()) == content
+        assert result_of(run) == result_of(twenty)
         file.unlink()
         train(pair_config(path, train__steps=30), str(run))
         assert file.read_text() == (thirty / f"vocabulary/{side}.json").read_text()

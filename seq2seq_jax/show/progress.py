@@ -53,8 +53,8 @@ def shown(what: str, total: int | None = None) -> Iterator[Callable[[int], None]
       What is to be told how many more pieces are done.
     """
     console, lines, done = stderr_console(), LineTimer(), 0
-    counted = (BarColumn(16), MofNCompleteColumn()) if total else ()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), *counted, TimeElapsedColumn())
+    left = (BarColumn(16), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn(compact=True))
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), *(left if total else (TimeElapsedColumn(),)))
     bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
     task = None if bar is None else bar.add_task(what, total=total)
     ended, one_at_a_time = False, threading.Lock()

@@ -20,14 +20,15 @@ from jaxtyping import Float
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
-from seq2seq_jax.errors import TrainingFailed, UserError
+from seq2seq_jax.errors import TrainingFailed
 from seq2seq_jax.kinds import LOSS, metric_of
-from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, length_made, standing
+from seq2seq_jax.length import Length
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.records import RunRecord
 from seq2seq_jax.train.artifacts import Figures, explain, result_of, write_embeddings, write_failure, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
+from seq2seq_jax.train.earlier import Earlier
 from seq2seq_jax.train.evaluation import Evaluation, output_limit
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.optimizer import learning_rate_of
@@ -104,31 +105,24 @@ class Run:
 
         Raises UserError where the directory holds another run, or one that cannot be brought to the updates asked for.
         """
-        earlier, record = self.directory.finished(), self.directory.record()
-        if self.directory.result_file.exists() and self.directory.result() is None:
+        earlier = Earlier(self.directory, self._length)
+        if earlier.is_damaged:
             self.view.note("result.json is damaged and is made again")
-        made = length_made(earlier or {}, None if record is None else record.length)
-        stands = None if earlier is None else self._check_can_go_on(earlier, made)
-        last_is_gone = earlier is not None and not has_checkpoint(self.directory.path, earlier["steps"])  # it was not kept (--keep)
         sha256 = self.corpus.sha256 | ({} if self._pretrained is None else {"pretrained": self._pretrained.sha256})
-        if record is not None:
-            self.directory.check(record, self.config, sha256)
+        if earlier.record is not None:
+            self.directory.check(earlier.record, self.config, sha256)
+        self.directory.check_vocabularies(self.corpus.vocabularies)
         state = self.resume(structure)
-        holds = earlier is not None and self._still_holds(earlier, made, last_is_gone)
+        holds = earlier.holds(self.step, self.complete)
         if not holds:  # before config.json asks for more updates than the old result has
-            if self.step > self.total:
-                raise self._beyond(self.step)
-            self._make_way(earlier, made, stands)
-        new_record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
-        self.directory.begin(new_record, self.corpus.vocabularies)
+            self._shorter_best = earlier.make_way(self.step)
+        record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
+        self.directory.begin(record, self.corpus.vocabularies)
         if holds:
-            self.view.note(f"finished at step {earlier['steps']} before: nothing to train")
-            self.result = earlier
-            if stands is Standing.EXTENDABLE:  # it has all updates, said in the other unit, or had lost its patience before
-                self.result = earlier | {"length": self._length._asdict()}
-                write_json(self.directory.result_file, self.result)
+            self.result = earlier.taken_over()
+            self.view.note(f"finished at step {self.result['steps']} before: nothing to train")
         else:
-            self._schedule(made.updates)
+            self._schedule(earlier.made.updates)
             self._announce()
         return state
 
@@ -143,47 +137,9 @@ class Run:
             progress.rescheduled_at.append(self.step)
         progress.total = self.total
 
-    def _still_holds(self, finished: dict[str, Any], made: Length, last_is_gone: bool) -> bool:
-        """Returns whether a finished run has nothing left to do: it resumes where it ended, or has the updates that are asked for.
-
-        The latter where its last checkpoint was not kept, or where it had begun a longer training, which was stopped.
-        """
-        ended_here = self.complete and self.step == finished["steps"]
-        return ended_here or (made.updates == self.total and (last_is_gone or self.step > self.total))
-
     @property
     def _length(self) -> Length:
         return Length(self.config.train.steps, self.config.train.epochs, self.total)
-
-    def _check_can_go_on(self, finished: dict[str, Any], made: Length) -> Standing:
-        """Returns where a finished run stands. Raises UserError where it cannot be brought to the updates that are asked for."""
-        stands = standing(self.directory.path, finished, made, self._length)
-        if stands is Standing.BEYOND:
-            raise self._beyond(finished["steps"])
-        if stands is Standing.THINNED:
-            raise UserError(f"--workdir={self.directory.path}: the run has {NOT_KEPT} to {self.total} updates; expected another workdir")
-        return stands
-
-    def _make_way(self, earlier: dict[str, Any] | None, made: Length, stands: Standing | None) -> None:
-        """Deletes the earlier result, unless it is a valid one of a shorter training: that stays until the longer training has finished.
-
-        Such a result says its own length, since config.json says the new one, and its best checkpoint is kept for whoever uses it; where
-        that is damaged, it goes.
-        """
-        usable = earlier is not None and has_checkpoint(self.directory.path, earlier["best_step"])
-        if earlier is None or stands is not Standing.EXTENDABLE or not usable:
-            self.directory.result_file.unlink(missing_ok=True)
-            return
-        self._shorter_best = [earlier["best_step"]]
-        kept = earlier | {"length": earlier.get("length") or made._asdict()}
-        kept.pop("failed_longer", None)
-        if kept != earlier:
-            write_json(self.directory.result_file, kept)
-
-    def _beyond(self, made: int) -> UserError:
-        return UserError(
-            f"--workdir={self.directory.path}: the run has made {made} updates already, and {self.total} are asked for; expected no fewer"
-        )
 
     def _announce(self) -> None:
         """Says where training goes on and what is to be known of the data, opens the log and shows that training begins."""

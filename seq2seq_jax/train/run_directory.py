@@ -148,11 +148,8 @@ class RunDirectory:
                 "expected the same data, or another workdir"
             )
 
-    def begin(self, record: RunRecord, vocabularies: Mapping[str, Vocabulary]) -> None:
-        """Writes what must be there before step 0.
-
-        Raises UserError where an earlier start has given the rows of a table to other symbols, as another version of a library may.
-        """
+    def check_vocabularies(self, vocabularies: Mapping[str, Vocabulary]) -> None:
+        """Raises UserError where an earlier start has given the rows of a table to other symbols, as another version of a library may."""
         for side, vocabulary in vocabularies.items():
             before = self._symbols(side)
             if before is not None and before != vocabulary.symbols:
@@ -160,6 +157,10 @@ class RunDirectory:
                     f"--workdir={self.path}: the {side} vocabulary is not the one that the run began with, though the text may be: another "
                     "version of Python or of tokenizers parts it differently; expected the versions of before, or another workdir"
                 )
+
+    def begin(self, record: RunRecord, vocabularies: Mapping[str, Vocabulary]) -> None:
+        """Writes what must be there before step 0."""
+        for side, vocabulary in vocabularies.items():
             vocabulary.save(self.path, side)
         write_json(self.path / CONFIG_FILE, record.to_json())
 
