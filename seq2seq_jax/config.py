@@ -30,8 +30,8 @@ LENGTH_PENALTY = 0.6  # of a beam, the default of --length_penalty; Wu et al. 20
 
 Unit = Literal["char", "byte", "word", "bpe"]
 Kind = Literal["translator", "language_model", "skip_gram"]
-Table = Literal["learned", "frozen", "onehot"]
-TABLES = typing.get_args(Table)  # learned, and the baselines, which are shown and never recommended
+TableKind = Literal["learned", "frozen", "onehot"]
+TABLES = typing.get_args(TableKind)  # learned, and the baselines, which are shown and never recommended
 
 _PAIRS, _TEXT, _WORD_VECTORS = ("translator",), ("language_model", "skip_gram"), ("skip_gram",)
 _LAYERED = ("translator", "language_model")
@@ -110,7 +110,7 @@ class ModelConfig:
     embedding_dim: int = _field(64, "columns of the embedding tables", low=1, high=_WIDEST)
     source_embedding_dim: int | None = _field(None, "columns of the source table; null: embedding_dim", low=1, high=_WIDEST, kinds=_PAIRS)
     target_embedding_dim: int | None = _field(None, "columns of the target table; null: embedding_dim", low=1, high=_WIDEST)
-    table: Table = _field(
+    table: TableKind = _field(
         "learned",
         "learned, or a baseline: frozen (drawn and not trained) or onehot (the identity, as wide as the vocabulary)",
         kinds=_LAYERED,

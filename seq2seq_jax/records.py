@@ -1,11 +1,10 @@
-"""The JSON files of runs and sweeps, read with checks, so that a damaged one ends with a line that names it."""
+"""What the JSON files of runs and sweeps say: config.json, result.json and sweep.json, held against what is read of them."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import json
-import math
 import pathlib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Required, TypedDict, cast
 
 from seq2seq_jax.config import FORMAT_VERSION, TABLES, Config, field_of, from_dict
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.json_files import read_record, readable_object
 from seq2seq_jax.length import Length
 from seq2seq_jax.validation import check_type, validate
 
@@ -20,58 +20,6 @@ from seq2seq_jax.validation import check_type, validate
 CONFIG_FILE, RESULT_FILE, METRICS_FILE, EMBEDDING_FILE = "config.json", "result.json", "metrics.jsonl", "embedding.npz"
 SAMPLES_FILE, DEV_SCORES_FILE, TRUNCATED_FILE, PIP_LOSS_FILE = "samples.jsonl", "dev_scores.npz", "truncated.json", "pip_loss.json"
 TRACEBACK_FILE, SWEEP_FILE, TUNING_FOLDER = "traceback.txt", "sweep.json", "tuning"
-
-
-def parsed(text: str | bytes) -> Any:
-    """Returns what JSON says, None in place of a number that no float can hold, as of NaN and infinity. Raises ValueError."""
-    return json.loads(text, parse_int=_finite(int), parse_float=_finite(float), parse_constant=lambda name: None)
-
-
-def _finite(kind: Callable[[str], float]) -> Callable[[str], float | None]:
-    return lambda digits: kind(digits) if math.isfinite(float(digits)) else None
-
-
-def readable_object(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the JSON object in a file whatever its keys, an empty one where the file is missing, damaged or something else."""
-    try:
-        found = parsed(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def readable_lines(path: pathlib.Path, containing: str = "") -> list[dict[str, Any]]:
-    """Returns the JSON objects of a file that has one a line; without a line that is damaged, or being written.
-
-    Only lines ``containing`` a text are parsed, which is slow: most lines of a log are of training.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        if line and containing.encode() in line:
-            try:
-                found.append(parsed(line))
-            except ValueError:  # half a line of a killed process, or bytes that are no UTF-8
-                continue
-    return [value for value in found if isinstance(value, dict)]
-
-
-def read_record(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none of this format."""
-    try:
-        found = parsed(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; expected a file that can be read") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: expected a JSON object")
-    if found.get("format") != FORMAT_VERSION:
-        raise UserError(f'{path}: expected "format": {FORMAT_VERSION}, got {json.dumps(found.get("format"))}')
-    return found
 
 
 class SweepRecord(TypedDict, total=False):

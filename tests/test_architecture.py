@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "seq2seq_jax"
 ROW = r"^\| `([a-z_]+)(?:/|\.py)` \|.*\| ([^|]*) \|$"
 MAY_IMPORT = {
-    package: set(re.findall(r"[a-z]+", imported))
+    package: set(re.findall(r"[a-z_]+", imported))
     for package, imported in re.findall(ROW, (ROOT / "docs/architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
 }
 WITHOUT_JAX = (
@@ -30,6 +30,7 @@ WITHOUT_JAX = (
     "experiment",
     "validation",
     "records",
+    "json_files",
     "length",
     "kinds",
     "config",

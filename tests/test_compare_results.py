@@ -8,7 +8,7 @@ import pytest
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.results import Cause
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import readable_lines
+from seq2seq_jax.json_files import readable_lines
 from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
 
 VALUES = {4: [0.5, 0.4], 16: [0.3, 0.35]}

@@ -48,7 +48,7 @@ def test_an_empty_split_that_was_asked_for_is_a_users_mistake():
     with pytest.raises(UserError, match=r"data\.test_fraction=0\.01"):
         splits.split_text("abc", 0.0, 0.01, at_blank=False)
     with pytest.raises(UserError, match="train split of 1 distinct"):
-        splits.split_lines(["a"], 0.5, 0.4999999)
+        splits.split_by_line(["a"], 0.5, 0.4999999)
 
 
 def test_a_text_is_cut_contiguously_train_first():
@@ -73,5 +73,5 @@ def test_a_text_without_blanks_near_by_is_cut_all_the_same(before):
 
 def test_lines_are_split_by_distinct_line():
     lines = [f"name {number % 300}" for number in range(1000)]
-    split = splits.split_lines(lines, 0.2, 0.1)
+    split = splits.split_by_line(lines, 0.2, 0.1)
     assert sorted(itertools.chain(*split.values())) == sorted(set(lines))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seq2seq_jax.data.draws import Recent
+from seq2seq_jax.data.draws import EpochCache
 from seq2seq_jax.data.vocabulary import PAD, UNK
 from seq2seq_jax.data.windows import WindowBatch, WindowBatches, keep_probability, noise_distribution
 from seq2seq_jax.model.skip_gram import in_window
@@ -50,7 +50,7 @@ def pairs_of(batch: WindowBatch, window: int) -> list[tuple[int, int]]:
 def test_only_the_current_epoch_of_a_seed_is_kept():
     """Red if earlier epochs are kept too, each as large as the text, or if seeds that are trained in turn push each other out."""
     made = []
-    recent = Recent(lambda seed, epoch: made.append((seed, epoch)) or (seed, epoch))
+    recent = EpochCache(lambda seed, epoch: made.append((seed, epoch)) or (seed, epoch))
     seeds = range(100)  # as many as a comparison may ask for, trained as one program
     for epoch in (0, 1):
         for _ in range(3):

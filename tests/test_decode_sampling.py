@@ -8,7 +8,7 @@ from scipy import stats
 
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD, UNK
 from seq2seq_jax.decode.greedy import greedy
-from seq2seq_jax.decode.sampling import restrict, sample
+from seq2seq_jax.decode.sampling import filter_logits, sample
 from tests import oracles
 from tests.model_fixture import Small, normal
 
@@ -19,7 +19,7 @@ CASES = [(1.0, None, None), (0.5, None, None), (1.0, 3, None), (1.0, None, 0.7),
 
 @pytest.mark.parametrize(("temperature", "top_k", "top_p"), CASES)
 def test_restriction_equals_going_down_the_list(temperature, top_k, top_p):
-    found = jax.nn.softmax(restrict(LOGITS, temperature, top_k, top_p), axis=-1)
+    found = jax.nn.softmax(filter_logits(LOGITS, temperature, top_k, top_p), axis=-1)
     for row, logits in zip(found, LOGITS, strict=True):
         expected = oracles.restricted(logits, temperature, top_k, top_p)
         np.testing.assert_allclose(row, expected, rtol=1e-5)
@@ -28,14 +28,14 @@ def test_restriction_equals_going_down_the_list(temperature, top_k, top_p):
 
 def test_of_equals_the_first_are_kept():
     logits = jnp.zeros((1, V))
-    assert np.flatnonzero(jnp.isfinite(restrict(logits, 1.0, top_k=2))[0]).tolist() == [0, 1]
-    assert np.flatnonzero(jnp.isfinite(restrict(logits, 0.0))[0]).tolist() == [0]
+    assert np.flatnonzero(jnp.isfinite(filter_logits(logits, 1.0, top_k=2))[0]).tolist() == [0, 1]
+    assert np.flatnonzero(jnp.isfinite(filter_logits(logits, 0.0))[0]).tolist() == [0]
 
 
 @pytest.mark.parametrize("temperature", [1e-45, 1e-38, 1e-20])
 def test_the_coldest_text_is_the_most_probable(temperature):
     """Red if a temperature that a processor takes for 0 makes numbers that are none."""
-    found = jax.nn.softmax(restrict(LOGITS, temperature, top_k=5, top_p=0.9), axis=-1)
+    found = jax.nn.softmax(filter_logits(LOGITS, temperature, top_k=5, top_p=0.9), axis=-1)
     np.testing.assert_array_equal(found, jax.nn.one_hot(LOGITS.argmax(axis=-1), V))
 
 

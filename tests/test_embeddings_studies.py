@@ -22,7 +22,7 @@ from seq2seq_jax.embeddings.neighbours import neighbours, warn_of_untrained
 from seq2seq_jax.embeddings.norms import bands
 from seq2seq_jax.embeddings.spectrum import effective_rank
 from seq2seq_jax.embeddings.stability import stability
-from seq2seq_jax.embeddings.tables import Table, read_tables
+from seq2seq_jax.embeddings.tables import TrainedTable, read_tables
 from tests import sweep_fixture
 from tests.training_fixture import ROOT, environment, pair_config
 
@@ -64,7 +64,7 @@ def test_neighbours_and_analogies_are_those_of_gensim(tmp_path):
     """Also through each file that gensim can read. Red if the symbols asked for are found again, or untrained rows are."""
     symbols = [*SPECIALS, *(f"word{i}" for i in range(60))]
     vectors = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
-    table = Table("source", symbols, vectors.astype(float), moved=np.where(np.arange(64) == 9, 0.0, 1.0))
+    table = TrainedTable("source", symbols, vectors.astype(float), moved=np.where(np.arange(64) == 9, 0.0, 1.0))
     for form in ("word2vec", "word2vec-binary"):
         output = tmp_path / form
         folder = write_run(tmp_path / "run", symbols, "word", vectors=vectors)
@@ -153,7 +153,7 @@ def test_every_symbol_can_be_asked_for(tmp_path, capsys, symbols, unit, typed, r
 
 
 def test_bytes_are_labelled_by_what_they_write():
-    table = Table("source", BYTES, np.zeros((260, 1)), "byte")
+    table = TrainedTable("source", BYTES, np.zeros((260, 1)), "byte")
     assert [table.label(4 + byte) for byte in (0x20, 0x0A, 0x00, 0x61, 0xC3)] == ["␣", "⏎", "0x00", "a", "0xc3"]
 
 

@@ -14,8 +14,8 @@ from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.report import write_report
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.files import write_atomically
+from seq2seq_jax.json_files import write_json
 from seq2seq_jax.train.artifacts import write_arrays
-from seq2seq_jax.train.run_directory import write_json
 from tests.sweep_fixture import write_sweep
 
 

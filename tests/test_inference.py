@@ -50,7 +50,8 @@ def test_a_beam_of_1_is_greedy_and_an_ensemble_of_one_run_with_itself_is_the_run
     run = TrainedRun(workdirs["a"])
     assert isinstance(run.evaluator, TranslatorEvaluator)
     greedily = run.evaluator.translate(run.params, SOURCES)
-    assert [best.text for best, *_ in translations(open_translators([workdirs["a"]]), SOURCES)] == greedily
+    for named in (workdirs["a"], pathlib.Path(workdirs["a"]), [workdirs["a"]]):  # red if a path is taken for a list of its letters
+        assert [best.text for best, *_ in translations(open_translators(named), SOURCES)] == greedily
     assert len(set(greedily)) > 1
     alone = translations(open_translators([workdirs["a"]]), SOURCES, beam_size=3, n_best=3)
     twice = translations(open_translators([workdirs["a"]] * 2), SOURCES, beam_size=3, n_best=3)
@@ -68,6 +69,7 @@ def test_runs_are_scored_together_as_they_translate_together(workdirs, tmp_path,
     file, metrics = str(tmp_path / "held.tsv"), (*PER_EXAMPLE, *PER_CORPUS)
     alone, twice = (evaluate([workdirs["a"]] * times, "dev", file) for times in (1, 2))
     assert twice["workdir"] == [workdirs["a"]] * 2
+    assert evaluate(workdirs["a"], "dev", file) == alone  # red if a path is taken for a list of its letters
     assert {name: alone[name] for name in metrics} == {name: twice[name] for name in metrics}
     assert alone["unknown_units"] == 2
     assert f"evaluate: {file}: 1 of 22 sources have a unit that train has not." in capsys.readouterr().err

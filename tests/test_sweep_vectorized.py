@@ -97,14 +97,14 @@ def padded_zeros(monkeypatch):
     seen = []
 
     def counted(member, shapes):
-        own = cut(member, shapes)
+        own = unpad(member, shapes)
         for leaf, small in zip(jax.tree.leaves(member), jax.tree.leaves(own), strict=True):
             seen.append(leaf.size - small.size)
             assert np.abs(leaf).sum() == pytest.approx(np.abs(small).sum(), rel=1e-6)
         return own
 
-    cut = padding.cut
-    monkeypatch.setattr(stacked, "cut", counted)
+    unpad = padding.unpad
+    monkeypatch.setattr(stacked, "unpad", counted)
     return seen
 
 
@@ -261,10 +261,10 @@ def test_a_group_without_enough_memory_is_halved(text, tmp_path, monkeypatch, ca
 def test_padding_that_is_no_longer_zero_is_refused():
     member = {"kernel": np.ones((2, 3))}
     wide = padding.padded(member, {"kernel": (2, 5)})
-    np.testing.assert_array_equal(padding.cut(wide, padding.shapes_of(member))["kernel"], member["kernel"])
+    np.testing.assert_array_equal(padding.unpad(wide, padding.shapes_of(member))["kernel"], member["kernel"])
     wide["kernel"][1, 4] = 1e-30
     with pytest.raises(ValueError, match=r"kernel.*no longer zero"):
-        padding.cut(wide, padding.shapes_of(member))
+        padding.unpad(wide, padding.shapes_of(member))
 
 
 @pytest.mark.parametrize(("platform", "jobs", "expected"), [("gpu", 2, "vectorized"), ("cpu", 1, "serial"), ("cpu", 2, "processes")])

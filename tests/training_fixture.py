@@ -113,7 +113,7 @@ def launch(verb: str, *arguments: str, stdin: str = "", timeout: float = 120) ->
     )
 
 
-def evaluate(workdirs: Sequence[str], split: Literal["dev", "test"], file: str | None = None, beam_size: int = 1) -> dict[str, Any]:
+def evaluate(workdirs: str | Sequence[str], split: Literal["dev", "test"], file: str | None = None, beam_size: int = 1) -> dict[str, Any]:
     """Scores runs as the command does where no other flag is given."""
     from seq2seq_jax.inference import evaluate
 

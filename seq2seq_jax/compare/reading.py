@@ -17,23 +17,13 @@ from typing import Any, NamedTuple
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare import run_files
-from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, Member, Sweep
+from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, RunKey, Sweep
 from seq2seq_jax.config import ENCODER_HIDDEN, FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, TABLES, WITHOUT_EFFECT, from_dict, in_order
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.json_files import parsed, read_record, readable_object
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Length, Standing, failed_longer, length_of, of_other_length, standing
-from seq2seq_jax.records import (
-    CONFIG_FILE,
-    RESULT_FILE,
-    SWEEP_FILE,
-    SweepRecord,
-    is_metric,
-    parsed,
-    read_record,
-    read_sweep_record,
-    readable_object,
-    result_problem,
-)
+from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, SWEEP_FILE, SweepRecord, is_metric, read_sweep_record, result_problem
 from seq2seq_jax.show.symbols import printable
 
 # Directory of a member that varies size and seed alone (``sweep/members.py``).
@@ -161,7 +151,7 @@ def _is_of_a_run(path: pathlib.Path) -> bool:
     return False
 
 
-def _members(entries: list[dict[str, Any]], files: list[_File]) -> list[Member | None]:
+def _members(entries: list[dict[str, Any]], files: list[_File]) -> list[RunKey | None]:
     """Returns which member of the sweep each entry is; None where its size or seed is not known."""
     recorded = [_recorded(entry, file) for entry, file in zip(entries, files, strict=True)]
     tables = {own.get(TABLE, "learned") for _, own in recorded}
@@ -188,12 +178,12 @@ def _recorded(entry: dict[str, Any], file: _File) -> tuple[dict[str, Any], dict[
     return file.varied or ({SIZE: int(named["size"]), SEED: int(named["seed"])} if named else {}), own
 
 
-def _member(entry: dict[str, Any], values: dict[str, Any]) -> Member | None:
+def _member(entry: dict[str, Any], values: dict[str, Any]) -> RunKey | None:
     """Returns the member that has these ``values`` of what the sweep varies."""
     size, seed, table = values.get(SIZE), values.get(SEED, 0), entry.get("table", values.get(TABLE, "learned"))
     if not (isinstance(size, int) and isinstance(seed, int) and table in TABLES):
         return None
-    return Member(entry["name"], size, seed, table, {path: value for path, value in values.items() if path not in (SIZE, SEED, TABLE)})
+    return RunKey(entry["name"], size, seed, table, {path: value for path, value in values.items() if path not in (SIZE, SEED, TABLE)})
 
 
 def _unlike(runs: list[FinishedRun]) -> list[str]:
@@ -259,7 +249,7 @@ def _read_file(directory: pathlib.Path) -> _File:
     return _File(directory, result)
 
 
-def _outcome(file: _File, member: Member | None, metric: dict[str, Any] | None) -> FinishedRun | Failure:
+def _outcome(file: _File, member: RunKey | None, metric: dict[str, Any] | None) -> FinishedRun | Failure:
     """Returns a member's run, or why there is none; ``metric`` is the sweep's, for a member whose file names none."""
     name = file.directory.name if member is None else member.name
     if file.cause is not None:

@@ -14,14 +14,15 @@ from typing import Any
 
 from seq2seq_jax.compare import run_files
 from seq2seq_jax.evaluate.metrics import ExampleScores
+from seq2seq_jax.json_files import readable_object
 from seq2seq_jax.length import Length
-from seq2seq_jax.records import CONFIG_FILE, readable_object
+from seq2seq_jax.records import CONFIG_FILE
 
 DEV_DATA = "the data of dev"  # in ``Sweep.unlike`` where runs are scored on different data
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
+class RunKey:
     """Where a run stands in the sweep.
 
     Attributes:
@@ -46,7 +47,7 @@ class FinishedRun:
     What lies beside that is read when it is first asked for, and once.
     """
 
-    member: Member
+    member: RunKey
     directory: pathlib.Path
     result: dict[str, Any]
 
@@ -114,7 +115,7 @@ class Failure:
     name: str
     cause: Cause
     error: str
-    member: Member | None
+    member: RunKey | None
     metric: dict[str, Any] | None = None
     has_finished: bool = False
 

@@ -14,10 +14,11 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from seq2seq_jax.compare.schema import TruncatedRow
-from seq2seq_jax.embeddings.tables import Table, read_tables
+from seq2seq_jax.embeddings.tables import TrainedTable, read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import ExampleScores
-from seq2seq_jax.records import DEV_SCORES_FILE, METRICS_FILE, PIP_LOSS_FILE, SAMPLES_FILE, TRUNCATED_FILE, readable_lines, readable_object
+from seq2seq_jax.json_files import readable_lines, readable_object
+from seq2seq_jax.records import DEV_SCORES_FILE, METRICS_FILE, PIP_LOSS_FILE, SAMPLES_FILE, TRUNCATED_FILE
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -54,7 +55,7 @@ def dev_scores(directory: pathlib.Path) -> ExampleScores | None:
     return ExampleScores(amounts.astype(float), sizes.astype(float)) if math.isfinite(total) and sizes.sum() > 0 else None
 
 
-def tables(directory: pathlib.Path) -> list[Table]:
+def tables(directory: pathlib.Path) -> list[TrainedTable]:
     """Returns the tables of ``embedding.npz`` that have trained rows, source first."""
     try:
         return [table for table in read_tables(directory) if np.isfinite(table.vectors).all() and table.studied.any()]

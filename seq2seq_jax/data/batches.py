@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.data.buckets import Layout, Shape, choose_shapes
-from seq2seq_jax.data.draws import ABOVE_SEEDS, Recent, permutation, random_bits
+from seq2seq_jax.data.draws import ABOVE_SEEDS, EpochCache, permutation, random_bits
 from seq2seq_jax.data.ragged import Ragged, Sequences
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.errors import UserError
@@ -105,8 +105,8 @@ class PairBatches:
         self.shapes = self._layout.shapes
         self.steps_per_epoch = len(self._layout.batch_shapes)
         self._groups = _groups(self._layout.batch_shapes)
-        self._orders = Recent(self._order)
-        self._slots = Recent(self._fill)
+        self._orders = EpochCache(self._order)
+        self._slots = EpochCache(self._fill)
 
     def shape_at(self, step: int) -> Shape:
         """Returns the (source, target) lengths of the step's batch."""

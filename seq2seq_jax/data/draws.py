@@ -34,7 +34,7 @@ def random_bits(count: int, *key: int) -> UInt64[np.ndarray, " count"]:
     return np.atleast_1d(np.random.Philox(np.random.SeedSequence(list(key))).random_raw(count))
 
 
-class Recent:
+class EpochCache:
     """A pure function of seed and epoch, or of the epoch alone. Caches, per seed, the result for the latest epoch."""
 
     def __init__(self, function: Callable[..., Any]):

@@ -153,7 +153,7 @@ def _cut(config: Config, train: Pairs | str, held_out: list[str]) -> Mapping[str
     if not isinstance(train, str):
         found: dict = splits.split_pairs(train, dev, test)
     elif config.data.lines:
-        found = {split: _joined(lines) for split, lines in splits.split_lines(readers.split_lines(train), dev, test).items()}
+        found = {split: _joined(lines) for split, lines in splits.split_by_line(readers.split_lines(train), dev, test).items()}
     else:
         found = dict(splits.split_text(train, dev, test, at_blank=config.data.target_unit in ("word", "bpe")))
     return {split: content for split, content in found.items() if content}

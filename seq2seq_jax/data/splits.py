@@ -28,7 +28,7 @@ def split_pairs(pairs: Sequence[Pair], dev_fraction: float, test_fraction: float
     return splits
 
 
-def split_lines(lines: Iterable[str], dev_fraction: float, test_fraction: float) -> dict[str, list[str]]:
+def split_by_line(lines: Iterable[str], dev_fraction: float, test_fraction: float) -> dict[str, list[str]]:
     """Returns the distinct lines of each split, in order of first appearance. Raises UserError as ``split_pairs`` does."""
     distinct = list(dict.fromkeys(lines))
     splits: dict[str, list[str]] = {"train": [], "dev": [], "test": []}

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.buckets import Shape
-from seq2seq_jax.data.draws import ABOVE_SEEDS, Recent, as_uniform, permutation, random_bits, uniform
+from seq2seq_jax.data.draws import ABOVE_SEEDS, EpochCache, as_uniform, permutation, random_bits, uniform
 from seq2seq_jax.data.vocabulary import PAD, SPECIALS, Vocabulary
 from seq2seq_jax.errors import UserError
 
@@ -100,7 +100,7 @@ class WindowBatches:
         most = float(self._keep.sum()) + _MARGIN * math.sqrt(float((self._keep * (1 - self._keep)).sum()))
         self.steps_per_epoch = max(1, math.ceil(most / (batch_size * segment_length)))
         self.shapes = [(batch_size, segment_length)]
-        self._epochs = Recent(self._epoch)
+        self._epochs = EpochCache(self._epoch)
 
     @property
     def has_neighbours(self) -> bool:

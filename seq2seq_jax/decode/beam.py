@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
-from seq2seq_jax.decode.greedy import Step, without_never
+from seq2seq_jax.decode.greedy import Step, mask_forbidden
 
 
 class Hypotheses(NamedTuple):
@@ -88,7 +88,7 @@ def _best(
     An ended hypothesis has one continuation, by PAD, which leaves it as it is.
     """
     rows, width = beam.scores.shape
-    added = without_never(jax.nn.log_softmax(logits, axis=-1)).reshape(rows, width, -1)
+    added = mask_forbidden(jax.nn.log_softmax(logits, axis=-1)).reshape(rows, width, -1)
     held = jnp.where(jnp.arange(added.shape[-1]) == PAD, 0.0, -jnp.inf)
     log_probabilities = beam.log_probabilities[..., None] + jnp.where(ended[..., None], held, added)
     scores = jnp.where(ended[..., None], beam.scores[..., None] + held, log_probabilities / length_penalty(t + 1, alpha))

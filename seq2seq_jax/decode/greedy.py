@@ -15,10 +15,10 @@ from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 Step = Callable[[Any, Int[Array, " B"]], tuple[Any, StepLogits]]
 # Symbols so far, the step's state, each row's last symbol and whether it has ended, all symbols.
 _Carried = tuple[Int[Array, ""], Any, Int[Array, " B"], Bool[Array, " B"], Int[Array, "B T"]]
-NEVER = (PAD, BOS)  # symbols that no target contains
+FORBIDDEN = (PAD, BOS)  # symbols that no target contains
 
 
-def without_never(logits: StepLogits, never: Sequence[int] = NEVER) -> StepLogits:
+def mask_forbidden(logits: StepLogits, never: Sequence[int] = FORBIDDEN) -> StepLogits:
     """Returns the logits with those of the symbols ``never`` at minus infinity."""
     return logits.at[..., jnp.array(never)].set(-jnp.inf)
 
@@ -43,7 +43,7 @@ def greedy(step: Step, state: Any, rows: int, limit: int) -> Int[Array, "B T"]:
     def advance(carried: _Carried) -> _Carried:
         t, state, ids, done, outputs = carried
         state, logits = step(state, ids)
-        ids = jnp.where(done, PAD, jnp.argmax(without_never(logits), axis=-1))
+        ids = jnp.where(done, PAD, jnp.argmax(mask_forbidden(logits), axis=-1))
         return t + 1, state, ids, done | (ids == EOS), outputs.at[:, t].set(ids)
 
     start = (jnp.array(0), state, jnp.full(rows, BOS), jnp.zeros(rows, bool), jnp.full((rows, limit), PAD))

@@ -11,13 +11,13 @@ from jaxtyping import Array, Int, Key
 
 from seq2seq_jax.arrays import StepLogits
 from seq2seq_jax.data.vocabulary import EOS, UNK
-from seq2seq_jax.decode.greedy import NEVER, Step, without_never
+from seq2seq_jax.decode.greedy import FORBIDDEN, Step, mask_forbidden
 
 COLDEST = 1e-30  # lowest divisor: it leaves only the most probable symbol, and a processor may round a lower one to 0
-NEVER_IN_TEXT = (*NEVER, EOS, UNK)  # a running text has no end, and an unknown unit no spelling
+FORBIDDEN_IN_TEXT = (*FORBIDDEN, EOS, UNK)  # a running text has no end, and an unknown unit no spelling
 
 
-def restrict(logits: StepLogits, temperature: float, top_k: int | None = None, top_p: float | None = None) -> StepLogits:
+def filter_logits(logits: StepLogits, temperature: float, top_k: int | None = None, top_p: float | None = None) -> StepLogits:
     """Returns logits of the distribution to draw from.
 
     Args:
@@ -59,7 +59,7 @@ def sample(
     def draw(carried: tuple[Any, Int[Array, " B"]], key: Key[Array, ""]) -> tuple[tuple[Any, Int[Array, " B"]], Int[Array, " B"]]:
         state, ids = carried
         state, logits = step(state, ids)
-        ids = jax.random.categorical(key, restrict(without_never(logits, NEVER_IN_TEXT), temperature, top_k, top_p), axis=-1)
+        ids = jax.random.categorical(key, filter_logits(mask_forbidden(logits, FORBIDDEN_IN_TEXT), temperature, top_k, top_p), axis=-1)
         return (state, ids), ids
 
     (state, _), drawn = lax.scan(draw, (state, ids), jax.random.split(key, length))

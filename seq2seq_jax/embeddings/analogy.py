@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seq2seq_jax.embeddings.neighbours import Neighbour, nearest, print_neighbours, warn_of_untrained
-from seq2seq_jax.embeddings.tables import Table, open_table
+from seq2seq_jax.embeddings.tables import TrainedTable, open_table
 from seq2seq_jax.evaluate.word_vectors import unit_rows
 
 
@@ -23,7 +23,7 @@ def run(options: Mapping[str, Any]) -> None:
     print_neighbours(table, asked, analogy(table, a, b, c, options["k"]), title, options["format"])
 
 
-def analogy(table: Table, a: int, b: int, c: int, k: int) -> list[Neighbour]:
+def analogy(table: TrainedTable, a: int, b: int, c: int, k: int) -> list[Neighbour]:
     """Returns the k rows nearest to b - a + c (rows at length 1), the three left out: a is to b as c is to the first of them."""
     units = unit_rows(table.vectors)
     offset = units[b] - units[a] + units[c]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from seq2seq_jax.embeddings.tables import Table, open_trained
+from seq2seq_jax.embeddings.tables import TrainedTable, open_trained
 from seq2seq_jax.files import write_file
 from seq2seq_jax.show.picture import MUTED, Picture, text_size
 
@@ -25,7 +25,7 @@ def run(options: Mapping[str, Any]) -> None:
     print(figure)
 
 
-def symbol_map(table: Table) -> Picture:
+def symbol_map(table: TrainedTable) -> Picture:
     """Draws the studied rows of a table on their two principal components, named where there is room, the most read ones first.
 
     Rows that were never trained are where they were drawn: of bytes and subwords they are most, and would hide the others.

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.embeddings.printing import print_json, print_rows
-from seq2seq_jax.embeddings.tables import Table, open_table
+from seq2seq_jax.embeddings.tables import TrainedTable, open_table
 from seq2seq_jax.evaluate.word_vectors import unit_rows
 
 ROWS_AT_A_TIME = 512  # queries whose cosines with every row are held in memory together
@@ -35,14 +35,14 @@ def run(options: Mapping[str, Any]) -> None:
     print_neighbours(table, {"symbol": table.symbols[row]}, found, f"Nearest to {table.label(row)}", options["format"])
 
 
-def warn_of_untrained(table: Table, rows: Sequence[int]) -> None:
+def warn_of_untrained(table: TrainedTable, rows: Sequence[int]) -> None:
     """Says on stderr which of the rows asked for training has never read: what is near them is chance."""
     for row in rows:
         if table.untrained(row):
             print(f"warning: {table.label(row)} was never trained, its row is a random draw", file=sys.stderr)
 
 
-def print_neighbours(table: Table, asked: Mapping[str, str], found: Sequence[Neighbour], title: str, format: str) -> None:
+def print_neighbours(table: TrainedTable, asked: Mapping[str, str], found: Sequence[Neighbour], title: str, format: str) -> None:
     """Prints the rows found under a title, or as JSON after what was ``asked``."""
     counts = table.counts
     read = [None if counts is None else int(counts[near.row]) for near in found]
@@ -58,7 +58,7 @@ def print_neighbours(table: Table, asked: Mapping[str, str], found: Sequence[Nei
     print_rows(("symbol", "cosine", "reads an epoch"), rows, left=1)
 
 
-def neighbours(table: Table, row: int, k: int) -> list[Neighbour]:
+def neighbours(table: TrainedTable, row: int, k: int) -> list[Neighbour]:
     """Returns the k rows nearest to a row, itself left out, nearest first; rows that were never trained are no candidates."""
     units = unit_rows(table.vectors)
     return nearest(units @ units[row], table.studied, {row}, k)

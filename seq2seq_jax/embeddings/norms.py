@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
-from seq2seq_jax.embeddings.tables import Table, open_table
+from seq2seq_jax.embeddings.tables import TrainedTable, open_table
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import rank_correlation
 
@@ -74,7 +74,7 @@ def run(options: Mapping[str, Any]) -> None:
     )
 
 
-def bands(table: Table) -> list[Band]:
+def bands(table: TrainedTable) -> list[Band]:
     """Returns the rows by decades of how often an epoch reads them: never, 1 to 9, 10 to 99, and so on. Raises UserError."""
     counts, moved = known_counts(table)
     norms = np.linalg.norm(table.vectors, axis=1)
@@ -90,7 +90,7 @@ def bands(table: Table) -> list[Band]:
     return found
 
 
-def known_counts(table: Table) -> tuple[Int[np.ndarray, " V"], Float[np.ndarray, " V"]]:
+def known_counts(table: TrainedTable) -> tuple[Int[np.ndarray, " V"], Float[np.ndarray, " V"]]:
     """Returns how often an epoch reads each row, and how far each has moved. Raises UserError where the run did not keep it."""
     if table.counts is None or table.moved is None:
         raise UserError("--workdir: embedding.npz does not say how often rows are read; expected a run trained by this version")

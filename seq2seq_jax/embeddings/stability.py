@@ -17,7 +17,7 @@ from jaxtyping import Float
 from seq2seq_jax.config import SEED, in_order, setting_key
 from seq2seq_jax.embeddings.neighbours import neighbour_sets
 from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
-from seq2seq_jax.embeddings.tables import Table, read_tables
+from seq2seq_jax.embeddings.tables import TrainedTable, read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import length_of, of_other_length, standing
 from seq2seq_jax.records import CONFIG_FILE, EMBEDDING_FILE, RESULT_FILE, SWEEP_FILE, read_config, read_result, read_sweep_record
@@ -93,7 +93,7 @@ def stability(workdir: str, k: int, side: str | None = None) -> tuple[list[Stabi
 
     Raises UserError where no setting has tables of two seeds.
     """
-    groups: dict[str, list[tuple[dict[str, Any], list[Table]]]] = {}
+    groups: dict[str, list[tuple[dict[str, Any], list[TrainedTable]]]] = {}
     runs, left_out = _finished(pathlib.Path(workdir))
     for path, varied in runs:
         setting = {name: value for name, value in varied.items() if name != SEED}
@@ -126,7 +126,7 @@ def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, An
     return [run for name, run in runs.items() if name not in left_out], left_out
 
 
-def _compare(group: Sequence[tuple[dict[str, Any], list[Table]]], k: int, side: str | None) -> list[Stability]:
+def _compare(group: Sequence[tuple[dict[str, Any], list[TrainedTable]]], k: int, side: str | None) -> list[Stability]:
     """Compares the tables of one setting, each side by itself."""
     seeds = [varied[SEED] for varied, _ in group]
     setting = {name: value for name, value in group[0][0].items() if name != SEED}
@@ -143,7 +143,7 @@ def _compare(group: Sequence[tuple[dict[str, Any], list[Table]]], k: int, side: 
     return found
 
 
-def _overlaps(tables: Sequence[Table], k: int) -> tuple[Float[np.ndarray, " _"], int, int, int]:
+def _overlaps(tables: Sequence[TrainedTable], k: int) -> tuple[Float[np.ndarray, " _"], int, int, int]:
     """Returns the share of common neighbours of each pair of tables, the neighbours and rows taken, and the rows that were candidates.
 
     Only rows that all seeds have trained count. At most half of the other rows are taken as neighbours: all of them would always be the

@@ -24,7 +24,7 @@ from seq2seq_jax.show.symbols import visible
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class TrainedTable:
     """A trained embedding table and the symbols of its rows.
 
     Attributes:
@@ -103,7 +103,7 @@ def label(symbols: Sequence[str], unit: str | None, row: int) -> str:
     return visible(text_of(symbols, unit, row))
 
 
-def read_tables(directory: pathlib.Path) -> list[Table]:
+def read_tables(directory: pathlib.Path) -> list[TrainedTable]:
     """Returns the tables of a run, source first; none where they are one-hot.
 
     Raises UserError where there is no finished run, or its ``embedding.npz`` is damaged.
@@ -121,16 +121,16 @@ def read_tables(directory: pathlib.Path) -> list[Table]:
         raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); expected the tables of a run{MADE_AGAIN}") from None
 
 
-def _table(side: str, arrays: Mapping[str, np.ndarray]) -> Table:
+def _table(side: str, arrays: Mapping[str, np.ndarray]) -> TrainedTable:
     vectors, symbols = arrays[f"{side}_table"], json.loads(str(arrays[f"{side}_symbols"]))
     if vectors.ndim != 2 or len(symbols) != len(vectors):
         raise ValueError(f"{len(symbols)} symbols for a {side} table of shape {vectors.shape}")
     unit = arrays.get(f"{side}_unit")
     named = {name: arrays.get(f"{side}_{name}") for name in ("counts", "moved", "given")}
-    return Table(side, symbols, vectors.astype(float), None if unit is None else str(unit), **named)
+    return TrainedTable(side, symbols, vectors.astype(float), None if unit is None else str(unit), **named)
 
 
-def open_table(options: Mapping[str, Any]) -> Table:
+def open_table(options: Mapping[str, Any]) -> TrainedTable:
     """Returns the table that the flags ``workdir`` and ``table`` of a study ask for, by default the source's or the only one.
 
     Raises UserError where there is no such table.
@@ -145,7 +145,7 @@ def open_table(options: Mapping[str, Any]) -> Table:
     raise UserError(f"--table={side}: the run has no such table; expected --table={tables[0].side}")
 
 
-def open_trained(options: Mapping[str, Any]) -> Table:
+def open_trained(options: Mapping[str, Any]) -> TrainedTable:
     """Returns a table as ``open_table`` does. Raises UserError also where it has no row to look at."""
     table = open_table(options)
     if not table.studied.any():

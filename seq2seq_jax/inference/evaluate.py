@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from seq2seq_jax.show.progress import shown
 
 
 def evaluate(
-    workdirs: Sequence[str],
+    workdirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     split: Literal["dev", "test"] = "dev",
     file: str | None = None,
     beam_size: int = 1,
@@ -35,6 +36,8 @@ def evaluate(
     Raises:
       UserError: there is no such run or split, or several runs or a beam are asked for where nothing is decoded.
     """
+    if isinstance(workdirs, str | os.PathLike):
+        workdirs = [workdirs]
     together = len(workdirs) > 1 or beam_size > 1
     runs = open_translators(workdirs) if together else [TrainedRun(workdirs[0])]
     run = runs[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -64,8 +65,10 @@ def unknown_sources(run: TrainedRun, sources: Sequence[str]) -> list[str]:
     return unknown_units("standard input", PairSplit(read, [[] for _ in read]), run.vocabularies, run.config.data.normalize_nfc)[1]
 
 
-def open_translators(workdirs: Sequence[str]) -> list[TrainedRun]:
+def open_translators(workdirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[TrainedRun]:
     """Opens runs to translate with; several are an ensemble. Raises UserError for no translator, or unequal vocabularies."""
+    if isinstance(workdirs, str | os.PathLike):
+        workdirs = [workdirs]
     runs = [TrainedRun(workdir) for workdir in workdirs]
     _check_together(runs)
     return runs

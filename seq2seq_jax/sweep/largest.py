@@ -21,14 +21,15 @@ from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.json_files import readable_object, write_json
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, embedding_tables, table_names
-from seq2seq_jax.records import PIP_LOSS_FILE, TRUNCATED_FILE, readable_object
+from seq2seq_jax.records import PIP_LOSS_FILE, TRUNCATED_FILE
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED
 from seq2seq_jax.sweep.shared_corpus import corpus_of
-from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import stop_signals
 
 # By name of a table its singular value decomposition: left vectors, singular values, right vectors.
@@ -83,7 +84,7 @@ def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None
             raise Interrupted(STOPPED)
         value = trained.evaluator.evaluate(jax.device_put(truncated(trained.params, parts, count)), dev).metrics[name]
         points.append({"directions": count, "value": value})
-    write_json(run.path / TRUNCATED_FILE, {"metric": name, "best_step": best_step, "points": points})
+    write_json(run.path / TRUNCATED_FILE, {"best_step": best_step, "points": points})
 
 
 def decomposed(params: Params) -> Decomposed:

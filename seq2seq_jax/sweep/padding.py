@@ -41,7 +41,7 @@ def _padded(leaf: np.ndarray, shape: Shape) -> np.ndarray:
     return wide
 
 
-def cut(member: Any, shapes: Any) -> Any:
+def unpad(member: Any, shapes: Any) -> Any:
     """Undoes ``padded``. Raises ValueError where what is cut off is not zero: then this model cannot be padded."""
     return jax.tree_util.tree_map_with_path(_cut, member, shapes)
 

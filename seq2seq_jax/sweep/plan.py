@@ -14,6 +14,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import FORMAT_VERSION, SEED, Config, in_order
 from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.json_files import write_json
 from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, read_sweep_record
 from seq2seq_jax.sweep import budget, tuning
 from seq2seq_jax.sweep.axes import Axes, merged_axes
@@ -23,7 +24,6 @@ from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.sweep.tuning import Tuning
 from seq2seq_jax.train.pretrained import check_width
-from seq2seq_jax.train.run_directory import write_json
 
 
 @dataclasses.dataclass(frozen=True)

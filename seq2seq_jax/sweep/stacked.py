@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.model.build import Model, Params, structure
-from seq2seq_jax.sweep.padding import at_own_scale, cut, output_scale, padded, shapes_of, widest
+from seq2seq_jax.sweep.padding import at_own_scale, output_scale, padded, shapes_of, unpad, widest
 from seq2seq_jax.train.devices import MemberDevices
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
 from seq2seq_jax.train.programs import Programs, VocabularySizes, make_decode, program_key, start_carry
@@ -127,7 +127,7 @@ class StackedRuns:
         """Returns a run's state on the host at its own size."""
         if self._host is None:
             self._host = self._devices.unstack(self._state)  # of all, since the others are asked for next
-        return cut(self._host[place], self._own[place])
+        return unpad(self._host[place], self._own[place])
 
     def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit) -> list[Evaluation]:
         """Scores a split with each of the host parameters, with all at once."""

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax.errors import UserError, without_configuration
+from seq2seq_jax.json_files import readable_lines
 from seq2seq_jax.kinds import Metric, metric_of
 from seq2seq_jax.length import Length, Standing, failed_longer, length_made, length_of, standing
-from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record, readable_lines
+from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record
 from seq2seq_jax.show.labels import MISSING, seconds_label
 from seq2seq_jax.show.progress import time_left
 from seq2seq_jax.show.terminal import print_table

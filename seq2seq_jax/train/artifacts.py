@@ -19,13 +19,14 @@ from seq2seq_jax.data.corpus import Corpus, lookup_counts
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.errors import error_line, is_explained
 from seq2seq_jax.files import write_atomically
+from seq2seq_jax.json_files import write_json
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Length, length_made
 from seq2seq_jax.model.build import Params, embedding_tables
 from seq2seq_jax.records import DEV_SCORES_FILE, EMBEDDING_FILE, SAMPLES_FILE
 from seq2seq_jax.train.evaluation import Evaluation
 from seq2seq_jax.train.pretrained import Pretrained
-from seq2seq_jax.train.run_directory import RunDirectory, versions, write_json
+from seq2seq_jax.train.run_directory import RunDirectory, versions
 
 SAMPLES = 20  # dev examples written out
 

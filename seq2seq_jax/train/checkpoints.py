@@ -19,7 +19,7 @@ from orbax.checkpoint import v1 as ocp
 
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import sha256_of
-from seq2seq_jax.train.run_directory import write_json
+from seq2seq_jax.json_files import write_json
 from seq2seq_jax.train.state import TrainState
 
 _LIST = "files.json"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.json_files import write_json
 from seq2seq_jax.length import NOT_KEPT, Length, Standing, has_checkpoint, length_made, standing
-from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.run_directory import RunDirectory
 
 
 class Earlier:

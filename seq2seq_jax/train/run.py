@@ -21,6 +21,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
 from seq2seq_jax.errors import TrainingFailed
+from seq2seq_jax.json_files import write_json
 from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.length import Length
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
@@ -35,7 +36,7 @@ from seq2seq_jax.train.optimizer import learning_rate_of
 from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.progress import Progress
-from seq2seq_jax.train.run_directory import RunDirectory, write_json
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import LogSums, TrainState, parameter_counts, root_key, total_steps
 from seq2seq_jax.train.view import View
 

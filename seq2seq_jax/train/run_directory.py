@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import fcntl
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
@@ -18,7 +17,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.files import write_atomically
+from seq2seq_jax.json_files import write_json
 from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.length import CHECKPOINTS
 from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, TRACEBACK_FILE, RunRecord, no_run, read_config, read_result
@@ -28,11 +27,6 @@ LOCK_SECONDS = 3.0  # waited for a lock: ``launch.py status`` holds it for an in
 
 class Locked(UserError):
     """Another process is working on the run."""
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Replaces a JSON file in one move."""
-    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _lock(file: IO[str]) -> bool:
