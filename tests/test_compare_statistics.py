@@ -138,6 +138,7 @@ def test_detectable_difference_is_detected_four_times_in_five():
     found = scipy.stats.ttest_1samp(rng.normal(difference, 2.0, size=(40_000, 5)), 0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(0.8, abs=0.01)
     assert np.isnan(statistics.detectable_difference(2.0, 1))
+    assert statistics.detectable_difference(float(np.std([0.1 + 0.2 - 0.2, 0.1, 0.1], ddof=1)), 3) == 0  # not the dust of rounding
 
 
 def test_ties_go_to_the_first_and_only_eligible_sizes_count():

@@ -195,5 +195,7 @@ def detectable_difference(deviation: float, count: int) -> float:
     """
     if count < 2:
         return float("nan")
+    if deviation <= ROUNDING:  # equal differences at every seed
+        return 0.0
     critical = stdtrit(count - 1, (1 + CONFIDENCE) / 2)
     return float(nctdtrinc(count - 1, 1 - POWER, critical) * deviation / np.sqrt(count))
