@@ -71,7 +71,7 @@ SWEEP = (
         "auto",
         ("auto", "serial", "processes", "vectorized"),
     ),
-    Option("jobs", "processes at a time; default: one per GPU or, without GPUs, per core", kind=int, low=1),
+    Option("jobs", "processes at a time; default: one per GPU or, without GPUs, per core that this process may keep busy", kind=int, low=1),
     Option("retry_failed", "train failed members again", False, kind=bool),
     Option("max_failures", "begin no further member after so many failures; default: go on", kind=int, low=1),
     Option("dry_run", "print the members with a forecast of memory and time; train nothing", False, kind=bool),

@@ -62,8 +62,6 @@ def validate(config: Config) -> None:
             raise UserError(f"data.{split}: the data set data.name={data.name} brings its own files; expected one of the two")
     if data.dev_fraction + data.test_fraction >= 1:
         raise UserError("data.dev_fraction, data.test_fraction: together they leave nothing to train on; expected a sum below 1")
-    if train.patience is not None and data.name is None and data.dev is None and data.dev_fraction == 0:
-        raise UserError(f"train.patience={train.patience}: there is no dev split to judge by; expected null, or a dev split")
     metrics = KINDS[model.kind].metrics
     if train.metric is not None and train.metric not in metrics:
         raise UserError(f"train.metric={train.metric}: expected one of {', '.join(metrics)} for a {model.kind}")

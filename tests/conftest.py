@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import pathlib
 
 from tests import annotations
 from tests.compilation import FAST
@@ -12,8 +13,8 @@ os.environ["SEQ2SEQ_JAX_CACHE"] = os.path.join(os.path.dirname(__file__), "../.c
 
 from jaxtyping import install_import_hook
 
-for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-    os.environ.pop(name, None)  # of somebody's terminal, which decide how what is printed looks
+for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "NPROC"):
+    os.environ.pop(name, None)  # of somebody's terminal, which decide how what is printed looks, and how many threads there are
 
 # Before the hook, under which Python's own cache of compiled modules is not found: seconds for libraries as large as these.
 for library in ("flax.nnx", "optax", "orbax.checkpoint", "tensorboardX"):
@@ -24,9 +25,9 @@ from seq2seq_jax.interpreter import search_garbage_rarely  # noqa: E402  after t
 
 search_garbage_rarely()
 
-from seq2seq_jax.train import devices, programs  # noqa: E402  after the hook, which sees only what is imported later
-from seq2seq_jax.train.runtime import prepare  # noqa: E402
+from seq2seq_jax.train import devices, programs, runtime  # noqa: E402  after the hook, which sees only what is imported later
 
-prepare()
+runtime.CONTROL_GROUP = pathlib.Path(__file__).parent  # not the limits of the container that the tests run in
+runtime.prepare()
 # They would take back what compilation.py sets, and compile half as long again.
 devices.WITHOUT_MERGED_LOOPS = programs.WITHOUT_MERGED_LOOPS = {}

@@ -122,7 +122,6 @@ def test_one_of_an_exclusive_pair_clears_the_other():
         {"data.train": None},
         {"data.name": "cmudict"},
         {"data.train": None, "data.name": "cmudict", "data.dev": "b.tsv"},
-        {"data.dev_fraction": 0.0, "train.patience": 3},
         {"data.dev_fraction": 0.5, "data.test_fraction": 0.5},
         {"train.learning_rate": 0.0},
         {"train.clip_norm": 0.0},

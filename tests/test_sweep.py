@@ -595,12 +595,13 @@ def test_a_process_keeps_no_more_cores_busy_than_its_part_of_what_is_allowed(mon
     """Red if each starts a thread for every core that a container shows."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: None)
-    monkeypatch.setenv("NPROC", "4")
-    found = sweep_shares.shares(2)
-    assert [(len(share.cores), share.threads) for share in found] == [(4, 2)] * 2
-    assert sweep_shares.most_at_a_time() == 4
-    found[0].take()
-    assert os.environ["NPROC"] == "2"
+    for allowed, jobs, cores, threads in ((4, 2, 4, 2), (6, 6, 1, 1), (6, 3, 2, 2), (3, 8, 1, 1)):
+        monkeypatch.setenv("NPROC", str(allowed))
+        found = sweep_shares.shares(jobs)
+        assert [(len(share.cores), share.threads) for share in found] == [(cores, threads)] * jobs
+        assert sweep_shares.most_at_a_time() == allowed
+        found[0].take()
+        assert os.environ["NPROC"] == str(threads)
 
 
 @pytest.mark.parametrize(("jobs", "each"), [(1, 8), (3, 2), (4, 2), (5, 1), (9, 1)])

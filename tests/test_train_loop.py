@@ -27,7 +27,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import load_corpus, training_batches
 from seq2seq_jax.data.examples import PairSplit, TextSplit
-from seq2seq_jax.data.vocabulary import BOS, UNK, split_words
+from seq2seq_jax.data.vocabulary import BOS, UNK, Vocabulary, split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_configuration
 from seq2seq_jax.evaluate.metrics import ExampleScores
 from seq2seq_jax.inference import sample
@@ -786,12 +786,13 @@ def test_another_vocabulary_is_refused(trained, tmp_path):
             train(pair_config(path, train__steps=30), str(run))
         assert json.loads(file.read_text()) == content
         assert result_of(run) == result_of(twenty)
+        assert not Vocabulary.load(run, side).reads_like(Vocabulary.load(twenty, side))
         file.unlink()
         train(pair_config(path, train__steps=30), str(run))
         assert file.read_text() == (thirty / f"vocabulary/{side}.json").read_text()
 
 
-def test_where_an_error_came_from_is_kept_until_the_run_has_finished(tmp_path, monkeypatch):
+def test_where_an_error_came_from_is_kept_until_the_run_goes_on(tmp_path, monkeypatch):
     """Red if of a fault of the program a line is all that is left, or if an error that explains itself gets a traceback too."""
     config, run = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__steps=10), tmp_path / "run"
 
@@ -804,8 +805,13 @@ def test_where_an_error_came_from_is_kept_until_the_run_has_finished(tmp_path, m
             train(config, str(run))
     assert json.loads((run / "result.json").read_text())["error"].startswith("IndexError: list index out of range (in traceback.txt")
     assert "in fail\n" in (run / "traceback.txt").read_text()
-    train(config, str(run))
-    assert not (run / "traceback.txt").exists()
+    for error in (OSError("No space left on device"), TrainingFailed("loss is not finite", "x"), None):
+        with monkeypatch.context() as patch:
+            if error is not None:
+                patch.setattr(Run, "save", lambda own, state, error=error: (_ for _ in ()).throw(error))
+            with pytest.raises(type(error)) if error is not None else contextlib.nullcontext():
+                train(config, str(run))
+        assert not (run / "traceback.txt").exists()
 
 
 def test_a_run_can_be_trained_from_a_script(tmp_path, capsys):
@@ -813,6 +819,8 @@ def test_a_run_can_be_trained_from_a_script(tmp_path, capsys):
     config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__steps=10, train__warmup_steps=10)
     with pytest.raises(UserError, match=r"^train\.steps, train\.epochs"):
         train(config_lib.replace(config, {"train.steps": None}), str(tmp_path / "run"))
+    with pytest.raises(UserError, match=r"^train\.patience=3: there is no dev split"):
+        train(config_lib.replace(config, {"data.dev_fraction": 0.0, "train.patience": 3}), str(tmp_path / "run"))
     with ThreadPoolExecutor(1) as thread:
         result = thread.submit(train, config, str(tmp_path / "run")).result()
     assert result["status"] == "finished"

@@ -108,7 +108,8 @@ def test_no_more_cores_are_kept_busy_than_are_allowed(tmp_path, monkeypatch, quo
     monkeypatch.setenv("NPROC", nproc) if nproc else monkeypatch.delenv("NPROC", raising=False)
     if quota is not None:
         (tmp_path / "cpu.max").write_text(f"{quota}\n")
-    assert runtime.core_count(tmp_path) == expected
+    monkeypatch.setattr(runtime, "CONTROL_GROUP", tmp_path)
+    assert runtime.core_count() == expected
 
 
 def test_kernels_of_other_models_are_shared(monkeypatch):

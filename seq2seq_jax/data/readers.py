@@ -55,9 +55,10 @@ def read_text(path: str | pathlib.Path) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}:{line}: byte {raw[error.start]:#04x} is not UTF-8; expected text in UTF-8") from None
+    text = text.replace("\r\n", "\n").removesuffix("\r")
     if not text:
         raise UserError(f"{path}:1: the file is empty; expected text")
-    return text.replace("\r\n", "\n").removesuffix("\r")
+    return text
 
 
 def read_pairs(spec: str) -> list[tuple[str, str]]:

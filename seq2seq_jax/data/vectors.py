@@ -46,7 +46,8 @@ def names_of(symbols: Sequence[str]) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     known = set(symbols)
     for row, (symbol, spelled) in enumerate(zip(symbols, spellings(symbols), strict=True)):
-        plain = row >= len(SPECIALS) and symbol != spelled and reads_as(symbol) not in known - {symbol}
+        read = reads_as(symbol)
+        plain = row >= len(SPECIALS) and symbol != spelled and (read == symbol or read not in known)
         found.append((spelled, symbol) if plain else (spelled,))
     return found
 

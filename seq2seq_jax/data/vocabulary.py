@@ -108,6 +108,11 @@ class Vocabulary:
         """Returns the vocabulary with the number of times that each symbol occurs among ``ids``."""
         return Vocabulary(self.symbols, self.unit, self._tokenizer, np.bincount(ids, minlength=len(self)).tolist())
 
+    def reads_like(self, other: Vocabulary) -> bool:
+        """Returns whether another vocabulary gives every text the same ids."""
+        tokenizers = [None if vocabulary._tokenizer is None else vocabulary._tokenizer.to_str() for vocabulary in (self, other)]
+        return (self.symbols, self.unit, tokenizers[0]) == (other.symbols, other.unit, tokenizers[1])
+
     @property
     def line_break(self) -> int | None:
         """The row of the line break where it is a word of its own, else None."""

@@ -18,9 +18,9 @@ _Carried = tuple[Int[Array, ""], Any, Int[Array, " B"], Bool[Array, " B"], Int[A
 FORBIDDEN = (PAD, BOS)  # symbols that no target contains
 
 
-def mask_forbidden(logits: StepLogits, never: Sequence[int] = FORBIDDEN) -> StepLogits:
-    """Returns the logits with those of the symbols ``never`` at minus infinity."""
-    return logits.at[..., jnp.array(never)].set(-jnp.inf)
+def mask_forbidden(logits: StepLogits, symbols: Sequence[int] = FORBIDDEN) -> StepLogits:
+    """Returns the logits with those of ``symbols`` at minus infinity."""
+    return logits.at[..., jnp.array(symbols)].set(-jnp.inf)
 
 
 def greedy(step: Step, state: Any, rows: int, limit: int) -> Int[Array, "B T"]:

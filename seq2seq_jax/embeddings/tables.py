@@ -61,7 +61,7 @@ class TrainedTable:
     def which(self) -> str:
         """What the studied rows are."""
         if self.moved is not None and self.moved.any():
-            return "trained rows"
+            return "trained rows" if self.given is None else "trained or given rows"
         return "rows without the specials" if self.given is None else "rows that were given"
 
     @property

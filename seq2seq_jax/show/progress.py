@@ -55,7 +55,7 @@ def shown(what: str, total: int | None = None) -> Iterator[Callable[[int], None]
     console, lines, done = stderr_console(), LineTimer(), 0
     left = (BarColumn(16), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn(compact=True))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), *(left if total else (TimeElapsedColumn(),)))
-    bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False) if console.is_terminal else None
     task = None if bar is None else bar.add_task(what, total=total)
     ended, one_at_a_time = False, threading.Lock()
 

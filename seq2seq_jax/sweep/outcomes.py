@@ -59,10 +59,7 @@ def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
     """Returns the outcome of a member that failed. Also writes it into result.json, unless another process holds the run."""
     if isinstance(error, Locked):
         return Outcome(member.name, "failed", error_line(error))
-    line = error_line(error)
-    with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
-        (folder / member.name).mkdir(parents=True, exist_ok=True)
-        line = explain(RunDirectory(folder / member.name), error)
+    line = explain(RunDirectory(folder / member.name), error)
     note_failure(folder, member, line)
     return Outcome(member.name, "failed", line)
 
@@ -70,6 +67,6 @@ def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
 def note_failure(folder: pathlib.Path, member: Member, error: str) -> None:
     """Writes the failure of a member, also of one that has never begun: it is not to be tried again unasked."""
     run = RunDirectory(folder / member.name)
-    with contextlib.suppress(OSError):  # as above
+    with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
         run.path.mkdir(parents=True, exist_ok=True)
         write_failure(run, member.config, member.varied, error, member.length)

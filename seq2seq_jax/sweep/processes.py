@@ -110,8 +110,9 @@ class Pool:
     def run(self, members: Sequence[Member], max_failures: int | None) -> list[Outcome]:
         """Trains all members and returns their outcomes. Raises Interrupted."""
         with stop_signals() as stop:
-            workers = [self._spawn(share) for share in self.shares[: len(members)]]
+            workers: list[_Worker] = []
             try:
+                workers += map(self._spawn, self.shares[: len(members)])
                 outcomes = self._train(list(members), workers, max_failures, stop)
             except BaseException:
                 _terminate(workers)  # they save and end; nobody would take what they send

@@ -34,8 +34,8 @@ class Share:
     def take(self) -> None:
         """Confines this process to the share; before JAX counts cores and devices."""
         confine(self.cores)
-        if self.threads < len(self.cores):
-            os.environ["NPROC"] = str(self.threads)
+        if self.threads < len(self.cores) or os.environ.get("NPROC"):  # which this process has from the sweep's, for all of them
+            os.environ["NPROC"] = str(min(self.threads, len(self.cores)))
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         if self.memory is not None:

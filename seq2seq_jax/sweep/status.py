@@ -88,12 +88,13 @@ def run(workdir: str) -> None:
     print_table(("member", "state", "metric", "step", "time", "left"), rows, left=3)
     counts = {state: sum(member.state == state for member in members) for state in STATES}
     processes = {member.process for member in members if member.process is not None}
-    left = time_left([(member.share, member.whole) for member in members], len(processes))
+    left = time_left([(member.share, member.whole) for member in members if member.state != "damaged"], len(processes))
     print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)}{_left_label(left)}")
     for member in members:
         if member.error is not None:
             print(f"{member.name}: {without_configuration(member.error)}")
-    if not RunDirectory(pathlib.Path(workdir)).is_locked() and counts["finished"] + counts["failed"] < len(members):
+    ended = counts["finished"] + counts["failed"]
+    if not RunDirectory(pathlib.Path(workdir)).is_locked() and ended < len(members) and not counts["damaged"]:
         print("no process is working on this sweep; the command that launched it completes it")
 
 

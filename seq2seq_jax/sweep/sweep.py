@@ -33,7 +33,7 @@ class SweepOptions:
 
     Attributes:
       executor: ``serial``, ``processes``, ``vectorized`` or ``auto``, which chooses by device.
-      jobs: processes at a time; None: one for each graphics processor, or else for each core.
+      jobs: processes at a time; None: one for each graphics processor, or else for each core that may be busy.
       retry_failed: whether members that failed earlier are trained again.
       max_failures: failures after which no further member is begun; None: all are tried.
       keep: checkpoint that a finished member keeps: ``best``, ``last`` or ``none``; None: best and last.

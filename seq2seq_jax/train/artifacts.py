@@ -70,12 +70,17 @@ def result_of(
 
 
 def explain(directory: RunDirectory, error: Exception) -> str:
-    """Returns an error as one line; where that does not say enough, traceback.txt does, which it writes."""
-    if is_explained(error):
-        directory.traceback_file.unlink(missing_ok=True)
-        return error_line(error)
-    write_atomically(directory.traceback_file, "".join(traceback.format_exception(error)))
-    return f"{error_line(error)} (in {directory.traceback_file.name}: where it came from)"
+    """Returns an error as one line; where that does not say enough, traceback.txt does, which it writes if there is a place for it."""
+    line, file = error_line(error), directory.traceback_file
+    try:
+        if is_explained(error):
+            file.unlink(missing_ok=True)
+            return line
+        directory.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace"))
+    except OSError:
+        return line
+    return f"{line} (in {file.name}: where it came from)"
 
 
 def write_failure(directory: RunDirectory, config: Config, varied: Mapping[str, Any], error: str, length: Length) -> None:

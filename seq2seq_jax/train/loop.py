@@ -18,7 +18,7 @@ from seq2seq_jax.data.ahead import ReadAhead
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Batches, Corpus, load_corpus, training_batches
 from seq2seq_jax.data.examples import PairSplit, TextSplit
-from seq2seq_jax.data.raw_splits import with_absolute_paths
+from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.records import SWEEP_FILE
@@ -55,6 +55,8 @@ def train(
       Interrupted: a signal came and a checkpoint was written.
     """
     validate(config)
+    if config.train.patience is not None and not has_dev(config):
+        raise UserError(f"train.patience={config.train.patience}: there is no dev split to judge by; expected null, or a dev split")
     directory = RunDirectory(pathlib.Path(workdir))
     if (directory.path / SWEEP_FILE).exists():
         raise UserError(f"--workdir={workdir}: this is the directory of a sweep; expected another one for a run")

@@ -112,13 +112,14 @@ class Run:
         sha256 = self.corpus.sha256 | ({} if self._pretrained is None else {"pretrained": self._pretrained.sha256})
         if earlier.record is not None:
             self.directory.check(earlier.record, self.config, sha256)
-        self.directory.check_vocabularies(self.corpus.vocabularies)
+            self.directory.check_vocabularies(self.corpus.vocabularies)
         state = self.resume(structure)
         holds = earlier.holds(self.step, self.complete)
         if not holds:  # before config.json asks for more updates than the old result has
             self._shorter_best = earlier.make_way(self.step)
         record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
         self.directory.begin(record, self.corpus.vocabularies)
+        self.directory.traceback_file.unlink(missing_ok=True)  # of an earlier start that failed
         if holds:
             self.result = earlier.taken_over()
             self.view.note(f"finished at step {self.result['steps']} before: nothing to train")
@@ -283,7 +284,6 @@ class Run:
         )
         result = result_of("finished", self.config, self._varied, figures=figures)
         write_json(self.directory.result_file, result)
-        self.directory.traceback_file.unlink(missing_ok=True)  # of an earlier start that failed
         self.result = result
         self._checkpoints.keep({self.step, *self._best_step()})  # once no earlier result needs another
         self.close()  # before what may fail where nobody reads on: the result stays

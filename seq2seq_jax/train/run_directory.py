@@ -145,11 +145,10 @@ class RunDirectory:
     def check_vocabularies(self, vocabularies: Mapping[str, Vocabulary]) -> None:
         """Raises UserError where an earlier start has given the rows of a table to other symbols, as another version of a library may."""
         for side, vocabulary in vocabularies.items():
-            before = self._symbols(side)
-            if before is not None and before != vocabulary.symbols:
+            if (before := self._vocabulary(side)) is not None and not before.reads_like(vocabulary):
                 raise UserError(
-                    f"--workdir={self.path}: the {side} vocabulary is not the one that the run began with, though the text may be: another "
-                    "version of Python or of tokenizers parts it differently; expected the versions of before, or another workdir"
+                    f"--workdir={self.path}: the {side} vocabulary is not the one that the run began with, although the data is the same: "
+                    "another version of Python or of tokenizers parts it differently; expected the versions of before, or another workdir"
                 )
 
     def begin(self, record: RunRecord, vocabularies: Mapping[str, Vocabulary]) -> None:
@@ -158,10 +157,10 @@ class RunDirectory:
             vocabulary.save(self.path, side)
         write_json(self.path / CONFIG_FILE, record.to_json())
 
-    def _symbols(self, side: str) -> list[str] | None:
-        """Returns the symbols of a stored vocabulary; None where there is none, or a damaged one."""
+    def _vocabulary(self, side: str) -> Vocabulary | None:
+        """Returns a stored vocabulary; None where there is none, or a damaged one."""
         try:
-            return Vocabulary.load(self.path, side).symbols
+            return Vocabulary.load(self.path, side)
         except UserError:
             return None
 

@@ -22,8 +22,8 @@ _KEEP_FREED_MEMORY = {
 }
 
 
-# Elementwise operations that read the same arrays become one kernel: fewer to compile, and a step on CPU is up to a tenth faster.
 CONTROL_GROUP = pathlib.Path("/sys/fs/cgroup")  # limits of a container, version 2
+# Elementwise operations that read the same arrays become one kernel: fewer to compile, and a step on CPU is up to a tenth faster.
 _XLA_FLAGS = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 # Takes that back for one program, where this option of XLA can only be emptied, whatever else stands in it.
 WITHOUT_MERGED_LOOPS = {"xla_backend_extra_options": ""}
@@ -67,11 +67,11 @@ def cores() -> list[int]:
     return list(range(int(os.environ.get("NPROC") or os.cpu_count() or 1)))  # macOS binds no process to cores
 
 
-def core_count(group: pathlib.Path = CONTROL_GROUP) -> int:
+def core_count() -> int:
     """Returns how many cores this process may keep busy: those it may use, or as many as the user (``NPROC``) or a container allows."""
     counts = [len(cores())]
     with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit: "max"
-        quota, period = (group / "cpu.max").read_text().split()
+        quota, period = (CONTROL_GROUP / "cpu.max").read_text().split()
         counts.append(math.ceil(int(quota) / int(period)))
     with contextlib.suppress(ValueError):
         counts.append(int(os.environ.get("NPROC", "")))
