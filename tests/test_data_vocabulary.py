@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from seq2seq_jax.data import vocabulary as vocabulary_module
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, split_words
 from seq2seq_jax.errors import UserError
 
@@ -69,6 +70,17 @@ def test_a_combining_mark_is_a_unit_of_its_own():
     assert len(vocabulary.encode("e\u0301")) == 2
     assert vocabulary.unknown("é") == ["é"]  # only its decomposed form was trained on
     assert len(vocabulary.encode("👩‍👩‍👧")) == 5
+
+
+@pytest.mark.parametrize("unit", ["char", "byte", "word", "bpe"])
+def test_many_texts_are_encoded_like_each(unit, monkeypatch):
+    """Red if a unit is counted twice or left out, or if one text ends where another does."""
+    monkeypatch.setattr(vocabulary_module, "_TEXTS_AT_A_TIME", 7)
+    vocabulary, texts = _build(unit), [*TEXTS, "", "zebra Ж", "\udcff", *_random_texts(20)]
+    found = vocabulary.encode_all(texts)
+    assert np.split(found.flat, np.cumsum(found.lengths)[:-1])[0].dtype == np.int32
+    assert [ids.tolist() for ids in np.split(found.flat, np.cumsum(found.lengths)[:-1])] == [vocabulary.encode(text) for text in texts]
+    assert len(vocabulary.encode_all([])) == 0
 
 
 def test_unknown_units_become_unk_and_are_named():

@@ -173,8 +173,8 @@ def check_recorded(recorded: Mapping[str, str], current: Mapping[str, str], path
 
 def encode_pairs(split: PairSplit, vocabularies: Mapping[str, Vocabulary]) -> tuple[Ragged, Ragged]:
     """Returns the ids of the sources and of their first right answers, which a loss is scored against."""
-    answers = Ragged.of(vocabularies["target"].encode(targets[0]) for targets in split.targets)
-    return Ragged.of(map(vocabularies["source"].encode, split.sources)), answers
+    answers = vocabularies["target"].encode_all([targets[0] for targets in split.targets])
+    return vocabularies["source"].encode_all(split.sources), answers
 
 
 def training_batches(config: Config, corpus: Corpus) -> Batches:
@@ -199,7 +199,7 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
     vocabularies = _vocabularies(config, texts)
     for vocabulary in vocabularies.values():
         _check_symbols(vocabulary, data.min_count)
-    ids = {side: Ragged.of(map(vocabularies[side].encode, texts[side])) for side in texts}
+    ids = {side: vocabularies[side].encode_all(texts[side]) for side in texts}
     lengths = np.stack([ids["source"].lengths, ids["target"].lengths])
     empty, long = (lengths == 0).any(axis=0), (lengths > data.max_length).any(axis=0)
     kept = np.flatnonzero(~empty & ~long)

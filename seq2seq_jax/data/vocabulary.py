@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Int
 
 from seq2seq_jax.config import FORMAT_VERSION, Unit
+from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.errors import MADE_AGAIN, UserError
 from seq2seq_jax.files import write_atomically
 
@@ -31,8 +32,16 @@ if TYPE_CHECKING:
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 _FIRST = len(SPECIALS)
+_TEXTS_AT_A_TIME = 10_000  # whose subwords are held in memory with all that the library says of them
 UNREADABLE = "\ufffd"  # Unicode's replacement character
 FOLDER = "vocabulary"  # in a run directory
+
+
+class _Rows(dict[str, int]):
+    """The row of each unit; UNK for one that has none."""
+
+    def __missing__(self, unit: str) -> int:
+        return UNK
 
 
 class Vocabulary:
@@ -50,7 +59,7 @@ class Vocabulary:
         self.unit: Unit = unit
         self.counts = None if counts is None else np.asarray(counts, np.int64)
         self._tokenizer = tokenizer
-        self._ids = {symbol: row for row, symbol in enumerate(self.symbols) if row >= _FIRST}
+        self._ids = _Rows((symbol, row) for row, symbol in enumerate(self.symbols) if row >= _FIRST)
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -80,8 +89,23 @@ class Vocabulary:
             return [value + _FIRST for value in text.encode("utf-8", "replace")]
         if self._tokenizer is not None:
             return self._tokenizer.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False).ids
-        get = self._ids.get
-        return [get(unit, UNK) for unit in self._units(text)]
+        return list(map(self._ids.__getitem__, self._units(text)))
+
+    def encode_all(self, texts: Sequence[str]) -> Ragged:
+        """Returns the ids of many texts, each as ``encode`` gives them, in less time."""
+        if self.unit == "byte":
+            return Ragged.of([np.frombuffer(text.encode("utf-8", "replace"), np.uint8).astype(np.int32) + _FIRST for text in texts])
+        if self._tokenizer is not None:
+            return Ragged.of(self._encoded_in_parallel(self._tokenizer, texts))
+        units = [self._units(text) for text in texts]
+        lengths = np.fromiter(map(len, units), np.int32, len(units))
+        return Ragged(np.fromiter(map(self._ids.__getitem__, itertools.chain.from_iterable(units)), np.int32, int(lengths.sum())), lengths)
+
+    @staticmethod
+    def _encoded_in_parallel(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
+        for first in range(0, len(texts), _TEXTS_AT_A_TIME):
+            valid = [text.encode("utf-8", "replace").decode() for text in texts[first : first + _TEXTS_AT_A_TIME]]
+            yield from (encoding.ids for encoding in tokenizer.encode_batch_fast(valid, add_special_tokens=False))
 
     def decode(self, ids: Iterable[int] | Int[np.ndarray, " T"]) -> str:
         """Returns the text of the ids up to the first EOS, without PAD and BOS.
@@ -154,7 +178,7 @@ class Vocabulary:
         tokenizer = _read(path.with_name(f"{side}.tokenizer.json"), tokenizers.Tokenizer.from_str)
         return cls(content["symbols"], "bpe", tokenizer, content.get("counts"))
 
-    def _units(self, text: str) -> Iterable[str]:
+    def _units(self, text: str) -> Sequence[str]:
         return text if self.unit == "char" else split_words(text)
 
 

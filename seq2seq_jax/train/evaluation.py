@@ -157,7 +157,7 @@ class TranslatorEvaluator(Evaluator):
 
     def source_batches(self, sources: Sequence[str], rows: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
         """Yields the sources that have units in batches of ``rows``, each row with the index of its source, -1 where it stands for none."""
-        encoded = Ragged.of([self._vocabularies["source"].encode(normalize(source, self._config.data.normalize_nfc)) for source in sources])
+        encoded = self._vocabularies["source"].encode_all([normalize(source, self._config.data.normalize_nfc) for source in sources])
         filled = np.flatnonzero(encoded.lengths)
         nothing = Ragged.of([[] for _ in filled])
         shapes = sorted({(source, 1) for source, _ in self._shapes})
