@@ -16,11 +16,12 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, PER_EXAMPLE, translation_metrics
 from seq2seq_jax.inference import trace
 from seq2seq_jax.inference.attention_file import check_attention_file, write_attention
+from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.inference.translate import open_translators, read_sources
+from seq2seq_jax.inference.translate import open_translators, read_sources, translations
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import train
-from tests.training_fixture import evaluate, text_config, translations
+from tests.training_fixture import text_config
 
 WORDS = [a + b + c for a in "abc" for b in "abcd" for c in "ab"]
 SOURCES = ["abЖ", "", "c", "dab"]  # no run has seen the third letter

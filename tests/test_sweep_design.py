@@ -16,6 +16,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.labels import design_lines
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.kinds import METRICS
 from seq2seq_jax.model.build import embedding_tables, initial_params, structure
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
@@ -35,7 +36,7 @@ from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.state import root_key
 from tests import sweep_fixture
 from tests.sweep_fixture import compare
-from tests.training_fixture import evaluate, pair_config, result_of, write_pairs
+from tests.training_fixture import pair_config, result_of, write_pairs
 
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0,)}
 DESIGN = Design(("onehot", "frozen"), "hidden", {"train.learning_rate": (1e-3, 2e-2)})

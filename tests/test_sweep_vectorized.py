@@ -13,6 +13,7 @@ import pytest
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted, UserError
+from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.sweep import executors, padding, stacked
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.members import make_members
@@ -26,7 +27,6 @@ from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.run_directory import RunDirectory
 from tests.training_fixture import (
     checkpoint_arrays,
-    evaluate,
     metrics_of,
     pair_config,
     result_of,

@@ -31,8 +31,9 @@ from seq2seq_jax.data.vocabulary import BOS, UNK, Vocabulary, split_words
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_configuration
 from seq2seq_jax.evaluate.metrics import ExampleScores
 from seq2seq_jax.inference import sample
+from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.inference.sample import sample_texts
-from seq2seq_jax.inference.translate import open_translators
+from seq2seq_jax.inference.translate import open_translators, translations
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.show import progress
@@ -47,18 +48,7 @@ from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.view import Reporter
-from tests.training_fixture import (
-    after_saving,
-    checkpoint_arrays,
-    evaluate,
-    metrics_of,
-    pair_config,
-    result_of,
-    text_config,
-    translations,
-    write_pairs,
-    write_text,
-)
+from tests.training_fixture import after_saving, checkpoint_arrays, metrics_of, pair_config, result_of, text_config, write_pairs, write_text
 
 
 @pytest.mark.parametrize("task", ["copy", "reverse"])

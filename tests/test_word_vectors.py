@@ -25,6 +25,7 @@ from seq2seq_jax.embeddings.pip_loss import SizeEstimate
 from seq2seq_jax.embeddings.vector_size import as_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
+from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.plan import make_plan
@@ -32,7 +33,7 @@ from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.evaluation import Measured, WordVectorEvaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.validation import validate
-from tests.training_fixture import evaluate, vector_config
+from tests.training_fixture import vector_config
 
 QUESTIONS = ": capitals\nman woman king queen\nman woman king prince\nman woman tsar queen\n: gram1-plural\nking queen man woman\n"
 

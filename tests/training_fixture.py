@@ -9,14 +9,14 @@ import pathlib
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import LENGTH_PENALTY, Config
+from seq2seq_jax.config import Config
 from seq2seq_jax.experiment import load_experiment
 from tests import compilation
 
@@ -111,27 +111,6 @@ def launch(verb: str, *arguments: str, stdin: str = "", timeout: float = 120) ->
     return subprocess.run(
         command(verb, *arguments), input=stdin, capture_output=True, text=True, env=environment(), timeout=timeout, check=False
     )
-
-
-def evaluate(workdirs: str | Sequence[str], split: Literal["dev", "test"], file: str | None = None, beam_size: int = 1) -> dict[str, Any]:
-    """Scores runs as the command does where no other flag is given."""
-    from seq2seq_jax.inference import evaluate
-
-    return evaluate.evaluate(workdirs, split, file, beam_size, LENGTH_PENALTY)
-
-
-def translations(
-    runs: Sequence[Any],
-    sources: Sequence[str],
-    beam_size: int = 1,
-    n_best: int = 1,
-    length_penalty: float = LENGTH_PENALTY,
-    attention: bool = False,
-) -> Any:
-    """Translates as the command does where no other flag is given."""
-    from seq2seq_jax.inference import translate
-
-    return translate.translations(runs, sources, beam_size, n_best, length_penalty, attention)
 
 
 def without_timings(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,7 +29,7 @@ CONTEXT = 64  # symbols before these that may settle how they are spelled
 
 
 def sample_texts(
-    workdir: str,
+    workdir: str | os.PathLike[str],
     prompt: str = "",
     length: int = 500,
     temperature: float = 1.0,

@@ -56,21 +56,24 @@ def shown(what: str, total: int | None = None) -> Iterator[Callable[[int], None]
     left = (BarColumn(16), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn(compact=True))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), *(left if total else (TimeElapsedColumn(),)))
     bar = Progress(*columns, console=console, transient=True, redirect_stdout=False) if console.is_terminal else None
-    task = None if bar is None else bar.add_task(what, total=total)
+    if bar is not None:
+        bar.add_task(what, total=total)
     ended, one_at_a_time = False, threading.Lock()
 
     def appear() -> None:
+        """Begins to show it, unless it has ended meanwhile; called by a thread of its own."""
         with one_at_a_time:
             if not ended:
                 console.print(f"{what} ...") if bar is None else bar.start()
 
     def advance(pieces: int) -> None:
+        """Takes note of ``pieces`` more that are done, a count, and shows how many are where that is due."""
         nonlocal done
         done += pieces
-        if bar is not None and task is not None:
-            bar.update(task, completed=done)
+        if bar is not None:
+            bar.update(bar.task_ids[0], completed=done)
         elif done != total and lines.due():
-            console.print(f"{what}: {done:,} of {total:,}")
+            console.print(f"{what}: {done:,}" + (f" of {total:,}" if total else ""))
 
     timer = threading.Timer(SECONDS_UNSHOWN, appear)
     timer.daemon = True  # a signal that ends the process waits for nobody
