@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import re
 
 import numpy as np
@@ -151,6 +152,20 @@ def test_sources_are_lines_of_utf_8(tmp_path):
     assert read("\ufeffa\r\nb\u2028\n\n".encode()) == ["a", "b\u2028", ""]
     with pytest.raises(UserError, match=r"^standard input:2: not UTF-8"):
         read(b"a\n\xff\n")
+
+
+def test_who_types_sources_is_told_how_to_end_them(tmp_path, capsys):
+    """Red if a terminal waits without a word, or sources that come from elsewhere are met with one."""
+    typing, terminal = pty.openpty()
+    os.write(typing, b"cat\n\x04")  # Ctrl-D
+    with open(terminal, "rb") as stream:
+        assert read_sources(stream) == ["cat"]
+    assert "Ctrl-D" in capsys.readouterr().err
+    os.close(typing)
+    (tmp_path / "a.txt").write_text("cat\n")
+    with open(tmp_path / "a.txt", "rb") as stream:
+        assert read_sources(stream) == ["cat"]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch):

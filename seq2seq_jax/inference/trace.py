@@ -20,6 +20,7 @@ from seq2seq_jax.inference.flow import print_flow, to_json
 from seq2seq_jax.inference.gradient_flow import Ids, gradient_flow
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import held_table
+from seq2seq_jax.show.progress import shown
 from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -39,8 +40,8 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
     ids, targets = _example(run, text)
     if position > len(targets):
         raise UserError(f"--position={position}: there are {len(targets)} output symbols; expected at most that")
-    print("trace: compiling the gradient", file=sys.stderr)
-    flow = gradient_flow(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position, held_table(run.config.model))
+    with shown("trace: compiling the gradient"):
+        flow = gradient_flow(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position, held_table(run.config.model))
     if format == "json":
         print_json(to_json(flow, run.vocabularies))
     else:

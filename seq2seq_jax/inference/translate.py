@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import os
+import sys
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -50,6 +51,8 @@ class Translation:
 
 def read_sources(stream: BinaryIO) -> list[str]:
     """Reads sources to their end, one a line; a missing last line end adds none. Raises UserError where they are not UTF-8."""
+    if stream.isatty():
+        print("translate: type the sources, one a line; Ctrl-D ends them", file=sys.stderr)
     content = stream.read().removeprefix(codecs.BOM_UTF8)
     try:
         text = content.decode("utf-8")
