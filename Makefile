@@ -25,7 +25,7 @@ test: $(STAMP)
 check: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pyrefly check
+	$(RUN) -m pyrefly check --python-interpreter-path=$(RUN)
 
 bench: $(BENCH_STAMP)
 	$(BENCH_ENV)/bin/python -m benchmarks.run $(BENCH)

@@ -372,7 +372,7 @@ VERBS = {
 
 def main(argv: Sequence[str]) -> int:
     """Runs what was typed and returns the exit code."""
-    return run(argv[1:], str(__doc__).rstrip(), VERBS, {"embeddings": STUDY_VERBS})
+    return run(argv[1:], __doc__.rstrip(), VERBS, {"embeddings": STUDY_VERBS})
 
 
 if __name__ == "__main__":

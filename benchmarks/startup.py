@@ -102,7 +102,7 @@ def _shares() -> tuple[float, float]:
 
 
 @contextlib.contextmanager
-def _clocked(owner: Any, name: str) -> Iterator[list[float]]:
+def _clocked(owner: Any, name: str) -> Generator[list[float], None, None]:
     """Collects the seconds of every call of a method."""
     original, seconds = getattr(owner, name), []
 

@@ -8,7 +8,7 @@
 | V | vocabulary: rows of an embedding table |
 | D | embedding: columns of an embedding table |
 | H | hidden: units of a recurrent layer |
-| G | gate pre-activations: 4 H, in the order input, forget, cell, output |
+| G | pre-activations of a layer's gates: of an LSTM 4 H, in the order input, forget, cell, output |
 | M | memory: width of the encoder's outputs |
 | L | layers |
 | K | hypotheses of a beam |

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -92,6 +92,7 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(progress):  # type: ignore[type-var]  like streams
         try:
             with _terminated_like_interrupted():
+                _check_utf_8(arguments)
                 name, verb, arguments = _named(arguments, title, verbs, groups)
                 code = verb.run(_parse(name, verb, arguments))
                 sys.stdout.flush()  # here, where it can be said that the output has no room
@@ -163,7 +164,7 @@ def _drop_output() -> None:
 
 
 @contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def _terminated_like_interrupted() -> Generator[None, None, None]:
     """Makes SIGTERM raise KeyboardInterrupt, as SIGINT does, where training has not begun to handle both itself."""
 
     def interrupt(signum: int, frame: Any) -> None:
@@ -174,6 +175,15 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _check_utf_8(arguments: Sequence[str]) -> None:
+    """Raises UserError for what is not UTF-8, a file's name for example, which no JSON file of a run could hold."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{os.fsencode(argument).decode(errors='backslashreplace')}: not UTF-8; expected text in UTF-8") from None
 
 
 def _overview(title: str, verbs: Verbs) -> str:

@@ -21,7 +21,7 @@ class Metric:
       tolerance: largest difference that does not matter, in the metric's unit; None: 5 % of the best mean.
       untrained: value where every output is empty, or every answer wrong: a model that does no better has learned nothing yet; None where
         there is no such value.
-      proportion: whether it is a mean of zeros and ones, whose standard error follows from the mean.
+      proportion: whether it is a mean of zeros and ones over the examples of dev, whose standard error follows from the mean.
     """
 
     name: str

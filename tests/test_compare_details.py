@@ -1,12 +1,13 @@
 """What stands beside the verdict: cost, equal time, resampled examples, rules of thumb, noise floor."""
 
+import dataclasses
 import json
 from typing import Any
 
 import numpy as np
 import pytest
 
-from seq2seq_jax.compare import bootstrap, cost, statistics
+from seq2seq_jax.compare import bootstrap, cost, fairness, statistics
 from seq2seq_jax.compare.grid import make_grid
 from seq2seq_jax.compare.labels import cost_lines, design_lines, noise_lines
 from seq2seq_jax.compare.main import run
@@ -40,6 +41,18 @@ def test_equal_sums_in_another_order_are_a_tie(tmp_path):
     assert found["pareto"]["parameters"] == [4]
     assert [row["best"] for row in found["at_equal_time"]] == [4, 4, 4]
     assert "is the best, as is that of size 16" in found["recommendation"]["answer"][0]
+
+
+def test_no_baseline_is_on_a_front(tmp_path):
+    """Red if one is named as a size, or keeps off the front the sizes that it beats."""
+    fronts = []
+    for name in ("learned", "frozen"):
+        workdir = sweep(tmp_path / name, VALUES | ({2: [0.1, 0.1, 0.1]} if name == "frozen" else {}))
+        grid = json.loads((tmp_path / name / "sweep.json").read_text())
+        members = [member | ({"table": "frozen"} if member["varied"]["model.embedding_dim"] == 2 else {}) for member in grid["members"]]
+        (tmp_path / name / "sweep.json").write_text(json.dumps(grid | {"members": members}))
+        fronts.append(compare([workdir])["pareto"])
+    assert fronts[0] == fronts[1] == {"parameters": [4, 16, 64], "train_seconds": [4, 16, 64]}
 
 
 def test_time_to_the_best_step_is_read_from_the_history(tmp_path):
@@ -249,6 +262,19 @@ def test_the_noise_floor_of_a_size_needs_no_other_size(tmp_path):
     assert noise_lines(compare([write_sweep(tmp_path / "lone", {4: [0.3], 16: [0.3]})])) == [
         "Noise floor: not known, since no size has two seeds."
     ]
+
+
+def test_of_what_was_tuned_a_setting_has_its_own(tmp_path):
+    chosen = [
+        {"varied": {"model.embedding_dim": size, "model.hidden_dim": hidden}, "values": {"train.learning_rate": size * hidden}}
+        for size in (4, 16)
+        for hidden in (8, 9)
+    ]
+    tuning = {"seed": 3, "runs": 8, "train_seconds": 1.0, "chosen": chosen}
+    swept = dataclasses.replace(read_sweep(write_sweep(tmp_path / "s", VALUES)), tuning=tuning)
+    found = fairness.tuning_of(swept, {"model.hidden_dim": 9})
+    assert found is not None
+    assert [(row["embedding_dim"], row["values"]["train.learning_rate"]) for row in found["chosen"]] == [(4, 36), (16, 144)]
 
 
 def test_a_budget_of_parameters_tells_its_hidden_sizes(tmp_path):

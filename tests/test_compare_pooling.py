@@ -64,10 +64,10 @@ def test_pooled_intervals_are_over_data_sets(tmp_path):
 def test_pooling_leaves_out_sizes_that_were_not_tried_everywhere(tmp_path):
     """Red if one is compared over fewer data sets than the others, or if it is denied that it was tried at all."""
     workdirs = three_sweeps(tmp_path)
-    workdirs.append(write_sweep(tmp_path / "language3", {4: [0.5, 0.5, 0.5], 16: [0.3, 0.3, 0.3]}))
+    workdirs.append(write_sweep(tmp_path / "language3", {2: [0.6, 0.6, 0.6], 4: [0.5, 0.5, 0.5], 16: [0.3, 0.3, 0.3]}))
     found = compare(workdirs)
     assert [row["embedding_dim"] for row in found["sizes"]] == [4, 16]
-    assert "Left out, since it was not tried in every data set: size 64." in found["recommendation"]["warnings"]
+    assert "Left out, since it was not tried in every data set: size 2, 64." in found["recommendation"]["warnings"]
     edge = "The best size is the largest that was tried in every data set: larger sizes were not tried in every data set."
     assert edge in found["recommendation"]["warnings"]
 

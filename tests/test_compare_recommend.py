@@ -152,7 +152,7 @@ def test_a_seed_that_tuned_and_is_compared_is_warned_of(tmp_path, seed, warned):
     assert (f"Seed {seed}, which is compared, also chose the tuned values" in reason) == warned
 
 
-@pytest.mark.parametrize("recorded", ["", " --tolerance 0.5", " --tolerance=0.5"])
+@pytest.mark.parametrize("recorded", ["", " --tolerance 0.5", " --tolerance=0.5", " -tolerance 0.5 -seeds=0..2"])
 def test_the_command_that_goes_on_has_the_tolerance_that_was_used(tmp_path, recorded):
     """Red if it would answer another question than the one that was asked, as with the sweep's tolerance where compare was given none."""
     path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]})
@@ -160,6 +160,7 @@ def test_the_command_that_goes_on_has_the_tolerance_that_was_used(tmp_path, reco
     (tmp_path / "s/sweep.json").write_text(json.dumps(grid | {"command": grid["command"] + recorded}))
     words = shlex.split(compare([path], tolerance=0.011)["recommendation"]["command"])
     assert [word for word in words if "tolerance" in word or word == "0.5"] == ["--tolerance=0.011"]
+    assert sum("seeds" in word for word in words) == 1
     found = compare([path])["recommendation"]
     assert found["tolerance"] == 0.01
     assert not any("tolerance" in word or word == "0.5" for word in shlex.split(found["command"]))
@@ -175,6 +176,14 @@ def test_without_sweep_json_the_command_names_workdir_and_grid(tmp_path):
         file.write_text(json.dumps(found | {"varied": found["varied"] | {"model.hidden_dim": 64}}))
     (part,) = compare([path])["comparisons"]
     assert shlex.split(part["recommendation"]["command"])[:-2] == [*expected, "--axis=model.hidden_dim=64"]
+
+
+def test_without_sweep_json_the_command_asks_for_no_baseline_as_a_size(tmp_path):
+    path = write_sweep(tmp_path / "s", {4: [0.30, 0.31], 16: [0.31, 0.30], 99: [0.9, 0.9]}, grid=False)
+    for file in (tmp_path / "s").glob("embedding_dim=99,*/result.json"):
+        found = json.loads(file.read_text())
+        file.write_text(json.dumps(found | {"varied": found["varied"] | {"model.table": "onehot"}}))
+    assert "--embedding_dims=4,16" in shlex.split(compare([path])["recommendation"]["command"])
 
 
 def test_no_number_of_seeds_decides_a_mean_at_the_tolerance(tmp_path):

@@ -289,3 +289,12 @@ def test_runs_trained_alone_are_told_apart_by_their_configuration(tmp_path):
         write_run(tmp_path / f"{table}{hidden}", result(size, 0, 0.3, varied=varied), model, {"seed": 0})
     places = {(run.member.table, run.member.size, run.member.setting["model.hidden_dim"]) for run in read_sweep(str(tmp_path)).runs}
     assert places == {("learned", 4, 16), ("frozen", 2, 16), ("learned", 4, 32)}
+
+
+def test_a_run_is_as_long_as_its_result_whatever_it_is_asked_for_now(tmp_path):
+    """Red if a run that was not yet lengthened passes for one as long as the others, or one that was begun anew for a shorter one."""
+    for seed, made in enumerate((100, 300)):
+        found = result(4, seed, 0.3, length={"steps": made, "epochs": None, "updates": made})
+        write_run(tmp_path / f"{seed}", found, {"embedding_dim": 4}, {"seed": seed, "steps": 300})
+    (warning,) = [text for text in compare([str(tmp_path)])["recommendation"]["warnings"] if "differ" in text]
+    assert warning.startswith("The runs also differ in train.steps (100, 300), which is not compared here")

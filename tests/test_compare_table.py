@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from seq2seq_jax.compare import labels
-from seq2seq_jax.compare.examples import print_examples
+from seq2seq_jax.compare.examples import print_examples, recommended_run
 from seq2seq_jax.compare.main import print_answer, run
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.table import print_table, to_csv
@@ -100,6 +100,21 @@ def test_outputs_are_shown_as_they_are(capsys, tmp_path):
     assert ":cat: U+001B[31m" in shown
     assert "cU+0085d" in shown
     assert "\x1b" not in shown
+
+
+def test_outputs_are_those_of_the_recommended_size_in_its_setting(tmp_path):
+    """Red if they are of another setting, another size, or of whichever seed comes last."""
+    for hidden in (64, 128):
+        varied = {"model.hidden_dim": hidden}
+        write_sweep(tmp_path / f"{hidden}", {4: [0.5, 0.5, 0.5], 16: [0.3, 0.3, 0.3]}, grid=False)
+        for path in list(tmp_path.glob(f"{hidden}/*/result.json")):
+            found = json.loads(path.read_text())
+            path.write_text(json.dumps(found | {"varied": found["varied"] | varied}))
+            path.parent.rename(tmp_path / f"{path.parent.name},hidden_dim={hidden}")
+        (tmp_path / f"{hidden}").rmdir()
+    sweep = read_sweep(str(tmp_path))
+    found = [recommended_run(sweep, part) for part in compare([str(tmp_path)])["comparisons"]]
+    assert [run.directory.name for run in found if run] == [f"embedding_dim=16,seed=0,hidden_dim={hidden}" for hidden in (128, 64)]
 
 
 def test_an_answer_needs_no_place_for_the_report(capsys, tmp_path):

@@ -72,9 +72,9 @@ def test_a_share_of_0_gives_no_split(tmp_path):
 
 
 def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
-    text = "ab\tx\nab\tx\n\tx\nab\t\nabcdef\tx\nab\tuvwxyz\nabc\ty\n"
+    text = "ab\tx\nab\tx\n\tuvwxyz\nab\t\nabcdef\tx\nab\tuvwxyz\nabcde\ty\n"
     loaded = _load(_config(tmp_path, train=text, dev=text + "q\tx\n", max_length=5))
-    assert sorted(_texts(loaded.train.sources, loaded.vocabularies["source"])) == ["ab", "ab", "abc"]
+    assert sorted(_texts(loaded.train.sources, loaded.vocabularies["source"])) == ["ab", "ab", "abcde"]
     assert loaded.notes == [
         "train: 2 of 7 pairs dropped: an empty source or target.",
         "train: 2 of 7 pairs dropped: longer than data.max_length=5 units.",
@@ -82,7 +82,7 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         "dev: 4 of 5 sources are also in train.",
         "dev: 1 of 5 sources have a unit that train has not.",
     ]
-    assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abc", "q"], [["x", "", "uvwxyz"], ["x"], ["x"], ["y"], ["x"]])
+    assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abcde", "q"], [["x", "", "uvwxyz"], ["uvwxyz"], ["x"], ["y"], ["x"]])
     with pytest.raises(UserError, match=r"data\.min_count=9: no char of the training text is that frequent"):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", min_count=9))
     with pytest.raises(UserError, match=r"data\.max_length=1: no training pair is left"):
@@ -214,6 +214,16 @@ def test_a_language_model_reads_any_file_as_one_text(tmp_path):
     loaded = _load(configuration.replace(config, {"data.train": str(path)}))
     assert loaded.train.text + loaded.dev.text + loaded.test.text == PAIRS
     assert loaded.vocabularies["target"].decode(loaded.train.ids) == loaded.train.text
+
+
+@pytest.mark.parametrize(("unit", "torn"), [("word", False), ("bpe", False), ("char", True), ("byte", True)])
+def test_a_text_of_words_is_cut_between_them(tmp_path, unit, torn):
+    """Red if the first unit of dev is half a word; or if a text of characters, of any kind, is not cut where it is asked for."""
+    text = "abcdefghij " * 90
+    loaded = _load(_config(tmp_path, "language_model", train=text, target_unit=unit, dev_fraction=0.135, test_fraction=0.0))
+    assert loaded.train.text + loaded.dev.text == text
+    assert (len(loaded.train.text) == round(len(text) * (1 - 0.135))) == torn
+    assert loaded.dev.text[0].isspace() != torn
 
 
 def test_a_list_of_lines_is_split_by_distinct_line(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from seq2seq_jax.data import draws, windows
 from seq2seq_jax.data.draws import EpochCache
 from seq2seq_jax.data.vocabulary import PAD, UNK
 from seq2seq_jax.data.windows import WindowBatch, WindowBatches, keep_probability, noise_distribution
@@ -68,7 +69,7 @@ def test_pairs_are_those_of_neighbours_in_a_line():
         known = [int(unit) for unit in line if unit not in (BREAK, UNK)]
         expected.update(itertools.pairwise(known))
         expected.update(itertools.pairwise(known[::-1]))
-    found = collections.Counter((int(a), int(b)) for batch in epoch(batches(ids, window=window)) for a, b in pairs_of(batch, window))
+    found = collections.Counter((a, b) for batch in epoch(batches(ids, window=window)) for a, b in pairs_of(batch, window))
     assert found == expected
 
 
@@ -147,3 +148,19 @@ def test_an_epoch_has_room_for_all_that_is_kept():
 )
 def test_neighbours_are_known_units_of_one_line(ids, found):
     assert batches(np.array(ids)).has_neighbours == found
+
+
+def test_no_two_draws_have_a_key_in_common(monkeypatch):
+    """Red if the windows of a batch are drawn from the numbers that have thinned out the text, or ordered its blocks."""
+    keys, draw = [], draws.random_bits
+
+    def recorded(count: int, *key: int) -> np.ndarray:
+        keys.append(key)
+        return draw(count, *key)
+
+    for module in (draws, windows):
+        monkeypatch.setattr(module, "random_bits", recorded)
+    source = batches(text(400), subsample=0.05)
+    for seed, number in itertools.product((0, 1), (0, 1)):
+        epoch(source, seed, number)
+    assert len({tuple(np.trim_zeros(key, "b")) for key in keys}) == len(keys) > 4 * source.steps_per_epoch

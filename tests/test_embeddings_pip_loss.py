@@ -82,6 +82,15 @@ def test_a_text_of_topics_needs_about_as_many_columns_as_topics():
     assert found.losses[found.size] == found.losses.min()
 
 
+def test_of_many_units_the_most_frequent_are_looked_at(monkeypatch):
+    """Red if time and memory grow with the vocabulary, or if the others are taken for one of them."""
+    units = np.minimum(np.random.default_rng(0).geometric(0.1, 3000) - 1, 60)
+    whole = estimate_size(units, np.zeros(3000, int), 2, 1)
+    monkeypatch.setattr(pip_loss, "MOST_UNITS", 12)
+    found = estimate_size(units, np.zeros(3000, int), 2, 1)
+    assert (whole.units, found.units) == (units.max() + 1, 12)
+
+
 def test_a_text_that_says_nothing_has_no_estimate_and_no_table_is_without_columns(monkeypatch):
     """Red if the answer is a table of 0 columns, whose expected loss may be the least."""
     units = np.random.default_rng(0).integers(0, 40, 3000)

@@ -16,6 +16,7 @@ from gensim.models import KeyedVectors
 import launch as launch_module
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.embeddings import stability as stability_module
 from seq2seq_jax.embeddings.analogy import analogy
 from seq2seq_jax.embeddings.map import apart, symbol_map
 from seq2seq_jax.embeddings.neighbours import neighbours, warn_of_untrained
@@ -23,6 +24,7 @@ from seq2seq_jax.embeddings.norms import bands
 from seq2seq_jax.embeddings.spectrum import effective_rank
 from seq2seq_jax.embeddings.stability import stability
 from seq2seq_jax.embeddings.tables import TrainedTable, read_tables
+from seq2seq_jax.errors import UserError
 from tests import sweep_fixture
 from tests.training_fixture import ROOT, environment, pair_config
 
@@ -186,6 +188,7 @@ def test_norms_by_frequency_and_rows_never_updated(tmp_path, capsys):
     np.testing.assert_allclose([row["norm"] for row in found["rows"]], np.linalg.norm(table.vectors, axis=1))
     assert [(band.low, band.high) for band in bands(table)][:3] == [(0, 0), (1, 9), (10, 99)]
     assert sum(len(band.rows) for band in bands(table)) == len(CHARACTERS)
+    assert [row for band in bands(table)[2:] for row in band.rows] == [5, *range(15, 5, -1), *range(26, 15, -1)]  # the most read first
     counts, norms = (np.array([row[key] for row in found["rows"]]) for key in ("count", "norm"))
     assert found["rank_correlation"]["norm"] == pytest.approx(scipy.stats.spearmanr(counts[counts > 0], norms[counts > 0]).statistic)
     assert "4 of 27 rows were never updated" in run(capsys, "norms", f"--workdir={folder}")[1]
@@ -224,6 +227,38 @@ def test_stability_compares_each_seed_with_each(tmp_path):
     assert two.deviation is None
     assert three.overlap == pytest.approx((1 + 2 * two.overlap) / 3)
     assert three.deviation == pytest.approx((1 - two.overlap) / np.sqrt(3))
+
+
+def test_stability_asks_for_the_most_read_rows_that_all_seeds_have_trained(tmp_path, monkeypatch):
+    """Red if a row counts that one seed has never moved, or more neighbours than half of the other rows; one table may be asked for."""
+    symbols, asked, search = [*SPECIALS, *(f"w{i}" for i in range(12))], [], stability_module.neighbour_sets
+
+    def recorded(vectors, queries, k):
+        asked.append(queries.tolist())
+        return search(vectors, queries, k)
+
+    monkeypatch.setattr(stability_module, "neighbour_sets", recorded)
+    monkeypatch.setattr(stability_module, "MOST_QUERIES", 3)
+    for seed in range(2):
+        folder = write_run(tmp_path / f"{seed}", symbols, seed=seed, varied={"model.embedding_dim": 6, "train.seed": seed})
+        with np.load(folder / "embedding.npz") as file:
+            arrays = dict(file)
+        arrays |= {name.replace("source", "target"): array for name, array in arrays.items()}
+        arrays["target_moved"] = np.where(np.arange(16) == 10 + seed, 0.0, arrays["source_moved"])
+        np.savez(folder / "embedding.npz", **arrays)
+    ((found,), _) = stability(str(tmp_path), 10, "target")
+    assert (found.side, found.rows, found.k, found.chance) == ("target", 3, 4, 4 / 8)  # nine rows are left of eleven
+    assert asked == [[8, 7, 6]] * 2
+    assert [result.side for result in stability(str(tmp_path), 10)[0]] == ["source", "target"]
+
+
+def test_stability_of_other_symbols_is_refused(tmp_path):
+    """Red if rows are compared that stand for different symbols."""
+    for seed in range(2):
+        symbols = [*SPECIALS, *(f"w{i * (-1) ** seed}" for i in range(12))]
+        write_run(tmp_path / f"{seed}", symbols, seed=seed, varied={"model.embedding_dim": 6, "train.seed": seed})
+    with pytest.raises(UserError, match=r"the source vocabularies of .* differ; expected one sweep on one set of data"):
+        stability(str(tmp_path), 10)
 
 
 def test_stability_compares_what_compare_does(tmp_path, capsys):

@@ -78,6 +78,13 @@ def test_an_output_with_the_words_of_its_reference_is_perfect_however_the_refere
     assert longer == {"examples": 1, "character_error_rate": 1 / 4}  # of "a bc"
 
 
+@pytest.mark.parametrize("name", [*metrics.PER_EXAMPLE, *metrics.PER_CORPUS])
+def test_a_right_output_ranks_before_a_wrong_one(name):
+    """Red if the worst checkpoint and the worst size were taken for the best."""
+    right, wrong = (metrics.translation_metrics([output], [["a b c d"]], "word", [name])[name] for output in ("a b c d", "z a b x"))
+    assert METRICS[name].rank(right, loss=9.0) < METRICS[name].rank(wrong, loss=1.0)
+
+
 @pytest.mark.parametrize("unit", ["char", "byte", "bpe"])
 def test_a_blank_that_is_a_unit_counts(unit):
     """Red if references are tidied up where a model can, and has to, write their blanks."""

@@ -19,10 +19,10 @@ from tests.model_fixture import Small
 
 WINDOW, VOCABULARY = 2, 20
 BATCH = WindowBatch(
-    units=np.array([[5, 6, 7, 8, 6, 9, 5], [0, 0, 10, 7, 11, 7, 12]], np.int32),
-    before=np.array([[1, 2, 0], [0, 1, 2]], np.int32),
-    after=np.array([[1, 0, 2], [2, 1, 1]], np.int32),
-    negatives=np.array([[13, 5, 13, 14], [15, 10, 16, 13]], np.int32),
+    units=np.array([[5, 6, 7, 8, 6, 9, 5], [0, 0, 10, 7, 11, 7, 12], [7, 5, 9, 0, 0, 0, 0]], np.int32),
+    before=np.array([[1, 2, 0], [0, 1, 2], [0, 0, 0]], np.int32),
+    after=np.array([[1, 0, 2], [2, 1, 1], [0, 0, 0]], np.int32),
+    negatives=np.array([[13, 5, 13, 14], [15, 10, 16, 13], [17, 17, 18, 18]], np.int32),
 )
 
 
@@ -65,13 +65,17 @@ def tables(params: Params) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("cbow", [False, True])
 def test_loss_gradient_and_curvature_are_those_of_single_pairs(cbow):
-    """Finite differences of the sum over pairs. Red if a pair, a weight, a mean or the chain through CBOW's mean is wrong."""
+    """Finite differences of the sum over pairs. Red if a pair, a weight, a mean or the chain through CBOW's mean is wrong.
+
+    Red too if a unit without a context counts.
+    """
     model = small(cbow)
     both, module, batch = tables(model.params), model.merge(), jax.tree.map(jnp.asarray, BATCH)
     gradients, found = jax.grad(lambda rows: (lambda out: (out.loss.objective, out))(module.row_loss(rows, batch)), has_aux=True)(
         module.read(batch)
     )
     assert float(found.loss.nats) == pytest.approx(loss_by_pairs(*both, cbow), rel=1e-5)
+    assert int(found.loss.count) == 6
     places = module.places(batch)
     for index, (name, expected) in enumerate(zip((VECTORS, CONTEXTS), curvature_by_pairs(*both, cbow), strict=True)):
         dense, curvature = np.zeros_like(both[index]), np.zeros(VOCABULARY)

@@ -61,6 +61,13 @@ def test_attention_equals_a_loop(kind):
     np.testing.assert_array_equal(weights * ~mask[:, None], 0)
 
 
+def test_attention_to_nothing_is_even():
+    """Red if a row without a source position makes numbers that are none."""
+    attention = Attention("dot", 4, 4, jax.random.key(0))
+    _, weights = attention(normal(1, 2, 4), attention.remember(normal(1, 3, 4, seed=1), jnp.zeros((1, 3), bool)))
+    np.testing.assert_allclose(weights, 1 / 3, rtol=1e-6)
+
+
 CASES = [("none", 1, False), ("none", 2, False), ("dot", 1, False), ("general", 2, False), ("additive", 1, False), ("general", 2, True)]
 
 

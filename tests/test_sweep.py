@@ -83,6 +83,7 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: axes_lib.parse_field("axis", "model.hiden_dim=1,2"), "model.hiden_dim.*did you mean model.hidden_dim"),
         (lambda: axes_lib.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),
         (lambda: axes_lib.make_axes({}, [("train.seed", (0,)), ("train.seed", (1,))]), "train.seed: this axis is given twice"),
+        (lambda: members_lib.make_members(PAIRS, {"data.train": ("a/b.tsv", "a_b.tsv")}), "two members are both called train=a_b.tsv"),
         (lambda: members_lib.make_members(Config(), {"model.embedding_dim": (0,)}), "model.embedding_dim=0: expected a value at least 1"),
         (lambda: members_lib.make_members(TEXT, {"model.attention": ("dot",)}), "^model.attention=dot: only a translator reads it"),
     ],
@@ -451,6 +452,30 @@ def test_a_stop_is_passed_on_to_processes_at_work(tmp_path, monkeypatch):
     with pytest.raises(Interrupted, match="the same command completes the sweep"):
         pool.run(waiting, None)
     assert told == [member.name for member in waiting[:2]]
+
+
+def test_a_stopped_member_is_the_next_and_after_a_failure_too_many_there_is_none(tmp_path, monkeypatch):
+    """Red if a member whose process was killed waits for all others, or failures are not counted where members have processes."""
+    members = members_lib.make_members(pair_config(tmp_path / "a.tsv"), {"train.seed": (0, 1, 2)})
+    pool = processes.Pool(tmp_path, 1, SweepView(3, [member.name for member in members], lambda name: None))
+    given, endings, pipes = [], ["interrupted", "finished", "failed"], []
+
+    def spawn(share):
+        """Stands for a worker."""
+        pipes.append(multiprocessing.Pipe())
+        process = types.SimpleNamespace(terminate=lambda: None, join=lambda: None, is_alive=lambda: True)
+        return processes._Worker(process, pipes[-1][0], share)
+
+    def wait(connections, timeout):
+        theirs = pipes[0][1]
+        given.append(theirs.recv().config.train.seed)
+        theirs.send(("ended", Outcome(f"seed={given[-1]}", endings.pop(0))))
+        return connections
+
+    monkeypatch.setattr(pool, "_spawn", spawn)
+    monkeypatch.setattr(processes, "wait", wait)
+    assert [outcome.status for outcome in pool.run(members, 1)] == ["finished", "failed"]
+    assert given == [0, 0, 1]
 
 
 def test_members_of_another_configuration_are_refused_also_where_sweep_json_is_lost(tmp_path):

@@ -41,6 +41,14 @@ def test_totals_are_equal_within_one_percent(config, tmp_path):
     assert {member.config.model.hidden_dim for member in planned(config, tmp_path / "s", (64, 4), Design()).values()} == {128}
 
 
+def test_a_size_of_one_side_is_paid_for_too(config, tmp_path):
+    """Red if members with other sizes of one side alone are taken for members with another budget."""
+    axes = {"model.source_embedding_dim": (64, 4), "train.seed": (0,)}
+    large, small = make_plan(config, axes, str(tmp_path / "s"), Design((), "parameters")).members
+    assert large.config.model.hidden_dim < small.config.model.hidden_dim == 128
+    assert count_parameters(large.config)["total"] == pytest.approx(count_parameters(small.config)["total"], rel=0.01)
+
+
 def test_an_encoder_of_its_own_width_shrinks_in_proportion(config, tmp_path):
     """Red if the decoder alone pays for the table: then it is another network that is compared."""
     members = planned(config_lib.replace(config, {"model.encoder_hidden_dim": 64}), tmp_path / "s", (64, 4), Design((), "parameters"))

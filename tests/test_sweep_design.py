@@ -23,9 +23,10 @@ from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.recurrent import LSTM, materialised
 from seq2seq_jax.records import RunRecord
-from seq2seq_jax.sweep import tuning
+from seq2seq_jax.sweep import largest, tuning
+from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
-from seq2seq_jax.sweep.largest import decomposed, largest_runs, truncated
+from seq2seq_jax.sweep.largest import cut_tables, decomposed, largest_runs, truncated
 from seq2seq_jax.sweep.members import make_members
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.retention import thin
@@ -96,6 +97,16 @@ def test_one_hot_rows_give_the_variance_of_drawn_ones_and_are_read_without_a_pro
         read = layer.reader(embedding, reads)(ids[None])
         np.testing.assert_allclose(materialised(read)[0], product, rtol=1e-5, atol=1e-7)
     assert (product - layer.bias[...]).std() == pytest.approx(INITIAL_STD, rel=0.05)
+
+
+def test_baselines_stand_beside_vectors_from_a_file_too(tmp_path):
+    """Red if they are to begin with the file's vectors, which a table that is not learned refuses."""
+    (tmp_path / "v.txt").write_text("a 1 2 3 4 5 6\n")
+    values = {"model__pretrained": str(tmp_path / "v.txt"), "model__pretrained_frozen_steps": None}
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), **values)
+    members = make_plan(config, {"train.seed": (0,)}, str(tmp_path / "s"), Design(("onehot", "frozen"))).members
+    pretrained = [(member.table, member.config.model.pretrained is None) for member in members]
+    assert pretrained == [("learned", False), ("onehot", True), ("frozen", True)]
 
 
 def test_a_one_hot_run_is_a_run_like_any_other(swept):
@@ -274,6 +285,30 @@ def test_the_largest_table_is_cut_and_scored(swept):
     assert cut == pytest.approx(np.outer([3, 0, 0], [1, 0]), abs=1e-6)
 
 
+def test_the_largest_table_is_cut_anew_where_another_checkpoint_is_the_best(swept, tmp_path, monkeypatch):
+    """Red if a sweep that was lengthened keeps the figures of the shorter training, or each call makes them again."""
+    config, cut = swept[0], []
+    folder = shutil.copytree(swept[1], tmp_path / "sweep")
+    members = make_plan(config, AXES, str(folder), DESIGN).members
+    monkeypatch.setattr(largest, "_cut", lambda run, best_step, stopped: cut.append(best_step))
+    cut_tables(members, folder)
+    assert cut == []
+    file = folder / NAMES[1] / "truncated.json"
+    found = json.loads(file.read_text())
+    file.write_text(json.dumps(found | {"best_step": found["best_step"] - 1}))
+    cut_tables(members, folder)
+    assert cut == [found["best_step"]]
+
+
+def test_a_seed_that_chose_and_is_compared_now_is_warned_of(swept, capsys):
+    """Red if seeds are added, that of the tuning runs among them, and nothing is said before they are trained."""
+    config, folder = swept
+    for seeds, warned in (((0,), False), ((0, 1), True)):
+        plan = make_plan(config, {**AXES, "train.seed": seeds}, str(folder), DESIGN)
+        assert sweep_module._tune(plan, SweepOptions("serial"), "test") == plan.tuning
+        assert ("warning: seed 1 chose the tuned values and is also compared" in capsys.readouterr().err) == warned
+
+
 @pytest.mark.parametrize(
     ("axes", "cut"),
     [
@@ -283,9 +318,12 @@ def test_the_largest_table_is_cut_and_scored(swept):
     ],
 )
 def test_a_table_is_cut_for_every_comparison(tmp_path, axes, cut):
-    """Red if members are told apart by other fields than compare does, which then finds no cut table for some of its comparisons."""
+    """Red if members are told apart by other fields than compare does, which then finds no cut table for some of its comparisons.
+
+    Red too if it is that of the seed which was named first, and not the lowest.
+    """
     config = pair_config(write_pairs(tmp_path / "a.tsv", 50))
-    members = make_members(config, {**axes, "train.seed": (0, 1)})
+    members = make_members(config, {**axes, "train.seed": (1, 0)})
     for member in members:
         (tmp_path / member.name).mkdir()
         found = sweep_fixture.result(2, 0, 0.5, varied=member.varied)
@@ -330,6 +368,8 @@ def test_checkpoints_are_kept_as_asked(swept, tmp_path):
     ("read", "message"),
     [
         (lambda: parse_baselines("onehot,random"), "--baselines=onehot,random: expected onehot"),
+        (lambda: parse_baselines("frozen,frozen"), "--baselines=frozen,frozen: expected onehot"),
+        (lambda: parse_tune(["train.batch_size=1", "train.batch_size=2"]), "--tune=train.batch_size=2: train.batch_size is given twice"),
         (lambda: parse_tune(["train.seed=1,2"]), "--tune=train.seed=1,2: train.seed is what the sweep compares"),
         (lambda: parse_tune(["model.kind=translator,skip_gram"]), "--tune=model.kind=translator,skip_gram: kinds of models do not compare"),
         (lambda: parse_tune(["train.learning_rate"]), "--tune=train.learning_rate: expected field=value"),

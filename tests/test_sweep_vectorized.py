@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import shutil
 import signal
+import types
 from typing import Any
 
 import jax
@@ -125,6 +127,21 @@ def test_translators_together_are_translators_one_by_one(tmp_path, padded_zeros)
     assert np.load(f"{run}/embedding.npz")["source_table"].shape == (10, 2)
 
 
+def test_members_share_the_time_of_their_updates(text, tmp_path, monkeypatch):
+    """Red if each of four is said to have taken all of it."""
+    now, advance = [0.0], stacked.StackedRuns.advance
+
+    def slow(self, batches):
+        now[0] += 2.0
+        advance(self, batches)
+
+    monkeypatch.setattr(stacked.StackedRuns, "advance", slow)
+    monkeypatch.setattr("seq2seq_jax.train.loop.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    sweep(small(text), tmp_path / "sweep", SIZES | SEEDS, "vectorized")
+    seconds = [json.loads(path.read_text())["train_seconds"] for path in tmp_path.glob("sweep/*/result.json")]
+    assert seconds == [7 * 2.0 / 4] * 4  # of eight updates the first compiles
+
+
 def test_language_models_over_devices_are_language_models_one_by_one(text, tmp_path, padded_zeros):
     """Four members on three devices, so that two places are filled up. Red if a device mixes them up, or a carried state is lost."""
     axes = SIZES | {"train.learning_rate": (1e-3, 4e-3)}
@@ -134,6 +151,7 @@ def test_language_models_over_devices_are_language_models_one_by_one(text, tmp_p
     assert sum(padded_zeros) > 0
     for member in members:
         assert_same_run(tmp_path / "vectorized" / member.name, tmp_path / "serial" / member.name)
+    assert [choose_member_device_count(*asked) for asked in ((None, 20), (None, 3), (8, 3), (2, 3))] == [8, 3, 3, 2]
     with pytest.raises(UserError, match="expected at most 8"):
         choose_member_device_count(9, 20)
 
@@ -281,3 +299,5 @@ def test_members_are_grouped_on_an_accelerator(tmp_path, monkeypatch):
         monkeypatch.setattr(executors, "platform", lambda platform=platform: platform)
         executors.execute(members, tmp_path / "s", "auto", 1, None, SweepView(0, [], lambda _: None))
     assert seen == [1, 2]
+    with pytest.raises(UserError, match="executor=slurm: expected auto, serial, processes or vectorized"):
+        executors.execute(members, tmp_path / "s", "slurm", 1, None, SweepView(0, [], lambda _: None))

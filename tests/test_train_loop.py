@@ -16,6 +16,7 @@ import sys
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,14 +36,17 @@ from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.inference.sample import sample_texts
 from seq2seq_jax.inference.translate import open_translators, translations
 from seq2seq_jax.length import has_checkpoint
-from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.model.build import initial_params, structure
+from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.show import progress
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train import artifacts
+from seq2seq_jax.train.artifacts import SAMPLES, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.engine import OneRun
-from seq2seq_jax.train.evaluation import Evaluation, Evaluator, TranslatorEvaluator, make_evaluator
+from seq2seq_jax.train.evaluation import FEWEST_BLOCKS, Evaluation, Evaluator, Measured, TranslatorEvaluator, make_evaluator, output_limit
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Run
@@ -426,8 +430,12 @@ def test_how_often_it_is_logged_and_saved_may_change(trained, tmp_path):
         train(pair_config(path, train__steps=30, train__batch_size=4), str(run))
 
 
-def test_all_updates_are_no_result(trained, tmp_path, monkeypatch):
-    """Red if a longer training that is killed at its very end, while dev is scored, leaves the shorter result for good."""
+@pytest.mark.parametrize("place", ["Run.finish", "write_outputs"])
+def test_all_updates_are_no_result(trained, tmp_path, monkeypatch, place):
+    """Red if a longer training that is killed at its very end, while dev is scored, leaves the shorter result for good.
+
+    Red too if one that is killed while it writes what it leaves behind has its result already, and never writes the rest.
+    """
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -435,7 +443,7 @@ def test_all_updates_are_no_result(trained, tmp_path, monkeypatch):
     path, twenty, thirty = trained
     run = shutil.copytree(twenty, tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "finish", killed)
+        patch.setattr(f"seq2seq_jax.train.run.{place}", killed)
         with pytest.raises(KeyboardInterrupt):
             train(pair_config(path, train__steps=30), str(run))
     assert result_of(run)["steps"] == 20
@@ -481,16 +489,29 @@ def test_a_damaged_best_checkpoint_of_a_shorter_result_is_made_again(trained, tm
 
 
 def test_each_update_sees_the_batch_of_its_step_also_after_a_resume(tmp_path, monkeypatch):
-    """Red if what is read ahead is given to another step, or once more."""
+    """Red if what is read ahead is given to another step, or once more, or if every run has the batches of one seed."""
     seen, advance = [], OneRun.advance
     monkeypatch.setattr(OneRun, "advance", lambda engine, batches: (seen.extend(batches), advance(engine, batches)))
-    config = text_config(write_text(tmp_path / "text.txt", 2000))
+    config = text_config(write_text(tmp_path / "text.txt", 2000), train__seed=3)
     for steps in (3, 7):
         train(replace(config, {"train.steps": steps, "train.schedule": "constant"}), str(tmp_path / "run"))
     batches = training_batches(config, load_corpus(config))
     expected = [batches.batch_at(config.train.seed, step) for step in range(7)]
     assert len(seen) == 7
     jax.tree.map(np.testing.assert_array_equal, seen, expected)
+
+
+def test_initial_values_and_draws_are_those_of_the_seed(tmp_path):
+    """Red if runs of several seeds begin from one network, or drop the same units: their spread would be too small."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60))
+    corpus, states = load_corpus(config), []
+    for seed in (0, 3):
+        own = replace(config, {"train.seed": seed})
+        run = Run(own, RunDirectory(tmp_path / "run"), corpus, training_batches(own, corpus), Reporter("test"), {})
+        states.append(run.resume(structure(config.model, corpus.vocabulary_sizes)))
+    assert [int(state.seed) for state in states] == [0, 3]
+    kernels = [np.asarray(state.params["output"]["kernel"]) for state in states]
+    assert (kernels[0] != kernels[1]).all()
 
 
 def test_a_finished_result_survives_a_rerun_that_fails_before_it_begins(tmp_path, monkeypatch):
@@ -703,6 +724,61 @@ def test_the_speed_is_that_of_the_updates_whose_time_counts(tmp_path, monkeypatc
     records = map(json.loads, (tmp_path / "run/metrics.jsonl").read_text().splitlines())
     logged = [record["tokens_per_second"] for record in records if record["split"] == "train"]
     assert [*logged, result["tokens_per_second"]] == [None, *[tokens] * 5]
+
+
+def test_the_speed_of_decoding_is_that_of_all_members_without_compiling(monkeypatch):
+    """Red if the time of a shape that had to be compiled counts, or the outputs of one member alone of those that are decoded together."""
+    now = [0.0]
+    asked: Any = types.SimpleNamespace(_losses=lambda params, split: [], _decoded_shapes=set())
+
+    def decode(params, sources):
+        now[0] += 2.0
+        asked._decoded_shapes.add((2, 4))
+        return [], []
+
+    asked._decode = decode
+    monkeypatch.setattr("seq2seq_jax.train.evaluation.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    split = PairSplit(list("abcd"), [["x"]] * 4)
+    speeds = [TranslatorEvaluator.measure(asked, {}, split, members).decoded_per_second for members in (1, 1, 3)]
+    assert speeds == [None, 2.0, 6.0]
+
+
+@pytest.mark.parametrize("batches", [FEWEST_BLOCKS - 1, FEWEST_BLOCKS])
+def test_the_loss_of_a_translator_is_that_of_its_units(tmp_path, batches):
+    """Red if it is a mean over batches, which are not of one size, or if intervals are made of too few of these, or of none."""
+    asked: Any = types.SimpleNamespace(_metric="loss_nats_per_token", _config=pair_config(tmp_path / "a.tsv"), _texts=lambda *_: ["x"])
+    sums = np.arange(1.0, 1 + 2 * batches).reshape(batches, 2)
+    losses = [Loss(*map(jnp.asarray, (nats, nats, units))) for nats, units in sums]
+    found = TranslatorEvaluator.score(asked, PairSplit(["a"], [["x"]]), Measured((losses, [])))
+    assert found.metrics["loss_nats_per_token"] == pytest.approx(sums[:, 0].sum() / sums[:, 1].sum())
+    assert (found.scores is not None) == (batches == FEWEST_BLOCKS)
+
+
+def test_outputs_may_be_a_quarter_longer_than_any_in_training(tmp_path):
+    """Red if a long answer of dev is cut off."""
+    (tmp_path / "a.tsv").write_text(f"a\t{'x ' * 40}\nb\tx\n")
+    assert output_limit(load_corpus(pair_config(tmp_path / "a.tsv", data__dev_fraction=0.0, data__test_fraction=0.0))) == 54
+
+
+def test_samples_are_spread_over_dev(tmp_path):
+    """Red if they are its first examples: of a sorted file, those of one letter."""
+    split = PairSplit([str(number) for number in range(200)], [["x"]] * 200)
+    write_outputs(tmp_path, split, Evaluation({}, split.sources, None))
+    rows = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    places = [int(row["source"]) for row in rows]
+    assert [row["output"] for row in rows] == [row["source"] for row in rows]
+    assert (places[0], places[-1], len(places)) == (0, 199, SAMPLES)
+    assert np.ptp(np.diff(places)) <= 1
+
+
+def test_a_failure_is_written_without_a_device(monkeypatch):
+    """Red if the process of a sweep, whose members fail in processes of their own, opens a device to write that down."""
+
+    def no_device() -> None:
+        raise RuntimeError("no device")
+
+    monkeypatch.setattr(jax, "devices", no_device)
+    assert artifacts.result_of("failed", config_lib.Config(), {}, error="killed")["device"] is None
 
 
 def test_a_run_that_is_stopped_says_where_and_not_that(tmp_path, monkeypatch):

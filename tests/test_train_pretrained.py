@@ -80,6 +80,9 @@ def test_frozen_for_some_steps_for_ever_and_not_at_all(config, tmp_path):
     """Red if a frozen row moves by a bit, Adam counts its gradient, the freeze ends early or late, or other rows are left unscaled."""
     given = load_pretrained(config, load_corpus(config).vocabularies)
     assert given is not None
+    read = given.sentence("v.txt", np.where(given.mask(10), 3, 1))
+    assert read.startswith("2 of 6 symbols of the source table have a vector in v.txt (33.3%)")
+    assert read.endswith("they are 60.0% of what training reads.")
     train(frozen(config_lib.replace(config, {"train.steps": 4}), 4), str(tmp_path / "some"))
     before = checkpoint_arrays(frozen(config, 4), tmp_path / "some")
     np.testing.assert_array_equal(before[TABLE][given.rows], given.vectors)
@@ -210,6 +213,17 @@ def test_a_broken_file_ends_training_before_it_begins(config, tmp_path, content,
 def test_settings_that_make_no_sense_together(tmp_path, values, message):
     with pytest.raises(UserError, match=message):
         validate(pair_config(tmp_path / "a.tsv", **values))
+
+
+def test_vectors_of_a_shared_table_are_those_of_both_sides(tmp_path):
+    """Red if result.json, or what a study reads, has them on one side alone."""
+    (tmp_path / "a.tsv").write_text("a b\tb\n" * 9)
+    (tmp_path / "v.txt").write_text("a 1 2 3 4 5 6\n")
+    values = {"data__source_unit": "word", "model__share_embeddings": True, "model__pretrained": str(tmp_path / "v.txt")}
+    config = pair_config(tmp_path / "a.tsv", **FEW, **values)
+    given = load_pretrained(config, load_corpus(config).vocabularies)
+    assert given is not None
+    assert given.sides == ("source", "target")
 
 
 @pytest.mark.parametrize("shared", [False, True])

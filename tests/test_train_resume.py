@@ -6,22 +6,26 @@ import contextlib
 import json
 import os
 import pathlib
+import platform
 import shutil
 import signal
+import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 
 import jax
 import numpy as np
 import pytest
+from tensorboardX.proto import event_pb2
 
 from seq2seq_jax.config import Config, replace
 from seq2seq_jax.data.corpus import load_corpus
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import initial_params, structure
-from seq2seq_jax.train.checkpoints import Checkpoints
+from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.programs import initial_state
@@ -211,6 +215,17 @@ def test_a_checkpoint_is_in_its_place_once_it_is_whole(tmp_path, monkeypatch):
     checkpoints.check(0)
 
 
+@pytest.mark.parametrize("content", [None, "", "[]", "{}"])
+def test_a_checkpoint_without_a_sound_list_of_its_files_is_damaged(tmp_path, content):
+    """Red if it ends every start in an error, and the one before is of no use."""
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3/data").write_text("x")
+    if content is not None:
+        (tmp_path / "3/files.json").write_text(content)
+    with pytest.raises(DamagedCheckpoint, match="3"):
+        Checkpoints(tmp_path).check(3)
+
+
 @pytest.mark.parametrize("damage", [damage_by_truncation, damage_by_removal, damage_by_one_bit])
 def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(finished, tmp_path, damage, capsys):
     longer, part, whole = finished
@@ -267,6 +282,37 @@ def test_a_damaged_line_of_the_log_is_named(tmp_path, line):
     with pytest.raises(UserError, match=r"metrics\.jsonl: line 1: expected a JSON object with its step"):
         MetricsLog(tmp_path, 20)
     assert log.read_bytes() == before
+
+
+def test_a_record_is_on_its_way_to_disk_at_once(tmp_path):
+    """Red if it waits for more, while the checkpoint after it is there already when the process is killed."""
+    with contextlib.closing(MetricsLog(tmp_path, 0)) as log:
+        log.write(5, "train", {"loss_nats_per_token": 1.0})
+        assert [record["step"] for record in metrics_of(tmp_path)] == [5]
+
+
+def test_tensorboard_has_the_numbers_of_the_log(tmp_path):
+    """Red if it has none, or keeps beside those of a run that goes on what was logged after its checkpoint."""
+    with contextlib.closing(MetricsLog(tmp_path, 4)) as log:
+        log.write(5, "dev", {"word_error_rate": 0.25, "bleu_signature": "version:2"})
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    content, place, events, parse = file.read_bytes(), 0, [], vars(event_pb2)["Event"].FromString
+    while place < len(content):  # of every event its length, a checksum, the event, a checksum
+        (length,) = struct.unpack_from("<Q", content, place)
+        events.append(parse(content[place + 12 : place + 12 + length]))
+        place += length + 16
+    scalars = [(value.tag, value.simple_value, event.step) for event in events for value in event.summary.value]
+    assert scalars == [("dev/word_error_rate", 0.25, 5)]
+    assert [event.step for event in events if event.HasField("session_log")] == [5]  # all from here on is forgotten
+
+
+def test_a_checkpoint_newer_than_the_one_gone_on_from_is_removed(finished, tmp_path):
+    """Red if a damaged one stays, and passes for updates that are made."""
+    longer, part, _ = finished
+    shutil.copytree(part, tmp_path / "run")
+    damage_by_removal(tmp_path / "run/checkpoints/20")
+    checkpoint_arrays(longer, tmp_path / "run")  # which resumes it
+    assert names(tmp_path / "run") == ["10"]
 
 
 def test_a_run_whose_best_checkpoint_is_damaged_is_made_again(finished, tmp_path, capsys):
@@ -367,6 +413,33 @@ def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):
         for steps in stops:  # the last update has a line of its own: of these numbers one that is there anyway
             train(vector_config(path, train__steps=steps, train__log_every=5), str(tmp_path / run))
     assert_same_run(vector_config(path, train__steps=40), tmp_path / "whole", tmp_path / "broken")
+
+
+def test_a_lock_that_is_held_for_an_instant_is_waited_for(tmp_path):
+    """Red if a run that is looked at as it begins is refused."""
+    directory, held, seconds = RunDirectory(tmp_path / "run"), threading.Event(), 0.2
+
+    def hold() -> None:
+        with directory.locked():
+            held.set()
+            time.sleep(seconds)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    since = time.monotonic()
+    with directory.locked():
+        assert time.monotonic() - since > seconds / 2
+    holder.join()
+
+
+def test_a_lock_names_who_holds_it_now(tmp_path):
+    """Red if it names those before as well."""
+    directory = RunDirectory(tmp_path / "run")
+    for _ in range(2):
+        with directory.locked():
+            assert directory.holder() == f"{platform.node()} {os.getpid()}"
+    assert directory.holder() is None
 
 
 def test_two_processes_on_one_run_are_one_too_many(tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seq2seq_jax.config import Config, TrainConfig
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import Config, TrainConfig, replace
 from seq2seq_jax.data.corpus import load_corpus, training_batches
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
@@ -131,6 +132,25 @@ def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):
     assert [part._cache_size() for part in (step.draw, step.gradient, step.update)] == [1, len(batches.shapes), 1]
 
 
+def test_an_update_goes_as_far_as_the_schedule_says(tmp_path):
+    """Adam's first one moves a number by the rate. Red if the rate is scheduled in the log alone, or that of another step is taken."""
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__warmup_steps=4)
+    before, after = (trained(config, steps, Devices(1)).params for steps in (0, 1))
+    moved = max(np.abs(new - old).max() for new, old in zip(jax.tree.leaves(after), jax.tree.leaves(before), strict=True))
+    assert moved == pytest.approx(config.train.learning_rate / 4, rel=1e-3)
+
+
+@pytest.mark.parametrize("shared_config", ["translator", "language_model"], indirect=True)
+def test_what_is_minimised_is_smoothed_and_what_is_reported_is_not(shared_config):
+    """Red if the setting does not reach the loss of a kind of model. Twice the smoothing adds twice as much."""
+    plain, some, more = (
+        trained(replace(shared_config, {"train.label_smoothing": smoothing}), 1, Devices(1)).window.loss for smoothing in (0.0, 0.2, 0.4)
+    )
+    np.testing.assert_allclose([plain.objective, some.nats, more.nats], plain.nats, rtol=1e-6)
+    assert abs(some.objective - plain.nats) > 1e-4 * plain.nats
+    assert more.objective - plain.nats == pytest.approx(2 * (some.objective - plain.nats), rel=0.05)
+
+
 @pytest.mark.parametrize("clip_norm", [None, 0.01])
 def test_the_optimizer_gets_the_mean_gradient_within_the_clipping_norm(tmp_path, clip_norm):
     """Red if it is the gradient of the sum, whose scale Adam hides, or if nothing is clipped: by the first of Adam's moments."""
@@ -199,6 +219,14 @@ def test_schedules_rise_to_their_peak_and_fall(schedule, expected):
     config = TrainConfig(schedule=schedule, warmup_steps=4, learning_rate=0.2)
     logged = [learning_rate_of(config, 12, step) for step in range(1, 13)]  # the first update is number 1
     np.testing.assert_allclose(logged, 0.2 * np.array(expected), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("schedule", config_lib.field_of("train.schedule").choices)
+def test_a_schedule_that_ends_is_one_that_depends_on_the_number_of_updates(schedule):
+    """Red if a run that is lengthened is not warned of, although its learning rates were those of a shorter one; or the other way round."""
+    config = TrainConfig(schedule=schedule, warmup_steps=4)
+    shorter, longer = ([learning_rate_of(config, total, step) for step in range(1, 13)] for total in (12, 24))
+    assert config.schedule_ends == (shorter != longer)
 
 
 def test_devices_must_divide_the_batch():

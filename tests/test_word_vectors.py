@@ -21,9 +21,10 @@ from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_questions import WordQuestions, load, read_analogies, read_similarity
 from seq2seq_jax.embeddings import vector_size
-from seq2seq_jax.embeddings.pip_loss import SizeEstimate
+from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
 from seq2seq_jax.embeddings.vector_size import as_json
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.evaluate import word_vectors
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.model.loss import Loss
@@ -54,6 +55,16 @@ def test_analogies_are_solved_as_by_hand():
         others = [row for row in range(len(table)) if row != right]
         assert not analogy_hits(table, np.array([[a, b, c, row] for row in others])).any()
     assert analogy_hits(table, np.zeros((0, 4), int)).shape == (0,)
+
+
+def test_many_questions_are_answered_like_each(monkeypatch):
+    """Red if what is scored together is counted in the place of other questions."""
+    draws = np.random.default_rng(0)
+    table, questions = draws.normal(size=(9, 2)), draws.integers(0, 9, (60, 4))
+    each = [analogy_hits(table, question[None])[0] for question in questions]
+    monkeypatch.setattr(word_vectors, "_ROWS", 7)
+    assert analogy_hits(table, questions).tolist() == each
+    assert 3 < sum(each) < 30
 
 
 def test_similarity_is_the_correlation_of_ranks():
@@ -107,6 +118,8 @@ def test_only_known_words_are_asked(tmp_path):
     ]
     with pytest.raises(UserError, match=r"data.analogies=.*q.txt: .*words of 0 lines"):
         load(config, Vocabulary([*SPECIALS, "man"], "word"))
+    with pytest.raises(UserError, match=r"data.similarity=.*s.tsv: .*words of 1 lines"):  # of which there is no order
+        load(config_lib.replace(config, {"data.analogies": None}), Vocabulary([*SPECIALS, "man", "woman"], "word"))
 
 
 def test_questions_need_a_dev_split_and_scores_that_differ(tmp_path):
@@ -302,6 +315,18 @@ def test_a_line_of_the_log_without_a_pair_is_written(planted, tmp_path):
     assert {record["loss_nats_per_token"] == 0 for record in logged if record["split"] == "train"} == {True, False}
 
 
+def test_the_estimate_is_of_the_lines_as_training_reads_them(planted):
+    """Red if windows leave their lines, or window and negatives are taken for each other."""
+    config = vector_config(planted / "text.txt", data__window=2, data__dev_fraction=0.0, model__negatives=1)
+    corpus = load_corpus(config)
+    words = [symbol for symbol in corpus.vocabularies["target"].symbols[len(SPECIALS) :] if symbol != "\n"]
+    lines = [line.split() for line in (planted / "text.txt").read_text().splitlines()]
+    units = np.array([words.index(word) for line in lines for word in line])
+    expected = estimate_size(units, np.repeat(np.arange(len(lines)), list(map(len, lines))), 2, 1)
+    found = vector_size.estimated_size(config, corpus)
+    np.testing.assert_allclose(found.losses, expected.losses, rtol=1e-5)
+
+
 def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted, tmp_path, capsys, monkeypatch):
     """Red if the estimate is made of another text than the run's, or compare does not find it."""
     config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6, train__batch_size=4, model__negatives=1)
@@ -317,6 +342,11 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
         assert shown["symbols"] == 17
         assert shown["embedding_dim"] == found["least PIP loss"]
         assert 1 <= shown["embedding_dim"] <= 3  # two kinds of words
+    text = (planted / "text.txt").read_text()
+    write(planted / "text.txt", text + "a0 a1\n")
+    with pytest.raises(UserError, match=r"text\.txt: the content is not that of the run's train data"):
+        vector_size.run({"workdir": tmp_path / "embedding_dim=2,seed=0", "format": "json"})
+    write(planted / "text.txt", text)
     vector_size.run({"workdir": tmp_path, "format": "table"})
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no run or sweep here"):

@@ -9,7 +9,7 @@ import pathlib
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,7 @@ def metrics_of(workdir: pathlib.Path) -> list[Any]:
 
 
 @contextlib.contextmanager
-def after_saving(act: Callable[[Any], object]) -> Iterator[None]:
+def after_saving(act: Callable[[Any], object]) -> Generator[None, None, None]:
     """Calls ``act`` with the run each time that one has saved a checkpoint."""
     from seq2seq_jax.train.run import Run
 

@@ -19,7 +19,6 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.grid import Grid
-from seq2seq_jax.kinds import METRICS
 
 DRAWS = 1000
 MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does not keep anyone waiting: it needs fewer draws too
@@ -112,7 +111,7 @@ def standard_error(grid: Grid, column: int, examples: int) -> float | None:
         amounts, sizes = scores
         residuals = amounts - amounts.sum() / sizes.sum() * sizes
         return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum()) or None  # no scatter says nothing of it
-    if grid.metric.name in METRICS and METRICS[grid.metric.name].proportion:
+    if grid.metric.proportion:
         share = min(1.0, max(0.0, float(statistics.means(grid.values)[column])))
         return math.sqrt(share * (1 - share) / examples) or None
     return None

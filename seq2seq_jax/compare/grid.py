@@ -16,7 +16,7 @@ from seq2seq_jax.compare.results import Failure, FinishedRun, runs_of
 from seq2seq_jax.compare.run_files import is_number
 from seq2seq_jax.config import TABLES
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.kinds import Metric
+from seq2seq_jax.kinds import METRICS, Metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,4 +125,5 @@ def _metric(runs: list[FinishedRun], failures: list[Failure]) -> Metric:
     if found is None:  # there is nothing to compare, and nothing to name it by
         return Metric("metric", "unknown", True, None)
     tolerance = found.get("tolerance") if is_number(found.get("tolerance")) else None
-    return Metric(found["name"], str(found.get("unit") or ""), found["lower_is_better"], tolerance)
+    known = METRICS.get(found["name"], Metric(found["name"], "", True, None))  # a result.json may name any metric
+    return dataclasses.replace(known, unit=str(found.get("unit") or ""), lower_is_better=found["lower_is_better"], tolerance=tolerance)

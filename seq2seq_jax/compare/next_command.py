@@ -20,6 +20,7 @@ from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
 
 SHORT_FLAGS = {f"--{flag}": path for flag, path in AXIS_FLAGS.items()}  # --axis names the same fields
 OWN_FLAGS = [f"--config.{path}" for path in AXIS_FLAGS.values()]
+REPLACED = ("--axis", "--tolerance", "--workdir", *SHORT_FLAGS, *OWN_FLAGS)
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
 
@@ -122,7 +123,7 @@ def _sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     named by where it is now.
     """
     if sweep.command:
-        words = [_here(sweep, word) for word in _joined(shlex.split(sweep.command))]
+        words = [_here(sweep, word) for word in _joined([_two_dashes(word) for word in shlex.split(sweep.command)])]
     else:
         words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
     axes = [path for flag, path in SHORT_FLAGS.items() if flag in flags]
@@ -139,11 +140,16 @@ def _here(sweep: Sweep, word: str) -> str:
     return f"--workdir={sweep.workdir}" if moved else word
 
 
+def _two_dashes(word: str) -> str:
+    """Returns a flag that may be replaced with two dashes where it was typed with one, ``-seeds=0,1``, which means the same."""
+    return f"-{word}" if f"-{word.partition('=')[0]}" in REPLACED else word
+
+
 def _joined(words: Sequence[str]) -> list[str]:
     """Joins a flag that may be replaced with its value where they were typed as two words: ``--seeds 0,1`` to ``--seeds=0,1``."""
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] in ("--axis", "--tolerance", "--workdir", *SHORT_FLAGS, *OWN_FLAGS):
+        if joined and joined[-1] in REPLACED:
             joined[-1] += f"={word}"
         else:
             joined.append(word)

@@ -20,7 +20,6 @@ from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import DEV_DATA, FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
-from seq2seq_jax.kinds import METRICS
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
@@ -169,8 +168,7 @@ def _tolerance_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
 
 def unlearned_warning(grid: Grid) -> list[str]:
     """Warns where even the best size is within the metric's tolerance of what nothing is needed for: whatever is decided says little."""
-    known, tolerance = METRICS.get(grid.metric.name), grid.metric.tolerance or 0.0  # a result.json may name any metric
-    untrained = None if known is None else known.untrained
+    untrained, tolerance = grid.metric.untrained, grid.metric.tolerance or 0.0
     means = statistics.means(grid.losses[:, grid.learned])
     if grid.pooled or untrained is None or np.isnan(means).all():
         return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -65,7 +65,7 @@ def corpus_key(config: Config) -> Config:
 
 
 @contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def _no_garbage_collection() -> Generator[None, None, None]:
     """Pauses the garbage collector: a million new strings and tuples hold no cycles, and looking for some takes a third of the time."""
     enabled = gc.isenabled()
     gc.disable()

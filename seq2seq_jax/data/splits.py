@@ -44,7 +44,7 @@ def split_text(text: str, dev_fraction: float, test_fraction: float, at_blank: b
     With ``at_blank`` a cut moves to white space near by, so that it tears no word. Raises UserError as ``split_pairs`` does.
     """
     first = _cut(text, round(len(text) * (1 - dev_fraction - test_fraction)), at_blank)
-    second = max(first, _cut(text, round(len(text) * (1 - test_fraction)), at_blank))
+    second = _cut(text, round(len(text) * (1 - test_fraction)), at_blank)
     splits = {"train": text[:first], "dev": text[first:second], "test": text[second:]}
     _check(splits, dev_fraction, test_fraction, f"{len(text)} characters")
     return splits

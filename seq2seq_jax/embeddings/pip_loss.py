@@ -83,7 +83,7 @@ def estimate_size(units: Int[np.ndarray, " T"], lines: Int[np.ndarray, " T"], wi
       window: farthest context.
       negatives: drawn for each pair; the shift is their logarithm.
     """
-    count = int(min(units.max() + 1, MOST_UNITS))
+    count = min(int(units.max()) + 1, MOST_UNITS)
     half = (random_bits(len(units) // PIECE + 1, 0) >> np.uint64(63)).astype(bool)[np.arange(len(units)) // PIECE]
     parts = [cooccurrences(units, lines, window, count, side) for side in (half, ~half)]
     noise = float(np.sqrt(np.square(np.subtract(*(shifted_information(part, negatives) for part in parts))).mean())) / 2

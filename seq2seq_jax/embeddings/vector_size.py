@@ -6,7 +6,6 @@ Read next: ``pip_loss.py``, where the estimate is made.
 from __future__ import annotations
 
 import pathlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
 from seq2seq_jax.embeddings.printing import print_json, print_rows
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, read_config, read_sweep_record
+from seq2seq_jax.show.progress import shown
 
 NO_ESTIMATE = "no singular value of the co-occurrences rises above the noise; a longer text has less of it"
 NO_INFORMATION = "no two symbols are neighbours so much more often than chance that the negatives leave some; fewer leave more"
@@ -61,16 +61,16 @@ def run(options: Mapping[str, Any]) -> None:
     corpus = load_corpus(config)
     if recorded is not None:
         check_recorded(recorded, corpus.sha256, corpus.paths)
-    print("embeddings: counting neighbours and taking singular values", file=sys.stderr)
-    estimate = estimated_size(config, corpus)
+    with shown("embeddings: counting neighbours and taking singular values"):
+        estimate = estimated_size(config, corpus)
     if options["format"] == "json":
         print_json(as_json(estimate))
         return
     if estimate.size is None:
         print(f"There is no estimate: {_reason(estimate)}.")
         return
-    shown = sorted({size for power in range(20) if (size := 2**power) < len(estimate.losses)} | {estimate.size, len(estimate.losses) - 1})
-    print_rows(("size", "expected PIP loss"), [[f"{size:,}", f"{estimate.losses[size]:.1f}"] for size in shown], 0)
+    listed = sorted({size for power in range(20) if (size := 2**power) < len(estimate.losses)} | {estimate.size, len(estimate.losses) - 1})
+    print_rows(("size", "expected PIP loss"), [[f"{size:,}", f"{estimate.losses[size]:.1f}"] for size in listed], 0)
     print(f"Least at {estimate.size}, judged by the {estimate.units:,} most frequent symbols.")
 
 

@@ -23,8 +23,8 @@ from seq2seq_jax.model.language_model import LanguageModel
 from seq2seq_jax.model.recurrent import LSTM
 from seq2seq_jax.model.translator import Translator
 
-Ids = dict[str, Int[np.ndarray, " _"]]  # what each side reads
-DeviceIds = dict[str, Int[Array, " _"]]
+IdsBySide = dict[str, Int[np.ndarray, " _"]]  # what each side reads
+DeviceIdsBySide = dict[str, Int[Array, " _"]]
 Traced = Translator | LanguageModel
 Norms = Float[np.ndarray, " _"]
 
@@ -45,7 +45,9 @@ class TracedEmbedding(Embedding):
         return False
 
 
-def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray, " T"], position: int = 0, held: str | None = None) -> Flow:
+def gradient_flow(
+    make: Callable[[], Traced], ids: IdsBySide, targets: Int[np.ndarray, " T"], position: int = 0, held: str | None = None
+) -> Flow:
     """Follows the gradient of the loss of one example, without dropout and label smoothing.
 
     Args:
@@ -57,7 +59,7 @@ def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray,
     """
     weights = np.full(len(targets), 1 / len(targets)) if position == 0 else np.eye(len(targets))[position - 1]
 
-    def loss(parts: dict[str, Any], ids: DeviceIds) -> tuple[Scalar, Float[Array, " T"]]:
+    def loss(parts: dict[str, Any], ids: DeviceIdsBySide) -> tuple[Scalar, Float[Array, " T"]]:
         model = make()
         _install(model, parts)
         logits = _logits(model, ids) + parts["logits"]
@@ -73,7 +75,7 @@ def gradient_flow(make: Callable[[], Traced], ids: Ids, targets: Int[np.ndarray,
     return Flow(targets, losses, position, sides, _rows(model, gradients, held), reached)
 
 
-def _parts(model: Traced, ids: Ids) -> dict[str, Any]:
+def _parts(model: Traced, ids: IdsBySide) -> dict[str, Any]:
     """Returns what the gradient is taken by: the tables, once for each use, and the zeros."""
     tables = {side: _embedding(model, side).table[...] for side in ids}
     steps = {side: jnp.zeros((len(symbols), 1, tables[side].shape[1])) for side, symbols in ids.items()}
@@ -120,7 +122,7 @@ def _add(layer: LSTM, added: Float[Array, "T 1 G"]) -> None:
     layer.preactivations = lambda inputs: own(inputs) + added
 
 
-def _logits(model: Any, ids: DeviceIds) -> Float[Array, "T V"]:
+def _logits(model: Any, ids: DeviceIdsBySide) -> Float[Array, "T V"]:
     target = ids["target"][None]
     if not isinstance(model, Translator):
         return model.decode(model.start(1), target)[1][0]

@@ -89,8 +89,6 @@ def _compiled(run: TrainedRun, temperature: float, top_k: int | None, top_p: flo
 
 def _known_units(run: TrainedRun, prompt: str) -> list[int]:
     """Returns the ids of a prompt. Raises UserError, naming them, where it has symbols that the model has never seen."""
-    if any(unicodedata.category(character) == "Cs" for character in prompt):  # what Python makes of such a byte
-        raise UserError(f"--prompt={visible(prompt)}: not UTF-8; expected text in UTF-8")
     vocabulary, prompt = run.vocabularies["target"], normalize(prompt, run.config.data.normalize_nfc)
     forms = (prompt, *(unicodedata.normalize(form, prompt) for form in ("NFC", "NFD")))  # the same text in other code points
     prompt = next((form for form in forms if not vocabulary.unknown(form)), prompt)

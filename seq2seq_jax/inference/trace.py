@@ -17,7 +17,7 @@ from seq2seq_jax.embeddings.printing import print_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.flow import print_flow, to_json
-from seq2seq_jax.inference.gradient_flow import Ids, gradient_flow
+from seq2seq_jax.inference.gradient_flow import IdsBySide, gradient_flow
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import held_table
 from seq2seq_jax.show.progress import shown
@@ -53,7 +53,7 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
         print(f"picture: {figure}", file=sys.stderr)
 
 
-def _example(run: TrainedRun, text: str | None) -> tuple[Ids, Int[np.ndarray, " T"]]:
+def _example(run: TrainedRun, text: str | None) -> tuple[IdsBySide, Int[np.ndarray, " T"]]:
     """Returns what is read and what is predicted, as ids."""
     text = None if text is None else normalize(text, run.config.data.normalize_nfc)
     if run.config.model.kind == "language_model":

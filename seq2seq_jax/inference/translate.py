@@ -118,8 +118,9 @@ def translations(
     rows = max(1, min(len(sources), ROWS // beam_size))
     evaluator = runs[0].evaluator
     assert isinstance(evaluator, TranslatorEvaluator)  # so are all runs
-    with shown("decoding", len(sources)) as done:
-        for indices, batch in evaluator.source_batches(sources, rows):
+    batches = list(evaluator.source_batches(sources, rows))
+    with shown("decoding", sum(int((indices >= 0).sum()) for indices, _ in batches)) as done:
+        for indices, batch in batches:
             decoded = decode(params, batch.source, batch.source_lengths)
             weights = attend(params, batch.source, batch.source_lengths, decoded.ids[:, 0]) if attention else None
             decoded, weights = jax.device_get((decoded, weights))

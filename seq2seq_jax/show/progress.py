@@ -6,7 +6,7 @@ import contextlib
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 from rich.console import Console
 from rich.progress import (
@@ -42,7 +42,7 @@ def bar_columns(width: int) -> tuple[ProgressColumn, ...]:
 
 
 @contextlib.contextmanager
-def shown(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def shown(what: str, total: int | None = None) -> Generator[Callable[[int], None], None, None]:
     """Shows what is being done once it has lasted two seconds: live in a terminal, as lines elsewhere; and no more once it is done.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from seq2seq_jax.errors import Interrupted
+from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, train_member
 from seq2seq_jax.sweep.processes import Pool
@@ -21,15 +21,24 @@ from seq2seq_jax.train.signals import stop_signals
 def execute(
     members: Sequence[Member], folder: pathlib.Path, executor: str, jobs: int, max_failures: int | None, view: SweepView
 ) -> list[Outcome]:
-    """Trains members below ``folder``, ``jobs`` at a time in processes. Raises Interrupted when a signal came and all have saved."""
+    """Trains members below ``folder``, ``jobs`` at a time in processes.
+
+    Raises Interrupted when a signal came and all have saved, UserError for an unknown ``executor``.
+    """
     if not members:
         return []
     if executor == "auto":
         executor = automatic(platform(), jobs)
-    if executor == "processes":
-        return Pool(folder, jobs, view).run(members, max_failures)
+    match executor:
+        case "processes":
+            return Pool(folder, jobs, view).run(members, max_failures)
+        case "vectorized":
+            groups = group(members)
+        case "serial":
+            groups = [[member] for member in members]
+        case _:
+            raise UserError(f"executor={executor}: expected auto, serial, processes or vectorized")
     platform()  # where no device starts, that is no failure of the members
-    groups = group(members) if executor == "vectorized" else [[member] for member in members]
     return _execute_in_turn(groups, folder, max_failures, view)
 
 

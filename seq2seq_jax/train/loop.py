@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
@@ -207,7 +207,7 @@ class Loop:
         return self._engine.evaluate(params, split) if split is not None and params else [None] * len(params)
 
     @contextlib.contextmanager
-    def _ending(self, run: Run) -> Iterator[None]:
+    def _ending(self, run: Run) -> Generator[None, None, None]:
         """Makes an exception inside the end of this run alone, and tells when it has ended."""
         with run.failing():
             yield

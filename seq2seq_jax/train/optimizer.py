@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, assert_never
 
@@ -45,7 +46,7 @@ def is_learned(path: tuple[Any, ...]) -> bool:
 
 def learning_rate_of(config: TrainConfig, total_steps: int, step: int) -> float:
     """Returns the learning rate of an update, the first of which is number 1."""
-    course = TrainConfig(schedule=config.schedule, warmup_steps=config.warmup_steps)
+    course = dataclasses.replace(config, seed=0, learning_rate=1.0)  # by which the runs of a sweep differ
     return config.learning_rate * np.asarray(_compiled_schedule(course, total_steps)(step - 1)).item()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -305,7 +305,7 @@ class Run:
             write_json(self.directory.result_file, result_of("interrupted", self.config, self._varied))
 
     @contextlib.contextmanager
-    def failing(self) -> Iterator[None]:
+    def failing(self) -> Generator[None, None, None]:
         """Makes an exception inside the end of this run, so that others go on."""
         try:
             yield

@@ -10,7 +10,7 @@ import os
 import pathlib
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import IO, Any
 
 from seq2seq_jax import config as config_lib
@@ -75,7 +75,7 @@ class RunDirectory:
         return self.path / TRACEBACK_FILE
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None, None, None]:
         """Holds the kernel's lock on the run, which ends with the process.
 
         Raises Locked where another keeps it, UserError where there can be no such directory, or nothing can be written there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 
@@ -20,7 +20,7 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[Stop]:
+def stop_signals() -> Generator[Stop, None, None]:
     """Turns SIGTERM and SIGINT into a request that whoever trains meets at the next step.
 
     Inside another one it is the other's, so that what comes during the last step of a run still stops the sweep around it. In a thread
