@@ -20,7 +20,10 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 def parsed(text: str | bytes) -> Any:
     """Returns what JSON says, None in place of a number that no float can hold, as of NaN and infinity. Raises ValueError."""
-    return json.loads(text, parse_int=_finite(int), parse_float=_finite(float), parse_constant=lambda name: None)
+    try:
+        return json.loads(text, parse_int=_finite(int), parse_float=_finite(float), parse_constant=lambda name: None)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _finite(kind: Callable[[str], float]) -> Callable[[str], float | None]:

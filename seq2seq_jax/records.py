@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import os
 import pathlib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -131,7 +132,7 @@ def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
     if not (directory / SWEEP_FILE).exists():
         entries = readable_object(directory.parent / SWEEP_FILE).get("members") or []
         names = [entry["name"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)]
-        there = [name for name in names if (directory.parent / name / missing).exists()]
+        there = [name for name in names if os.path.exists(directory.parent / name / missing)]  # not where it cannot be looked at
         near = [] if directory.name in names else difflib.get_close_matches(directory.name, there, n=1)
         return UserError(f"--workdir={directory}: {otherwise}{f'; did you mean {directory.parent / near[0]}?' if near else ''}")
     member = min(directory.glob(f"*/{missing}"), default=None)
@@ -141,7 +142,10 @@ def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
 
 def is_metric(value: Any) -> bool:
     """Says whether it is the ``metric`` of a result.json, as far as that is read."""
-    return _is_object(value) and isinstance(value.get("name"), str) and isinstance(value.get("lower_is_better"), bool)
+    if not (_is_object(value) and isinstance(value.get("name"), str) and isinstance(value.get("lower_is_better"), bool)):
+        return False
+    tolerance = value.get("tolerance")
+    return tolerance is None or (isinstance(tolerance, int | float) and tolerance >= 0)
 
 
 def result_problem(result: Mapping[str, Any]) -> str | None:
@@ -166,7 +170,11 @@ def result_problem(result: Mapping[str, Any]) -> str | None:
 
 
 def _are_members(value: Any) -> bool:
-    return _are_objects(value) and all(isinstance(entry.get("name"), str) and _is_object(entry.get("adapted", {})) for entry in value)
+    """Says whether these are objects, each with a name of its own and fields by path."""
+    if not _are_objects(value) or not all(_is_object(entry.get(key, {})) for entry in value for key in ("varied", "adapted")):
+        return False
+    names = [entry.get("name") for entry in value]
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
 def _is_tuning(value: Any) -> bool:

@@ -159,6 +159,18 @@ def test_pooling_says_in_which_fields_the_sweeps_differ(tmp_path):
     assert warned({"model.pretrained": ("a.vec", None, "c.vec")}) == [f"{said} model.pretrained (a file, None)."]
 
 
+def test_pooling_says_why_there_is_no_one_hot_baseline(tmp_path):
+    """Red if it is said not to have been tried: it was, in each data set at the size of the vocabulary."""
+    workdirs = [write_sweep(tmp_path / f"{rows}", {4: [0.5, 0.6], 16: [0.3, 0.35], rows: [0.3, 0.4]}) for rows in (31, 40, 52)]
+    for path in tmp_path.glob("*/sweep.json"):
+        grid = json.loads(path.read_text())
+        members = [member | ({"table": "onehot"} if member["varied"]["model.embedding_dim"] > 16 else {}) for member in grid["members"]]
+        path.write_text(json.dumps(grid | {"members": members}))
+    warnings = compare(workdirs)["recommendation"]["warnings"]
+    assert "Left out: the baseline onehot, whose size is that of each data set's vocabulary." in warnings
+    assert not any("not tried in every data set: size" in warning for warning in warnings)
+
+
 def test_pooling_names_a_sweep_without_a_result(tmp_path):
     """Red if nothing says which of several sweeps has to be trained, or if a baseline's result passes for that of a size."""
     workdirs = three_sweeps(tmp_path)

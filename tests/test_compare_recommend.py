@@ -2,13 +2,14 @@
 
 import json
 import math
+import pathlib
 import re
 import shlex
 
 import pytest
 
 from seq2seq_jax.errors import UserError
-from tests.sweep_fixture import METRIC, add_artifacts, compare, result, write_sweep
+from tests.sweep_fixture import METRIC, add_artifacts, compare, member_name, result, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
 BLEU = {"name": "bleu", "unit": "points", "lower_is_better": False, "tolerance": 0.5}
@@ -488,6 +489,41 @@ def test_baselines_are_shown_but_never_recommended(tmp_path):
     assert found["best"] == {"embedding_dim": 16}
     assert found["sizes"][-1]["table"] == "onehot"
     assert "The baseline onehot 64 is at least as good" in found["recommendation"]["reason"]
+    write_result(tmp_path / "s", 4, 0, 0.2)  # of size 4 one run is missing, and the mean of the others is better than the baseline's
+    write_result(tmp_path / "s", 4, 1, 0.2)
+    write_result(tmp_path / "s", 4, 2, None)
+    assert "onehot" not in compare([workdir])["recommendation"]["reason"]
+    path.write_text(json.dumps(sweep | {"members": [member | {"table": "frozen"} for member in sweep["members"]]}))
+    assert "No size can be recommended: only baselines were tried." in compare([workdir])["recommendation"]["reason"]
+
+
+def write_result(root: pathlib.Path, size: int, seed: int, value: float | None) -> None:
+    (root / member_name(size, seed) / "result.json").write_text(json.dumps(result(size, seed, value)))
+
+
+def test_a_size_that_has_all_its_runs_lacks_none(tmp_path):
+    """Red if it is said to have failed, since it would be chosen if the best size, which lacks a run, were there to be compared with."""
+    answer = recommend(tmp_path, {4: [0.320, 0.318, 0.316], 8: [0.309, 0.311, 0.310], 16: [0.301, 0.303, None]})["recommendation"]
+    assert answer["embedding_dim"] == 4
+    assert "Size 16 would have been the best, had none of its runs failed" in answer["reason"]
+    assert "would have been recommended" not in answer["reason"]
+
+
+def test_a_difference_that_no_seed_changes_is_warned_of(tmp_path):
+    """Errors counted over few examples. Red if an interval without width decides and nothing says so."""
+    answer = recommend(tmp_path, {2: [0.3144, 0.3211], 4: [0.3022, 0.3089]})["recommendation"]
+    assert "Size 4 differs from size 2 by the same at every seed: that interval is too narrow." in answer["warnings"]
+    varying = recommend(tmp_path / "b", {2: [0.3144, 0.3211], 4: [0.3022, 0.3088]})["recommendation"]
+    assert not any("at every seed" in warning for warning in varying["warnings"])
+
+
+def test_sizes_with_different_seeds_are_warned_of(tmp_path):
+    """Red if runs from several places are compared by means over different seeds without a word; a failed run is told of elsewhere."""
+    values = {2: [0.30, 0.31], 4: [0.28, 0.29, 0.35, 0.36, 0.37]}
+    apart = compare([write_sweep(tmp_path / "a", values, grid=False)])["recommendation"]["warnings"]
+    assert any("Sizes have different seeds" in warning for warning in apart)
+    failed = recommend(tmp_path / "b", {2: [0.30, 0.31, None], 4: [0.28, 0.29, 0.35]})["recommendation"]["warnings"]
+    assert not any("different seeds" in warning for warning in failed)
 
 
 def test_further_axes_give_a_comparison_each(tmp_path):

@@ -1,6 +1,9 @@
 """Reading a sweep back: what counts, and the one line that names a file which is broken or foreign."""
 
+import errno
 import json
+import os
+import pathlib
 import shutil
 
 import pytest
@@ -70,7 +73,13 @@ def test_size_and_seed_may_stand_in_the_configuration_alone(tmp_path):
         (json.dumps(result(4, 0, 0.5, dev={"bleu": 3})), "word_error_rate"),
         (json.dumps(result(4, 0, 0.5, metric={"name": "x"} | {"lower_is_better": 1})), "metric"),
         (json.dumps(result(4, 0, 0.5, parameters=None)), "parameters"),
+        (json.dumps(result(4, 0, 0.5, metric=METRIC | {"tolerance": -1})), "metric"),
+        (json.dumps(result(4, 0, 0.5, metric=METRIC | {"tolerance": "0.01"})), "metric"),
         (json.dumps(result(4, 0, 0.5, dev=None)), "there is no dev split to compare by"),
+        (json.dumps({key: value for key, value in result(4, 0, 0.5).items() if key != "dev"}), "there is no dev split to compare by"),
+        (json.dumps(result(4, 0, 0.5, varied={"model.embedding_dim": 16, "train.seed": 1})), "is of size 16 and seed 1; expected size 4"),
+        (json.dumps(result(4, 0, 0.5, varied={"model.embedding_dim": 4, "train.seed": 0})), "is of size 4 and seed 0; expected size 4"),
+        ("[" * 100_000, "not JSON: nested too deeply"),
         *[(json.dumps(result(4, 0, 0.5) | {key: 5}), f'"{key}" as train writes it, got 5') for key in ("varied", "test", "versions")],
         (json.dumps(result(4, 0, 0.5, dev={"word_error_rate": 10**400})), "word_error_rate"),
         (b"", "not JSON"),
@@ -90,6 +99,27 @@ def test_a_broken_result_is_a_failure_of_its_member_alone(tmp_path, text, compla
     assert failure.error.startswith("result.json: ")
     assert complaint in failure.error
     assert "\n" not in failure.error
+
+
+@pytest.mark.parametrize("grid", [False, True])
+def test_what_cannot_be_looked_at_is_a_failure_of_its_member_alone(tmp_path, monkeypatch, grid):
+    """Red if another user's directory ends the comparison, or its size counts as one whose runs are all there."""
+    workdir = write_sweep(tmp_path / "s", VALUES, grid=grid)
+    stat, hidden = pathlib.Path.stat, member_name(4, 1)
+
+    def refused(path: pathlib.Path, **options: bool) -> os.stat_result:
+        if path.parent.name == hidden:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(pathlib.Path, "stat", refused)
+    monkeypatch.setattr(
+        pathlib.Path, "read_text", lambda path, read=pathlib.Path.read_text, **options: path.stat() and read(path, **options)
+    )
+    assert [(row["embedding_dim"], row["runs"], row["failed"]) for row in compare([workdir])["sizes"]] == [(4, 1, 1), (16, 2, 0)]
+    hidden = "s"
+    with pytest.raises(UserError, match=r"--workdir=.*s: Permission denied; expected a directory that can be read"):
+        read_sweep(workdir)
 
 
 def test_without_sweep_json_what_is_no_result_of_a_run_is_passed_over(tmp_path, capsys):
@@ -136,7 +166,12 @@ def test_runs_of_two_metrics_or_in_one_place_are_refused(tmp_path):
 MEMBERLESS = '{"format": 1, "members": [], "command": '
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 1, "members": [{}]}', MEMBERLESS + "5}", MEMBERLESS + """"'"}"""])
+NO_MEMBERS = [
+    json.dumps({"format": 1, "members": found}) for found in ({}, [{}], [{"name": "a", "varied": [1]}], [{"name": "a"}, {"name": "a"}])
+]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', *NO_MEMBERS, MEMBERLESS + "5}", MEMBERLESS + """"'"}"""])
 def test_a_broken_grid_is_named(tmp_path, text):
     workdir = write_sweep(tmp_path / "s", VALUES)
     (tmp_path / "s" / "sweep.json").write_text(text)

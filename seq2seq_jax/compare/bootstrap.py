@@ -19,6 +19,8 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.grid import Grid
+from seq2seq_jax.compare.results import FinishedRun
+from seq2seq_jax.evaluate.metrics import ExampleScores
 
 DRAWS = 1000
 MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does not keep anyone waiting: it needs fewer draws too
@@ -77,14 +79,22 @@ def _scores_of(grid: Grid, column: int) -> tuple[Float[np.ndarray, "seeds exampl
         return None
     amounts, sizes = [], []
     for run in runs:
-        scores = run.dev_scores
-        if scores is None or not math.isclose(scores.amounts.sum(), run.value * scores.sizes.sum(), rel_tol=1e-6, abs_tol=1e-9):
+        scores = _fitting_scores(run)
+        if scores is None:
             return None
         amounts.append(scores.amounts)
         sizes.append(scores.sizes)
     if len({len(row) for row in amounts}) > 1:
         return None
     return np.stack(amounts), np.stack(sizes)
+
+
+def _fitting_scores(run: FinishedRun) -> ExampleScores | None:
+    """Returns the scores of a run's dev examples, if they give the metric that it reports."""
+    scores = run.dev_scores
+    if scores is None or not math.isclose(scores.amounts.sum(), run.value * scores.sizes.sum(), rel_tol=1e-6, abs_tol=1e-9):
+        return None
+    return scores
 
 
 def _percentiles(values: Float[np.ndarray, " draws"]) -> list[float] | None:
@@ -97,7 +107,7 @@ def _percentiles(values: Float[np.ndarray, " draws"]) -> list[float] | None:
 
 def scored_together(grid: Grid, column: int) -> int | None:
     """Returns how many parts of dev one size's metric is summed over: of a text far fewer than its units. None where that is not known."""
-    scores = grid.sizes[column].runs[0].dev_scores
+    scores = _fitting_scores(grid.sizes[column].runs[0])
     return None if scores is None else len(scores.amounts)
 
 
@@ -106,7 +116,7 @@ def standard_error(grid: Grid, column: int, examples: int) -> float | None:
 
     None where it is not known, as where all examples are wrong.
     """
-    scores = grid.sizes[column].runs[0].dev_scores
+    scores = _fitting_scores(grid.sizes[column].runs[0])
     if scores is not None and len(scores.amounts) > 1:
         amounts, sizes = scores
         residuals = amounts - amounts.sum() / sizes.sum() * sizes

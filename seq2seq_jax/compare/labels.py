@@ -24,7 +24,7 @@ def size_name(embedding_dim: int | None, table: str) -> str:
 
 def decimals_for(tolerance: float) -> int:
     """Returns how many decimals of a metric show a tenth of the tolerance."""
-    return 4 if tolerance <= 0 else min(6, max(0, 1 - math.floor(math.log10(tolerance))))
+    return 4 if not 0 < tolerance < math.inf else min(6, max(0, 1 - math.floor(math.log10(tolerance))))
 
 
 def spelled(metric_name: str, unit: str = "") -> str:

@@ -24,6 +24,7 @@ from seq2seq_jax.config import HIDDEN_DIMS, SEED, SIZE, TABLE, setting_key
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import Metric
 
+ONEHOT = "onehot"
 FEWEST = 3  # data sets that an interval over data sets needs
 
 
@@ -137,9 +138,11 @@ def words(
     unlike = [f"{sweep.workdir}: {text}" for sweep, grid in zip(sweeps, grids, strict=True) for text in _of_one(sweep, grid)]
     cautions = _not_alike(sweeps) + unlike + reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
-    if left_out:
-        sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))
-        cautions.append(f"Left out, since it was not tried in every data set: size {sizes}.")
+    if any(table == ONEHOT for table, _ in left_out):
+        cautions.append(f"Left out: the baseline {ONEHOT}, whose size is that of each data set's vocabulary.")
+    tried = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first) if key[0] != ONEHOT)
+    if tried:
+        cautions.append(f"Left out, since it was not tried in every data set: size {tried}.")
     if settings:
         cautions.append(f"Left out, since not every data set has it: {'; '.join(map(setting_label, settings))}.")
     cautions.append("Figures and tolerance are shares of each data set's mean over sizes.")

@@ -54,8 +54,11 @@ def read_sweep(workdir: str) -> Sweep:
     Raises UserError where there is neither a result nor a sweep.json, the sweep.json is broken, or the metrics differ.
     """
     root = pathlib.Path(workdir)
-    found = read_sweep_record(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else None
-    paths = [path for path in sorted(root.glob(f"*/{RESULT_FILE}")) if _is_of_a_run(path)] if found is None else []
+    try:
+        found = read_sweep_record(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else None
+        paths = [path for path in _results_below(root) if _is_of_a_run(path)] if found is None else []
+    except OSError as error:
+        raise UserError(f"--workdir={workdir}: {error.strerror}; expected a directory that can be read") from None
     if found is None and not paths:
         if any("format" in readable_object(root / name) for name in (CONFIG_FILE, RESULT_FILE)):
             raise UserError(f"--workdir={workdir}: this is the directory of one run; expected its parent, with several runs to compare")
@@ -137,6 +140,18 @@ def _axes_of(runs: list[FinishedRun], failures: list[Failure]) -> dict[str, list
             if value not in values:
                 values.append(value)
     return {path: sorted(values, key=in_order) for path, values in axes.items()}
+
+
+def _results_below(root: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the results in directories of ``root``; also of one that cannot be read, which may have been a run's. Raises OSError."""
+
+    def has_result(directory: pathlib.Path) -> bool:
+        try:
+            return (directory / RESULT_FILE).exists()
+        except PermissionError:
+            return True
+
+    return [directory / RESULT_FILE for directory in sorted(root.iterdir()) if has_result(directory)] if root.is_dir() else []
 
 
 def _is_of_a_run(path: pathlib.Path) -> bool:
@@ -236,11 +251,13 @@ def _metric_asked_for(record: SweepRecord) -> dict[str, Any] | None:
 def _read_file(directory: pathlib.Path) -> _File:
     """Reads the result of a member: a broken file is a failure of its member alone."""
     path = directory / RESULT_FILE
-    if not path.is_file():
-        return _File(directory, {}, Cause.NOT_RUN, Cause.NOT_RUN.value)
     try:
+        if not path.is_file():
+            return _File(directory, {}, Cause.NOT_RUN, Cause.NOT_RUN.value)
         result = read_record(path)
         _check(path, result)
+    except OSError as error:
+        return _File(directory, {}, Cause.FAILED, f"{RESULT_FILE}: {error.strerror}; expected a file that can be read")
     except UserError as error:
         return _File(directory, readable_object(path), Cause.FAILED, str(error).removeprefix(f"{directory}/"))
     if result["status"] != "finished":
@@ -258,13 +275,17 @@ def _outcome(file: _File, member: RunKey | None, metric: dict[str, Any] | None) 
     if member is None:
         expected = f'result.json: expected "varied" with whole numbers for {SIZE} and {SEED}, or a config.json beside it'
         return Failure(name, Cause.FAILED, expected, None)
+    size, seed = file.varied.get(SIZE, member.size), file.varied.get(SEED, member.seed)
+    if (size, seed) != (member.size, member.seed):  # a copy of another member's directory
+        expected = f"size {member.size} and seed {member.seed}, as {SWEEP_FILE} has it"
+        return Failure(name, Cause.FAILED, f"{RESULT_FILE}: is of size {size} and seed {seed}; expected {expected}", member, metric)
     return FinishedRun(member, file.directory, file.content)
 
 
 def _check(path: pathlib.Path, result: dict[str, Any]) -> None:
     """Raises UserError, naming file and key, where a result is none, or is of a run that has no dev split to be compared by."""
     problem = result_problem(result)
-    if problem is None and result["status"] == "finished" and result["dev"] is None:
+    if problem is None and result["status"] == "finished" and result.get("dev") is None:
         problem = "there is no dev split to compare by; expected data.dev, or data.dev_fraction above 0"
     if problem is not None:
         raise UserError(f"{path}: {problem}")

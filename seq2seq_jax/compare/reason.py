@@ -7,6 +7,7 @@ Read next: ``next_command.py`` for the command that goes on.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,8 @@ def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Says which size was chosen and how sure that is, and which size would have been if its runs had not failed."""
     if not any(size.runs for size in grid.sizes):
         return ["No size can be recommended: no member has finished."]
+    if not grid.learned.any():
+        return ["No size can be recommended: only baselines were tried."]
     if recommendation.best is None or recommendation.chosen is None:
         return ["No size can be recommended: each has a failed or missing run.", *_had_it_not_failed(grid, recommendation)]
     sentences = [_choice(grid, recommendation)]
@@ -132,11 +135,13 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
         *unlearned_warning(grid),
         *_still_improving_warning(grid),
         *_best_at_first_warning(grid),
-        *_baselines_warning(grid, recommendation.best),
+        *_baselines_warning(grid),
+        *_seeds_warning(grid),
     ]
     if grid.learned.sum() == 1:
         return found
     spread = _spread_warning(grid, sorted({recommendation.chosen, recommendation.best}))
+    spread += _differences_warning(grid, recommendation.chosen)
     return [*spread, *_tolerance_warning(grid, recommendation), *_edge_warnings(grid, recommendation), *found]
 
 
@@ -153,11 +158,30 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
     return [f"All seeds of size{plural} {' and '.join(same)} have the same value: intervals over seeds are too narrow."] if same else []
 
 
+def _differences_warning(grid: Grid, chosen: int) -> list[str]:
+    """Warns where a difference that the verdict rests on is the same at every seed, as errors counted over few examples may be."""
+    if grid.pooled or len({run.value for run in grid.sizes[chosen].runs}) == 1:  # of which another warning tells
+        return []
+    pairs = statistics.paired_differences(grid.losses)
+    same = (pairs.count[chosen] > 1) & (pairs.deviation[chosen] <= statistics.ROUNDING) & grid.learned
+    others = " and ".join(size.label for column, size in enumerate(grid.sizes) if same[column] and column != chosen)
+    sentence = f"Size {grid.sizes[chosen].label} differs from size {others} by the same at every seed: that interval is too narrow."
+    return [sentence] if others else []
+
+
+def _seeds_warning(grid: Grid) -> list[str]:
+    """Warns where whole sizes have different seeds, as in runs from several places: the smallest mean need not be the best size's."""
+    seeds = {frozenset(run.member.seed for run in size.runs) for size, whole in zip(grid.sizes, grid.eligible, strict=True) if whole}
+    if grid.pooled or len(seeds) < 2:
+        return []
+    return ["Sizes have different seeds: means are not over the same ones, while differences are over those that two sizes have in common."]
+
+
 def _tolerance_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Warns where a tolerance that nobody has chosen covers all differences, as 5 % of a loss does: the smallest size is taken anyway."""
     means = statistics.means(grid.losses[:, grid.eligible])
     spread, tolerance = float(np.max(means) - np.min(means)), recommendation.tolerance
-    if grid.pooled or not recommendation.relative or len(means) < 2 or spread > tolerance:
+    if grid.pooled or not recommendation.relative or len(means) < 2 or not spread <= tolerance < math.inf:
         return []
     digits = decimals_for(min(spread, tolerance))
     return [
@@ -205,8 +229,9 @@ def _best_at_first_warning(grid: Grid) -> list[str]:
     return [f"{whose} best at the first evaluation and got no better after it, diverging or overfitting: look at the learning rate."]
 
 
-def _baselines_warning(grid: Grid, best: int) -> list[str]:
-    as_good = statistics.means(grid.losses) <= statistics.means(grid.losses)[best] + statistics.ROUNDING
+def _baselines_warning(grid: Grid) -> list[str]:
+    means = statistics.means(grid.losses)
+    as_good = means <= np.nanmin(means[grid.learned]) + statistics.ROUNDING
     better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and as_good[column]]
     subject = f"baselines {' and '.join(better)} are" if len(better) > 1 else f"baseline {' '.join(better)} is"
     return [f"The {subject} at least as good as every learned table."] if better else []

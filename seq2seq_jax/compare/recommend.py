@@ -79,7 +79,7 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
         seeds_needed=needed,
         more_seeds_needed=None if needed is None else needed - now,
         incomplete_best=None if would_best == best else would_best,
-        incomplete_chosen=None if would_choose == chosen else would_choose,
+        incomplete_chosen=None if grid.eligible[would_choose] else would_choose,
     )
 
 
