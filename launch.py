@@ -249,6 +249,8 @@ def _translate(values: flags.FlagValues) -> int:
     from seq2seq_jax.inference.translate import open_translators, read_sources, translations, unknown_sources
     from seq2seq_jax.train.runtime import prepare_to_use
 
+    if sys.stdin is None:
+        raise UserError("standard input: closed; expected sources, one a line")
     if values.attention is not None:
         check_attention_file(pathlib.Path(values.attention))
     prepare_to_use()

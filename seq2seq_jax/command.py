@@ -88,6 +88,9 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
             raise _NobodyReads from None
         _drop_output()
 
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # as files are, whatever the environment says
     output, progress = _Stream(sys.stdout, unread), _Stream(sys.stderr, lambda error: None)  # progress that nobody reads ends nothing
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(progress):  # type: ignore[type-var]  like streams
         try:

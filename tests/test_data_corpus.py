@@ -89,6 +89,19 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", max_length=1))
 
 
+def test_words_are_the_same_source_whatever_blanks_stand_between_them(tmp_path):
+    """Red if what the model reads alike stands on two sides of a split, or is scored twice; blanks between characters are units."""
+    words = [f"a{number} b" for number in range(40)]
+    text = "".join(f"{source}\tx\n{source.replace(' ', blanks)} \ty\n" for source in words for blanks in ("  ", "\u00a0"))
+    loaded = _load(_config(tmp_path, train=text, source_unit="word", dev_fraction=0.3, test_fraction=0.2))
+    assert not any("also in train" in note for note in loaded.notes)
+    assert set(loaded.dev.sources) <= set(words)
+    assert all(answers == ["x", "y"] for answers in loaded.dev.targets)
+    assert len(_load(_config(tmp_path, train=text, dev_fraction=0.3, test_fraction=0.2)).dev.sources) > len(loaded.dev.sources)
+    lines = _config(tmp_path, "language_model", train="a b\na  b\n b\n", dev="b \n", lines=True, target_unit="word")
+    assert [note.split(": ")[1] for note in _load(lines).notes] == ["1 repeated lines dropped.", "1 of 1 lines are also in train."]
+
+
 def test_of_a_list_of_lines_it_is_said_too_what_is_also_in_train(tmp_path):
     """Red if not, or of a running text, whose lines are no items; or if lines that end in CR alone, or are all empty, are one item."""
     config = _config(tmp_path, "language_model", train="anna\nbob\ncarl\n", dev="anna\nbob\nabba\n", lines=True)

@@ -20,6 +20,8 @@ import pytest
 
 import launch as launch_module
 from seq2seq_jax import config as config_lib
+from seq2seq_jax.command import DONE, Verb
+from seq2seq_jax.command import run as run_command
 from seq2seq_jax.inference.translate import Translation
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.outcomes import Outcome
@@ -275,6 +277,17 @@ def test_translate_answers_every_line(translator, capsys, monkeypatch):
     with open(os.devnull) as empty:
         monkeypatch.setattr(sys, "stdin", empty)
         assert run(capsys, "translate", f"--workdir={translator}") == (0, "", "")
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run(capsys, "translate", f"--workdir={translator}") == (2, "", "error: standard input: closed; expected sources, one a line\n")
+
+
+def test_output_is_utf_8_whatever_the_environment_says(monkeypatch):
+    """Red if text in another script ends in a traceback, or as what nothing reads back."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", out)
+    verb = Verb("", "", (launch_module.RUN,), lambda values: print(values.workdir) or DONE)
+    assert run_command(["say", "--workdir=日本"], "", {"say": verb}, {}) == DONE
+    assert out.buffer.getvalue() == "日本\n".encode()
 
 
 def test_evaluate_prints_one_object_and_changes_no_file(translator, capsys, tmp_path):

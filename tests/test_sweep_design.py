@@ -177,8 +177,16 @@ def test_a_finished_sweep_trains_and_tunes_nothing_again_and_grows_with_what_was
     assert [run.name for run in grown.tuning_runs] == [f"embedding_dim=4,learning_rate={rate},seed=1" for rate in (0.001, 0.02)]
     without = make_plan(config, {"model.embedding_dim": (2,), "train.seed": (1,)}, str(folder), Design(tune=DESIGN.tune)).members
     assert {"table=onehot,seed=1", "table=frozen,embedding_dim=6,seed=1"} <= {member.name for member in without}  # they grow with the rest
-    larger = make_plan(config, {"model.embedding_dim": (2, 8), "train.seed": (0,)}, str(folder), DESIGN).members
-    assert [member.name for member in larger if member.table == "frozen"] == ["table=frozen,embedding_dim=8,seed=0"]  # of the largest
+    larger = make_plan(config, {"model.embedding_dim": (2, 8), "train.seed": (0,)}, str(folder), DESIGN)
+    frozen = [member.name for member in larger.members if member.table == "frozen"]
+    assert frozen == ["table=frozen,embedding_dim=8,seed=0"]  # of the largest
+    larger.check_current()  # and nobody else has given the one of before its name
+    other = [{"name": "a", "varied": {}}]
+    before = (folder / "sweep.json").read_text()
+    (folder / "sweep.json").write_text(json.dumps(json.loads(before) | {"members": other}))
+    with pytest.raises(UserError, match="another process has worked on this sweep meanwhile"):
+        larger.check_current()
+    (folder / "sweep.json").write_text(before)
     for other in (Design(DESIGN.baselines), Design(DESIGN.baselines, "parameters", DESIGN.tune)):
         with pytest.raises(UserError, match="expected the same"):
             make_plan(config, AXES, str(folder), other)

@@ -215,6 +215,15 @@ def test_a_checkpoint_is_in_its_place_once_it_is_whole(tmp_path, monkeypatch):
     checkpoints.check(0)
 
 
+def test_what_a_killed_save_has_left_is_removed_by_the_next(tmp_path, caplog):
+    """Red if it stays, or if a library tells of it."""
+    for name in ("0.unfinished", "0.unfinished.orbax-checkpoint-tmp", "7.unfinished"):
+        (tmp_path / "c" / name).mkdir(parents=True)
+    Checkpoints(tmp_path / "c").save(jax.device_get(first_state(pair_config(write_pairs(tmp_path / "a.tsv", 40)))), {})
+    assert os.listdir(tmp_path / "c") == ["0"]
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", "{}"])
 def test_a_checkpoint_without_a_sound_list_of_its_files_is_damaged(tmp_path, content):
     """Red if it ends every start in an error, and the one before is of no use."""

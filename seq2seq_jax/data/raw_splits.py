@@ -78,8 +78,8 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
         text = readers.normalize(readers.read_text(path), nfc)
         if not (nfc or text.isascii()):
             notes += mistakes.mixed_forms(mistakes.some(readers.split_lines(text)), path)
-        return _distinct_lines(text, path, notes) if config.data.lines else text
-    pairs = read_pairs(path)
+        return _distinct_lines(text, path, config.data.target_unit, notes) if config.data.lines else text
+    pairs = [(_as_read(source, config.data.source_unit), target) for source, target in read_pairs(path)]
     looked_at = mistakes.some(pairs)
     if len(readers.files_of(path)) == 1:
         notes += mistakes.quoted(looked_at, path)
@@ -133,8 +133,13 @@ def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
     return {split: named.locate(config.data.name, split) for split in files}
 
 
-def _distinct_lines(text: str, path: str, notes: list[str]) -> str:
-    lines = readers.lines_of(text, path)
+def _as_read(text: str, unit: str) -> str:
+    """Returns the same text for texts that are read alike: words, whatever blanks stand between them."""
+    return " ".join(text.split()) if unit == "word" else text
+
+
+def _distinct_lines(text: str, path: str, unit: str, notes: list[str]) -> str:
+    lines = [_as_read(line, unit) for line in readers.lines_of(text, path)]
     distinct = dict.fromkeys(line for line in lines if line)
     if not distinct:
         raise UserError(f"{path}: all lines are empty; expected some text")

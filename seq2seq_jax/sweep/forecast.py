@@ -12,8 +12,10 @@ References: Kaplan et al. 2020, Scaling laws, section 2.1: training takes 6 oper
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
+import math
 import pathlib
 import statistics
 import time
@@ -110,11 +112,18 @@ def update_bytes(config: Config) -> int:
         objective = lambda params: nnx.merge(model, params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
         return jax.vjp(objective, params)[1]
 
-    moments = jax.eval_shape(make_optimizer(config).init, params)
-    activations = _bytes(jax.eval_shape(residuals, params, batch)) - _bytes(params)  # which are among the residuals
-    saved = _bytes(params) + _bytes(moments) if jax.default_backend() == "cpu" else 0  # a checkpoint's copy lies in the same memory
-    averages = 0 if config.train.average_decay is None else _bytes(params) * (2 if saved else 1)
-    return averages + 2 * _bytes(params) + _bytes(moments) + 2 * activations + saved
+    averages = params if config.train.average_decay is not None else None
+    state = _bytes((params, jax.eval_shape(make_optimizer(config).init, params), averages))
+    kept = jax.eval_shape(residuals, params, batch)
+    activations = _bytes(kept) - _bytes_in_common(kept, params)  # some parameters are among the residuals; not a table that is looked up
+    on_host = 2 * state if jax.default_backend() == "cpu" else 0  # in the same memory: what checkpoints and the end of a run hold
+    return state + _bytes(params) + 2 * activations + on_host
+
+
+def _bytes_in_common(tree: Any, other: Any) -> int:
+    """Returns the bytes of arrays that two trees have alike."""
+    counts = [collections.Counter((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(each)) for each in (tree, other)]
+    return sum(math.prod(shape) * dtype.itemsize for shape, dtype in (counts[0] & counts[1]).elements())
 
 
 def _bytes(tree: Any) -> int:

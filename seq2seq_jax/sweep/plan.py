@@ -36,6 +36,8 @@ class Plan:
       members: every run that is compared, with the tuned values chosen for its size so far.
       design: what is compared beside the axes.
       tuning: what has been chosen for each size; None before anything is.
+      recorded: names of the members that sweep.json had when this was planned. A frozen table, which has the largest size, may have
+        another name now.
     """
 
     folder: pathlib.Path
@@ -43,6 +45,7 @@ class Plan:
     members: list[Member]
     design: Design
     tuning: Tuning | None = None
+    recorded: frozenset[str] = frozenset()
 
     @property
     def tuning_runs(self) -> list[Member]:
@@ -56,7 +59,7 @@ class Plan:
     def check_current(self) -> None:
         """Raises UserError where another process has grown or tuned the sweep since it was planned; under the sweep's lock."""
         now: SweepRecord = _read(self.folder) or {"members": []}
-        added = {entry["name"] for entry in now["members"]} - {member.name for member in self.members}
+        added = {entry["name"] for entry in now["members"]} - {member.name for member in self.members} - self.recorded
         if added or Tuning.recorded(now) != self.tuning:
             raise UserError(f"--workdir={self.folder}: another process has worked on this sweep meanwhile; give the command again")
 
@@ -112,7 +115,8 @@ def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
         check_width(member.config)
         if not has_dev(member.config):
             raise UserError("data.dev_fraction=0: a sweep compares sizes on dev; expected a share above 0, or a file in data.dev")
-    return Plan(folder, config, tuning.tuned(members, chosen), design, chosen)
+    recorded = frozenset(entry["name"] for entry in (earlier or {"members": []})["members"])
+    return Plan(folder, config, tuning.tuned(members, chosen), design, chosen, recorded)
 
 
 def _read(folder: pathlib.Path) -> SweepRecord | None:

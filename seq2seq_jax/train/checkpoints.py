@@ -84,7 +84,12 @@ class Checkpoints:
         path = self.folder / str(int(state.step))
         unfinished = path.with_suffix(".unfinished")
         tree: Any = state
-        ocp.save(str(unfinished), tree, custom_metadata=progress, overwrite=True)
+        for left in self.folder.glob("*.unfinished*"):  # by a killed save; orbax would tell of it
+            shutil.rmtree(left, ignore_errors=True)
+        context = ocp.Context()
+        context.memory.deepcopy_host_arrays = False  # no array changes before this has returned
+        with context:
+            ocp.save(str(unfinished), tree, custom_metadata=progress)
         write_json(unfinished / _LIST, _digests(unfinished))
         shutil.rmtree(path, ignore_errors=True)  # a damaged one that is made again
         unfinished.rename(path)
