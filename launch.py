@@ -374,7 +374,7 @@ VERBS = {
 
 def main(argv: Sequence[str]) -> int:
     """Runs what was typed and returns the exit code."""
-    return run(argv[1:], __doc__.rstrip(), VERBS, {"embeddings": STUDY_VERBS})
+    return run(argv[1:], (__doc__ or "").rstrip(), VERBS, {"embeddings": STUDY_VERBS})
 
 
 if __name__ == "__main__":

@@ -186,7 +186,8 @@ def _check_utf_8(arguments: Sequence[str]) -> None:
         try:
             argument.encode()
         except UnicodeEncodeError:
-            raise UserError(f"{os.fsencode(argument).decode(errors='backslashreplace')}: not UTF-8; expected text in UTF-8") from None
+            typed = os.fsencode(argument).decode(errors="backslashreplace")
+            raise UserError(f"{typed}: not UTF-8, or typed where the locale is not; expected text in UTF-8") from None
 
 
 def _overview(title: str, verbs: Verbs) -> str:

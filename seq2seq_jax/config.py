@@ -362,7 +362,7 @@ def in_order(value: Any) -> tuple[str, Any]:
 def config_sha256(config: Config) -> str:
     """Returns a hash that identifies the experiment: of the configuration without steps, epochs, paths and device count.
 
-    Any other field counts, also those of ``WITHOUT_EFFECT``; a new field changes the hash of every configuration.
+    Any other field counts, also the intervals of logging and saving; a new field changes the hash of every configuration.
     """
     identity = {path: get(config, path) for path in fields() if path not in _NOT_IDENTIFYING}
     identity["model.pretrained"] = config.model.pretrained is not None  # whether there is a file, not where

@@ -225,7 +225,7 @@ _RESULT_KINDS: dict[str, Any] = {
     "error": str | None,
 }
 _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "members": (_are_members, "a list of objects with a name"),
+    "members": (_are_members, "a list of objects, each with a name of its own and fields by path"),
     "axes": (_are_lists, "lists of values by field"),
     "config": (_is_configuration, "fields by section, steps and epochs whole numbers or null"),
     "design": (lambda value: _is_object(value) and _are_lists(value.get("tune", {})), "an object, its tune lists of values by field"),

@@ -262,7 +262,7 @@ def test_stability_of_other_symbols_is_refused(tmp_path):
 
 
 def test_stability_compares_what_compare_does(tmp_path, capsys):
-    """Red if a directory that is no member counts, or a run that a longer sweep has not reached, or if that goes unsaid."""
+    """Red if what is no member counts, or a copy of one, or a run that a longer sweep has not reached, or if that goes unsaid."""
     symbols = [*SPECIALS, *(f"w{i}" for i in range(20))]
     members = [{"name": f"seed={seed}", "varied": {"model.embedding_dim": 6, "train.seed": seed}} for seed in range(4)]
     for seed, member in enumerate(members):
@@ -286,6 +286,9 @@ def test_stability_compares_what_compare_does(tmp_path, capsys):
     assert "Left out, trained for other steps or epochs than the sweep asks for now: seed=2." in shown
     (tmp_path / "sweep.json").write_text(json.dumps({**grid, "members": members[1:3], "config": {"train": {"steps": 40}}}))
     assert compared() == ([1, 2], [])  # nothing is that long yet
+    copied = {"name": "seed=3", "varied": members[3]["varied"] | {"train.seed": 9}}  # what lies there is another member's
+    (tmp_path / "sweep.json").write_text(json.dumps({**grid, "members": [*members[1:3], copied], "config": {"train": {"steps": 40}}}))
+    assert compared() == ([1, 2], [])
     (tmp_path / "seed=1/config.json").write_text("{")
     code, _, err = run(capsys, "stability", f"--workdir={tmp_path}")
     assert (code, "seed=1/config.json: not JSON" in err) == (2, True)

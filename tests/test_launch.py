@@ -420,7 +420,7 @@ def test_sample_writes_text_from_the_prompt(capsys, tmp_path):
         assert text.startswith("to be")
         assert len(text) == len("to be") + 40 + 1
     code, out, err = run(capsys, "sample", f"--workdir={tmp_path / 'run'}", "--prompt=\udcffto")
-    assert (code, out, err) == (2, "", "error: --prompt=\\xffto: not UTF-8; expected text in UTF-8\n")
+    assert (code, out, err) == (2, "", "error: --prompt=\\xffto: not UTF-8, or typed where the locale is not; expected text in UTF-8\n")
     code, out, err = run(capsys, "translate", f"--workdir={tmp_path / 'run'}")
     assert (code, out) == (2, "")
     assert "expected a translator" in err

@@ -40,10 +40,10 @@ def test_a_large_table_counts_whole(tmp_path):
     """Red if what a checkpoint holds is left out, or parameters are taken off that the backward pass does not keep."""
     (tmp_path / "a.txt").write_text("".join(map(chr, range(1000, 1600))) * 4)
     config = text_config(tmp_path / "a.txt", model__embedding_dim=512, train__batch_size=2, data__segment_length=8)
-    state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(forecast._params(config)))
-    assert 10 * state < forecast.update_bytes(config) < 11 * state
+    params = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(forecast._params(config)))
+    assert 10 * params < forecast.update_bytes(config) < 11 * params
     averaged = config_lib.replace(config, {"train.average_decay": 0.9})
-    assert 13 * state < forecast.update_bytes(averaged) < 14 * state
+    assert 13 * params < forecast.update_bytes(averaged) < 14 * params
 
 
 def test_a_plan_shows_members_and_warns_of_those_that_do_not_fit(tmp_path, monkeypatch, capsys):

@@ -138,11 +138,12 @@ def words(
     unlike = [f"{sweep.workdir}: {text}" for sweep, grid in zip(sweeps, grids, strict=True) for text in _of_one(sweep, grid)]
     cautions = _not_alike(sweeps) + unlike + reason.warnings(pooled, recommendation)
     left_out = {_key(size): size.label for grid in grids for size in grid.sizes if _key(size) not in map(_key, pooled.sizes)}
-    if any(table == ONEHOT for table, _ in left_out):
+    if left_out and all(any(size.table == ONEHOT for size in grid.sizes) for grid in grids):
+        left_out = {key: label for key, label in left_out.items() if key[0] != ONEHOT}
         cautions.append(f"Left out: the baseline {ONEHOT}, whose size is that of each data set's vocabulary.")
-    tried = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first) if key[0] != ONEHOT)
-    if tried:
-        cautions.append(f"Left out, since it was not tried in every data set: size {tried}.")
+    if left_out:
+        sizes = ", ".join(left_out[key] for key in sorted(left_out, key=_learned_first))
+        cautions.append(f"Left out, since it was not tried in every data set: size {sizes}.")
     if settings:
         cautions.append(f"Left out, since not every data set has it: {'; '.join(map(setting_label, settings))}.")
     cautions.append("Figures and tolerance are shares of each data set's mean over sizes.")

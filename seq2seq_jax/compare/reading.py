@@ -55,7 +55,7 @@ def read_sweep(workdir: str) -> Sweep:
     """
     root = pathlib.Path(workdir)
     try:
-        found = read_sweep_record(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else None
+        found = read_sweep_record(root / SWEEP_FILE) if _is_there(root / SWEEP_FILE) else None
         paths = [path for path in _results_below(root) if _is_of_a_run(path)] if found is None else []
     except OSError as error:
         raise UserError(f"--workdir={workdir}: {error.strerror}; expected a directory that can be read") from None
@@ -147,11 +147,20 @@ def _results_below(root: pathlib.Path) -> list[pathlib.Path]:
 
     def has_result(directory: pathlib.Path) -> bool:
         try:
-            return (directory / RESULT_FILE).exists()
+            return _is_there(directory / RESULT_FILE)
         except PermissionError:
             return True
 
     return [directory / RESULT_FILE for directory in sorted(root.iterdir()) if has_result(directory)] if root.is_dir() else []
+
+
+def _is_there(path: pathlib.Path) -> bool:
+    """Returns whether there is a file. Raises OSError where it cannot be looked at."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _is_of_a_run(path: pathlib.Path) -> bool:
@@ -252,7 +261,7 @@ def _read_file(directory: pathlib.Path) -> _File:
     """Reads the result of a member: a broken file is a failure of its member alone."""
     path = directory / RESULT_FILE
     try:
-        if not path.is_file():
+        if not _is_there(path):
             return _File(directory, {}, Cause.NOT_RUN, Cause.NOT_RUN.value)
         result = read_record(path)
         _check(path, result)
@@ -277,7 +286,7 @@ def _outcome(file: _File, member: RunKey | None, metric: dict[str, Any] | None) 
         return Failure(name, Cause.FAILED, expected, None)
     size, seed = file.varied.get(SIZE, member.size), file.varied.get(SEED, member.seed)
     if (size, seed) != (member.size, member.seed):  # a copy of another member's directory
-        expected = f"size {member.size} and seed {member.seed}, as {SWEEP_FILE} has it"
+        expected = f"size {member.size} and seed {member.seed}, those of this member; remove the directory to train it"
         return Failure(name, Cause.FAILED, f"{RESULT_FILE}: is of size {size} and seed {seed}; expected {expected}", member, metric)
     return FinishedRun(member, file.directory, file.content)
 

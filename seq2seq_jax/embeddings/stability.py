@@ -117,11 +117,14 @@ def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, An
         result = read_result(path / RESULT_FILE)
         if result is None or result["status"] != "finished":
             continue
-        varied = result["varied"]
-        if isinstance(varied, dict) and SEED in varied and (not record or path.name in entries):
-            runs[path.name] = (path, varied)
-            made = read_config(path / CONFIG_FILE).length if (path / CONFIG_FILE).exists() else None
-            standings[path.name] = standing(path, result, made, length_of(record, entries.get(path.name)))
+        varied, planned = result["varied"], entries.get(path.name, {}).get("varied", {})
+        if not isinstance(varied, dict) or SEED not in varied or (record and path.name not in entries):
+            continue
+        if any(varied.get(field, value) != value for field, value in planned.items()):  # a copy of another member's directory
+            continue
+        runs[path.name] = (path, varied)
+        made = read_config(path / CONFIG_FILE).length if (path / CONFIG_FILE).exists() else None
+        standings[path.name] = standing(path, result, made, length_of(record, entries.get(path.name)))
     left_out = list(of_other_length(standings))
     return [run for name, run in runs.items() if name not in left_out], left_out
 

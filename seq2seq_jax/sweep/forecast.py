@@ -1,11 +1,11 @@
 """What each member of a sweep will need, before anything is trained: parameters, memory and time.
 
-Memory is what one update holds at once: parameters and Adam's moments, what the largest batch keeps for the backward pass, as JAX
-traces it, the gradients of both, which are as large, and on a CPU the copy that a checkpoint takes. Not counted are scoring, decoding and
-the process itself, half a GiB. Time is measured on finished members of the same sweep, or on a few updates of one member, and carried
-over to other sizes and batches by the operations of an update. Updates up to a member's newest checkpoint are not counted: they are made.
-Where threads share the batches of a small language model (``train/devices.py``), an update takes somewhat less time and more memory than
-is forecast.
+Memory is what one update holds at once: parameters, their average and Adam's moments, what the largest batch keeps for the backward
+pass, as JAX traces it, the gradients of parameters and batch, which are as large, and on a CPU what checkpoints and the end of a run
+hold, twice the first three (measured with large tables). Not counted are scoring, decoding and the process itself, half a GiB. Time is
+measured on finished members of the same sweep, or on a few updates of one member, and carried over to other sizes and batches by the
+operations of an update. Updates up to a member's newest checkpoint are not counted: they are made. Where threads share the batches of a
+small language model (``train/devices.py``), an update takes somewhat less time and more memory than is forecast.
 
 References: Kaplan et al. 2020, Scaling laws, section 2.1: training takes 6 operations a parameter and token.
 """

@@ -89,7 +89,7 @@ class Checkpoints:
         context = ocp.Context()
         context.memory.deepcopy_host_arrays = False  # no array changes before this has returned
         with context:
-            ocp.save(str(unfinished), tree, custom_metadata=progress)
+            ocp.save(str(unfinished), tree, custom_metadata=progress, overwrite=True)
         write_json(unfinished / _LIST, _digests(unfinished))
         shutil.rmtree(path, ignore_errors=True)  # a damaged one that is made again
         unfinished.rename(path)

@@ -52,7 +52,7 @@ def learning_rate_of(config: TrainConfig, total_steps: int, step: int) -> float:
 
 @functools.cache
 def _compiled_schedule(course: TrainConfig, total_steps: int) -> optax.Schedule:
-    """Returns what ``make_schedule`` does, compiled once for all runs that have the same course."""
+    """Returns what ``make_schedule`` does, compiled once for all runs that differ in seed and rate alone."""
     return jax.jit(make_schedule(course, total_steps))
 
 
