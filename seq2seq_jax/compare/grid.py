@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.labels import size_name
 from seq2seq_jax.compare.results import Failure, FinishedRun, runs_of
-from seq2seq_jax.compare.run_files import is_number
 from seq2seq_jax.config import TABLES
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import METRICS, Metric
@@ -124,6 +123,6 @@ def _metric(runs: list[FinishedRun], failures: list[Failure]) -> Metric:
     found = next((metric for metric in [run.result["metric"] for run in runs] + [failure.metric for failure in failures] if metric), None)
     if found is None:  # there is nothing to compare, and nothing to name it by
         return Metric("metric", "unknown", True, None)
-    tolerance = found.get("tolerance") if is_number(found.get("tolerance")) else None
     known = METRICS.get(found["name"], Metric(found["name"], "", True, None))  # a result.json may name any metric
-    return dataclasses.replace(known, unit=str(found.get("unit") or ""), lower_is_better=found["lower_is_better"], tolerance=tolerance)
+    unit, tolerance = str(found.get("unit") or ""), found.get("tolerance")
+    return dataclasses.replace(known, unit=unit, lower_is_better=found["lower_is_better"], tolerance=tolerance)
