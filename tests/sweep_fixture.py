@@ -11,6 +11,7 @@ import numpy as np
 
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
+from seq2seq_jax.compare.schema import json_object
 from seq2seq_jax.data.vocabulary import SPECIALS
 
 METRIC = {"name": "word_error_rate", "unit": "fraction", "lower_is_better": True, "tolerance": 0.01}
@@ -44,7 +45,7 @@ def result(size: int, seed: int, value: float | None, metric: Mapping[str, Any] 
 
 def compare(workdirs: Sequence[str], tolerance: float | None = None) -> Any:
     """Returns what ``compare --format=json`` prints of these sweeps."""
-    return compare_sweeps([read_sweep(workdir) for workdir in workdirs], tolerance)
+    return json_object(compare_sweeps([read_sweep(workdir) for workdir in workdirs], tolerance))
 
 
 def member_name(size: int, seed: int) -> str:

@@ -24,7 +24,7 @@ def fixture_printed(capsys):
     """Returns a function that prints a table and returns what stood on standard output."""
 
     def printed(comparison, **options):
-        print_table(comparison, **options)
+        print_table([comparison], **options)
         return capsys.readouterr().out
 
     return printed
@@ -142,7 +142,7 @@ def test_json_is_the_comparison_and_nothing_else(tmp_path, capsys):
 
 def test_csv_has_a_line_for_each_size(tmp_path):
     found = compare([write_sweep(tmp_path / "s", VALUES)])
-    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(to_csv([found]))))
     assert [int(row["embedding_dim"]) for row in rows] == [4, 16, 64, 256]
     assert [float(row["mean"]) for row in rows] == [row["mean"] for row in found["sizes"]]
     assert [row["role"] for row in rows].count("take") == 1

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.compare.comparison import compare_sweeps
-from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.data.corpus import corpus_key, load_corpus
 from seq2seq_jax.data.examples import TextSplit
 from seq2seq_jax.data.raw_splits import data_sha256
@@ -34,6 +32,7 @@ from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep
 from seq2seq_jax.train.evaluation import Measured, WordVectorEvaluator
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.validation import validate
+from tests.sweep_fixture import compare
 from tests.training_fixture import vector_config
 
 QUESTIONS = ": capitals\nman woman king queen\nman woman king prince\nman woman tsar queen\n: gram1-plural\nking queen man woman\n"
@@ -255,7 +254,7 @@ def test_two_kinds_of_words_are_separated(planted, tmp_path, cbow):
     assert {name: again[name] for name in result["dev"]} == pytest.approx(result["dev"])
     assert set(result["test"]) == {"loss_nats_per_token", "examples"}  # what was asked on dev has chosen already
     assert evaluate([str(tmp_path / "run")], "test").items() >= result["test"].items()
-    assert compare_sweeps([read_sweep(str(tmp_path))])["recommendation"]["test"] is None
+    assert compare([str(tmp_path)])["recommendation"]["test"] is None
 
 
 def test_what_is_asked_is_what_the_run_was_asked(planted, tmp_path):
@@ -332,7 +331,7 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     config = vector_config(planted / "text.txt", data__subsample=0.0, train__steps=6, train__batch_size=4, model__negatives=1)
     axes = {"model.embedding_dim": (2, 3)}
     run_sweep(make_plan(config, axes, str(tmp_path), Design()), SweepOptions("serial"), "launch.py sweep")
-    compared = compare_sweeps([read_sweep(str(tmp_path))])
+    compared = compare([str(tmp_path)])
     assert all(row["bootstrap_ci95"][0] < row["mean"] < row["bootstrap_ci95"][1] for row in compared["sizes"])  # over blocks of dev
     found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
     for run in (".", "embedding_dim=2,seed=0"):
@@ -365,5 +364,5 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     largest = tmp_path / "embedding_dim=3,seed=0/pip_loss.json"
     assert largest.exists()
     largest.write_text(json.dumps(as_json(nothing)))
-    compared = compare_sweeps([read_sweep(str(tmp_path))])
+    compared = compare([str(tmp_path)])
     assert "least PIP loss" not in {row["rule"] for row in compared["rules_of_thumb"]}

@@ -1,4 +1,4 @@
-"""The comparison of one sweep, setting by setting, or of several pooled, as one JSON object.
+"""The comparison of one sweep, or of several pooled, setting by setting.
 
 Read next: ``answer.py`` for what is in it, ``table.py`` and ``report.py``, which show it.
 """
@@ -33,8 +33,8 @@ class SettingRuns(NamedTuple):
     failures: list[Failure]
 
 
-def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[str, Any]:
-    """Returns the comparison of sweeps, ready for JSON: one object, or one for each setting of the further fields that they vary.
+def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> list[SettingComparison]:
+    """Returns the comparison of sweeps for each setting of the further fields that they vary, ready for JSON; without any, one.
 
     Args:
       sweeps: one, or at least three to be pooled.
@@ -49,8 +49,7 @@ def compare_sweeps(sweeps: list[Sweep], tolerance: float | None = None) -> dict[
             parts = _pool_settings(sweeps, tolerance)
         else:
             parts = [_compare_setting(sweeps[0], part, tolerance) for part in settings_of(sweeps[0])]
-    alone = len(parts) == 1 and not parts[0]["setting"]  # one value of a further field is a setting too
-    return without_nan(parts[0] if alone else {"comparisons": parts})
+    return [without_nan(part) for part in parts]
 
 
 def settings_of(sweep: Sweep) -> list[SettingRuns]:

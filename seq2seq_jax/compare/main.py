@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, Literal
+from typing import Literal
 
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.results import Sweep
-from seq2seq_jax.compare.schema import parts_of
+from seq2seq_jax.compare.schema import SettingComparison, json_object
 from seq2seq_jax.errors import UserError
 
 Format = Literal["table", "json", "csv"]
@@ -35,11 +35,11 @@ def run(
     Raises UserError where there is nothing to compare.
     """
     sweeps = [read_sweep(workdir) for workdir in workdirs]
-    comparison = compare_sweeps(sweeps, tolerance)
+    parts = compare_sweeps(sweeps, tolerance)
     if figures is not None:
         _make_folder(figures)
-    _print(comparison, format, noise_floor)
-    _report(sweeps, comparison, figures)
+    _print(parts, format, noise_floor)
+    _report(sweeps, parts, figures)
 
 
 def print_answer(workdir: str, tolerance: float | None) -> Sweep:
@@ -50,21 +50,21 @@ def print_answer(workdir: str, tolerance: float | None) -> Sweep:
     from seq2seq_jax.compare.examples import print_examples  # imports rich, as the table does
 
     sweep = read_sweep(workdir)
-    comparison = compare_sweeps([sweep], tolerance)
-    _print(comparison, "table", noise_floor=False)
-    written = _report([sweep], comparison, None)
-    for part in parts_of(comparison):
+    parts = compare_sweeps([sweep], tolerance)
+    _print(parts, "table", noise_floor=False)
+    written = _report([sweep], parts, None)
+    for part in parts:
         print_examples(sweep, part, EXAMPLES)
     print(f"\n{'runs, checkpoints and report.html' if written else 'runs and checkpoints'} lie in {workdir}")
     return sweep
 
 
-def _report(sweeps: list[Sweep], comparison: dict[str, Any], figures: str | None) -> bool:
+def _report(sweeps: list[Sweep], parts: list[SettingComparison], figures: str | None) -> bool:
     """Writes the report and says where; returns whether that was possible. The answer is out and stands without it."""
     from seq2seq_jax.compare.report import write_report  # matplotlib and jinja2 take longer than all before
 
     try:
-        print(f"report: {write_report(sweeps, comparison, figures)}", file=sys.stderr)
+        print(f"report: {write_report(sweeps, parts, figures)}", file=sys.stderr)
     except OSError as error:
         print(f"warning: no report: {error}", file=sys.stderr)
         return False
@@ -78,14 +78,14 @@ def _make_folder(figures: str) -> None:
         raise UserError(f"--figures={figures}: {error.strerror}; expected a folder") from error
 
 
-def _print(comparison: dict[str, Any], format: Format, noise_floor: bool) -> None:
+def _print(parts: list[SettingComparison], format: Format, noise_floor: bool) -> None:
     if format == "json":
-        print(json.dumps(comparison, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(json_object(parts), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         from seq2seq_jax.compare import table  # rich is not needed for JSON
 
         if format == "csv":
-            print(table.to_csv(comparison), end="")
+            print(table.to_csv(parts), end="")
         else:
-            table.print_table(comparison, noise_floor=noise_floor)
+            table.print_table(parts, noise_floor=noise_floor)
     sys.stdout.flush()  # the answer is there before the report is drawn

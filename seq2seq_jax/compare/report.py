@@ -15,7 +15,7 @@ import markupsafe
 from seq2seq_jax.compare import columns, figures, labels, run_files
 from seq2seq_jax.compare.examples import LONGEST
 from seq2seq_jax.compare.results import FinishedRun, Sweep, runs_of
-from seq2seq_jax.compare.schema import SettingComparison, parts_of
+from seq2seq_jax.compare.schema import SettingComparison, by_setting
 from seq2seq_jax.embeddings.map import symbol_map
 from seq2seq_jax.errors import without_configuration
 from seq2seq_jax.evaluate.metrics import is_right
@@ -27,12 +27,11 @@ SHOWN_EXAMPLES = 10
 FULL_SETTINGS = 4  # with more of them each gets its answer, curve and table only, so that the page stays below 2 MB
 
 
-def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: str | None = None) -> pathlib.Path:
+def write_report(sweeps: list[Sweep], parts: list[SettingComparison], figures_dir: str | None = None) -> pathlib.Path:
     """Writes the report into the first sweep's directory and, if asked for, its pictures into a folder. Returns the report's path.
 
     That of several sweeps is ``report_pooled.html``: the first one's own stays. Raises OSError where a file cannot be written.
     """
-    parts = parts_of(comparison)
     drawn = [_pictures(sweeps, part, full=len(parts) <= FULL_SETTINGS) for part in parts]
     if figures_dir is not None:
         _write_figures(pathlib.Path(figures_dir), drawn)
@@ -43,7 +42,7 @@ def write_report(sweeps: list[Sweep], comparison: dict[str, Any], figures_dir: s
         .render(
             title=f"{labels.spelled(parts[0]['metric']['name'])} and embedding size: {names}",
             parts=[_part_view(sweeps, part, pictures, index) for index, (part, pictures) in enumerate(zip(parts, drawn, strict=True))],
-            by_setting="comparisons" in comparison,
+            by_setting=by_setting(parts),
             role=labels.role,
             making=_making(sweeps, parts),
             light=picture.css_variables(dark=False),

@@ -6,7 +6,8 @@ Read next: ``answer.py``, which fills them.
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
 
 Interval = list[float] | None  # lower and upper end, 95 %
 
@@ -196,6 +197,11 @@ class SettingComparison(TypedDict):
     hidden_dims: list[HiddenDimRow]
 
 
-def parts_of(comparison: dict[str, Any]) -> list[SettingComparison]:
-    """Returns the comparison of each setting: several under ``comparisons``, or one that is the whole object."""
-    return cast(list[SettingComparison], comparison.get("comparisons", [comparison]))
+def by_setting(parts: Sequence[SettingComparison]) -> bool:
+    """Returns whether a comparison is one by settings: of a single value of a further field too."""
+    return len(parts) > 1 or bool(parts[0]["setting"])
+
+
+def json_object(parts: Sequence[SettingComparison]) -> Mapping[str, Any]:
+    """Returns the one object that scripts read: the comparison itself, or those of all settings under ``comparisons``."""
+    return {"comparisons": parts} if by_setting(parts) else parts[0]

@@ -27,18 +27,17 @@ from seq2seq_jax.compare.labels import (
     setting_label,
     spelled,
 )
-from seq2seq_jax.compare.schema import SettingComparison, SizeRow, parts_of
+from seq2seq_jax.compare.schema import SettingComparison, SizeRow, by_setting
 from seq2seq_jax.config import setting_key
 from seq2seq_jax.errors import without_configuration
 from seq2seq_jax.show.terminal import full_width, print_whole, stdout_console
 
 
-def print_table(comparison: dict[str, Any], noise_floor: bool = False) -> None:
+def print_table(parts: Sequence[SettingComparison], noise_floor: bool = False) -> None:
     """Prints the comparison: sizes, what to take and why, what it costs, what failed; with ``noise_floor`` the scatter over seeds alone."""
     console = stdout_console()
-    parts = parts_of(comparison)
     for part in parts:
-        if part is not comparison:  # one of several settings
+        if by_setting(parts):
             console.print(f"\n{setting_label(part['setting'])}", style="bold")
         _print_sizes(console, part)
         _print_recommendation(console, part)
@@ -96,9 +95,9 @@ def _print_failed(console: rich.console.Console, part: SettingComparison) -> Non
         console.print(f"  {failure['member']}: {without_configuration(failure['error'])}", soft_wrap=True)
 
 
-def to_csv(comparison: dict[str, Any]) -> str:
+def to_csv(parts: Sequence[SettingComparison]) -> str:
     """Returns one line a size, with a header; intervals as two columns, nothing where a figure is missing."""
-    rows = [_csv_row(part, row) for part in parts_of(comparison) for row in part["sizes"]]
+    rows = [_csv_row(part, row) for part in parts for row in part["sizes"]]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()

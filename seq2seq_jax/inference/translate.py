@@ -21,7 +21,7 @@ from seq2seq_jax.data.coverage import unknown_units
 from seq2seq_jax.data.examples import PairSplit
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.spelling import texts_of
-from seq2seq_jax.data.vocabulary import FOLDER, PAD
+from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.decode.beam import Hypotheses
 from seq2seq_jax.decode.translators import mean_attention, translate_by_beam
 from seq2seq_jax.errors import UserError
@@ -138,18 +138,18 @@ def _check_together(runs: Sequence[TrainedRun]) -> None:
     for run in runs:
         if run.config.model.kind != "translator":
             raise UserError(f"--workdir={run.directory.path}: expected a translator, this run is a {run.config.model.kind}")
-        if _reading(run) != _reading(first):
+        if not _read_alike(run, first):
             raise UserError(
                 f"--workdir={run.directory.path}: its vocabularies are not those of --workdir={first.directory.path}; "
                 "expected runs trained on the same data with the same units"
             )
 
 
-def _reading(run: TrainedRun) -> tuple[bool, dict[str, bytes]]:
-    """Returns what decides how text becomes ids and back."""
-    places = [path for side in run.vocabularies for path in (run.directory.path / FOLDER).glob(f"{side}*.json")]
-    files = {path.name: path.read_bytes() for path in places}  # and nothing that a killed start has left beside them
-    return run.config.data.normalize_nfc, files
+def _read_alike(run: TrainedRun, other: TrainedRun) -> bool:
+    """Returns whether two translators turn text into the same ids, and ids into the same text."""
+    if run.config.data.normalize_nfc != other.config.data.normalize_nfc:
+        return False
+    return all(vocabulary.reads_like(other.vocabularies[side]) for side, vocabulary in run.vocabularies.items())
 
 
 def _listed(run: TrainedRun, decoded: Hypotheses, row: int, n_best: int, attended: Attended | None) -> list[Translation]:

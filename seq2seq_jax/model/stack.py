@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
@@ -43,29 +46,26 @@ class LSTMStack(nnx.Module):
 
     def __call__(self, inputs: Inputs, initial: States, dropout: Dropout | None) -> tuple[Float[Array, "T B H"], States]:
         """Runs all layers over the first one's pre-activations; returns the last one's outputs and the final states."""
-        outputs, final = self.first(inputs, initial[0])
-        outputs, states = dropped(dropout, "layer0", outputs), [final]
-        for i, (layer, state) in enumerate(zip(self.layers[1:], initial[1:], strict=True), start=1):
-            below = outputs
-            outputs, final = layer(layer.preactivations(below), state)
-            outputs = dropped(dropout, f"layer{i}", outputs)
-            outputs = outputs + below if self.residual else outputs
-            states.append(final)
-        return outputs, tuple(states)
+        return self._through(inputs, initial, dropout, lambda layer, read, state: layer(read, state))
 
     def step(self, preactivations: Float[Array, "B G"], before: States, dropout: Dropout | None) -> tuple[Hidden, States]:
-        """Advances all layers by one step.
+        """Advances all layers by one step, from the first one's pre-activations; what is dropped is the same at every step."""
 
-        Args:
-          preactivations: of the first layer.
-          before: the states.
-          dropout: of layers' outputs, the same at every step.
-        """
-        states: list[LSTMState] = []
-        outputs = preactivations
-        for i, (layer, state) in enumerate(zip(self.layers, before, strict=True)):
+        def advance(layer: LSTM, read: Float[Array, "B G"], state: LSTMState) -> tuple[Hidden, LSTMState]:
+            after = layer.step(read, state)
+            return after.hidden, after
+
+        return self._through(preactivations, before, dropout, advance)
+
+    def _through(
+        self, inputs: Any, states: States, dropout: Dropout | None, run: Callable[..., tuple[Any, LSTMState]]
+    ) -> tuple[Any, States]:
+        """Carries pre-activations of the first layer up through all; ``run(layer, preactivations, state) -> (outputs, state)``."""
+        outputs, after = inputs, []
+        for i, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
             below = outputs
-            states.append(layer.step(below if i == 0 else layer.preactivations(below), state))
-            outputs = dropped(dropout, f"layer{i}", states[i].hidden)
+            outputs, final = run(layer, below if i == 0 else layer.preactivations(below), state)
+            outputs = dropped(dropout, f"layer{i}", outputs)
             outputs = outputs + below if self.residual and i > 0 else outputs
-        return outputs, tuple(states)
+            after.append(final)
+        return outputs, tuple(after)

@@ -23,20 +23,10 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
         return optax.identity()
     norm = config.train.clip_norm
     clip = optax.identity() if norm is None else optax.clip_by_global_norm(norm)
-    return optax.chain(clip, _adam())
-
-
-def _adam() -> optax.GradientTransformation:
-    """Returns Adam, which keeps no moments of a frozen table: its gradient, zero, passes through."""
     adam = optax.scale_by_adam(B1, B2)
-
-    def of(tree: Any) -> optax.GradientTransformation:
-        learned = jax.tree_util.tree_map_with_path(lambda path, _: is_learned(path), tree)
-        return adam if all(jax.tree.leaves(learned)) else optax.masked(adam, learned)
-
-    return optax.GradientTransformation(
-        lambda params: of(params).init(params), lambda updates, state, params=None: of(updates).update(updates, state, params)
-    )
+    if config.model.table == "frozen":  # of which no moments are kept: its gradient, zero, passes through
+        adam = optax.masked(adam, lambda tree: jax.tree_util.tree_map_with_path(lambda path, _: is_learned(path), tree))
+    return optax.chain(clip, adam)
 
 
 def is_learned(path: tuple[Any, ...]) -> bool:
