@@ -6,7 +6,6 @@ Verbs: train, sweep, status, compare, evaluate, translate, sample, embeddings. `
 
 from __future__ import annotations
 
-import functools
 import json
 import pathlib
 import shlex
@@ -16,13 +15,14 @@ from collections.abc import Iterable, Sequence
 from absl import flags
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.command import DONE, ERROR, Verb, run
+from seq2seq_jax.command import DONE, ERROR, run
 from seq2seq_jax.config import AXIS_FLAGS, Config
-from seq2seq_jax.embeddings.studies import FORMAT, STUDIES, Study, check_figure
+from seq2seq_jax.embeddings.studies import FORMAT, STUDIES
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
+from seq2seq_jax.files import check_figure
 from seq2seq_jax.interpreter import keep_numpy_to_one_thread, search_garbage_rarely
-from seq2seq_jax.options import Option
+from seq2seq_jax.options import Option, Verb
 from seq2seq_jax.validation import validate
 
 FIELDS_REMARK = (
@@ -310,18 +310,6 @@ def _trace(values: flags.FlagValues) -> int:
     return DONE
 
 
-def _study(study: Study, values: flags.FlagValues) -> int:
-    options = {flag: values[flag].value for flag in values}
-    check_figure(options.get("figure"))
-    study.run(options)
-    return DONE
-
-
-def _study_verb(study: Study) -> Verb:
-    options = (RUN._replace(help=f"directory of {study.reads}"), *study.options)
-    return Verb(study.summary, f"embeddings {study.example}", options, functools.partial(_study, study), study.operands)
-
-
 STUDY_VERBS = {
     "embeddings trace": Verb(
         "where a loss sends its gradient: layers, time steps, rows of the table",
@@ -329,7 +317,7 @@ STUDY_VERBS = {
         TRACE,
         _trace,
     ),
-    **{f"embeddings {name}": _study_verb(study) for name, study in STUDIES.items()},
+    **{f"embeddings {name}": study for name, study in STUDIES.items()},
 }
 VERBS = {
     "train": Verb(

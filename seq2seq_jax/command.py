@@ -10,12 +10,12 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import flags
 
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of_memory, no_room
-from seq2seq_jax.options import Option
+from seq2seq_jax.options import Option, Verb
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 SAID_BY_ABSL = ";\n    repeat this option to specify a list of values"  # of such flags, whose own help says it already
@@ -24,28 +24,6 @@ _EXPECTED = {  # in place of how Python says that a flag's text is no such value
     "could not convert string to float": "a number",
     "('Non-boolean": "true or false",
 }
-
-
-class Verb(NamedTuple):
-    """What `launch.py VERB` does: one line, an example, its flags, and the function that hands over to its package.
-
-    Of the flags, ``operands`` may be given by their place too.
-    ``resumes`` says whether the same command, stopped, goes on from where it was. ``remark`` is what
-    the help says of all its flags.
-    """
-
-    summary: str
-    example: str
-    options: tuple[Option, ...]
-    run: Callable[[flags.FlagValues], int]
-    operands: tuple[str, ...] = ()
-    resumes: bool = False
-    remark: str = ""
-
-    def define(self, values: flags.FlagValues) -> None:
-        """Makes its flags known to absl."""
-        for option in self.options:
-            _define(option, values)
 
 
 def _define(option: Option, values: flags.FlagValues) -> None:
@@ -238,7 +216,8 @@ def _expected(said: str) -> str:
 def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
     """Reads a verb's flags. Raises UserError for unknown or unreadable ones, and for a missing workdir."""
     values = flags.FlagValues()
-    verb.define(values)
+    for option in verb.options:
+        _define(option, values)
     if "--help" in arguments or "-h" in arguments:
         print(_help(name, verb, values))
         sys.exit(DONE)

@@ -37,6 +37,15 @@ def check_place(flag: str, path: pathlib.Path) -> None:
         raise UserError(f"{flag}={path}: cannot be written; expected a place for a file, in a folder that exists")
 
 
+def check_figure(figure: str | None) -> None:
+    """Raises UserError where a picture is asked for that is not to be SVG, or in a place where there can be none; before there is any."""
+    if figure is None:
+        return
+    if not figure.lower().endswith(".svg"):
+        raise UserError(f"--figure={figure}: expected a name that ends in .svg")
+    check_place("--figure", pathlib.Path(figure))
+
+
 def write_file(write: Callable[[], Any], flag: str, path: str) -> None:
     """Calls ``write``, which writes where the user has said. Raises UserError, naming the ``flag``, where that cannot be."""
     try:

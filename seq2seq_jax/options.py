@@ -1,7 +1,8 @@
-"""What a flag of the command is. ``command.py`` makes absl's flags of them; the verbs in ``launch.py`` and the studies name theirs."""
+"""What a verb of the command and its flags are. ``command.py`` runs them; ``launch.py`` and the studies name theirs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
@@ -29,3 +30,25 @@ class Option(NamedTuple):
     low: float | None = None
     high: float | None = None
     multiple: bool = False
+
+
+class Verb(NamedTuple):
+    """What ``launch.py VERB`` does.
+
+    Attributes:
+      summary: one line.
+      example: of its use, without ``launch.py``.
+      options: its flags.
+      run: hands over to a package and returns the exit code; is given the flags as absl has read them (``flags.FlagValues``).
+      operands: flags that may be given by their place too.
+      resumes: whether the same command, stopped, goes on from where it was.
+      remark: what the help says of all its flags.
+    """
+
+    summary: str
+    example: str
+    options: tuple[Option, ...]
+    run: Callable[[Any], int]
+    operands: tuple[str, ...] = ()
+    resumes: bool = False
+    remark: str = ""

@@ -18,9 +18,9 @@ from seq2seq_jax.data.examples import TextSplit
 from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.data.word_questions import WordQuestions, load, read_analogies, read_similarity
-from seq2seq_jax.embeddings import vector_size
-from seq2seq_jax.embeddings.pip_loss import SizeEstimate, estimate_size
-from seq2seq_jax.embeddings.vector_size import as_json
+from seq2seq_jax.embeddings import pip_loss
+from seq2seq_jax.embeddings.pip_loss import as_json
+from seq2seq_jax.embeddings.size_estimate import SizeEstimate, estimate_size
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate import word_vectors
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
@@ -322,7 +322,7 @@ def test_the_estimate_is_of_the_lines_as_training_reads_them(planted):
     lines = [line.split() for line in (planted / "text.txt").read_text().splitlines()]
     units = np.array([words.index(word) for line in lines for word in line])
     expected = estimate_size(units, np.repeat(np.arange(len(lines)), list(map(len, lines))), 2, 1)
-    found = vector_size.estimated_size(config, corpus)
+    found = pip_loss.estimated_size(config, corpus)
     np.testing.assert_allclose(found.losses, expected.losses, rtol=1e-5)
 
 
@@ -336,7 +336,7 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
     for run in (".", "embedding_dim=2,seed=0"):
         capsys.readouterr()
-        vector_size.run({"workdir": tmp_path / run, "format": "json"})
+        pip_loss.run({"workdir": tmp_path / run, "format": "json"})
         shown = json.loads(capsys.readouterr().out)
         assert shown["symbols"] == 17
         assert shown["embedding_dim"] == found["least PIP loss"]
@@ -344,21 +344,21 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     text = (planted / "text.txt").read_text()
     write(planted / "text.txt", text + "a0 a1\n")
     with pytest.raises(UserError, match=r"text\.txt: the content is not that of the run's train data"):
-        vector_size.run({"workdir": tmp_path / "embedding_dim=2,seed=0", "format": "json"})
+        pip_loss.run({"workdir": tmp_path / "embedding_dim=2,seed=0", "format": "json"})
     write(planted / "text.txt", text)
-    vector_size.run({"workdir": tmp_path, "format": "table"})
+    pip_loss.run({"workdir": tmp_path, "format": "table"})
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no run or sweep here"):
-        vector_size.run({"workdir": tmp_path / "nothing", "format": "table"})
+        pip_loss.run({"workdir": tmp_path / "nothing", "format": "table"})
     for name, content in (("config.json", "{}"), ("sweep.json", '{"format": 1, "members": []}'), ("sweep.json", "{")):
         broken = tmp_path / f"broken{len(content)}"
         broken.mkdir()
         (broken / name).write_text(content)
         with pytest.raises(UserError, match=rf"broken{len(content)}/{name}: "):
-            vector_size.run({"workdir": broken, "format": "table"})
+            pip_loss.run({"workdir": broken, "format": "table"})
     nothing = SizeEstimate(None, np.array([3.0]), np.array([]), 0.1, 17)
-    monkeypatch.setattr(vector_size, "estimated_size", lambda config, corpus: nothing)
-    vector_size.run({"workdir": tmp_path, "format": "table"})
+    monkeypatch.setattr(pip_loss, "estimated_size", lambda config, corpus: nothing)
+    pip_loss.run({"workdir": tmp_path, "format": "table"})
     assert capsys.readouterr().out.startswith("There is no estimate: no singular value")
     assert as_json(nothing._replace(noise=0.0))["reason"].startswith("no two symbols are neighbours")
     largest = tmp_path / "embedding_dim=3,seed=0/pip_loss.json"

@@ -5,16 +5,18 @@ Read next: ``comparison.py`` for the answer, ``report.py`` for the page.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Literal
 
+from seq2seq_jax.compare import table
 from seq2seq_jax.compare.comparison import compare_sweeps
+from seq2seq_jax.compare.examples import print_examples
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.results import Sweep
 from seq2seq_jax.compare.schema import SettingComparison, json_object
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.show.terminal import print_json
 
 Format = Literal["table", "json", "csv"]
 EXAMPLES = 5  # outputs shown below a sweep's table
@@ -47,8 +49,6 @@ def print_answer(workdir: str, tolerance: float | None) -> Sweep:
 
     Returns what was compared. Raises UserError where there is nothing to compare.
     """
-    from seq2seq_jax.compare.examples import print_examples  # imports rich, as the table does
-
     sweep = read_sweep(workdir)
     parts = compare_sweeps([sweep], tolerance)
     _print(parts, "table", noise_floor=False)
@@ -80,12 +80,9 @@ def _make_folder(figures: str) -> None:
 
 def _print(parts: list[SettingComparison], format: Format, noise_floor: bool) -> None:
     if format == "json":
-        print(json.dumps(json_object(parts), indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(json_object(parts))
+    elif format == "csv":
+        print(table.to_csv(parts), end="")
     else:
-        from seq2seq_jax.compare import table  # rich is not needed for JSON
-
-        if format == "csv":
-            print(table.to_csv(parts), end="")
-        else:
-            table.print_table(parts, noise_floor=noise_floor)
+        table.print_table(parts, noise_floor=noise_floor)
     sys.stdout.flush()  # the answer is there before the report is drawn

@@ -5,7 +5,7 @@ Read next: ``answer.py``.
 References:
   V^0.25: Google Developers 2017, Introducing TensorFlow feature columns.
   1.6 V^0.56: fastai 2018, default size of an embedding (from a forum post).
-  PIP loss: Yin & Shen 2018 (``embeddings/pip_loss.py``), for word vectors.
+  PIP loss: Yin & Shen 2018 (``embeddings/size_estimate.py``), for word vectors.
 """
 
 from __future__ import annotations

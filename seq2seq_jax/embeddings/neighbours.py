@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.embeddings.printing import print_json, print_rows
 from seq2seq_jax.embeddings.tables import TrainedTable, open_table
 from seq2seq_jax.evaluate.word_vectors import unit_rows
+from seq2seq_jax.show.terminal import print_json, print_table
 
 ROWS_AT_A_TIME = 512  # queries whose cosines with every row are held in memory together
 
@@ -55,7 +55,7 @@ def print_neighbours(table: TrainedTable, asked: Mapping[str, str], found: Seque
         for near, count in zip(found, read, strict=True)
     ]
     print(f"{title} ({table.title}):")
-    print_rows(("symbol", "cosine", "reads an epoch"), rows, left=1)
+    print_table(("symbol", "cosine", "reads an epoch"), rows, left=1)
 
 
 def neighbours(table: TrainedTable, row: int, k: int) -> list[Neighbour]:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import TrainedTable, open_table
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.evaluate.word_vectors import rank_correlation
+from seq2seq_jax.show.terminal import print_json, print_sentence, print_table
 
 EXAMPLES = 8  # symbols named beside a band
 
@@ -63,7 +63,7 @@ def run(options: Mapping[str, Any]) -> None:
         for band in bands(table)
     ]
     print(f"Rows of the {table.title} by how often an epoch reads them:")
-    print_rows(("reads", "rows", "norm", "moved", "symbols"), shown, left=0, last_left=True)
+    print_table(("reads", "rows", "norm", "moved", "symbols"), shown, left=0, last_left=True)
     written = {name: "not defined" if value is None else f"{value:+.2f}" for name, value in correlations.items()}
     print_sentence(
         f"Rank correlation of reads with the norm {written['norm']}, with the distance moved {written['moved']} (rows that are read)."

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import open_trained
+from seq2seq_jax.show.terminal import print_json, print_sentence, print_table
 
 CARRIED = 0.95  # of the sum of squared singular values
 MOST_VALUES = 16  # singular values that are printed; JSON has all
@@ -37,7 +37,7 @@ def run(options: Mapping[str, Any]) -> None:
         for place, (square, share, total) in enumerate(zip(squares, shares, np.cumsum(shares), strict=True))
     ]
     print(f"Singular values of the {table.title}, {len(rows)} {table.which}:")
-    print_rows(("direction", "value", "share", "together", ""), shown[:MOST_VALUES], left=0, last_left=True)
+    print_table(("direction", "value", "share", "together", ""), shown[:MOST_VALUES], left=0, last_left=True)
     if len(shown) > MOST_VALUES:
         print(f"and {len(shown) - MOST_VALUES} smaller ones")
     (rank, count), (rank_drawn, count_drawn) = uses["table"], uses["random"]

@@ -16,11 +16,11 @@ from jaxtyping import Float
 
 from seq2seq_jax.config import SEED, in_order, setting_key
 from seq2seq_jax.embeddings.neighbours import neighbour_sets
-from seq2seq_jax.embeddings.printing import print_json, print_rows, print_sentence
 from seq2seq_jax.embeddings.tables import TrainedTable, read_tables
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import length_of, of_other_length, standing
 from seq2seq_jax.records import CONFIG_FILE, EMBEDDING_FILE, RESULT_FILE, SWEEP_FILE, read_config, read_result, read_sweep_record
+from seq2seq_jax.show.terminal import print_json, print_sentence, print_table
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
 
@@ -68,7 +68,7 @@ def run(options: Mapping[str, Any]) -> None:
         for result in found
     ]
     print("Share of nearest neighbours that two seeds have in common, mean over pairs:")
-    print_rows(("setting", "table", "seeds", "nearest", "in common", "by chance"), rows, left=2)
+    print_table(("setting", "table", "seeds", "nearest", "in common", "by chance"), rows, left=2)
     if left_out:
         print_sentence(f"Left out, trained for other steps or epochs than the sweep asks for now: {', '.join(left_out)}.")
 

@@ -10,7 +10,7 @@ import json
 import pathlib
 import unicodedata
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -76,8 +76,8 @@ class TrainedTable:
         return f"{self.side} table of {len(self.symbols):,} rows and {self.vectors.shape[1]} columns"
 
     def label(self, row: int) -> str:
-        """Returns a row's symbol to be read by people."""
-        return label(self.symbols, self.unit, row)
+        """Returns a row's symbol to be read by people: blanks and line ends can be seen, subwords are text."""
+        return visible(text_of(self.symbols, self.unit, row))
 
     def row_of(self, typed: str, flag: str) -> int:
         """Returns the row that a text from the command line names: the symbol itself, ``\\n`` or ``\\u0020``, or as it is shown.
@@ -96,11 +96,6 @@ class TrainedTable:
             return shown[typed]
         near = ", ".join(self.label(row) for row in range(len(SPECIALS), min(len(SPECIALS) + 8, len(self.symbols))))
         raise UserError(f"{flag}={typed}: the {self.side} table has no such symbol; expected one of its {len(rows)}, such as {near}")
-
-
-def label(symbols: Sequence[str], unit: str | None, row: int) -> str:
-    """Returns the symbol of a row to be read by people: blanks and line ends can be seen, subwords are text."""
-    return visible(text_of(symbols, unit, row))
 
 
 def read_tables(directory: pathlib.Path) -> list[TrainedTable]:

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import Vocabulary
-from seq2seq_jax.embeddings.printing import print_rows, print_sentence
-from seq2seq_jax.embeddings.tables import label
+from seq2seq_jax.show.symbols import visible
+from seq2seq_jax.show.terminal import print_sentence, print_table
 
 MOST_ROWS = 20  # rows of a table that are printed; JSON has all
 
@@ -74,7 +74,7 @@ class Flow:
 
 def labels(vocabulary: Vocabulary, rows: Int[np.ndarray, " _"]) -> list[str]:
     """Returns the symbols of rows to be read by people."""
-    return [label(vocabulary.symbols, vocabulary.unit, row) for row in rows.tolist()]
+    return list(map(visible, texts_of(vocabulary, rows)))
 
 
 def to_json(flow: Flow, vocabularies: dict[str, Vocabulary]) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _print_side(flow: Flow, side: Side, vocabulary: Vocabulary) -> None:
         columns.append(name)
         for cells, norm in zip(rows, norms, strict=True):
             cells.append(number(norm))
-    print_rows(columns, rows, left=3 if side.name == "target" else 2)
+    print_table(columns, rows, left=3 if side.name == "target" else 2)
 
 
 def _print_gradients(rows: Rows, flow: Flow, vocabulary: Vocabulary) -> None:
@@ -168,10 +168,10 @@ def _print_gradients(rows: Rows, flow: Flow, vocabulary: Vocabulary) -> None:
     reached = sorted(np.flatnonzero(total).tolist(), key=lambda row: -total[row])
     reads = np.bincount(np.concatenate([side.ids for side in flow.sides if side.name in rows.sides]), minlength=len(vocabulary))
     cells = [
-        [label(vocabulary.symbols, vocabulary.unit, row), str(row), str(reads[row]), *(number(norms[row]) for norms in parts.values())]
-        for row in reached
+        [name, str(row), str(reads[row]), *(number(norms[row]) for norms in parts.values())]
+        for name, row in zip(labels(vocabulary, np.array(reached, int)), reached, strict=True)
     ]
-    print_rows(["row of", "id", "reads", *parts], cells[:MOST_ROWS], left=1)
+    print_table(["row of", "id", "reads", *parts], cells[:MOST_ROWS], left=1)
     if len(cells) > MOST_ROWS:
         print(f"and {len(cells) - MOST_ROWS} rows with less")
 

@@ -13,7 +13,6 @@ from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS, EOS
-from seq2seq_jax.embeddings.printing import print_json
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.flow import print_flow, to_json
@@ -22,6 +21,7 @@ from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.build import held_table
 from seq2seq_jax.show.progress import shown
 from seq2seq_jax.show.symbols import visible
+from seq2seq_jax.show.terminal import print_json
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.run_directory import RunDirectory
 

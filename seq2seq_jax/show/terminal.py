@@ -1,13 +1,17 @@
-"""Tables for a terminal. Knows layout only."""
+"""What is printed: tables and sentences for a terminal, JSON for programs. Knows layout only."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+WIDTH = 80  # of sentences, columns
 _WIDEST = 1000  # characters: no table is cut, not even in a terminal that is too narrow for it
 
 
@@ -36,3 +40,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int
     for row in rows:
         table.add_row(*row)
     print_whole(stdout_console(), table)
+
+
+def print_sentence(text: str) -> None:
+    """Prints a sentence or a few, in lines that fit a terminal."""
+    print(textwrap.fill(text, WIDTH))
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Prints one JSON object; text of any script stays as it is."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from seq2seq_jax.config import setting_key
 from seq2seq_jax.data.corpus import load_split
-from seq2seq_jax.embeddings.vector_size import as_json, estimated_size
+from seq2seq_jax.embeddings.pip_loss import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.json_files import readable_object, write_json

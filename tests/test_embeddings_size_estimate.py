@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seq2seq_jax.embeddings import pip_loss
-from seq2seq_jax.embeddings.pip_loss import cooccurrences, estimate_size, expected_losses, shifted_information, without_noise
+from seq2seq_jax.embeddings import size_estimate
+from seq2seq_jax.embeddings.size_estimate import cooccurrences, estimate_size, expected_losses, shifted_information, without_noise
 from tests import oracles
 
 SIZE, NOISE = 256, 0.0625  # so that the noise alone has singular values up to 2
@@ -86,7 +86,7 @@ def test_of_many_units_the_most_frequent_are_looked_at(monkeypatch):
     """Red if time and memory grow with the vocabulary, or if the others are taken for one of them."""
     units = np.minimum(np.random.default_rng(0).geometric(0.1, 3000) - 1, 60)
     whole = estimate_size(units, np.zeros(3000, int), 2, 1)
-    monkeypatch.setattr(pip_loss, "MOST_UNITS", 12)
+    monkeypatch.setattr(size_estimate, "MOST_UNITS", 12)
     found = estimate_size(units, np.zeros(3000, int), 2, 1)
     assert (whole.units, found.units) == (units.max() + 1, 12)
 
@@ -96,6 +96,6 @@ def test_a_text_that_says_nothing_has_no_estimate_and_no_table_is_without_column
     units = np.random.default_rng(0).integers(0, 40, 3000)
     found = estimate_size(units, np.zeros(3000, int), 2, 5)
     assert (found.size, len(found.losses)) == (None, 1)
-    monkeypatch.setattr(pip_loss, "without_noise", lambda seen, noise, count: np.array([1.01, 1.005]) * noise * count**0.5)
+    monkeypatch.setattr(size_estimate, "without_noise", lambda seen, noise, count: np.array([1.01, 1.005]) * noise * count**0.5)
     faint = estimate_size(units, np.zeros(3000, int), 2, 1)
     assert (faint.losses.argmin(), faint.size) == (0, 1)
