@@ -21,7 +21,7 @@ from seq2seq_jax.embeddings.studies import FORMAT, STUDIES
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
 from seq2seq_jax.files import check_figure
-from seq2seq_jax.interpreter import keep_numpy_to_one_thread, search_garbage_rarely
+from seq2seq_jax.interpreter import collect_garbage_rarely, keep_numpy_to_one_thread
 from seq2seq_jax.options import Option, Verb
 from seq2seq_jax.validation import validate
 
@@ -366,5 +366,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    search_garbage_rarely()
+    collect_garbage_rarely()
     sys.exit(main(sys.argv))

@@ -1,4 +1,4 @@
-"""How Python is set up before anything large is imported: threads of NumPy, and searches for garbage."""
+"""How Python is set up before anything large is imported: threads of NumPy, and the collection of garbage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 _NEW_OBJECTS = 50_000  # between searches; Python's own 700 are made by importing and tracing thousands of times, and are no garbage
 
 
-def search_garbage_rarely() -> None:
+def collect_garbage_rarely() -> None:
     """Has Python search less often for cycles of garbage, and not once more through everything at its end.
 
     A quarter of the processor time of a short command otherwise (docs/performance.md). To be called before the large imports.

@@ -1,4 +1,4 @@
-"""What the JSON files of runs and sweeps say: config.json, result.json and sweep.json, held against what is read of them."""
+"""What the JSON files of runs and sweeps say, read with checks: config.json, result.json and sweep.json."""
 
 from __future__ import annotations
 
@@ -124,10 +124,10 @@ def read_result(path: pathlib.Path) -> dict[str, Any] | None:
 
 
 def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
-    """Returns what to raise where a run's file is ``missing``.
+    """Returns the error for a directory in which a run's file is ``missing``.
 
-    Where this is a sweep it names a member that has it, else it says ``otherwise``, with the nearest member of a sweep around it that has
-    none of this name.
+    Of a sweep's directory it names a member that has the file. Of any other it says ``otherwise``, and where the directory's name looks
+    like a misspelt member of the sweep around it, which one may be meant.
     """
     if not (directory / SWEEP_FILE).exists():
         entries = readable_object(directory.parent / SWEEP_FILE).get("members") or []

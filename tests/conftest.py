@@ -21,9 +21,9 @@ for library in ("flax.nnx", "optax", "orbax.checkpoint", "tensorboardX"):
     importlib.import_module(library)
 install_import_hook("seq2seq_jax", f"{annotations.__name__}.check")
 
-from seq2seq_jax.interpreter import search_garbage_rarely  # noqa: E402  after the hook, as all below
+from seq2seq_jax.interpreter import collect_garbage_rarely  # noqa: E402  after the hook, as all below
 
-search_garbage_rarely()
+collect_garbage_rarely()
 
 from seq2seq_jax.train import devices, programs, runtime  # noqa: E402  after the hook, which sees only what is imported later
 

@@ -14,6 +14,7 @@ from seq2seq_jax.compare.main import run
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
+from seq2seq_jax.evaluate.metrics import ExampleScores
 from tests.sweep_fixture import SYMBOLS, add_artifacts, compare, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}
@@ -130,7 +131,7 @@ def test_bootstrap_knows_seeds_and_examples():
     examples, seeds = 800, 40
     hard, level = rng.random(examples) < 0.3, np.linspace(0, 0.3, seeds)
     amounts = np.stack([(hard | (rng.random(examples) < share)).astype(float) for share in level])[None]
-    means = bootstrap.resampled_means((amounts, np.ones_like(amounts)), 2000)[:, 0]
+    means = bootstrap.resampled_means(ExampleScores(amounts, np.ones_like(amounts)), 2000)[:, 0]
     over_seeds = amounts[0].mean(1).std() / np.sqrt(seeds)
     over_examples = amounts[0].mean(0).std() / np.sqrt(examples)
     assert means.mean() == pytest.approx(amounts.mean(), abs=0.002)
@@ -140,7 +141,7 @@ def test_bootstrap_knows_seeds_and_examples():
 
 def test_bootstrap_of_a_quotient_weighs_examples_by_their_size():
     amounts, sizes = np.array([[[1.0, 0.0]]]), np.array([[[1.0, 9.0]]])
-    means = bootstrap.resampled_means((amounts, sizes), 4000)[:, 0]
+    means = bootstrap.resampled_means(ExampleScores(amounts, sizes), 4000)[:, 0]
     values, counts = np.unique(means, return_counts=True)
     assert values.tolist() == [0.0, 0.1, 1.0]
     assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
@@ -168,7 +169,7 @@ def test_bootstrap_differences_are_paired():
     """Two sizes that fail on the same examples differ by nothing, however the examples are drawn."""
     row = (np.arange(300) < 90).astype(float)
     amounts = np.stack([np.stack([row] * 3)] * 2)
-    means = bootstrap.resampled_means((amounts, np.ones_like(amounts)), 200)
+    means = bootstrap.resampled_means(ExampleScores(amounts, np.ones_like(amounts)), 200)
     assert means[:, 0].std() > 0.02
     np.testing.assert_array_equal(means[:, 0], means[:, 1])
 

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from matplotlib.image import imread
 
-from seq2seq_jax.compare import figures
+from seq2seq_jax.compare import pictures
 from seq2seq_jax.compare.main import run
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.data.vocabulary import SPECIALS
@@ -113,14 +113,14 @@ def test_many_sizes_and_curves_can_be_read(tmp_path):
     workdir = write_sweep(tmp_path / "s", {dim: [0.3 + 0.5 / dim] * 2 for dim in dims})
     add_artifacts(tmp_path / "s")
     part = compare([workdir])
-    for drawn in (figures.size_curve(part), figures.parameters(part)):
+    for drawn in (pictures.size_curve(part), pictures.parameters(part)):
         assert drawn is not None
         drawn.axes.get_tightbbox()  # places the names
         names = [label for label in drawn.axes.get_xticklabels() if label.get_text()]
         assert len(names) > 6
         boxes = [label.get_window_extent() for label in names]
         assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
-    curves = figures.learning_curves(part, read_sweep(workdir).runs, by_seconds=False)
+    curves = pictures.learning_curves(part, read_sweep(workdir).runs, by_seconds=False)
     assert curves is not None
     legend = curves.axes.get_legend()
     assert legend is not None

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax.config import Config
+from seq2seq_jax.data.examples import PairSplit
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.sweep import executors, padding, stacked
@@ -26,6 +27,7 @@ from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import run_directory
 from seq2seq_jax.train.devices import choose_member_device_count
 from seq2seq_jax.train.engine import OneRun
+from seq2seq_jax.train.evaluation import Evaluation, Measured
 from seq2seq_jax.train.run_directory import RunDirectory
 from tests.training_fixture import (
     checkpoint_arrays,
@@ -301,3 +303,16 @@ def test_members_are_grouped_on_an_accelerator(tmp_path, monkeypatch):
     assert seen == [1, 2]
     with pytest.raises(UserError, match="executor=slurm: expected auto, serial, processes or vectorized"):
         executors.execute(members, tmp_path / "s", "slurm", 1, None, SweepView(0, [], lambda _: None))
+
+
+@pytest.mark.parametrize(("speed", "expected"), [(2.0, 6.0), (None, None)])
+def test_the_speed_of_decoding_is_that_of_all_members(speed, expected):
+    """Red if it counts the outputs of one member alone of those that are decoded together."""
+    devices = types.SimpleNamespace(stack=list, place=list, unstack=list)
+    evaluator = types.SimpleNamespace(
+        measure=lambda params, split: Measured(params, (), speed),
+        score=lambda split, measured: Evaluation(measured.values, [], None, measured.decoded_per_second),
+    )
+    runs: Any = types.SimpleNamespace(_own="abc", _readable=lambda params: params, _devices=devices, _evaluator=evaluator)
+    found = stacked.StackedRuns.evaluate(runs, [{"a": 1}, {"a": 2}], PairSplit(["x"], [["y"]]))
+    assert [(evaluation.metrics, evaluation.decoded_per_second) for evaluation in found] == [({"a": 1}, expected), ({"a": 2}, expected)]

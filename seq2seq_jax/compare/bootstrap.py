@@ -13,6 +13,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -26,21 +27,19 @@ DRAWS = 1000
 MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does not keep anyone waiting: it needs fewer draws too
 LEVEL = (2.5, 97.5)  # percentiles
 
-Scores = tuple[Float[np.ndarray, "sizes seeds examples"], Float[np.ndarray, "sizes seeds examples"]]
 
-
-def resampled_means(scores: Scores, draws: int) -> Float[np.ndarray, "draws sizes"]:
+def resampled_means(scores: ExampleScores, draws: int) -> Float[np.ndarray, "draws sizes"]:
     """Returns every size's mean metric in ``draws`` resamples of seeds and of examples, both with replacement.
 
-    All sizes meet the same seeds and examples, so that differences are paired. ``scores`` are amounts and sizes of each
-    example; a run's metric is the sum of its amounts over the sum of its sizes, NaN where these are all 0.
+    All sizes meet the same seeds and examples, so that differences are paired. The arrays of ``scores`` are sizes by seeds by examples;
+    a run's metric is the sum of its amounts over the sum of what they are a share of, NaN where this is 0.
     """
-    sizes, seeds, examples = scores[0].shape
+    columns, seeds, examples = scores.amounts.shape
     rng = np.random.default_rng(0)  # the same figures whenever they are asked for
     times_drawn = _multiplicities(rng.integers(0, examples, (draws, examples)))
-    values = [(part.reshape(-1, examples) @ times_drawn.T).reshape(sizes, seeds, draws) for part in scores]
+    amounts, totals = ((part.reshape(-1, examples) @ times_drawn.T).reshape(columns, seeds, draws) for part in scores)
     rows = rng.integers(0, seeds, (seeds, draws))
-    metrics = np.divide(values[0], values[1], out=np.full_like(values[0], np.nan), where=values[1] > 0)
+    metrics = np.divide(amounts, totals, out=np.full_like(amounts, np.nan), where=totals > 0)
     return np.take_along_axis(metrics, rows[None], axis=1).mean(1).T
 
 
@@ -58,12 +57,12 @@ def intervals(grid: Grid, best: int | None) -> tuple[list[list[float] | None], l
     """
     nothing: list[list[float] | None] = [None] * len(grid.sizes)
     found = {column: rows for column in range(len(grid.sizes)) if (rows := _scores_of(grid, column))}
-    if not found or len({rows[0].shape for rows in found.values()}) > 1:
+    if not found or len({rows.amounts.shape for rows in found.values()}) > 1:
         return nothing, nothing
     columns = list(found)
-    scores = tuple(np.stack([found[column][part] for column in columns]) for part in (0, 1))
-    draws = max(100, min(DRAWS, MOST_NUMBERS // scores[0].shape[-1]))
-    means = resampled_means((scores[0], scores[1]), draws)
+    scores = _stacked(list(found.values()))
+    draws = max(100, min(DRAWS, MOST_NUMBERS // scores.amounts.shape[-1]))
+    means = resampled_means(scores, draws)
     own, difference = list(nothing), list(nothing)
     for position, column in enumerate(columns):
         own[column] = _percentiles(means[:, position])
@@ -72,21 +71,19 @@ def intervals(grid: Grid, best: int | None) -> tuple[list[list[float] | None], l
     return own, difference
 
 
-def _scores_of(grid: Grid, column: int) -> tuple[Float[np.ndarray, "seeds examples"], Float[np.ndarray, "seeds examples"]] | None:
-    """Returns amounts and sizes of one size, if every seed has them and they give the metric that was reported."""
+def _scores_of(grid: Grid, column: int) -> ExampleScores | None:
+    """Returns the scores of one size, seeds by examples, if every seed has them and they give the metric that was reported."""
     runs = grid.sizes[column].runs
     if not runs or len(runs) < len(grid.seeds):
         return None
-    amounts, sizes = [], []
-    for run in runs:
-        scores = _fitting_scores(run)
-        if scores is None:
-            return None
-        amounts.append(scores.amounts)
-        sizes.append(scores.sizes)
-    if len({len(row) for row in amounts}) > 1:
+    found = [scores for run in runs if (scores := _fitting_scores(run)) is not None]
+    if len(found) < len(runs) or len({len(scores.amounts) for scores in found}) > 1:
         return None
-    return np.stack(amounts), np.stack(sizes)
+    return _stacked(found)
+
+
+def _stacked(scores: Sequence[ExampleScores]) -> ExampleScores:
+    return ExampleScores(*(np.stack(parts) for parts in zip(*scores, strict=True)))
 
 
 def _fitting_scores(run: FinishedRun) -> ExampleScores | None:

@@ -28,7 +28,7 @@ def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> TuningSummary | None:
         "runs": sweep.tuning["runs"],
         "train_seconds": sweep.tuning["train_seconds"],
         "chosen": chosen,
-        "tried": sweep.design.get("tune", {}),
+        "tried": sweep.tuned,
     }
 
 

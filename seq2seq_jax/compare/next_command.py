@@ -29,9 +29,9 @@ def next_command(
 ) -> str | None:
     """Returns the command that makes an undecided answer surer; None where the answer is decided, or no such command exists.
 
-    It names every value of every axis, since the last call of the sweep may have given only those that it added; but for values with a
-    comma, which no flag can hold, so that they are those of the experiment file. Of tolerances it has the one that ``compare`` was given,
-    or none: with another it would answer another question.
+    It names every value of every axis, since the last call of the sweep may have given only those that it added. Only an axis with a
+    comma in its values is not named: no flag can hold one, so they are those of the experiment file. Its tolerance is the one that
+    ``compare`` was given, or none: with another it would answer another question.
 
     Args:
       sweep: what was compared, with the command that launched it.
@@ -63,7 +63,7 @@ def next_command(
 
 def _sizes_beside(sweep: Sweep, size: int) -> list[int]:
     """Returns a size that stands alone, with a smaller and a larger one."""
-    smallest = size if sweep.design.get("budget") == "parameters" else max(1, size // 4)  # that budget is the smallest size's
+    smallest = size if sweep.budget == "parameters" else max(1, size // 4)  # that budget is the smallest size's
     return sorted({smallest, size, 4 * size})
 
 

@@ -98,7 +98,7 @@ def _not_alike(sweeps: Sequence[Sweep]) -> list[str]:
             said.append(
                 f"{' and '.join(workdirs)} are of the same data and count as {len(workdirs)} data sets: this is less sure than it looks."
             )
-    made = {setting_key({"budget": sweep.design.get("budget", "hidden"), "tune": sweep.design.get("tune") or {}}) for sweep in sweeps}
+    made = {setting_key({"budget": sweep.budget, "tune": sweep.tuned}) for sweep in sweeps}
     if len(made) > 1:
         said.append("The sweeps were made in different ways: with other budgets, or with other tuning or none.")
     fields = _different_fields(sweeps)
@@ -112,8 +112,8 @@ def _different_fields(sweeps: Sequence[Sweep]) -> list[str]:
     """
     free = {SIZE, SEED, TABLE, "data.name", "train.metric", *HARMLESS}  # that the metrics are the same is checked by their names
     for sweep in sweeps:
-        free |= {*sweep.axes, *(sweep.design.get("tune") or {})}
-        free |= {*HIDDEN_DIMS} if sweep.design.get("budget") == "parameters" else set()
+        free |= {*sweep.axes, *sweep.tuned}
+        free |= {*HIDDEN_DIMS} if sweep.budget == "parameters" else set()
     found = [fields_of(sweep.runs[0]) for sweep in sweeps]
     vectors = [{"model.pretrained": each["model.pretrained"] and "a file"} for each in found if "model.pretrained" in each]
     return differing_fields(found, free) + differing_fields(vectors, ())  # which file depends on the data

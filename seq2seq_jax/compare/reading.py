@@ -77,6 +77,8 @@ def read_sweep(workdir: str) -> Sweep:
         failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
+    unlike_fields, unlike_data = _unlike(runs) if found is None else ([], [])
+    design = record.get("design", {})
     return Sweep(
         workdir=workdir,
         runs=runs,
@@ -85,11 +87,13 @@ def read_sweep(workdir: str) -> Sweep:
         tuning=record.get("tuning"),
         axes=record.get("axes") or _axes_of(runs, failures),
         earlier_commands=record.get("earlier_commands", []),
-        design=record.get("design", {}),
+        budget=design.get("budget", "hidden"),
+        tuned=design.get("tune", {}),
         hidden_dims=_hidden_dims(record),
         fixed_size=_has_given_table(record),
         unreached=length_of(record) if standings and Standing.DONE not in standings.values() else None,
-        unlike=_unlike(runs) if found is None else [],
+        unlike_fields=unlike_fields,
+        unlike_data=unlike_data,
     )
 
 
@@ -187,10 +191,10 @@ def _members(entries: list[dict[str, Any]], files: list[_File]) -> list[RunKey |
 
 
 def _recorded(entry: dict[str, Any], file: _File) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns what a member is recorded to vary, and its whole configuration where that may lack something.
+    """Returns what a member is recorded to vary and, where that may not be all, its whole configuration.
 
-    sweep.json says what a member varies. Without it a run's result says its size and seed, and its config.json the further fields,
-    the kind of its table and, where the result is damaged, size and seed too; where there is no config.json either, its name may say them.
+    sweep.json says what a member varies. Without it a run's result says its size and seed, and its config.json everything else. Where
+    the result is damaged, config.json says size and seed too or, where there is none, the name of the directory.
     """
     planned = entry.get("varied")
     if isinstance(planned, dict) and {SIZE, SEED} <= set(planned):
@@ -210,19 +214,19 @@ def _member(entry: dict[str, Any], values: dict[str, Any]) -> RunKey | None:
     return RunKey(entry["name"], size, seed, table, {path: value for path, value in values.items() if path not in (SIZE, SEED, TABLE)})
 
 
-def _unlike(runs: list[FinishedRun]) -> list[str]:
-    """Returns the fields and data in which runs that are compared differ, with their values, besides size, seed and kind of the table."""
-    said: list[str] = []
+def _unlike(runs: list[FinishedRun]) -> tuple[list[str], list[str]]:
+    """Returns in what runs that are compared differ: fields, with their values, besides size, seed and kind of the table; splits' data."""
+    unlike_fields, unlike_data = [], []
     for setting in _distinct([run.member.setting for run in runs]):
         same = [run for run in runs if run.member.setting == setting]
         fields = [found for found in map(fields_of, same) if found]
         hashes = [run.data_sha256 for run in same if run.data_sha256]
-        said += differing_fields(fields, ignore=(SIZE, SEED, TABLE, *HARMLESS))
+        unlike_fields += differing_fields(fields, ignore=(SIZE, SEED, TABLE, *HARMLESS))
         splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
         if "train" in splits and not any("dev" in found for found in hashes):  # which dev is cut from
             splits.append("dev")
-        said += [f"the data of {split}" for split in splits]
-    return list(dict.fromkeys(said))
+        unlike_data += splits
+    return list(dict.fromkeys(unlike_fields)), list(dict.fromkeys(unlike_data))
 
 
 def fields_of(run: FinishedRun) -> dict[str, Any]:
@@ -252,7 +256,7 @@ def _distinct(values: list[Any]) -> list[Any]:
 def _metric_asked_for(record: SweepRecord) -> dict[str, Any] | None:
     """Returns the metric of the sweep's configuration, which members without a result cannot say; None where it says none either."""
     try:
-        return dataclasses.asdict(metric_of(from_dict(record["config"])))
+        return metric_of(from_dict(record["config"])).to_json()
     except (UserError, LookupError, TypeError, AttributeError):  # no configuration of this program
         return None
 

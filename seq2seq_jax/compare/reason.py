@@ -19,7 +19,7 @@ from seq2seq_jax.compare.bootstrap import scored_together, standard_error
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import DEV_DATA, FinishedRun, Sweep
+from seq2seq_jax.compare.results import FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
@@ -239,7 +239,7 @@ def _baselines_warning(grid: Grid) -> list[str]:
 
 def other_dev_data(sweep: Sweep) -> list[str]:
     """Says first of all where the runs are scored on different data: what follows then means little."""
-    return ["The runs are scored on different dev data, so their figures do not compare."] if DEV_DATA in sweep.unlike else []
+    return ["The runs are scored on different dev data, so their figures do not compare."] if "dev" in sweep.unlike_data else []
 
 
 def other_schedules(runs: Sequence[FinishedRun]) -> list[str]:
@@ -265,9 +265,10 @@ def length_warning(sweep: Sweep) -> list[str]:
 
 def unlike_warning(sweep: Sweep) -> list[str]:
     """Warns where runs that no sweep.json brings together differ in more than the comparison knows of."""
-    if not sweep.unlike:
+    unlike = [*sweep.unlike_fields, *(f"the data of {split}" for split in sweep.unlike_data)]
+    if not unlike:
         return []
-    return [f"The runs also differ in {', '.join(sweep.unlike)}, which is not compared here: sizes can be compared only where it is equal."]
+    return [f"The runs also differ in {', '.join(unlike)}, which is not compared here: sizes can be compared only where it is equal."]
 
 
 def tuned_seed_warning(sweep: Sweep, grid: Grid) -> list[str]:

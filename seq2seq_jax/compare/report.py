@@ -1,6 +1,6 @@
 """Writes the report: the answer on top, the pictures and figures that it rests on, and how it was made; one file, offline.
 
-Read next: ``report.html.jinja``, the page; ``figures.py``, the pictures.
+Read next: ``report.html.jinja``, the page; ``pictures.py``, what is drawn.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from seq2seq_jax.compare import columns, figures, labels, run_files
+from seq2seq_jax.compare import columns, labels, pictures, run_files
 from seq2seq_jax.compare.examples import LONGEST
 from seq2seq_jax.compare.results import FinishedRun, Sweep, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, by_setting
@@ -41,7 +41,7 @@ def write_report(sweeps: list[Sweep], parts: list[SettingComparison], figures_di
         .get_template("report.html.jinja")
         .render(
             title=f"{labels.spelled(parts[0]['metric']['name'])} and embedding size: {names}",
-            parts=[_part_view(sweeps, part, pictures, index) for index, (part, pictures) in enumerate(zip(parts, drawn, strict=True))],
+            parts=[_part_view(sweeps, part, shown, index) for index, (part, shown) in enumerate(zip(parts, drawn, strict=True))],
             by_setting=by_setting(parts),
             role=labels.role,
             making=_making(sweeps, parts),
@@ -66,13 +66,13 @@ def _pictures(sweeps: list[Sweep], part: SettingComparison, full: bool) -> dict[
     if not any(row["mean"] is not None for row in part["sizes"] if row["table"] == "learned"):
         return {}
     runs = _runs(sweeps, part)
-    found: dict[str, Picture | None] = {"size_curve": figures.size_curve(part)}
+    found: dict[str, Picture | None] = {"size_curve": pictures.size_curve(part)}
     if full:
-        found |= {"pareto": figures.pareto(part), "parameters": figures.parameters(part), "truncation": figures.truncation(part)}
+        found |= {"pareto": pictures.pareto(part), "parameters": pictures.parameters(part), "truncation": pictures.truncation(part)}
     if full and len(sweeps) == 1:
-        found["learning_curves"] = figures.learning_curves(part, runs, by_seconds=False)
+        found["learning_curves"] = pictures.learning_curves(part, runs, by_seconds=False)
         if part["trained_together"] == 1:
-            found["learning_curves_by_time"] = figures.learning_curves(part, runs, by_seconds=True)
+            found["learning_curves_by_time"] = pictures.learning_curves(part, runs, by_seconds=True)
         shown = _shown_run(part, runs)
         for table in run_files.tables(shown.directory) if shown else []:
             found[f"map_{table.side}"] = symbol_map(table)
@@ -90,18 +90,18 @@ def _shown_run(part: SettingComparison, runs: list[FinishedRun]) -> FinishedRun 
 
 
 def _write_figures(folder: pathlib.Path, drawn: list[dict[str, Picture]]) -> None:
-    for index, pictures in enumerate(drawn):
-        for name, shown in pictures.items():
+    for index, of_part in enumerate(drawn):
+        for name, shown in of_part.items():
             number = f"_{index}" if len(drawn) > 1 else ""
             (folder / f"{name}{number}.svg").write_text(shown.svg(), encoding="utf-8")
 
 
-def _part_view(sweeps: list[Sweep], part: SettingComparison, pictures: dict[str, Picture], index: int) -> dict[str, Any]:
+def _part_view(sweeps: list[Sweep], part: SettingComparison, drawn: dict[str, Picture], index: int) -> dict[str, Any]:
     """Returns what the page shows of one setting."""
     runs = _runs(sweeps, part)
     inline = {
         name: {"title": shown.title, "svg": markupsafe.Markup(picture.for_page(shown.svg(), f"p{index}-{name}", shown.title))}
-        for name, shown in pictures.items()
+        for name, shown in drawn.items()
     }
     return {
         "comparison": part,

@@ -18,8 +18,6 @@ from seq2seq_jax.json_files import readable_object
 from seq2seq_jax.length import Length
 from seq2seq_jax.records import CONFIG_FILE
 
-DEV_DATA = "the data of dev"  # in ``Sweep.unlike`` where runs are scored on different data
-
 
 @dataclasses.dataclass(frozen=True)
 class RunKey:
@@ -137,11 +135,14 @@ class Sweep:
       tuning: values chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
       axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
       earlier_commands: others given before.
-      design: what is compared beside the axes, as sweep.json has it.
+      budget: what is equal across sizes, ``hidden`` or ``parameters``.
+      tuned: the values that were tried of each field that was tuned for each size before the comparison.
       hidden_dims: of each member, and of its encoder where that has its own, where a budget of parameters makes them differ.
       fixed_size: whether a table read from a file allows its own number of columns only.
       unreached: the length that the sweep asks for now, where every run has another: a longer training that was stopped.
-      unlike: in what the runs differ besides the axes, in words; only without sweep.json, whose members differ as it says.
+      unlike_fields: fields besides the axes in which the runs differ, with their values; only without sweep.json, whose members differ as
+        it says.
+      unlike_data: splits in whose data they differ, likewise.
     """
 
     workdir: str
@@ -151,8 +152,10 @@ class Sweep:
     tuning: dict[str, Any] | None = None
     axes: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     earlier_commands: list[str] = dataclasses.field(default_factory=list)
-    design: dict[str, Any] = dataclasses.field(default_factory=dict)
+    budget: str = "hidden"
+    tuned: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     hidden_dims: dict[str, tuple[int, int | None]] = dataclasses.field(default_factory=dict)
     fixed_size: bool = False
     unreached: Length | None = None
-    unlike: list[str] = dataclasses.field(default_factory=list)
+    unlike_fields: list[str] = dataclasses.field(default_factory=list)
+    unlike_data: list[str] = dataclasses.field(default_factory=list)

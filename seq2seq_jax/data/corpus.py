@@ -86,7 +86,10 @@ def load_corpus(config: Config) -> Corpus:
     asked = word_questions.load(config, vocabularies["target"]) if config.model.kind == "skip_gram" else None
     if asked is not None and "dev" not in held_out:
         notes += _unasked(config, asked)
-    others = {split: _split(config, content, vocabularies, split, _origin(raw, split), asked) for split, content in held_out.items()}
+    others = {
+        split: _split(config, content, vocabularies, _origin(raw, split), asked if split == "dev" else None)
+        for split, content in held_out.items()
+    }
     for name, split in others.items():
         notes += remarks(name, split, raw.content["train"], vocabularies, config.data)
     digests, paths = dict(raw.sha256), dict(raw.paths)
@@ -133,13 +136,13 @@ def load_split(
             check_recorded(recorded, asked.sha256, asked.paths)
     if file is not None:
         content = raw_splits.read_file(config, raw_splits.absolute(config, file), [] if notes is None else notes)
-        return _split(config, content, vocabularies, "file", file, asked)
+        return _split(config, content, vocabularies, file, asked)
     raw = raw_splits.read_splits(config, [split])
     if recorded is not None:
         check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
         raise UserError(f"--split={split}: the run's data has no {split} split")
-    return _split(config, raw.content[split], vocabularies, split, _origin(raw, split), asked)
+    return _split(config, raw.content[split], vocabularies, _origin(raw, split), asked)
 
 
 def lookup_counts(corpus: Corpus) -> dict[str, Int[np.ndarray, " V"]]:
@@ -239,14 +242,14 @@ def _origin(raw: raw_splits.RawSplits, split: str) -> str:
 
 
 def _split(
-    config: Config, content: Pairs | str, vocabularies: Mapping[str, Vocabulary], name: str, origin: str, asked: WordQuestions | None
+    config: Config, content: Pairs | str, vocabularies: Mapping[str, Vocabulary], origin: str, asked: WordQuestions | None
 ) -> PairSplit | TextSplit:
-    """Encodes a held-out split. Analogies and similarities are ``asked`` on dev only, where they have chosen the checkpoint.
+    """Encodes a held-out split. Analogies and similarities are ``asked``, but not on test: those of dev have chosen the checkpoint.
 
     Raises UserError, naming its ``origin``, where nothing of a text is left to score.
     """
     if isinstance(content, str):
-        split = _text_split(content, vocabularies["target"], None if name == "test" else asked)
+        split = _text_split(content, vocabularies["target"], asked)
         if not len(split.ids):
             raise UserError(f"{origin}: no unit is left to score; expected some text")
         if config.model.kind == "skip_gram":

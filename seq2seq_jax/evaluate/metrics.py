@@ -73,13 +73,15 @@ def metric_names(chosen: str) -> tuple[str, ...]:
 class ExampleScores(NamedTuple):
     """One metric, example by example: its value is ``amounts.sum() / sizes.sum()``, also over a resampled set of examples.
 
+    Of several runs stacked, a run has its place in the axes in front.
+
     Attributes:
       amounts: errors of each example, or right answers where more is better.
       sizes: what they are counted over: reference units, or 1.
     """
 
-    amounts: Float[np.ndarray, " examples"]
-    sizes: Float[np.ndarray, " examples"]
+    amounts: Float[np.ndarray, "... examples"]
+    sizes: Float[np.ndarray, "... examples"]
 
 
 def translation_metrics(

@@ -21,7 +21,7 @@ from typing import Any
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted
-from seq2seq_jax.interpreter import search_garbage_rarely
+from seq2seq_jax.interpreter import collect_garbage_rarely
 from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, train_member
@@ -60,7 +60,7 @@ class _PipeView:
 def _work(connection: Connection, folder: pathlib.Path, share: Share) -> None:
     """Trains the members that come through the pipe, until None comes, a signal does, or the sweep's process is gone."""
     _die_with_parent()
-    search_garbage_rarely()
+    collect_garbage_rarely()
     share.take()
     prepare()
     with stop_signals() as stop:

@@ -134,7 +134,9 @@ class StackedRuns:
         read = [self._readable(own) for own in params]
         filled = [*read, *[read[-1]] * (len(self._own) - len(read))]  # as many as ever, so that nothing new is compiled
         stacked = self._devices.place(self._devices.stack(filled))
-        measured = self._evaluator.measure(stacked, split, len(filled))
+        measured = self._evaluator.measure(stacked, split)
+        if measured.decoded_per_second is not None:  # by each of the members, which share the time
+            measured = measured._replace(decoded_per_second=measured.decoded_per_second * len(filled))
         members = self._devices.unstack(measured.values)[: len(params)]
         return [self._evaluator.score(split, measured._replace(values=values)) for values in members]
 

@@ -31,16 +31,18 @@ from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import Stop, stop_signals
 from seq2seq_jax.train.state import TrainState, total_steps
 
-# What members of one program may differ in beside seed and learning rate: the rest decides shapes, batches or the program itself.
-PADDED = {SIZE: 1, **dict.fromkeys(SIDES)}
-
 
 def group(members: Sequence[Member]) -> list[list[Member]]:
     """Returns the members in groups that can be trained as one program, in order of first appearance."""
     groups: dict[Config, list[Member]] = {}
     for member in members:
-        groups.setdefault(config_lib.replace(program_key(member.config), PADDED), []).append(member)
+        groups.setdefault(_group_key(member.config), []).append(member)
     return list(groups.values())
+
+
+def _group_key(config: Config) -> Config:
+    """Returns what members of one program have in common, whatever the sizes of their tables: smaller ones are padded."""
+    return config_lib.replace(program_key(config), {SIZE: 1, **dict.fromkeys(SIDES)})
 
 
 def train_together(members: Sequence[Member], folder: pathlib.Path, view: SweepView) -> tuple[list[Outcome], list[Member]]:

@@ -34,9 +34,10 @@ class Earlier:
         self._last_is_kept = self.result is not None and has_checkpoint(directory.path, self.result["steps"])  # else: --keep
 
     def holds(self, step: int, complete: bool) -> bool:
-        """Returns whether a finished run has nothing left to do: it resumes where it ended, or has the updates that are asked for.
+        """Returns whether a finished run has nothing left to do.
 
-        The latter where its last checkpoint was not kept, or where it had begun a longer training, which was stopped.
+        Either it resumes where it ended. Or its result has the updates that are asked for, but it would resume elsewhere: before, since
+        its last checkpoint was not kept, or behind, since a longer training was begun and stopped.
 
         Args:
           step: from which training would go on.

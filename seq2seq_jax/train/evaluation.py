@@ -80,7 +80,7 @@ class Measured(NamedTuple):
     Attributes:
       values: the arrays that ``score`` reads; of members measured together, stacked along an axis in front.
       sources: for each batch that was decoded, the index of every row's source, -1 for a row without one.
-      decoded_per_second: as in ``Evaluation``; of members measured together, all their outputs count.
+      decoded_per_second: as in ``Evaluation``; of members measured together, by each of them.
     """
 
     values: Any
@@ -102,8 +102,8 @@ class Evaluator(abc.ABC):
         return self.score(split, measured._replace(values=jax.device_get(measured.values)))
 
     @abc.abstractmethod
-    def measure(self, params: Params, split: Any, members: int = 1) -> Measured:
-        """Does the work of the devices, for one model or, where the programs take their ``params`` stacked, for all ``members`` at once."""
+    def measure(self, params: Params, split: Any) -> Measured:
+        """Does the work of the devices, for one model or, where the programs take their ``params`` stacked, for all members at once."""
 
     @abc.abstractmethod
     def score(self, split: Any, measured: Measured) -> Evaluation:
@@ -127,13 +127,13 @@ class TranslatorEvaluator(Evaluator):
         self._shapes = list(shapes)[::-2]
         self._decoded_shapes: set[tuple[int, ...]] = set()
 
-    def measure(self, params: Params, split: PairSplit, members: int = 1) -> Measured:
+    def measure(self, params: Params, split: PairSplit) -> Measured:
         """Sums the loss of each batch and decodes the sources."""
         losses = jax.block_until_ready(self._losses(params, split))  # so that the clock sees decoding alone
         compiled, since = set(self._decoded_shapes), time.monotonic()
         sources, ids = jax.block_until_ready(self._decode(params, split.sources))
         seconds = time.monotonic() - since
-        speed = members * len(split.sources) / seconds if compiled == self._decoded_shapes else None
+        speed = len(split.sources) / seconds if compiled == self._decoded_shapes else None
         return Measured((losses, ids), sources, speed)
 
     def score(self, split: PairSplit, measured: Measured) -> Evaluation:
@@ -188,9 +188,8 @@ class TranslatorEvaluator(Evaluator):
 class LanguageModelEvaluator(Evaluator):
     """Reads the text in up to ``TEXT_ROWS`` parts at once, each after the end of the one before it."""
 
-    def measure(self, params: Params, split: TextSplit, members: int = 1) -> Measured:
+    def measure(self, params: Params, split: TextSplit) -> Measured:
         """Sums the loss of each batch."""
-        del members
         rows = min(TEXT_ROWS, max(1, len(split.ids) // TEXT_PART))
         carry = self._programs.start(params, rows)
         losses = []
@@ -211,9 +210,8 @@ class LanguageModelEvaluator(Evaluator):
 class WordVectorEvaluator(Evaluator):
     """Scores the text as training reads it, thinned out, with windows and negatives that are always the same; then asks the table."""
 
-    def measure(self, params: Params, split: TextSplit, members: int = 1) -> Measured:
+    def measure(self, params: Params, split: TextSplit) -> Measured:
         """Sums the loss of each batch, and adds the table of vectors."""
-        del members
         batches = window_batches(self._config, split.ids, self._vocabularies["target"])
         steps = range(batches.steps_per_epoch)
         losses = [self._programs.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
