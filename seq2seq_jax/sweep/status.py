@@ -101,35 +101,36 @@ def run(workdir: str) -> None:
 def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
     run = RunDirectory(directory)
     process = run.holder()  # asked first, so that what ends meanwhile has its result below
-    working = process is not None
     result = run.result()
     try:
         record = run.record()
     except UserError as error:
         return Status(name, "damaged", error=str(error), process=process)
-    if result is not None and result["status"] in ("finished", "failed") and not working:
-        metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
-        if asked and record and result["status"] == "finished" and standing(run.path, result, record.length, asked) is Standing.EXTENDABLE:
-            error = failed_longer(result, asked)
-            if error is not None:
-                return Status(
-                    name,
-                    "failed",
-                    result["steps"],
-                    asked.updates_after(length_made(result, record.length)),
-                    metric,
-                    result["train_seconds"],
-                    error,
-                )
-            shorter = Status(name, "interrupted", result["steps"], None, metric, result["train_seconds"])
-            begun = _begun(run.path, name, "interrupted", record)  # it may have made some of the further updates
-            furthest = max(shorter, begun, key=lambda found: found.step or 0)
-            return dataclasses.replace(furthest, steps=asked.updates_after(length_made(result, record.length)))
-        return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
-    state = "running" if working else "waiting" if record is None else "interrupted"
+    if result is not None and result["status"] in ("finished", "failed") and process is None:
+        ended = _ended(name, result)
+        if asked and record and ended.state == "finished" and standing(run.path, result, record.length, asked) is Standing.EXTENDABLE:
+            return _lengthened(ended, run.path, result, record, asked)
+        return ended
     if record is None:
-        return Status(name, state, process=process)
-    return dataclasses.replace(_begun(run.path, name, state, record), process=process)
+        return Status(name, "waiting" if process is None else "running", process=process)
+    return dataclasses.replace(_begun(run.path, name, "interrupted" if process is None else "running", record), process=process)
+
+
+def _ended(name: str, result: dict[str, Any]) -> Status:
+    """Returns the status of a member with a result."""
+    metric = _metric(result["metric"]["name"], (result["dev"] or {}).get(result["metric"]["name"]))
+    return Status(name, result["status"], result["steps"], result["steps"], metric, result["train_seconds"], result["error"])
+
+
+def _lengthened(ended: Status, directory: pathlib.Path, result: dict[str, Any], record: RunRecord, asked: Length) -> Status:
+    """Returns the status of a member that has finished at another length than is asked for now, and on which no process works."""
+    steps = asked.updates_after(length_made(result, record.length))
+    error = failed_longer(result, asked)
+    if error is not None:
+        return dataclasses.replace(ended, state="failed", steps=steps, error=error)
+    begun = _begun(directory, ended.name, "interrupted", record)  # it may have made some of the further updates
+    furthest = max(dataclasses.replace(ended, state="interrupted"), begun, key=lambda found: found.step or 0)
+    return dataclasses.replace(furthest, steps=steps)
 
 
 def _begun(directory: pathlib.Path, name: str, state: str, record: RunRecord) -> Status:
