@@ -54,30 +54,21 @@ def read_sweep(workdir: str) -> Sweep:
     Raises UserError where there is neither a result nor a sweep.json, the sweep.json is broken, or the metrics differ.
     """
     root = pathlib.Path(workdir)
-    try:
-        found = read_sweep_record(root / SWEEP_FILE) if _is_there(root / SWEEP_FILE) else None
-        paths = [path for path in _results_below(root) if _is_of_a_run(path)] if found is None else []
-    except OSError as error:
-        raise UserError(f"--workdir={workdir}: {error.strerror}; expected a directory that can be read") from None
-    if found is None and not paths:
-        if any("format" in readable_object(root / name) for name in (CONFIG_FILE, RESULT_FILE)):
-            raise UserError(f"--workdir={workdir}: this is the directory of one run; expected its parent, with several runs to compare")
-        raise UserError(f"--workdir={workdir}: holds no results; expected a sweep's directory, with */result.json")
-    record = found or SweepRecord(members=[{"name": path.parent.name} for path in paths])
+    record, is_planned = _members_below(root)
     entries = record["members"]
     files = [_read_file(root / entry["name"]) for entry in entries]
     metric = _metric_asked_for(record)
     outcomes = [_outcome(file, member, metric) for file, member in zip(files, _members(entries, files), strict=True)]
     finished = [outcome for outcome in outcomes if isinstance(outcome, FinishedRun)]
-    asked = {} if found is None else {entry["name"]: length_of(found, entry) for entry in entries}
-    standings = {} if found is None else _standings(finished, asked)
+    asked = {entry["name"]: length_of(record, entry) for entry in entries} if is_planned else {}
+    standings = _standings(finished, asked) if is_planned else {}
     runs, others = _of_equal_length(finished, standings, asked)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)] + others
-    if runs and found is None:  # a failure may stand in a setting of its own, where no run says what is compared
+    if runs and not is_planned:  # a failure may stand in a setting of its own, where no run says what is compared
         failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
     runs.sort(key=lambda run: (TABLES.index(run.member.table), run.member.size, run.member.seed))
     _check_same_metric(runs)
-    unlike_fields, unlike_data = _unlike(runs) if found is None else ([], [])
+    unlike_fields, unlike_data = ([], []) if is_planned else _unlike(runs)
     design = record.get("design", {})
     return Sweep(
         workdir=workdir,
@@ -95,6 +86,24 @@ def read_sweep(workdir: str) -> Sweep:
         unlike_fields=unlike_fields,
         unlike_data=unlike_data,
     )
+
+
+def _members_below(root: pathlib.Path) -> tuple[SweepRecord, bool]:
+    """Returns the content of sweep.json or else one that names every directory with the result of a run, and whether there is one.
+
+    Raises UserError where there is neither, or the sweep.json is broken.
+    """
+    try:
+        if _is_there(root / SWEEP_FILE):
+            return read_sweep_record(root / SWEEP_FILE), True
+        paths = [path for path in _results_below(root) if _is_of_a_run(path)]
+    except OSError as error:
+        raise UserError(f"--workdir={root}: {error.strerror}; expected a directory that can be read") from None
+    if paths:
+        return SweepRecord(members=[{"name": path.parent.name} for path in paths]), False
+    if any("format" in readable_object(root / name) for name in (CONFIG_FILE, RESULT_FILE)):
+        raise UserError(f"--workdir={root}: this is the directory of one run; expected its parent, with several runs to compare")
+    raise UserError(f"--workdir={root}: holds no results; expected a sweep's directory, with */result.json")
 
 
 def _has_given_table(record: SweepRecord) -> bool:
