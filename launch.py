@@ -120,7 +120,13 @@ EVALUATE = (
 TRANSLATE = (
     RUNS,
     *BEAM,
-    Option("n_best", "outputs to print for each source: its number, score and text; the beam is at least as wide", kind=int, low=1),
+    Option(
+        "n_best",
+        "outputs to print for each source, at most: the source's number, counted from 0, score and text, with tabs between them; the score "
+        "is the log-probability in nats over the length penalty; the beam is at least as wide",
+        kind=int,
+        low=1,
+    ),
     Option("attention", "file to write attention weights to, a JSON object a line, one for each source; a picture of the first beside it"),
 )
 SAMPLE = (
@@ -348,6 +354,7 @@ VERBS = {
         "evaluate --workdir=runs/a --split=test",
         EVALUATE,
         _evaluate,
+        remark="The loss is that of a single run: with several, or a beam wider than 1, there is none.",
     ),
     "translate": Verb("translates standard input", "translate --workdir=runs/a < words.txt > out.txt", TRANSLATE, _translate),
     "sample": Verb(
@@ -355,6 +362,7 @@ VERBS = {
         "sample --workdir=runs/b --prompt='ROMEO:' --length=500 --temperature=0.8 --seed=0",
         SAMPLE,
         _sample,
+        remark="What is drawn are units of the vocabulary, never <unk> or an end.",
     ),
     "embeddings": STUDY_VERBS["embeddings neighbours"]._replace(summary="studies a trained table: neighbours, gradients, export and more"),
 }

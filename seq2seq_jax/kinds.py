@@ -8,6 +8,7 @@ from typing import Any, Literal
 from seq2seq_jax.config import Config
 
 LOSS = "loss_nats_per_token"  # the metric that every kind of model has
+UNIGRAM = "unigram_nats_per_token"  # of a text, beside its loss: what the frequencies of its units alone would reach
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +37,11 @@ class Metric:
         return {"name": self.name, "unit": self.unit, "lower_is_better": self.lower_is_better, "tolerance": self.tolerance}
 
     def rank(self, value: float, loss: float) -> tuple[float, float]:
-        """Returns what sorts the better of two evaluations first: the metric or, where that is equal, the loss in nats.
+        """Returns what sorts the better of two evaluations first: the metric or, where that is equal to nine decimals, the loss in nats.
 
-        An error rate of 1 says nothing of what has been learned by then.
+        An error rate of 1 says nothing of what has been learned by then, nor does a BLEU of 1e-30.
         """
+        value = round(value, 9)
         return value if self.lower_is_better else -value, loss
 
 

@@ -354,9 +354,21 @@ def test_equal_values_everywhere_are_decided_for_the_smallest(tmp_path):
     (METRIC | {"name": "bits_per_character"}, {4: [0.995, 0.996], 16: [0.994, 0.992]}, False),
 ])  # fmt: skip
 def test_models_that_have_learned_nothing_are_warned_of(tmp_path, metric, values, warned):
-    """Red if sizes that are equally useless are decided between without a word."""
-    found = recommend(tmp_path, values, metric=metric)["recommendation"]["warnings"]
-    assert any(warning.startswith("No size has learned the task yet: the best mean") for warning in found) == warned
+    """Red if sizes that are equally useless are decided between without a word, which comes first, or more seeds of them are advised."""
+    found = recommend(tmp_path, values, metric=metric)["recommendation"]
+    assert found["answer"][0].startswith("No size has learned the task yet: the best mean") == warned
+    assert (found["command"] is None and found["going_on"] == []) == (warned or found["verdict"] == "decided")
+    lacking = recommend(tmp_path / "lacking", {size: [*row, None] for size, row in values.items()}, metric=metric)["recommendation"]
+    assert "--retry_failed" in lacking["command"]
+
+
+@pytest.mark.parametrize(("unigram", "untrained"), [(2.0, "4.000"), (3.0, None), (None, None), ("many", None)])
+def test_a_language_model_has_learned_more_than_how_often_units_occur(tmp_path, unigram, untrained):
+    """Red if the entropy of dev's units is not held against the metric, in its own unit, or a result without it is refused."""
+    dev = {"bits_per_character": 4.1, "loss_nats_per_token": 2.05, "unigram_nats_per_token": unigram, "examples": 450}
+    answer = recommend(tmp_path, {4: [4.1, 4.1]}, metric=METRIC | {"name": "bits_per_character"}, dev=dev)["recommendation"]["answer"]
+    says = f"No size has learned the task yet: the best mean bits per character is 4.100, and how often each unit occurs gives {untrained}"
+    assert answer[0].startswith(says) == (untrained is not None)
 
 
 def test_runs_are_the_same_only_where_there_are_several_sizes(tmp_path):
@@ -373,6 +385,7 @@ def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
     """Red if what has learned nothing is sold as the best size, or its dev set as known to the last digit."""
     found = recommend(tmp_path, {2: [1.0, 1.0], 8: [1.0, 1.0]})["recommendation"]
     assert found["answer"] == [
+        "No size has learned the task yet: the best mean word error rate is 1.000, and 1 needs no learning. Train longer.",
         "Take embedding size 2: its mean word error rate of 1.000 is the best, as is that of size 8.",
         "Decided: it is no worse than any other of the sizes tried (95 % confidence).",
     ]
@@ -427,9 +440,12 @@ def test_what_was_interrupted_is_gone_on_with_as_it_was_asked_for(tmp_path):
     assert "--retry_failed" not in words
 
 
-@pytest.mark.parametrize(("evaluations", "warned"), [(12, True), (2, False)])
-def test_runs_that_only_got_worse_are_warned_of(tmp_path, evaluations, warned):
-    """Red if runs that diverge without a number that is not finite are compared without a word, or if two evaluations settle it."""
+@pytest.mark.parametrize(("evaluations", "rising", "warned"), [(12, True, True), (2, True, False), (12, False, False)])
+def test_runs_that_only_got_worse_are_warned_of(tmp_path, evaluations, rising, warned):
+    """Red if runs that diverge without a number that is not finite are compared without a word, or if two evaluations settle it.
+
+    Red too if a metric that stays where it was is taken for divergence while the loss on dev falls.
+    """
     root = tmp_path / "s"
     workdir = write_sweep(root, {4: [0.5, 0.5], 16: [0.3, 0.3]})
     add_artifacts(root, evaluations=evaluations)
@@ -437,6 +453,9 @@ def test_runs_that_only_got_worse_are_warned_of(tmp_path, evaluations, warned):
         path = root / f"embedding_dim=16,seed={seed}/result.json"
         found = json.loads(path.read_text())
         path.write_text(json.dumps(found | {"best_step": found["steps"] // evaluations}))
+        history = [json.loads(line) for line in path.with_name("metrics.jsonl").read_text().splitlines()]
+        risen = [record | ({"loss_nats_per_token": record["step"] / 1000} if rising else {}) for record in history]
+        path.with_name("metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in risen))
     reason = compare([workdir])["recommendation"]["reason"]
     assert ("2 of 4 runs were best at the first evaluation" in reason) == ("first evaluation" in reason) == warned
 

@@ -125,6 +125,8 @@ def test_many_sizes_and_curves_can_be_read(tmp_path):
     legend = curves.axes.get_legend()
     assert legend is not None
     assert legend.get_window_extent().x0 >= curves.axes.get_window_extent().x1
+    add_artifacts(tmp_path / "s", evaluations=1)
+    assert pictures.learning_curves(part, read_sweep(workdir).runs, by_seconds=False) is None  # one evaluation is no curve
 
 
 def test_colours_follow_the_page(report):

@@ -80,7 +80,7 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         "train: 2 of 7 pairs dropped: longer than data.max_length=5 units.",
         "train: 1 exact repetitions of a pair kept.",
         "dev: 4 of 5 sources are also in train.",
-        "dev: 1 of 5 sources have a unit that train has not.",
+        "dev: 1 of 5 sources have a unit that the vocabulary has not.",
     ]
     assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abcde", "q"], [["x", "", "uvwxyz"], ["uvwxyz"], ["x"], ["y"], ["x"]])
     with pytest.raises(UserError, match=r"data\.min_count=9: no char of the training text is that frequent"):
@@ -117,7 +117,9 @@ def test_sources_whose_references_cannot_be_written_are_counted(tmp_path):
     dev = "a\tx new\nb\tnew\nb\tx newer\nq\ty\nq\tnew\nab\ty x\n"
     config = _config(tmp_path, train="abq\tx y\n", dev=dev, target_unit="word")
     loaded = _load(config)
-    assert loaded.notes == ["dev: 2 of 4 sources have a unit that train has not in every reference, so their outputs cannot be right."]
+    assert loaded.notes == [
+        "dev: 2 of 4 sources have a unit that the vocabulary has not in every reference, so their outputs cannot be right."
+    ]
     asked = corpus.PairSplit(loaded.dev.sources, [[] for _ in loaded.dev.sources])
     assert coverage.unknown_units("standard input", asked, loaded.vocabularies, normalized=False) == (0, [])
     assert _load(configuration.replace(config, {"data.target_unit": "byte"})).notes == []

@@ -85,6 +85,13 @@ def test_a_right_output_ranks_before_a_wrong_one(name):
     assert METRICS[name].rank(right, loss=9.0) < METRICS[name].rank(wrong, loss=1.0)
 
 
+def test_where_the_metric_says_nothing_the_loss_ranks():
+    """Red if a BLEU of a smoothed nothing beats a BLEU of 0 whose loss is lower, or if the loss beats a metric that differs."""
+    bleu = METRICS["bleu"]
+    assert bleu.rank(0.0, loss=4.9) < bleu.rank(9.2e-31, loss=5.6)
+    assert bleu.rank(0.1, loss=5.6) < bleu.rank(0.0, loss=4.9)
+
+
 @pytest.mark.parametrize("unit", ["char", "byte", "bpe"])
 def test_a_blank_that_is_a_unit_counts(unit):
     """Red if references are tidied up where a model can, and has to, write their blanks."""
@@ -141,6 +148,12 @@ def test_the_loss_of_a_text_in_its_units():
     assert result["nats_per_character"] == pytest.approx(math.log(4) / 4)
     assert result["perplexity_per_token"] == pytest.approx(4)
     assert math.isfinite(metrics.text_metrics(1e9, 1, 1)["perplexity_per_token"])
+
+
+def test_the_loss_of_frequencies_alone_is_their_entropy():
+    assert metrics.unigram_nats(np.array([7, 4, 5, 6])) == pytest.approx(math.log(4))
+    assert metrics.unigram_nats(np.array([4, 4, 4, 5])) == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
+    assert metrics.unigram_nats(np.array([4, 4])) == 0
 
 
 def test_every_metric_of_the_configuration_is_computed_here():

@@ -74,7 +74,7 @@ def test_runs_are_scored_together_as_they_translate_together(workdirs, tmp_path,
     assert evaluate(workdirs["a"], "dev", file) == alone  # red if a path is taken for a list of its letters
     assert {name: alone[name] for name in metrics} == {name: twice[name] for name in metrics}
     assert alone["unknown_units"] == 2
-    assert f"evaluate: {file}: 1 of 22 sources have a unit that train has not." in capsys.readouterr().err
+    assert f"evaluate: {file}: 1 of 22 sources have a unit that the vocabulary has not." in capsys.readouterr().err
     both = [workdirs["a"], workdirs["b"]]
     outputs = [best.text for best, *_ in translations(open_translators(both), sources, beam_size=3)]
     expected = translation_metrics(outputs, [[source] for source in sources], "char", metrics)

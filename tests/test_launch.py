@@ -273,7 +273,7 @@ def test_translate_answers_every_line(translator, capsys, monkeypatch):
     assert ended.stdout.count("\n") == 4
     assert ended.stdout.split("\n")[1] == ""
     said = [line for line in ended.stderr.splitlines() if not line.startswith("decoding")]  # which is said where it takes two seconds
-    assert said == ["translate: standard input: 1 of 4 sources have a unit that train has not."]
+    assert said == ["translate: standard input: 1 of 4 sources have a unit that the vocabulary has not."]
     with open(os.devnull) as empty:
         monkeypatch.setattr(sys, "stdin", empty)
         assert run(capsys, "translate", f"--workdir={translator}") == (0, "", "")
@@ -312,7 +312,7 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     assert max(map(len, out.splitlines())) <= 80
     assert ">source symbols that are read<" in picture.read_text()
     code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=ab?\tb a", "--position=2", "--format=json")
-    assert "trace: the source has what the model has never seen, and reads as <unk>: '?'\n" in err
+    assert "trace: the source has what is not in the vocabulary, and reads as <unk>: '?'\n" in err
     found = json.loads(out)
     assert (code, found["position"], found["ids_have_gradient"]) == (0, 2, False)
     assert [row["symbol"] for row in found["outputs"]] == ["b", "a", "<eos>"]

@@ -75,7 +75,9 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
     grid = make_grid(part.runs, part.failures)
     recommendation = recommend(grid, tolerance)
     tuning = tuning_of(sweep, setting)
-    command = next_command(sweep, grid, recommendation, tolerance, tuning)
+    unlearned = reason.unlearned(grid)
+    seeds_are_no_use = unlearned and not grid.lacks_runs
+    command = None if seeds_are_no_use else next_command(sweep, grid, recommendation, tolerance, tuning)
     cautions = [
         *reason.side_warning(grid, setting),
         *reason.length_warning(sweep),
@@ -84,10 +86,11 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
         *reason.warnings(grid, recommendation),
         *reason.dev_set_warning(grid, recommendation),
     ]
-    going_on = reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
+    going_on = [] if seeds_are_no_use else reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
     if command is not None:
         going_on = reason.lengthened_remark(grid) + going_on
-    answer = [*reason.other_dev_data(sweep), *reason.other_schedules(part.runs), *reason.verdict_sentences(grid, recommendation)]
+    first = [*reason.other_dev_data(sweep), *reason.other_schedules(part.runs), *unlearned]
+    answer = [*first, *reason.verdict_sentences(grid, recommendation)]
     words = Words(answer, cautions, going_on, command)
     return answer_object(grid, recommendation, words, setting, part.failures, tuning, hidden_dims_of(sweep, grid))
 

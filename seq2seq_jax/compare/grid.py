@@ -15,7 +15,7 @@ from seq2seq_jax.compare.labels import size_name
 from seq2seq_jax.compare.results import Failure, FinishedRun, runs_of
 from seq2seq_jax.config import TABLES
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.kinds import METRICS, Metric
+from seq2seq_jax.kinds import LOSS, METRICS, UNIGRAM, Metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,17 @@ class Grid:
     def lengthened(self) -> bool:
         """Whether runs had another course of the learning rate than new ones would have."""
         return any(run.rescheduled_at for size in self.sizes for run in size.runs)
+
+    @property
+    def untrained(self) -> float | None:
+        """The value that needs no learning; of a language model what the frequencies of dev's units reach. None where it is not known."""
+        if self.metric.untrained is not None:
+            return self.metric.untrained
+        run = next((run for size in self.sizes for run in size.runs), None)
+        loss, unigram = (run.result["dev"].get(name) if run else None for name in (LOSS, UNIGRAM))
+        if run is None or not isinstance(loss, int | float) or not isinstance(unigram, int | float) or loss <= 0:
+            return None
+        return run.value * unigram / loss  # in the metric's unit: bits a character are a multiple of nats a token
 
     @property
     def lacks_runs(self) -> bool:

@@ -29,7 +29,8 @@ def decimals_for(tolerance: float) -> int:
 
 def spelled(metric_name: str, unit: str = "") -> str:
     """Returns the name of a metric in words, ``relative`` before it where its unit is that of pooled figures."""
-    return f"{'relative ' if unit == RELATIVE else ''}{metric_name.replace('_', ' ')}"
+    words = {"bleu": "BLEU", "chrf": "chrF"}.get(metric_name, metric_name.replace("_", " "))
+    return f"{'relative ' if unit == RELATIVE else ''}{words}"
 
 
 def setting_label(setting: dict[str, Any]) -> str:
@@ -97,8 +98,8 @@ def correlation_sentence(part: SettingComparison) -> str | None:
     if correlation is None or in_common < 3:
         return None
     shown = round(correlation, 2) + 0.0  # never -0.00
-    does = "removes from differences" if shown >= 0 else "adds to differences, since it is negative"
-    return f"Correlation of sizes over seeds, which pairing {does}: {shown:.2f}"
+    effect = "so pairing by seed makes differences surer" if shown > 0 else "so pairing by seed makes differences no surer"
+    return f"Correlation of sizes over seeds: {shown:.2f}, {effect}."
 
 
 def cost_lines(part: SettingComparison) -> list[str]:

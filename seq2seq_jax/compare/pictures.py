@@ -123,7 +123,7 @@ def _size_names(dims: list[int], places: np.ndarray) -> list[str]:
 
 
 def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds: bool) -> Picture | None:
-    """Draws the dev metric during training, the mean over the seeds of each size, by step or by training time; None without history."""
+    """Draws the dev metric during training, the mean over the seeds of each size, by step or training time; None without two points."""
     name, unit = part["metric"]["name"], "training time, seconds" if by_seconds else "training step"
     picture = Picture(f"{metric_label(part)} against {unit}")
     points = _points(part)
@@ -131,7 +131,7 @@ def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds
     for index, point in enumerate(points):
         same = runs_of(runs, point.size)
         steps, seconds, values = _mean_history([run.dev_history for run in same], name)
-        if not steps:
+        if len(steps) < 2:  # a dot is no curve
             continue
         label, at = str(point.size), seconds if by_seconds else steps
         (line,) = picture.axes.plot(at, values, color=size_colour(index, len(points)), lw=1.8, label=label, marker="o", ms=2.5)
@@ -211,10 +211,12 @@ def truncation(part: SettingComparison) -> Picture | None:
     cut = part["truncated_table"]
     if not cut:
         return None
-    picture, points = Picture("the largest table cut to its first directions, beside trained sizes"), _points(part)
+    points = _points(part)
+    picture = Picture("the largest table of the first seed, cut to its first directions; beside trained sizes, means over seeds")
     dims = [row["directions"] for row in cut]
-    picture.axes.plot(dims, [row["value"] for row in cut], "o--", color=MUTED, ms=5, label="largest table, cut")
-    picture.axes.plot([point.size for point in points], [point.mean for point in points], "o-", color=ACCENT, ms=6, label="trained")
+    picture.axes.plot(dims, [row["value"] for row in cut], "o--", color=MUTED, ms=5, label="largest table, first seed, cut")
+    means = [point.mean for point in points]
+    picture.axes.plot([point.size for point in points], means, "o-", color=ACCENT, ms=6, label="trained, mean over seeds")
     _size_axis(picture, sorted({point.size for point in points}))
     picture.axes.set_ylabel(metric_label(part))
     picture.legend()

@@ -124,7 +124,7 @@ def _of_one(sweep: Sweep, grid: Grid) -> list[str]:
     runs = [run for size in grid.sizes for run in size.runs]
     return [
         *reason.other_schedules(runs),
-        *reason.unlearned_warning(grid),
+        *reason.unlearned(grid),
         *reason.length_warning(sweep),
         *reason.unlike_warning(sweep),
         *reason.tuned_seed_warning(sweep, grid),

@@ -21,6 +21,7 @@ from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
+from seq2seq_jax.kinds import LOSS
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
@@ -132,7 +133,6 @@ def warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
     if recommendation.best is None or recommendation.chosen is None:
         return []
     found = [
-        *unlearned_warning(grid),
         *_still_improving_warning(grid),
         *_best_at_first_warning(grid),
         *_baselines_warning(grid),
@@ -190,17 +190,20 @@ def _tolerance_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     ]
 
 
-def unlearned_warning(grid: Grid) -> list[str]:
-    """Warns where even the best size is within the metric's tolerance of what nothing is needed for: whatever is decided says little."""
-    untrained, tolerance = grid.metric.untrained, grid.metric.tolerance or 0.0
+def unlearned(grid: Grid) -> list[str]:
+    """Says first of all where even the best size is within the metric's tolerance of what needs no learning: what follows means little."""
+    untrained, tolerance = grid.untrained, grid.metric.tolerance or 0.0
     means = statistics.means(grid.losses[:, grid.learned])
     if grid.pooled or untrained is None or np.isnan(means).all():
         return []
     best = np.nanmin(means)
     if best < (untrained if grid.metric.lower_is_better else -untrained) - tolerance - statistics.ROUNDING:
         return []
-    shown, name = f"{abs(best):.{decimals_for(tolerance)}f}", spelled(grid.metric.name)
-    return [f"No size has learned the task yet: the best mean {name} is {shown}, and {untrained:g} needs no learning. Train longer."]
+    decimals, name = decimals_for(tolerance), spelled(grid.metric.name)
+    needs = f"{untrained:g} needs no learning"
+    if grid.metric.untrained is None:
+        needs = f"how often each unit occurs gives {untrained:.{decimals}f} by itself"
+    return [f"No size has learned the task yet: the best mean {name} is {abs(best):.{decimals}f}, and {needs}. Train longer."]
 
 
 def _edge_warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
@@ -222,11 +225,18 @@ def _best_at_first_warning(grid: Grid) -> list[str]:
     """Warns of runs that only got worse, as those do whose learning rate is too high."""
     runs = [run for size in grid.sizes for run in size.runs]
     steps = [[record["step"] for record in run.dev_history] for run in runs]
-    worse = [run for run, own in zip(runs, steps, strict=True) if len(own) >= FEWEST and run.result["best_step"] == own[0]]
+    first = [run for run, own in zip(runs, steps, strict=True) if len(own) >= FEWEST and run.result["best_step"] == own[0]]
+    worse = [run for run in first if _loss_rose(run)]
     if not worse:
         return []
     whose = f"{len(worse)} of {len(runs)} runs were" if len(worse) > 1 else f"{worse[0].directory.name} was"
     return [f"{whose} best at the first evaluation and got no better after it, diverging or overfitting: look at the learning rate."]
+
+
+def _loss_rose(run: FinishedRun) -> bool:
+    """Says whether dev's loss rose too: a metric of counts may stay where it was while there is still much to learn."""
+    losses = [record[LOSS] for record in run.dev_history if LOSS in record]
+    return not losses or losses[-1] > losses[0]
 
 
 def _baselines_warning(grid: Grid) -> list[str]:

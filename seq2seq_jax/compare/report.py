@@ -57,7 +57,7 @@ def write_report(sweeps: list[Sweep], parts: list[SettingComparison], figures_di
 def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"error": without_configuration, "visible": symbols.visible}
+    environment.filters |= {"error": without_configuration}
     return environment
 
 

@@ -47,8 +47,8 @@ def unknown_units(
     of_sources = [len(vocabularies["source"].unknown(source)) for source in split.sources]
     lost = _out_of_reach(split, target)
     said = {
-        "have a unit that train has not": sum(map(bool, of_sources)),
-        "have a unit that train has not in every reference, so their outputs cannot be right": lost,
+        "have a unit that the vocabulary has not": sum(map(bool, of_sources)),
+        "have a unit that the vocabulary has not in every reference, so their outputs cannot be right": lost,
     }
     notes = [f"{name}: {count} of {len(split)} sources {what}." for what, count in said.items() if count]
     if notes and not normalized:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 References = Sequence[Sequence[str]]
 
@@ -141,6 +141,13 @@ def text_metrics(loss_sum_nats: float, units: int, characters: int) -> dict[str,
         "perplexity_per_token": math.exp(min(loss, 709.0)),
         "examples": units,
     }
+
+
+def unigram_nats(ids: Int[np.ndarray, " T"]) -> float:
+    """Returns the loss, nats a unit, of the best model that knows nothing but how often each unit of a text occurs: their entropy."""
+    counts = np.bincount(ids)
+    shares = counts[counts > 0] / max(1, len(ids))
+    return float(-(shares * np.log(shares)).sum())
 
 
 def _corpus_metric(hypotheses: Sequence[str], references: References, name: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def sample_texts(
     """Continues ``prompt`` by ``length`` units, ``number`` times; returns the texts, prompt included, piece by piece as they are drawn.
 
     The prompt is spelled as the model reads it: words one blank apart, say. A text does not depend on how many are drawn.
-    Raises UserError for a run that is no language model, and for a prompt with symbols that it has never seen.
+    Raises UserError for a run that is no language model, and for a prompt with symbols that its vocabulary has not.
     """
     run = TrainedRun(workdir)
     if run.config.model.kind != "language_model":
@@ -88,12 +88,12 @@ def _compiled(run: TrainedRun, temperature: float, top_k: int | None, top_p: flo
 
 
 def _known_units(run: TrainedRun, prompt: str) -> list[int]:
-    """Returns the ids of a prompt. Raises UserError, naming them, where it has symbols that the model has never seen."""
+    """Returns the ids of a prompt. Raises UserError, naming them, where it has symbols that are not in the vocabulary."""
     vocabulary, prompt = run.vocabularies["target"], normalize(prompt, run.config.data.normalize_nfc)
     forms = (prompt, *(unicodedata.normalize(form, prompt) for form in ("NFC", "NFD")))  # the same text in other code points
     prompt = next((form for form in forms if not vocabulary.unknown(form)), prompt)
     unknown = sorted(set(vocabulary.unknown(prompt)))
     if unknown:
         shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
-        raise UserError(f"--prompt: the model has never seen {shown}; expected symbols of its training text")
+        raise UserError(f"--prompt: {shown}: not in the vocabulary; expected symbols of the training text (data.min_count drops rare ones)")
     return list(vocabulary.encode(prompt))

@@ -71,13 +71,13 @@ def _example(run: TrainedRun, text: str | None) -> tuple[IdsBySide, Int[np.ndarr
 
 
 def _encode(run: TrainedRun, side: str, text: str) -> list[int]:
-    """Returns the ids of a text, and says which of its units the model has never seen: their gradient goes to the row of <unk>."""
+    """Returns the ids of a text, and says which of its units are not in the vocabulary: their gradient goes to the row of <unk>."""
     vocabulary = run.vocabularies[side]
     unknown = dict.fromkeys(vocabulary.unknown(text))  # each once, in order
     if unknown:
         shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
         read = "text" if run.config.model.kind == "language_model" else side
-        print(f"trace: the {read} has what the model has never seen, and reads as <unk>: {shown}", file=sys.stderr)
+        print(f"trace: the {read} has what is not in the vocabulary, and reads as <unk>: {shown}", file=sys.stderr)
     return list(vocabulary.encode(text))
 
 

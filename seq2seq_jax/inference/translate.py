@@ -63,7 +63,7 @@ def read_sources(stream: BinaryIO) -> list[str]:
 
 
 def unknown_sources(run: TrainedRun, sources: Sequence[str]) -> list[str]:
-    """Returns the sentence that says how many sources have a unit that training has not seen, where there are any."""
+    """Returns the sentence that says how many sources have a unit that is not in the vocabulary, where there are any."""
     read = [normalize(source, run.config.data.normalize_nfc) for source in sources]
     return unknown_units("standard input", PairSplit(read, [[] for _ in read]), run.vocabularies, run.config.data.normalize_nfc)[1]
 
