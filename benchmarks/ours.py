@@ -32,7 +32,7 @@ class Training:
         merge = functools.partial(nnx.merge, graph)
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
-        devices = choose_devices(config)
+        devices = choose_devices(config, sizes["target"])
         self._step = compile_step(config, merge, 1000, devices)
         self._state = devices.place(initial_state(config, graph, params))
         self._batch = devices.split_batch(batch)

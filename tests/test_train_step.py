@@ -115,10 +115,19 @@ def test_threads_share_the_batches_of_small_language_models_on_cpu(tmp_path, mon
     text = text_config(tmp_path / "a.txt", **{"train__batch_size": 64, "train__devices": None, "model__hidden_dim": 256, **changed})
     monkeypatch.setattr(devices, "_devices", lambda: jax.devices()[:1])
     monkeypatch.setattr(devices, "core_count", lambda: cores)
-    assert choose_devices(text) == expected
-    assert choose_devices(pair_config(tmp_path / "a.tsv", train__batch_size=64)) == Devices(1)
+    assert choose_devices(text, 65) == expected
+    assert choose_devices(pair_config(tmp_path / "a.tsv", train__batch_size=64), 65) == Devices(1)
     monkeypatch.setattr(devices, "platform", lambda: "gpu")
-    assert choose_devices(text) == Devices(1)
+    assert choose_devices(text, 65) == Devices(1)
+
+
+@pytest.mark.parametrize(("vocabulary_size", "expected"), [(2**11, Threads(2)), (2**11 + 1, Devices(1))])
+def test_threads_share_no_batch_with_more_logits_than_their_heaps_can_hold(tmp_path, monkeypatch, vocabulary_size, expected):
+    """Red if a model of words is half as fast again in one thread: two of them fault in the pages of their logits at every step."""
+    text = text_config(tmp_path / "a.txt", train__batch_size=32, train__devices=None, model__hidden_dim=256, data__segment_length=128)
+    monkeypatch.setattr(devices, "_devices", lambda: jax.devices()[:1])
+    monkeypatch.setattr(devices, "core_count", lambda: 2)
+    assert choose_devices(text, vocabulary_size) == expected
 
 
 def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):

@@ -28,8 +28,9 @@ from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 
 AXIS = "data"
-# Threads share the batches of a language model with at most so many hidden units, at least so many rows each (docs/performance.md).
-_SMALL, _LEAST_ROWS = 256, 16
+# Threads share the batches of a language model with at most so many hidden units, at least so many rows and at most so many logits each
+# (docs/performance.md): the heap of a thread holds no large arrays.
+_SMALL, _LEAST_ROWS, _MOST_LOGITS = 256, 16, 2**22
 
 
 def platform() -> str:
@@ -64,8 +65,12 @@ def choose_device_count(requested: int | None, batch_size: int) -> int:
     return requested
 
 
-def choose_devices(config: Config) -> Devices:
+def choose_devices(config: Config, vocabulary_size: int) -> Devices:
     """Returns what shares the batches of a run: as many devices as asked for, else all that divide a batch, or threads of the one CPU.
+
+    Args:
+      config: the run's.
+      vocabulary_size: rows of what is predicted.
 
     Raises UserError as ``choose_device_count``.
     """
@@ -75,7 +80,8 @@ def choose_devices(config: Config) -> Devices:
         return devices
     rows = config.train.batch_size
     threads = max(count for count in range(1, core_count() + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
-    return devices if threads == 1 else Threads(threads)
+    logits = rows // threads * config.data.segment_length * vocabulary_size
+    return devices if threads == 1 or logits > _MOST_LOGITS else Threads(threads)
 
 
 def one_device() -> Devices:
