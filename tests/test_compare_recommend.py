@@ -480,6 +480,9 @@ def test_a_small_dev_set_says_its_standard_error(tmp_path):
     large = recommend(tmp_path / "large", CLEAR, dev=figures)["recommendation"]["reason"]
     assert "dev set of 2,000 examples" in large
     assert "standard error" not in large
+    assert "a single one" not in small["reason"]
+    tiny = recommend(tmp_path / "tiny", CLEAR, dev=figures | {"examples": 23})["recommendation"]["reason"]
+    assert "this dev set of 23 examples, of which a single one counts 0.043, more than the tolerance; one standard error" in tiny
 
 
 @pytest.mark.parametrize("metric", [BLEU, METRIC | {"name": "phone_error_rate"}])

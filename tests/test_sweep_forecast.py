@@ -105,7 +105,12 @@ def test_a_member_that_has_begun_needs_the_updates_that_are_left(tmp_path, monke
     found, _ = forecast.forecast(plan.members, plan.folder)
     assert [found[member.name].seconds / 0.5 for member in plan.members] == [2, 10, 6, 0]
     print_dry_run(plan, retry_failed=False)
-    assert "4 members, 9 s of training left" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "4 members, 9 s of training left" in said
+    assert "takes longer to compile than to train" in said
+    monkeypatch.setattr(forecast, "_timed", lambda config: 50.0)
+    print_dry_run(plan, retry_failed=False)
+    assert "takes longer to compile" not in capsys.readouterr().out
 
 
 def test_a_larger_batch_takes_longer(tmp_path, monkeypatch):

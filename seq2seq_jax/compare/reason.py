@@ -312,6 +312,8 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     if not isinstance(examples, int) or examples < 1:
         return ["All of this is conditional on this dev set."]
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
+    if grid.metric.proportion and 1 / examples > recommendation.tolerance + statistics.ROUNDING:
+        sentence += f", of which a single one counts {1 / examples:.2g}, more than the tolerance"
     judged = recommendation.incomplete_chosen if recommendation.chosen is None else recommendation.chosen
     parts = None if judged is None else scored_together(grid, judged)
     if min(examples, parts or examples) >= SMALL_DEV_SET:
