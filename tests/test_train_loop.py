@@ -892,6 +892,10 @@ def test_a_run_can_be_trained_from_a_script(tmp_path, capsys):
         result = thread.submit(train, config, str(tmp_path / "run")).result()
     assert result["status"] == "finished"
     assert "train.warmup_steps=10 of 10 updates: the learning rate stays below its highest\n" in capsys.readouterr().err
+    train(config_lib.replace(config, {"train.warmup_steps": 5}), str(tmp_path / "half"))
+    assert "train.warmup_steps=5 of 10 updates: the learning rate is at its highest in the second half only\n" in capsys.readouterr().err
+    train(config_lib.replace(config, {"train.warmup_steps": 4}), str(tmp_path / "less"))
+    assert "warmup_steps" not in capsys.readouterr().err
 
 
 def test_a_run_without_dev_keeps_its_last_checkpoint(tmp_path, capsys):

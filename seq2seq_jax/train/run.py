@@ -150,8 +150,9 @@ class Run:
         for note in self.corpus.notes:
             self.view.note(note)
         train = self.config.train
-        if train.warmup_steps >= self.total:
-            self.view.note(f"train.warmup_steps={train.warmup_steps} of {self.total} updates: the learning rate stays below its highest")
+        if 2 * train.warmup_steps >= self.total:
+            what = "stays below its highest" if train.warmup_steps >= self.total else "is at its highest in the second half only"
+            self.view.note(f"train.warmup_steps={train.warmup_steps} of {self.total} updates: the learning rate {what}")
         if self._pretrained is not None:
             counts = lookup_counts(self.corpus)[self._pretrained.sides[0]]
             self.view.note(self._pretrained.sentence(str(self.config.model.pretrained), counts))
