@@ -594,6 +594,23 @@ def test_a_single_value_of_a_further_axis_is_a_setting_too(tmp_path):
     assert [part["setting"] for part in found["comparisons"]] == [{"model.hidden_dim": 128}]
 
 
+@pytest.mark.parametrize(
+    ("field", "counts", "warned"),
+    [("data.min_count", (2, 20), True), ("data.min_count", (2,), False), ("model.hidden_dim", (2, 20), False)],
+)
+def test_settings_that_are_scored_differently_are_said_not_to_compare(tmp_path, field, counts, warned):
+    """Red if bits a character with 2 and with 20 occurrences a word stand below each other without a word."""
+    for count in counts:
+        write_sweep(tmp_path / str(count), {4: [0.5, 0.6]}, grid=False, varied={"model.embedding_dim": 4, field: count})
+        for path in (tmp_path / str(count)).glob("*/result.json"):
+            found = json.loads(path.read_text())
+            found["varied"]["train.seed"] = int(path.parent.name[-1])
+            (tmp_path / "s" / f"{path.parent.name},{count}").mkdir(parents=True)
+            (tmp_path / "s" / f"{path.parent.name},{count}" / "result.json").write_text(json.dumps(found))
+    for part in compare([str(tmp_path / "s")])["comparisons"]:
+        assert any("do not compare their figures" in warning for warning in part["recommendation"]["warnings"]) == warned
+
+
 @pytest.mark.parametrize("tolerance", [-0.1, math.nan, math.inf])
 def test_a_senseless_tolerance_is_refused(tmp_path, tolerance):
     with pytest.raises(UserError, match="--tolerance"):

@@ -298,6 +298,12 @@ def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
     return [f"{lone}: what was swept is {swept}, whose values stand in comparisons of their own and are not judged against each other."]
 
 
+def scored_warning(sweep: Sweep) -> list[str]:
+    """Warns where settings differ in data, such as the words that have no row: what each is scored on may differ too."""
+    fields = " and ".join(path for path, values in sweep.axes.items() if path.startswith("data.") and len(values) > 1)
+    return [f"Settings differ in {fields}, which may change what is scored: do not compare their figures."] if fields else []
+
+
 def still_improving(run: FinishedRun) -> bool:
     """Says whether the last evaluation was the best one."""
     return run.result["best_step"] >= END * run.result["steps"]
