@@ -8,7 +8,7 @@ from typing import Any, Literal
 from seq2seq_jax.config import Config
 
 LOSS = "loss_nats_per_token"  # the metric that every kind of model has
-UNIGRAM = "unigram_nats_per_token"  # of a text, beside its loss: what the frequencies of its units alone would reach
+UNIGRAM = "unigram_nats_per_token"  # beside a language model's loss on dev: that of the frequencies of training's units alone
 
 
 @dataclasses.dataclass(frozen=True)

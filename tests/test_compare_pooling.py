@@ -95,6 +95,9 @@ def test_a_data_set_of_which_nothing_was_learned_is_named(tmp_path):
     workdirs = [*three_sweeps(tmp_path), write_sweep(tmp_path / "hard", {size: [0.999, 0.998, 0.999] for size in VALUES})]
     warned = [text for text in compare(workdirs)["recommendation"]["warnings"] if "No size has learned the task yet" in text]
     assert [text.partition(": ")[0] for text in warned] == [workdirs[3]]
+    assert not compare(workdirs)["recommendation"]["answer"][0].startswith("No size has learned")
+    useless = [write_sweep(tmp_path / f"useless{index}", {size: [0.999, 0.998, 0.999] for size in VALUES}) for index in range(3)]
+    assert compare(useless)["recommendation"]["answer"][0].startswith("No size has learned the task of any data set yet")
     alone = [write_sweep(tmp_path / f"alone{index}", {4: [0.3, 0.31]}) for index in range(3)]  # whose relative figures are 1
     assert not any("No size has learned" in text for text in compare(alone)["recommendation"]["warnings"])
 

@@ -107,10 +107,10 @@ def test_a_member_that_has_begun_needs_the_updates_that_are_left(tmp_path, monke
     print_dry_run(plan, retry_failed=False)
     said = capsys.readouterr().out
     assert "4 members, 9 s of training left" in said
-    assert "takes longer to compile than to train" in said
+    assert "may take longer to compile than to train" in said
     monkeypatch.setattr(forecast, "_timed", lambda config: 50.0)
     print_dry_run(plan, retry_failed=False)
-    assert "takes longer to compile" not in capsys.readouterr().out
+    assert "longer to compile" not in capsys.readouterr().out
 
 
 def test_a_larger_batch_takes_longer(tmp_path, monkeypatch):

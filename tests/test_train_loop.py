@@ -81,7 +81,7 @@ def test_a_language_model_learns_and_samples_the_same_text_for_the_same_seed(tmp
     )
     result = train(config, str(tmp_path / "run"))
     assert result["dev"]["bits_per_character"] < 1.6
-    assert result["dev"]["unigram_nats_per_token"] / np.log(2) == pytest.approx(3.29, abs=0.01)
+    assert result["dev"]["unigram_nats_per_token"] / np.log(2) == pytest.approx(3.308, abs=1e-3)
     assert result["metric"]["name"] == "bits_per_character"
     texts = ["".join(next(iter(sample_texts(str(tmp_path / "run"), "to be", 65, 1.0, seed)))) for seed in (0, 0, 1)]
     assert texts[0] == texts[1] != texts[2]

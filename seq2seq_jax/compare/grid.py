@@ -63,8 +63,8 @@ class Grid:
 
     @property
     def untrained(self) -> float | None:
-        """The value that needs no learning; of a language model what the frequencies of dev's units reach. None where it is not known."""
-        if self.metric.untrained is not None:
+        """The value that needs no learning; of a language model what the frequencies of units alone reach. None where it is not known."""
+        if self.metric.untrained is not None or self.metric.name not in (LOSS, "bits_per_character"):
             return self.metric.untrained
         run = next((run for size in self.sizes for run in size.runs), None)
         loss, unigram = (run.result["dev"].get(name) if run else None for name in (LOSS, UNIGRAM))

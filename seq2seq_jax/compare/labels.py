@@ -98,8 +98,8 @@ def correlation_sentence(part: SettingComparison) -> str | None:
     if correlation is None or in_common < 3:
         return None
     shown = round(correlation, 2) + 0.0  # never -0.00
-    effect = "so pairing by seed makes differences surer" if shown > 0 else "so pairing by seed makes differences no surer"
-    return f"Correlation of sizes over seeds: {shown:.2f}, {effect}."
+    surer = "surer" if shown > 0 else "less sure" if shown < 0 else "no surer"
+    return f"Correlation of sizes over seeds: {shown:.2f}, so pairing by seed makes differences {surer}."
 
 
 def cost_lines(part: SettingComparison) -> list[str]:

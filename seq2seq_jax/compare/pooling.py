@@ -148,8 +148,9 @@ def words(
         cautions.append(f"Left out, since not every data set has it: {'; '.join(map(setting_label, settings))}.")
     cautions.append("Figures and tolerance are shares of each data set's mean over sizes.")
     cautions.append(f"All of this is conditional on these {len(grids)} data sets.")
+    nothing = ["No size has learned the task of any data set yet. Train longer."] if all(map(reason.unlearned, grids)) else []
     return Words(
-        reason.verdict_sentences(pooled, recommendation),
+        [*nothing, *reason.verdict_sentences(pooled, recommendation)],
         cautions,
         reason.going_on(recommendation, None, len(pooled.seeds), "data set"),
         None,

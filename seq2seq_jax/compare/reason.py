@@ -21,10 +21,15 @@ from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
-from seq2seq_jax.kinds import LOSS
+from seq2seq_jax.kinds import LOSS, Metric
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
+# Fields of data that change what dev's figures are figures of.
+SCORED = (
+    *("data.name", "data.train", "data.dev", "data.dev_fraction", "data.lines", "data.normalize_nfc", "data.min_count", "data.target_unit"),
+    *("data.window", "data.subsample"),
+)
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
 
 
@@ -202,7 +207,7 @@ def unlearned(grid: Grid) -> list[str]:
     decimals, name = decimals_for(tolerance), spelled(grid.metric.name)
     needs = f"{untrained:g} needs no learning"
     if grid.metric.untrained is None:
-        needs = f"how often each unit occurs gives {untrained:.{decimals}f} by itself"
+        needs = f"how often each unit occurs in training gives {untrained:.{decimals}f} by itself"
     return [f"No size has learned the task yet: the best mean {name} is {abs(best):.{decimals}f}, and {needs}. Train longer."]
 
 
@@ -226,17 +231,18 @@ def _best_at_first_warning(grid: Grid) -> list[str]:
     runs = [run for size in grid.sizes for run in size.runs]
     steps = [[record["step"] for record in run.dev_history] for run in runs]
     first = [run for run, own in zip(runs, steps, strict=True) if len(own) >= FEWEST and run.result["best_step"] == own[0]]
-    worse = [run for run in first if _loss_rose(run)]
+    worse = [run for run in first if _got_worse(run, grid.metric)]
     if not worse:
         return []
     whose = f"{len(worse)} of {len(runs)} runs were" if len(worse) > 1 else f"{worse[0].directory.name} was"
     return [f"{whose} best at the first evaluation and got no better after it, diverging or overfitting: look at the learning rate."]
 
 
-def _loss_rose(run: FinishedRun) -> bool:
-    """Says whether dev's loss rose too: a metric of counts may stay where it was while there is still much to learn."""
-    losses = [record[LOSS] for record in run.dev_history if LOSS in record]
-    return not losses or losses[-1] > losses[0]
+def _got_worse(run: FinishedRun, metric: Metric) -> bool:
+    """Says whether metric or loss got worse on dev: a metric of counts may stay where it was while there is still much to learn."""
+    values, losses = ([record[name] for record in run.dev_history if name in record] for name in (metric.name, LOSS))
+    change = (values[-1] - values[0]) * (1 if metric.lower_is_better else -1) if values else 0.0
+    return change > (metric.tolerance or 0.0) or not losses or losses[-1] >= losses[0]
 
 
 def _baselines_warning(grid: Grid) -> list[str]:
@@ -300,7 +306,7 @@ def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
 
 def scored_warning(sweep: Sweep) -> list[str]:
     """Warns where settings differ in data, such as the words that have no row: what each is scored on may differ too."""
-    fields = " and ".join(path for path, values in sweep.axes.items() if path.startswith("data.") and len(values) > 1)
+    fields = " and ".join(path for path, values in sweep.axes.items() if path in SCORED and len(values) > 1)
     return [f"Settings differ in {fields}, which may change what is scored: do not compare their figures."] if fields else []
 
 
@@ -318,7 +324,7 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     if not isinstance(examples, int) or examples < 1:
         return ["All of this is conditional on this dev set."]
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
-    if grid.metric.proportion and 1 / examples > recommendation.tolerance + statistics.ROUNDING:
+    if grid.metric.proportion and 0 < recommendation.tolerance < 1 / examples - statistics.ROUNDING:
         sentence += f", of which a single one counts {1 / examples:.2g}, more than the tolerance"
     judged = recommendation.incomplete_chosen if recommendation.chosen is None else recommendation.chosen
     parts = None if judged is None else scored_together(grid, judged)

@@ -143,11 +143,10 @@ def text_metrics(loss_sum_nats: float, units: int, characters: int) -> dict[str,
     }
 
 
-def unigram_nats(ids: Int[np.ndarray, " T"]) -> float:
-    """Returns the loss, nats a unit, of the best model that knows nothing but how often each unit of a text occurs: their entropy."""
-    counts = np.bincount(ids)
-    shares = counts[counts > 0] / max(1, len(ids))
-    return float(-(shares * np.log(shares)).sum())
+def unigram_nats(train: Int[np.ndarray, " _"], ids: Int[np.ndarray, " T"], vocabulary_size: int) -> float:
+    """Returns the loss, nats a unit, of a model that knows nothing but how often each unit occurs in training, one added to each count."""
+    counts = np.bincount(train, minlength=vocabulary_size) + 1
+    return float(-np.log(counts[ids] / counts.sum()).mean())
 
 
 def _corpus_metric(hypotheses: Sequence[str], references: References, name: str) -> dict[str, Any]:

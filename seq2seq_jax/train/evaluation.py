@@ -35,10 +35,9 @@ from seq2seq_jax.evaluate.metrics import (
     metric_names,
     text_metrics,
     translation_metrics,
-    unigram_nats,
 )
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
-from seq2seq_jax.kinds import LOSS, UNIGRAM, metric_of
+from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import VECTORS
@@ -209,7 +208,7 @@ class LanguageModelEvaluator(Evaluator):
     def score(self, split: TextSplit, measured: Measured) -> Evaluation:
         """Computes the metrics of the loss."""
         nats, units = _by_batch(measured.values)
-        metrics = text_metrics(float(nats.sum()), len(split.ids), len(split.text)) | {UNIGRAM: unigram_nats(split.ids)}
+        metrics = text_metrics(float(nats.sum()), len(split.ids), len(split.text))
         if self._metric == "bits_per_character":  # of a batch's characters the share that its units have of all
             return Evaluation(metrics, [], _enough(nats / math.log(2), units * (len(split.text) / max(1, len(split.ids)))))
         return Evaluation(metrics, [], _enough(nats, units))
