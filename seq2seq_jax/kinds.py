@@ -80,6 +80,8 @@ class ModelKind:
     metrics: tuple[str, ...]
 
 
+_SEGMENT = "data.segment_length"
+_OF_THE_LOSS = ("data.window", "data.subsample", "data.bpe_size", "model.cbow", "model.negatives")  # they change it and no other metric
 _ERRORS = ("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate")
 _ANALOGIES = ("analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy")
 KINDS: dict[str, ModelKind] = {
@@ -92,3 +94,16 @@ KINDS: dict[str, ModelKind] = {
 def metric_of(config: Config) -> Metric:
     """Returns the dev metric that chooses checkpoints and sizes."""
     return METRICS[config.train.metric or KINDS[config.model.kind].metrics[0]]
+
+
+def changes_scores(path: str, metric: str, kind: str) -> bool:
+    """Returns whether values of a field cannot be judged against each other by a metric on dev, since they change what it is a figure of.
+
+    Args:
+      path: of the field.
+      metric: name of the metric.
+      kind: of the model.
+    """
+    if path in _OF_THE_LOSS or (path == _SEGMENT and kind == "skip_gram"):
+        return metric == LOSS
+    return path == "train.metric" or (path.startswith("data.") and path != _SEGMENT)

@@ -600,7 +600,13 @@ def test_a_single_value_of_a_further_axis_is_a_setting_too(tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "counts", "warned"),
-    [("data.min_count", (2, 20), True), ("data.min_count", (2,), False), ("model.hidden_dim", (2, 20), False)],
+    [
+        ("data.min_count", (2, 20), True),
+        ("data.min_count", (2,), False),
+        ("model.hidden_dim", (2, 20), False),
+        ("data.bpe_size", (2, 20), False),
+        ("data.max_length", (2, 20), False),
+    ],
 )
 def test_settings_that_are_scored_differently_are_said_not_to_compare(tmp_path, field, counts, warned):
     """Red if bits a character with 2 and with 20 occurrences a word stand below each other without a word."""

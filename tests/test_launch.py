@@ -106,7 +106,7 @@ def test_help_lists_the_verbs(capsys):
         (["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--tune=train.metric=bleu,chrf"], "it changes what is scored"),
         (
             ["sweep", "--workdir=W", f"--config={ROOT}/experiments/word2vec.py", "--tune=model.negatives=1,5"],
-            "it changes what loss_nats_per_token sums",
+            "it changes what is scored, so that values of it do not compare by loss_nats_per_token",
         ),
         (
             ["sweep", "--workdir=W", f"--config={EXPERIMENT}", "--config.train.learning_rate=1", "--tune=train.learning_rate=1e-3,2e-3"],

@@ -80,7 +80,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
     command = None if seeds_are_no_use else next_command(sweep, grid, recommendation, tolerance, tuning)
     cautions = [
         *reason.side_warning(grid, setting),
-        *reason.scored_warning(sweep),
+        *reason.scored_warning(sweep, grid),
         *reason.length_warning(sweep),
         *reason.unlike_warning(sweep),
         *reason.tuned_seed_warning(sweep, grid),

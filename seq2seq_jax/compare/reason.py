@@ -21,15 +21,10 @@ from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
-from seq2seq_jax.kinds import LOSS, Metric
+from seq2seq_jax.kinds import LOSS, Metric, changes_scores
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
-# Fields of data that change what dev's figures are figures of.
-SCORED = (
-    *("data.name", "data.train", "data.dev", "data.dev_fraction", "data.lines", "data.normalize_nfc", "data.min_count", "data.target_unit"),
-    *("data.window", "data.subsample"),
-)
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
 
 
@@ -304,9 +299,11 @@ def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
     return [f"{lone}: what was swept is {swept}, whose values stand in comparisons of their own and are not judged against each other."]
 
 
-def scored_warning(sweep: Sweep) -> list[str]:
-    """Warns where settings differ in data, such as the words that have no row: what each is scored on may differ too."""
-    fields = " and ".join(path for path, values in sweep.axes.items() if path in SCORED and len(values) > 1)
+def scored_warning(sweep: Sweep, grid: Grid) -> list[str]:
+    """Warns where settings differ in what they are scored on, such as the words that have no row."""
+    kind = next((run.fields.get("model.kind", "") for size in grid.sizes for run in size.runs), "")
+    swept = [path for path, values in sweep.axes.items() if len(values) > 1 and path != "data.max_length"]  # which leaves dev as it is
+    fields = " and ".join(path for path in swept if changes_scores(path, grid.metric.name, kind))
     return [f"Settings differ in {fields}, which may change what is scored: do not compare their figures."] if fields else []
 
 

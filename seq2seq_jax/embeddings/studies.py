@@ -41,6 +41,7 @@ def _study(
     """
 
     def run(values: Any) -> int:
+        """Runs the study with the flags as absl has read them; returns the exit code. Raises UserError where they make no sense."""
         if one_thread:
             keep_numpy_to_one_thread()
         given = {flag: values[flag].value for flag in values}

@@ -11,13 +11,11 @@ from typing import Any
 
 from seq2seq_jax.config import HIDDEN_DIMS, SEED, SIDES, SIZE, TABLE, WITHOUT_EFFECT, Config
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.kinds import LOSS, metric_of
+from seq2seq_jax.kinds import changes_scores, metric_of
 from seq2seq_jax.records import SweepRecord
 from seq2seq_jax.sweep.axes import Axes, parse_field
 
 BASELINES = ("onehot", "frozen")
-SEGMENT = "data.segment_length"
-OF_THE_LOSS = ("data.window", "data.subsample", "data.bpe_size", "model.cbow", "model.negatives")  # they change it and no other metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,11 +101,8 @@ def parse_tune(texts: Sequence[str]) -> Axes:
 def _check_scores_compare(path: str, config: Config) -> None:
     """Raises UserError where a tuned field would change what is scored, so that the best score would say nothing of the values."""
     metric, instead = metric_of(config).name, "expected a field of training or of the model, such as train.learning_rate"
-    if path in OF_THE_LOSS or (path == SEGMENT and config.model.kind == "skip_gram"):
-        if metric == LOSS:
-            raise UserError(f"--tune={path}: it changes what {metric} sums, so that values of it do not compare; {instead}")
-    elif path == "train.metric" or (path.startswith("data.") and path != SEGMENT):
-        raise UserError(f"--tune={path}: it changes what is scored, so that values of it do not compare; {instead}")
+    if changes_scores(path, metric, config.model.kind):
+        raise UserError(f"--tune={path}: it changes what is scored, so that values of it do not compare by {metric}; {instead}")
 
 
 def _typed(name: str, value: Any) -> str:

@@ -28,14 +28,7 @@ from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.data.windows import EVALUATION_SEED, window_batches
 from seq2seq_jax.data.word_questions import WordQuestions
-from seq2seq_jax.evaluate.metrics import (
-    PER_EXAMPLE,
-    ExampleScores,
-    example_scores,
-    metric_names,
-    text_metrics,
-    translation_metrics,
-)
+from seq2seq_jax.evaluate.metrics import PER_EXAMPLE, ExampleScores, example_scores, metric_names, text_metrics, translation_metrics
 from seq2seq_jax.evaluate.word_vectors import analogy_hits, similarity_correlation
 from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.model.build import Params

@@ -272,7 +272,7 @@ class Run:
         if dev is not None and self.corpus.dev is not None:
             write_outputs(self.directory.path, self.corpus.dev, dev)
         figures = Figures(
-            dev=None if dev is None else dev.metrics | self._needs_no_model(),
+            dev=None if dev is None else dev.metrics | self._unigram_loss(),
             test=None if test is None else test.metrics,
             best_step=progress.best_step,
             steps=self.step,
@@ -296,7 +296,7 @@ class Run:
             )
         self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
 
-    def _needs_no_model(self) -> dict[str, float]:
+    def _unigram_loss(self) -> dict[str, float]:
         """Returns what the frequencies of training's units alone reach on dev, beside which a language model's loss is read."""
         train, dev = self.corpus.train, self.corpus.dev
         if self.config.model.kind != "language_model" or not isinstance(train, TextSplit) or not isinstance(dev, TextSplit):
