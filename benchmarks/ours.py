@@ -32,7 +32,9 @@ class Training:
         merge = functools.partial(nnx.merge, graph)
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
-        devices = choose_devices(config, sizes["target"])
+        # Of a text (rows, units), of pairs (units of the source, of the target), as training's batches give them.
+        shape = (rows, batch.inputs.shape[1]) if isinstance(batch, TextBatch) else (batch.source.shape[1], batch.target.shape[1])
+        devices = choose_devices(config, sizes["target"], [shape])
         self._step = compile_step(config, merge, 1000, devices)
         self._state = devices.place(initial_state(config, graph, params))
         self._batch = devices.split_batch(batch)

@@ -21,7 +21,7 @@ from seq2seq_jax.kinds import METRICS
 from seq2seq_jax.model.build import embedding_tables, initial_params, structure
 from seq2seq_jax.model.embedding import INITIAL_STD, OneHotEmbedding
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.model.recurrent import LSTM, materialised
+from seq2seq_jax.model.recurrent import LSTM
 from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep import largest, tuning
 from seq2seq_jax.sweep import sweep as sweep_module
@@ -95,7 +95,7 @@ def test_one_hot_rows_give_the_variance_of_drawn_ones_and_are_read_without_a_pro
     np.testing.assert_allclose(product, layer.preactivations(embedding(ids)), rtol=1e-5, atol=1e-7)
     for reads in (10, 1000):
         read = layer.reader(embedding, reads)(ids[None])
-        np.testing.assert_allclose(materialised(read)[0], product, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(read[0], product, rtol=1e-5, atol=1e-7)
     assert (product - layer.bias[...]).std() == pytest.approx(INITIAL_STD, rel=0.05)
 
 

@@ -111,23 +111,36 @@ def test_threads_give_the_same_bits_again(tmp_path):
         ({"train__devices": 1}, 2, Devices(1)),
     ],
 )
-def test_threads_share_the_batches_of_small_language_models_on_cpu(tmp_path, monkeypatch, changed, cores, expected):
-    text = text_config(tmp_path / "a.txt", **{"train__batch_size": 64, "train__devices": None, "model__hidden_dim": 256, **changed})
+@pytest.mark.parametrize("make", [text_config, pair_config])
+def test_threads_share_the_batches_of_small_models_on_cpu(tmp_path, monkeypatch, make, changed, cores, expected):
+    config = make(tmp_path / "a", **{"train__batch_size": 64, "train__devices": None, "model__hidden_dim": 256, **changed})
     monkeypatch.setattr(devices, "_devices", lambda: jax.devices()[:1])
     monkeypatch.setattr(devices, "core_count", lambda: cores)
-    assert choose_devices(text, 65) == expected
-    assert choose_devices(pair_config(tmp_path / "a.tsv", train__batch_size=64), 65) == Devices(1)
+    assert choose_devices(config, 65, [(8, 8)]) == expected
     monkeypatch.setattr(devices, "platform", lambda: "gpu")
-    assert choose_devices(text, 65) == Devices(1)
+    assert choose_devices(config, 65, [(8, 8)]) == Devices(1)
 
 
-@pytest.mark.parametrize(("vocabulary_size", "expected"), [(2**11, Threads(2)), (2**11 + 1, Devices(1))])
-def test_threads_share_no_batch_with_more_logits_than_their_heaps_can_hold(tmp_path, monkeypatch, vocabulary_size, expected):
+@pytest.mark.parametrize(
+    ("make", "attention", "vocabulary_size", "shape", "expected"),
+    [
+        (text_config, None, 2**11, (32, 128), Threads(2)),
+        (text_config, None, 2**11 + 1, (32, 128), Devices(1)),
+        (pair_config, "general", 2**11, (128, 128), Threads(2)),
+        (pair_config, "general", 2**11 + 1, (128, 128), Devices(1)),
+        (pair_config, "additive", 65, (32, 32), Threads(2)),
+        (pair_config, "additive", 65, (32, 33), Devices(1)),
+    ],
+)
+def test_threads_share_no_batch_with_larger_arrays_than_their_heaps_can_hold(
+    tmp_path, monkeypatch, make, attention, vocabulary_size, shape, expected
+):
     """Red if a model of words is half as fast again in one thread: two of them fault in the pages of their logits at every step."""
-    text = text_config(tmp_path / "a.txt", train__batch_size=32, train__devices=None, model__hidden_dim=256, data__segment_length=128)
+    attention = {} if attention is None else {"model__attention": attention}
+    config = make(tmp_path / "a", train__batch_size=32, train__devices=None, model__hidden_dim=256, **attention)
     monkeypatch.setattr(devices, "_devices", lambda: jax.devices()[:1])
     monkeypatch.setattr(devices, "core_count", lambda: 2)
-    assert choose_devices(text, vocabulary_size) == expected
+    assert choose_devices(config, vocabulary_size, [(4, 4), shape]) == expected
 
 
 def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):

@@ -19,7 +19,6 @@ from seq2seq_jax.model.attention import Attention, Memory
 from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.linear import product, reader_kernel
-from seq2seq_jax.model.recurrent import Inputs, materialised
 from seq2seq_jax.model.stack import LSTMStack, States
 
 Vectors = Float[Array, "B T H"]
@@ -67,7 +66,7 @@ class Decoder(nnx.Module):
         return DecoderState(layers, jnp.zeros_like(layers[0].hidden) if self.input_feeding else None)
 
     def __call__(
-        self, inputs: Inputs, state: DecoderState, memory: Memory | None, dropout: Dropout | None = None
+        self, inputs: Float[Array, "T B G"], state: DecoderState, memory: Memory | None, dropout: Dropout | None = None
     ) -> tuple[Vectors, Weights | None, DecoderState]:
         """Reads symbols and returns, after each, the vector that the output is read from.
 
@@ -81,7 +80,7 @@ class Decoder(nnx.Module):
           The vectors, the weights of the attention (None without), and the state after the last symbol.
         """
         if self.input_feeding:
-            return self._step_by_step(materialised(inputs), state, memory, dropout)
+            return self._step_by_step(inputs, state, memory, dropout)
         hidden, layers = self.stack(inputs, state.layers, dropout)
         vectors, weights = self._attend(hidden.swapaxes(0, 1), memory)
         if self.attention is not None:

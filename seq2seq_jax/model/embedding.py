@@ -27,6 +27,16 @@ INITIAL_STD = 0.1  # of a table's entries, and so of the pre-activations that co
 FROZEN = "frozen_table"  # name of a table in the parameters that is not trained
 
 
+def read_rows(table: Float[Array, "V D"], ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
+    """Returns the rows ``ids`` of a table; an id outside of it reads the nearest row.
+
+    Each is read as a slice of one row: then the gradient is added up where it lies, which that of ``table[ids]`` is copied for on CPU.
+    """
+    slices = lax.GatherDimensionNumbers(offset_dims=(1, 2), collapsed_slice_dims=(), start_index_map=(0,))
+    read = lax.gather(table, ids.reshape(-1, 1), slices, slice_sizes=(1, table.shape[1]), mode="clip")
+    return read.reshape(*ids.shape, table.shape[1])
+
+
 class Embedding(nnx.Module):
     """A table whose row i is the vector of symbol i."""
 
@@ -36,7 +46,7 @@ class Embedding(nnx.Module):
 
     def __call__(self, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
         """Returns the rows ``ids``."""
-        return jnp.take(self.table[...], ids, axis=0, mode="clip")
+        return read_rows(self.table[...], ids)
 
     def project(self, kernel: Float[Array, "D G"]) -> Float[Array, "V G"]:
         """Returns the product of the whole table with a kernel."""

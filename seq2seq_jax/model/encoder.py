@@ -11,7 +11,7 @@ from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.model.recurrent import LSTM, Lookup
+from seq2seq_jax.model.recurrent import LSTM
 
 
 def length_mask(lengths: Lengths, size: int) -> Bool[Array, "B S"]:
@@ -58,7 +58,7 @@ class Encoder(nnx.Module):
         return outputs.swapaxes(0, 1), last
 
     def _read(
-        self, layer: int, inputs: list[Float[Array, "S B _"] | Lookup], mask: Bool[Array, "S B"], dropout: Dropout | None
+        self, layer: int, inputs: list[Float[Array, "S B _"]], mask: Bool[Array, "S B"], dropout: Dropout | None
     ) -> tuple[Float[Array, "S B M"], Float[Array, "B M"]]:
         """Reads the sequence with one layer, in each direction its own pre-activations; returns outputs and last states side by side."""
         directions = self.layers[layer]

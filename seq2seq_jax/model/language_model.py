@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from seq2seq_jax.arrays import Ids, Logits, StepLogits
 from seq2seq_jax.config import ModelConfig
@@ -39,8 +39,13 @@ class LanguageModel(nnx.Module):
 
     def decode(self, carry: States, inputs: Ids, dropout: Dropout | None = None) -> tuple[States, Logits]:
         """Reads a segment and returns the carried state and the logits after each unit."""
-        outputs, carry = self.stack(self.stack.first.lookup(self.target_embedding, inputs.T), carry, dropout)
-        return carry, self.output(outputs.swapaxes(0, 1), self.target_embedding)
+        carry, logits = self._read(carry, inputs.T, dropout)
+        return carry, logits.swapaxes(0, 1)
+
+    def _read(self, carry: States, inputs: Int[Array, "T B"], dropout: Dropout | None) -> tuple[States, Float[Array, "T B V"]]:
+        """Does the same with time first, as the layers have it: to turn round what they give would copy it."""
+        outputs, carry = self.stack(self.stack.first.lookup(self.target_embedding, inputs), carry, dropout)
+        return carry, self.output(outputs, self.target_embedding)
 
     def step(self, carry: States, ids: Int[Array, " B"]) -> tuple[States, StepLogits]:
         """Reads one unit a row and returns the logits of the next."""
@@ -51,5 +56,5 @@ class LanguageModel(nnx.Module):
         """Returns the loss sums of a segment and the state to start the next one from."""
         kept = jnp.where(batch.fresh, 0.0, 1.0)[:, None]
         carry = jax.tree.map(lambda values: values * kept, carry)
-        carry, logits = self.decode(carry, batch.inputs, dropout)
-        return cross_entropy(logits, batch.targets, batch.weights, label_smoothing), carry
+        carry, logits = self._read(carry, batch.inputs.T, dropout)
+        return cross_entropy(logits, batch.targets.T, batch.weights.T, label_smoothing), carry

@@ -39,10 +39,10 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from seq2seq_jax.arrays import Hidden
-from seq2seq_jax.model.embedding import Embedding
+from seq2seq_jax.model.embedding import Embedding, read_rows
 from seq2seq_jax.model.initial import orthogonal
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.model.linear import product, reader_kernel
+from seq2seq_jax.model.linear import kernel_gradient, product, reader_kernel, rows
 
 
 class LSTMState(NamedTuple):
@@ -52,33 +52,17 @@ class LSTMState(NamedTuple):
     cell: Hidden
 
 
-class Lookup(NamedTuple):
-    """Input pre-activations given as rows of a table: ``table[ids]``, never built as a whole."""
-
-    table: Float[Array, "V G"]
-    ids: Int[Array, "T B"]
-
-
-Inputs = Float[Array, "T B G"] | Lookup
-Reader = Callable[[Int[Array, "T B"]], Inputs]
+Reader = Callable[[Int[Array, "T B"]], Float[Array, "T B G"]]
 
 
 def _sigmoid(x: Float[Array, "B H"]) -> Float[Array, "B H"]:
     return 0.5 * jnp.tanh(0.5 * x) + 0.5  # one tanh: faster on CPU than the logistic function, equal to rounding
 
 
-def materialised(inputs: Inputs) -> Float[Array, "T B G"]:
-    """Returns the pre-activations as one array, also where they are given as a lookup."""
-    return inputs.table[inputs.ids] if isinstance(inputs, Lookup) else inputs
-
-
 class _Factors(NamedTuple):
-    """What the gradient needs of a step, or stacked of all: p_i, p_f, p_g, p_o, q and f, as at the top of this file."""
+    """What the gradient needs of a step, or stacked of all: p of all gates side by side, q and f, as at the top of this file."""
 
-    i: Float[Array, "*T B H"]
-    f: Float[Array, "*T B H"]
-    g: Float[Array, "*T B H"]
-    o: Float[Array, "*T B H"]
+    gates: Float[Array, "*T B G"]
     hidden: Float[Array, "*T B H"]
     forget: Float[Array, "*T B H"]
 
@@ -90,10 +74,7 @@ def _cell(z: Float[Array, "B G"], cell_before: Hidden) -> tuple[LSTMState, _Fact
     cell = f * cell_before + i * g
     tanh_cell = jnp.tanh(cell)
     factors = _Factors(
-        i=g * i * (1 - i),
-        f=cell_before * f * (1 - f),
-        g=i * (1 - g * g),
-        o=tanh_cell * o * (1 - o),
+        gates=jnp.concatenate([g * i * (1 - i), cell_before * f * (1 - f), i * (1 - g * g), tanh_cell * o * (1 - o)], axis=-1),
         hidden=o * (1 - tanh_cell * tanh_cell),
         forget=f,
     )
@@ -101,38 +82,42 @@ def _cell(z: Float[Array, "B G"], cell_before: Hidden) -> tuple[LSTMState, _Fact
 
 
 def _forward(
-    inputs: Inputs, kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
+    inputs: Float[Array, "T B G"], kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
 ) -> tuple[LSTMState, Float[Array, "T B H"], _Factors]:
     """Returns the final state and, stacked over the steps, h and the factors of the gradient.
 
-    ``lax.scan`` would write its stacks into arrays of zeros, which XLA makes once and then copies for each stack. Stacks that begin
-    with different numbers are filled instead of copied.
+    The factors of the gates take the place of the pre-activations, which no other step reads. ``lax.scan`` would write its stacks into
+    arrays of zeros, which XLA makes once and then copies for each stack. Stacks that begin with different numbers are filled instead of
+    copied.
     """
-    steps = inputs.ids if isinstance(inputs, Lookup) else inputs
-    size = steps.shape[0]
-    stacks = [jnp.full((size, *initial.cell.shape), place, initial.cell.dtype) for place in range(1 + len(_Factors._fields))]
+    size = inputs.shape[0]
+    hidden, of_hidden, forget = (jnp.full((size, *initial.cell.shape), place, inputs.dtype) for place in range(3))
 
-    def body(place: Int[Array, ""], carry: tuple[LSTMState, list[Array]]) -> tuple[LSTMState, list[Array]]:
+    def body(place: Int[Array, ""], carry: tuple[LSTMState, Float[Array, "T B H"], _Factors]) -> tuple[LSTMState, Array, _Factors]:
         """Makes one time step forward, and keeps what the backward pass needs."""
-        state, stacks = carry
+        state, hidden, kept = carry
         step = size - 1 - place if reverse else place
-        x = lax.dynamic_index_in_dim(steps, step, keepdims=False)
-        if isinstance(inputs, Lookup):
-            x = inputs.table[x]
-        after, factors = _cell(x + state.hidden @ kernel, state.cell)
+        after, factors = _cell(_at(kept.gates, step) + state.hidden @ kernel, state.cell)
         if mask is not None:
-            keep = lax.dynamic_index_in_dim(mask, step, keepdims=False)
-            after = LSTMState(*(jnp.where(keep[:, None], new, old) for new, old in zip(after, state, strict=True)))
-        kept = zip(stacks, (after.hidden, *factors), strict=True)
-        return after, [lax.dynamic_update_index_in_dim(stack, values, step, 0) for stack, values in kept]
+            keep = _at(mask, step)[:, None]
+            after = LSTMState(*(jnp.where(keep, new, old) for new, old in zip(after, state, strict=True)))
+        kept = _Factors(*(_put(stack, values, step) for stack, values in zip(kept, factors, strict=True)))
+        return after, _put(hidden, after.hidden, step), kept
 
-    final, (hidden, *factors) = lax.fori_loop(0, size, body, (initial, stacks))
-    return final, hidden, _Factors(*factors)
+    return lax.fori_loop(0, size, body, (initial, hidden, _Factors(inputs, of_hidden, forget)))
+
+
+def _at(stack: Array, step: Int[Array, ""]) -> Array:
+    return lax.dynamic_index_in_dim(stack, step, keepdims=False)
+
+
+def _put(stack: Array, values: Array, step: Int[Array, ""]) -> Array:
+    return lax.dynamic_update_index_in_dim(stack, values, step, 0)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
 def lstm(
-    inputs: Inputs, kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool = False
+    inputs: Float[Array, "T B G"], kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool = False
 ) -> tuple[Float[Array, "T B H"], LSTMState]:
     """Runs an LSTM over a sequence.
 
@@ -153,7 +138,6 @@ def lstm(
 class _Residuals(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
-    inputs: Inputs
     kernel: Float[Array, "H G"]
     hidden_initial: Hidden
     mask: Bool[Array, "T B"] | None
@@ -162,35 +146,41 @@ class _Residuals(NamedTuple):
 
 
 def _lstm_forward(
-    inputs: Inputs, kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
+    inputs: Float[Array, "T B G"], kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
 ) -> tuple[tuple[Float[Array, "T B H"], LSTMState], _Residuals]:
     final, hidden, factors = _forward(inputs, kernel, initial, mask, reverse)
-    return (hidden, final), _Residuals(inputs, kernel, initial.hidden, mask, hidden, factors)
+    return (hidden, final), _Residuals(kernel, initial.hidden, mask, hidden, factors)
 
 
 def _lstm_backward(
     reverse: bool, residuals: _Residuals, gradients: tuple[Float[Array, "T B H"], LSTMState]
-) -> tuple[Inputs, Float[Array, "H G"], LSTMState, None]:
-    """Returns the gradients of inputs, kernel and initial state; the mask has none."""
-    inputs, kernel, hidden_initial, mask, hidden, factors = residuals
+) -> tuple[Float[Array, "T B G"], Float[Array, "H G"], LSTMState, None]:
+    """Returns the gradients of inputs, kernel and initial state; the mask has none.
+
+    The gradients dz take the place of the gates' factors, from which alone a step makes them.
+    """
+    kernel, hidden_initial, mask, hidden, factors = residuals
     d_outputs, d_final = gradients
+    size = len(hidden)
     kernel_t = kernel.T  # once: a product with the transpose made in the loop is a fifth slower on CPU
 
-    def body(carry: LSTMState, scanned: tuple[Hidden, Bool[Array, " B"] | None, _Factors]) -> tuple[LSTMState, Float[Array, "B G"]]:
+    def body(place: Int[Array, ""], carry: tuple[LSTMState, Float[Array, "T B G"]]) -> tuple[LSTMState, Float[Array, "T B G"]]:
         """Makes one time step backward."""
-        d_output, keep, p = scanned
-        dh = carry.hidden + d_output
-        dc = carry.cell + dh * p.hidden
-        dz = jnp.concatenate([dc * p.i, dc * p.f, dc * p.g, dh * p.o], axis=-1)
-        if keep is None:
-            return LSTMState(dz @ kernel_t, dc * p.forget), dz
-        keep = keep[:, None]
+        after, gates = carry
+        step = place if reverse else size - 1 - place
+        dh = after.hidden + _at(d_outputs, step)
+        dc = after.cell + dh * _at(factors.hidden, step)
+        dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * _at(gates, step)
+        dc_before = dc * _at(factors.forget, step)
+        if mask is None:
+            return LSTMState(dz @ kernel_t, dc_before), _put(gates, dz, step)
+        keep = _at(mask, step)[:, None]
         dz = jnp.where(keep, dz, 0)
-        return LSTMState(dz @ kernel_t + jnp.where(keep, 0, dh), jnp.where(keep, dc * p.forget, carry.cell)), dz
+        before = LSTMState(dz @ kernel_t + jnp.where(keep, 0, dh), jnp.where(keep, dc_before, after.cell))
+        return before, _put(gates, dz, step)
 
-    d_initial, dz = lax.scan(body, d_final, (d_outputs, mask, factors), reverse=not reverse)
-    d_kernel = _rows(_shifted(hidden_initial, hidden, reverse)).T @ _rows(dz)
-    return _d_inputs(inputs, dz), d_kernel, d_initial, None
+    d_initial, dz = lax.fori_loop(0, size, body, (d_final, factors.gates))
+    return dz, kernel_gradient(rows(_shifted(hidden_initial, hidden, reverse)), rows(dz)), d_initial, None
 
 
 def _shifted(initial: Hidden, values: Float[Array, "T B H"], reverse: bool) -> Float[Array, "T B H"]:
@@ -198,19 +188,6 @@ def _shifted(initial: Hidden, values: Float[Array, "T B H"], reverse: bool) -> F
     if reverse:
         return jnp.concatenate([values[1:], initial[None]])
     return jnp.concatenate([initial[None], values[:-1]])
-
-
-def _rows(values: Float[Array, "T B I"]) -> Float[Array, "_ I"]:
-    """Joins steps and rows into one axis: to sum over two, the CPU would copy the arrays into another order first."""
-    return values.reshape(-1, values.shape[-1])
-
-
-def _d_inputs(inputs: Inputs, dz: Float[Array, "T B G"]) -> Inputs:
-    """Returns the gradient of the inputs: of a lookup, that of its table."""
-    if not isinstance(inputs, Lookup):
-        return dz
-    d_table = jnp.zeros_like(inputs.table).at[inputs.ids].add(dz)
-    return Lookup(d_table, None)  # type: ignore[bad-argument-type]  JAX's word for no gradient of integers
 
 
 lstm.defvjp(_lstm_forward, _lstm_backward)
@@ -266,15 +243,15 @@ class LSTM(nnx.Module):
         """
         if embedding.is_projected_first(reads):
             table = embedding.project(self.input_kernel[...]) + self.bias[...]
-            return lambda ids: Lookup(table, ids)
+            return lambda ids: read_rows(table, ids)
         return lambda ids: self.preactivations(embedding(ids))
 
-    def lookup(self, embedding: Embedding, ids: Int[Array, "T B"]) -> Inputs:
+    def lookup(self, embedding: Embedding, ids: Int[Array, "T B"]) -> Float[Array, "T B G"]:
         """Returns what the symbols ``ids``, all that are read, contribute to the gates."""
         return self.reader(embedding, ids.size)(ids)
 
     def __call__(
-        self, inputs: Inputs, initial: LSTMState, mask: Bool[Array, "T B"] | None = None, reverse: bool = False
+        self, inputs: Float[Array, "T B G"], initial: LSTMState, mask: Bool[Array, "T B"] | None = None, reverse: bool = False
     ) -> tuple[Float[Array, "T B H"], LSTMState]:
         """Runs the layer over pre-activations from ``preactivations`` or ``lookup``."""
         return lstm(inputs, self.recurrent_kernel[...], initial, mask, reverse)

@@ -12,7 +12,7 @@ from seq2seq_jax.arrays import Hidden
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.model.recurrent import LSTM, Inputs, LSTMState
+from seq2seq_jax.model.recurrent import LSTM, LSTMState
 
 States = tuple[LSTMState, ...]
 
@@ -44,7 +44,7 @@ class LSTMStack(nnx.Module):
         """Returns the states before the first step."""
         return tuple(layer.zero_state(rows) for layer in self.layers)
 
-    def __call__(self, inputs: Inputs, initial: States, dropout: Dropout | None) -> tuple[Float[Array, "T B H"], States]:
+    def __call__(self, inputs: Float[Array, "T B G"], initial: States, dropout: Dropout | None) -> tuple[Float[Array, "T B H"], States]:
         """Runs all layers over the first one's pre-activations; returns the last one's outputs and the final states."""
         return self._through(inputs, initial, dropout, lambda layer, read, state: layer(read, state))
 

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import operator
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,16 +21,17 @@ import numpy as np
 from jaxtyping import Int
 
 from seq2seq_jax.arrays import Array
-from seq2seq_jax.config import Config
+from seq2seq_jax.config import Config, ModelConfig
+from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.train.runtime import WITHOUT_MERGED_LOOPS, core_count
 from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 
 AXIS = "data"
-# Threads share the batches of a language model with at most so many hidden units, at least so many rows and at most so many logits each
-# (docs/performance.md): the heap of a thread holds no large arrays.
-_SMALL, _LEAST_ROWS, _MOST_LOGITS = 256, 16, 2**22
+# Threads share the batches of a model with at most so many hidden units, at least so many rows and at most so many numbers in the
+# largest array of each (docs/performance.md): the heap of a thread holds no large arrays.
+_SMALL, _LEAST_ROWS, _MOST_NUMBERS = 256, 16, 2**22
 
 
 def platform() -> str:
@@ -65,23 +66,32 @@ def choose_device_count(requested: int | None, batch_size: int) -> int:
     return requested
 
 
-def choose_devices(config: Config, vocabulary_size: int) -> Devices:
+def choose_devices(config: Config, vocabulary_size: int, shapes: Collection[Shape]) -> Devices:
     """Returns what shares the batches of a run: as many devices as asked for, else all that divide a batch, or threads of the one CPU.
 
     Args:
       config: the run's.
       vocabulary_size: rows of what is predicted.
+      shapes: of the batches, as ``Batches.shapes``.
 
     Raises UserError as ``choose_device_count``.
     """
     devices = Devices(choose_device_count(config.train.devices, config.train.batch_size))
-    small = config.model.kind == "language_model" and config.model.hidden_dim <= _SMALL
+    small = config.model.kind != "skip_gram" and config.model.hidden_dim <= _SMALL
     if not small or devices.count > 1 or config.train.devices is not None or platform() != "cpu":
         return devices
     rows = config.train.batch_size
     threads = max(count for count in range(1, core_count() + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
-    logits = rows // threads * config.data.segment_length * vocabulary_size
-    return devices if threads == 1 or logits > _MOST_LOGITS else Threads(threads)
+    largest = rows // threads * _most_numbers_of_a_row(config.model, vocabulary_size, shapes)
+    return devices if threads == 1 or largest > _MOST_NUMBERS else Threads(threads)
+
+
+def _most_numbers_of_a_row(model: ModelConfig, vocabulary_size: int, shapes: Collection[Shape]) -> int:
+    """Returns the size of the largest array that a step makes of one row: of logits, or of what additive attention compares."""
+    if model.kind == "language_model":
+        return max(segment for _, segment in shapes) * vocabulary_size
+    compared = model.hidden_dim if model.attention == "additive" else 1
+    return max(target * max(vocabulary_size, source * compared) for source, target in shapes)
 
 
 def one_device() -> Devices:
@@ -193,14 +203,10 @@ class Threads(Devices):
         draw = None if step.draw is None else jax.jit(lambda state: self.split(step.draw(state)))
         gradient, update = jax.jit(of_share), jax.jit(of_sum, donate_argnums=(0,))
         threads = ThreadPoolExecutor(self.count)
-        compiled = False
 
         def train_step(state: TrainState, batch: Batch) -> TrainState:
-            nonlocal compiled
             rows = (state.carry, None if draw is None else draw(state), batch)
-            each = threads.map if compiled else map  # the first call compiles, which several at once would all do
-            compiled = True
-            return update(state, list(each(functools.partial(gradient, state, rows), range(self.count))))
+            return update(state, list(threads.map(functools.partial(gradient, state, rows), range(self.count))))
 
         return train_step
 

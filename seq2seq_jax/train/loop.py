@@ -82,7 +82,7 @@ def train(
 
 def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
     config, corpus = run.config, run.corpus
-    devices = choose_devices(config, corpus.vocabulary_sizes["target"])
+    devices = choose_devices(config, corpus.vocabulary_sizes["target"], batches.shapes)
     compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus))
     state = run.begin(compiled.structure)
     if not run.ended:
