@@ -202,11 +202,12 @@ class Threads(Devices):
 
         draw = None if step.draw is None else jax.jit(lambda state: self.split(step.draw(state)))
         gradient, update = jax.jit(of_share), jax.jit(of_sum, donate_argnums=(0,))
-        threads = ThreadPoolExecutor(self.count)
+        others = ThreadPoolExecutor(self.count - 1)  # this thread has a share too
 
         def train_step(state: TrainState, batch: Batch) -> TrainState:
-            rows = (state.carry, None if draw is None else draw(state), batch)
-            return update(state, list(threads.map(functools.partial(gradient, state, rows), range(self.count))))
+            of_place = functools.partial(gradient, state, (state.carry, None if draw is None else draw(state), batch))
+            theirs = [others.submit(of_place, place) for place in range(1, self.count)]
+            return update(state, [of_place(0), *(share.result() for share in theirs)])
 
         return train_step
 
