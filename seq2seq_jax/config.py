@@ -219,7 +219,7 @@ class TrainConfig:
         "language_model, loss_nats_per_token for a skip_gram",
     )
     devices: int | None = _field(
-        None, "devices that share each batch; null: as many as divide it evenly, and on a CPU threads for a small language_model", low=1
+        None, "devices that share each batch; null: as many as divide it evenly, and on a CPU threads for small models of sequences", low=1
     )
 
     @property

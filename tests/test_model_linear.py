@@ -23,8 +23,6 @@ def test_rows_read_and_their_gradient_are_those_of_an_index():
     with jax.enable_x64(True):
         ids = jnp.array([[0, 3, 3], [1, 0, 3]])
         assert_same(lambda table: read_rows(table, ids), lambda table: table[ids], (normal(5, 4, seed=1),), normal(2, 3, 4, seed=2))
-        _, gradient = jax.vjp(lambda table: read_rows(table, ids), normal(5, 4, seed=1))
-        assert not gradient(normal(2, 3, 4, seed=2))[0][jnp.array([2, 4])].any()
         np.testing.assert_array_equal(read_rows(normal(5, 4, seed=1), jnp.array([-1, 9])), normal(5, 4, seed=1)[jnp.array([0, 4])])
 
 

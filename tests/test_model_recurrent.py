@@ -103,6 +103,7 @@ def test_projecting_first_changes_nothing(rows):
     """A table with fewer rows than symbols read is projected before the lookup, a larger one after it."""
     layer, embedding = LSTM(2, H, jax.random.key(0)), Embedding(rows, 2, jax.random.key(1))
     symbols = jnp.asarray(np.random.default_rng(0).integers(0, 3, (T, B)))
+    assert embedding.is_projected_first(symbols.size) == (rows == 3)
     read = layer.lookup(embedding, symbols)
     expected = np.asarray(embedding.table)[np.asarray(symbols)] @ np.asarray(layer.input_kernel) + np.asarray(layer.bias)
     np.testing.assert_allclose(read, expected, rtol=1e-5, atol=1e-6)

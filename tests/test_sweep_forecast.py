@@ -7,6 +7,7 @@ import json
 import types
 
 import jax
+import numpy as np
 import pytest
 
 from seq2seq_jax import config as config_lib
@@ -24,9 +25,12 @@ from tests.training_fixture import pair_config, text_config, write_pairs, write_
 AXES = {"model.embedding_dim": (2, 6), "train.seed": (0, 1)}
 
 
-def test_memory_is_near_what_the_compiler_needs(tmp_path):
-    """Red if moments, gradients or what the backward pass needs are left out: what the batch leaves is nine tenths of the whole here."""
-    config = text_config(write_text(tmp_path / "a.txt", 20_000), model__hidden_dim=64, train__batch_size=32)
+@pytest.mark.parametrize(("symbols", "hidden_dim"), [(6, 64), (1500, 16)])
+def test_memory_is_near_what_the_compiler_needs(tmp_path, symbols, hidden_dim):
+    """Red if moments, gradients, what the backward pass needs or, where there are many symbols, the gradient of the logits is left out."""
+    text = "".join(map(chr, np.random.default_rng(0).integers(1000, 1000 + symbols, 20_000)))
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    config = text_config(tmp_path / "a.txt", model__hidden_dim=hidden_dim, train__batch_size=32)
     compiled, params = programs(config, vocabulary_sizes(config), 1, Devices(1), 1), forecast._params(config)
     state = jax.eval_shape(lambda params: initial_state(config, compiled.structure, params), params)
     step: jax.stages.Wrapped = compiled.train_step  # type: ignore[bad-assignment]

@@ -111,8 +111,9 @@ def test_threads_give_the_same_bits_again(tmp_path):
         ({"train__devices": 1}, 2, Devices(1)),
     ],
 )
-@pytest.mark.parametrize("make", [text_config, pair_config])
-def test_threads_share_the_batches_of_small_models_on_cpu(tmp_path, monkeypatch, make, changed, cores, expected):
+@pytest.mark.parametrize("make", [text_config, pair_config, vector_config])
+def test_threads_share_the_batches_of_small_models_of_sequences_on_cpu(tmp_path, monkeypatch, make, changed, cores, expected):
+    expected = Devices(1) if make is vector_config else expected
     config = make(tmp_path / "a", **{"train__batch_size": 64, "train__devices": None, "model__hidden_dim": 256, **changed})
     monkeypatch.setattr(devices, "_devices", lambda: jax.devices()[:1])
     monkeypatch.setattr(devices, "core_count", lambda: cores)
@@ -126,8 +127,12 @@ def test_threads_share_the_batches_of_small_models_on_cpu(tmp_path, monkeypatch,
     [
         (text_config, None, 2**11, (32, 128), Threads(2)),
         (text_config, None, 2**11 + 1, (32, 128), Devices(1)),
-        (pair_config, "general", 2**11, (128, 128), Threads(2)),
-        (pair_config, "general", 2**11 + 1, (128, 128), Devices(1)),
+        (text_config, None, 65, (32, 256), Threads(2)),  # of 1,024 pre-activations
+        (text_config, None, 65, (32, 257), Devices(1)),
+        (pair_config, "general", 2**11, (64, 128), Threads(2)),
+        (pair_config, "general", 2**11 + 1, (64, 128), Devices(1)),
+        (pair_config, "general", 65, (256, 64), Threads(2)),
+        (pair_config, "general", 65, (257, 64), Devices(1)),
         (pair_config, "additive", 65, (32, 32), Threads(2)),
         (pair_config, "additive", 65, (32, 33), Devices(1)),
     ],
@@ -135,7 +140,8 @@ def test_threads_share_the_batches_of_small_models_on_cpu(tmp_path, monkeypatch,
 def test_threads_share_no_batch_with_larger_arrays_than_their_heaps_can_hold(
     tmp_path, monkeypatch, make, attention, vocabulary_size, shape, expected
 ):
-    """Red if a model of words is half as fast again in one thread: two of them fault in the pages of their logits at every step."""
+    """Red if a model of words is half as fast again in one thread, since two fault in the pages of their logits at every step; or one
+    whose additive attention compares long sequences."""
     attention = {} if attention is None else {"model__attention": attention}
     config = make(tmp_path / "a", train__batch_size=32, train__devices=None, model__hidden_dim=256, **attention)
     monkeypatch.setattr(devices, "_devices", lambda: jax.devices()[:1])

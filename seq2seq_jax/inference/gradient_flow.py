@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.arrays import Array, Scalar, Table
 from seq2seq_jax.inference.flow import Flow, Rows, Side
-from seq2seq_jax.model.embedding import Embedding
+from seq2seq_jax.model.embedding import Embedding, read_rows
 from seq2seq_jax.model.language_model import LanguageModel
 from seq2seq_jax.model.recurrent import LSTM
 from seq2seq_jax.model.translator import Translator
@@ -37,7 +37,7 @@ class TracedEmbedding(Embedding):
 
     def __call__(self, ids: Int[Array, "T 1"]) -> Float[Array, "T 1 D"]:
         """Returns the rows ``ids`` with what is added to them."""
-        return jnp.take(self.lookup[...], ids, axis=0, mode="clip") + self.added[...]
+        return read_rows(self.lookup[...], ids) + self.added[...]
 
     def is_projected_first(self, reads: int) -> bool:
         """Returns false: there has to be a row for each time step, which is looked up and then projected."""

@@ -30,7 +30,7 @@ FROZEN = "frozen_table"  # name of a table in the parameters that is not trained
 def read_rows(table: Float[Array, "V D"], ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
     """Returns the rows ``ids`` of a table; an id outside of it reads the nearest row.
 
-    Each is read as a slice of one row: then the gradient is added up where it lies, which that of ``table[ids]`` is copied for on CPU.
+    Each is read as a slice of one row: then XLA adds the gradient up in place on CPU. That of ``table[ids]`` it copies first.
     """
     slices = lax.GatherDimensionNumbers(offset_dims=(1, 2), collapsed_slice_dims=(), start_index_map=(0,))
     read = lax.gather(table, ids.reshape(-1, 1), slices, slice_sizes=(1, table.shape[1]), mode="clip")

@@ -39,8 +39,8 @@ product.defvjp(_product_forward, _product_backward)
 def kernel_gradient(values: Float[Array, "N I"], gradient: Float[Array, "N O"]) -> Float[Array, "I O"]:
     """Returns ``values.T @ gradient``, the gradient of a kernel.
 
-    With fewer columns than rows its transpose is up to three times as fast on CPU, and XLA is held back from turning it round
-    (docs/performance.md).
+    Where that has fewer columns than rows, the transposed product is up to three times as fast on CPU. The barrier holds XLA back from
+    turning it round again (docs/performance.md).
     """
     if values.shape[1] <= gradient.shape[1]:
         return values.T @ gradient

@@ -63,7 +63,7 @@ class _Factors(NamedTuple):
     """What the gradient needs of a step, or stacked of all: p of all gates side by side, q and f, as at the top of this file."""
 
     gates: Float[Array, "*T B G"]
-    hidden: Float[Array, "*T B H"]
+    q: Float[Array, "*T B H"]
     forget: Float[Array, "*T B H"]
 
 
@@ -75,36 +75,46 @@ def _cell(z: Float[Array, "B G"], cell_before: Hidden) -> tuple[LSTMState, _Fact
     tanh_cell = jnp.tanh(cell)
     factors = _Factors(
         gates=jnp.concatenate([g * i * (1 - i), cell_before * f * (1 - f), i * (1 - g * g), tanh_cell * o * (1 - o)], axis=-1),
-        hidden=o * (1 - tanh_cell * tanh_cell),
+        q=o * (1 - tanh_cell * tanh_cell),
         forget=f,
     )
     return LSTMState(o * tanh_cell, cell), factors
 
 
 def _forward(
-    inputs: Float[Array, "T B G"], kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
-) -> tuple[LSTMState, Float[Array, "T B H"], _Factors]:
-    """Returns the final state and, stacked over the steps, h and the factors of the gradient.
+    inputs: Float[Array, "T B G"],
+    kernel: Float[Array, "H G"],
+    initial: LSTMState,
+    mask: Bool[Array, "T B"] | None,
+    reverse: bool,
+    for_gradient: bool,
+) -> tuple[LSTMState, Float[Array, "T B H"], _Factors | None]:
+    """Returns the final state and, stacked over the steps, h and, if asked for, the factors of the gradient.
 
     The factors of the gates take the place of the pre-activations, which no other step reads. ``lax.scan`` would write its stacks into
     arrays of zeros, which XLA makes once and then copies for each stack. Stacks that begin with different numbers are filled instead of
     copied.
     """
     size = inputs.shape[0]
-    hidden, of_hidden, forget = (jnp.full((size, *initial.cell.shape), place, inputs.dtype) for place in range(3))
+    hidden, q, forget = (jnp.full((size, *initial.cell.shape), number, inputs.dtype) for number in range(3))
+    kept = _Factors(inputs, q, forget) if for_gradient else None
 
-    def body(place: Int[Array, ""], carry: tuple[LSTMState, Float[Array, "T B H"], _Factors]) -> tuple[LSTMState, Array, _Factors]:
+    def body(
+        place: Int[Array, ""], carry: tuple[LSTMState, Float[Array, "T B H"], _Factors | None]
+    ) -> tuple[LSTMState, Float[Array, "T B H"], _Factors | None]:
         """Makes one time step forward, and keeps what the backward pass needs."""
         state, hidden, kept = carry
         step = size - 1 - place if reverse else place
-        after, factors = _cell(_at(kept.gates, step) + state.hidden @ kernel, state.cell)
+        z = _at(inputs if kept is None else kept.gates, step) + state.hidden @ kernel
+        after, factors = _cell(z, state.cell)
         if mask is not None:
             keep = _at(mask, step)[:, None]
             after = LSTMState(*(jnp.where(keep, new, old) for new, old in zip(after, state, strict=True)))
-        kept = _Factors(*(_put(stack, values, step) for stack, values in zip(kept, factors, strict=True)))
+        if kept is not None:
+            kept = _Factors(*(_put(stack, values, step) for stack, values in zip(kept, factors, strict=True)))
         return after, _put(hidden, after.hidden, step), kept
 
-    return lax.fori_loop(0, size, body, (initial, hidden, _Factors(inputs, of_hidden, forget)))
+    return lax.fori_loop(0, size, body, (initial, hidden, kept))
 
 
 def _at(stack: Array, step: Int[Array, ""]) -> Array:
@@ -131,7 +141,7 @@ def lstm(
     Returns:
       The hidden state after every step, and the final state.
     """
-    final, hidden, _ = _forward(inputs, kernel, initial, mask, reverse)
+    final, hidden, _ = _forward(inputs, kernel, initial, mask, reverse, for_gradient=False)
     return hidden, final
 
 
@@ -148,7 +158,8 @@ class _Residuals(NamedTuple):
 def _lstm_forward(
     inputs: Float[Array, "T B G"], kernel: Float[Array, "H G"], initial: LSTMState, mask: Bool[Array, "T B"] | None, reverse: bool
 ) -> tuple[tuple[Float[Array, "T B H"], LSTMState], _Residuals]:
-    final, hidden, factors = _forward(inputs, kernel, initial, mask, reverse)
+    final, hidden, factors = _forward(inputs, kernel, initial, mask, reverse, for_gradient=True)
+    assert factors is not None
     return (hidden, final), _Residuals(kernel, initial.hidden, mask, hidden, factors)
 
 
@@ -169,7 +180,7 @@ def _lstm_backward(
         after, gates = carry
         step = place if reverse else size - 1 - place
         dh = after.hidden + _at(d_outputs, step)
-        dc = after.cell + dh * _at(factors.hidden, step)
+        dc = after.cell + dh * _at(factors.q, step)
         dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * _at(gates, step)
         dc_before = dc * _at(factors.forget, step)
         if mask is None:

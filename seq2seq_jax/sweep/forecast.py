@@ -1,11 +1,12 @@
 """What each member of a sweep will need, before anything is trained: parameters, memory and time.
 
 Memory is what one update holds at once: parameters, their average and Adam's moments, what the largest batch keeps for the backward
-pass, as JAX traces it, the gradients of parameters and batch, which are as large, and on a CPU what checkpoints and the end of a run
-hold, twice the first three (measured with large tables). Not counted are scoring, decoding and the process itself, half a GiB. Time is
-measured on finished members of the same sweep, or on a few updates of one member, and carried over to other sizes and batches by the
-operations of an update. Updates up to a member's newest checkpoint are not counted: they are made. Where threads share the batches of a
-small language model (``train/devices.py``), an update takes somewhat less time and more memory than is forecast.
+pass, as JAX traces it, the gradients of parameters and, as far as they do not take the place of what was kept, of the batch, and on a
+CPU what checkpoints and the end of a run hold, twice the first three (measured with large tables). Not counted are scoring, decoding
+and the process itself, half a GiB. Time is measured on finished members of the same sweep, or on a few updates of one member, and
+carried over to other sizes and batches by the operations of an update. Updates up to a member's newest checkpoint are not counted: they
+are made. Where threads share the batches of a small model (``train/devices.py``), an update takes somewhat less time and more memory
+than is forecast.
 
 References: Kaplan et al. 2020, Scaling laws, section 2.1: training takes 6 operations a parameter and token.
 """
@@ -117,7 +118,10 @@ def update_bytes(config: Config) -> int:
     kept = jax.eval_shape(residuals, params, batch)
     activations = _bytes(kept) - _bytes_in_common(kept, params)  # some parameters are among the residuals; not a table that is looked up
     on_host = 2 * state if jax.default_backend() == "cpu" else 0  # in the same memory: what checkpoints and the end of a run hold
-    return state + _bytes(params) + activations + activations // 4 + on_host  # a quarter: what is made of them going backward
+    symbols = vocabulary_sizes(config)["target"]
+    of_logits = max((_bytes(leaf) for leaf in jax.tree.leaves(kept) if leaf.shape[-1:] == (symbols,)), default=0)
+    going_back = max(of_logits, activations // 4)  # the gradient of the logits, or of the layer that has the widest inputs
+    return state + _bytes(params) + activations + going_back + on_host
 
 
 def _bytes_in_common(tree: Any, other: Any) -> int:

@@ -87,11 +87,12 @@ def choose_devices(config: Config, vocabulary_size: int, shapes: Collection[Shap
 
 
 def _most_numbers_of_a_row(model: ModelConfig, vocabulary_size: int, shapes: Collection[Shape]) -> int:
-    """Returns the size of the largest array that a step makes of one row: of logits, or of what additive attention compares."""
+    """Returns the size of the largest array of a row in a step: of logits, of gates, or of what additive attention compares."""
+    of_unit = max(vocabulary_size, 4 * model.hidden_dim)
     if model.kind == "language_model":
-        return max(segment for _, segment in shapes) * vocabulary_size
+        return max(units for _, units in shapes) * of_unit
     compared = model.hidden_dim if model.attention == "additive" else 1
-    return max(target * max(vocabulary_size, source * compared) for source, target in shapes)
+    return max(max(source * target * compared, max(source, target) * of_unit) for source, target in shapes)
 
 
 def one_device() -> Devices:
