@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from jaxtyping import Int
 
@@ -98,7 +99,19 @@ def start_carry(structure: nnx.GraphDef, params: Params, rows: int) -> Any:
 
 def initial_state(config: Config, structure: nnx.GraphDef, params: Params) -> TrainState:
     """Returns the state of a run before its first update."""
-    return TrainState.initial(config.train, params, make_optimizer(config), start_carry(structure, params, config.train.batch_size))
+    own = {"seed": np.uint32(config.train.seed), "learning_rate": np.float32(config.train.learning_rate)}
+    return _compile_initial(program_key(config), structure)(params, own)
+
+
+@functools.lru_cache(maxsize=4)
+def _compile_initial(config: Config, structure: nnx.GraphDef) -> Callable[[Params, dict[str, Any]], TrainState]:
+    """Compiles one program, where one for each array would take a second, and one for all members of a size."""
+
+    def make(params: Params, own: dict[str, Any]) -> TrainState:
+        carry = start_carry(structure, params, config.train.batch_size)
+        return TrainState.initial(config.train, params, make_optimizer(config), carry)._replace(**own)
+
+    return jax.jit(make)
 
 
 def make_decode(structure: nnx.GraphDef, output_limit: int) -> Callable[[Params, Array, Lengths], Int[Array, "B T"]]:

@@ -65,21 +65,16 @@ class TrainState(NamedTuple):
     @classmethod
     def initial(cls, config: TrainConfig, params: Params, optimizer: optax.GradientTransformation, carry: Any) -> TrainState:
         """Returns the state before the first update."""
-
-        def make(params: Params, carry: Any) -> TrainState:
-            """Compiled as one program, where one for each array would take a second."""
-            return cls(
-                step=jnp.zeros((), jnp.int32),
-                params=params,
-                average={} if config.average_decay is None else jax.tree.map(jnp.copy, params),
-                opt_state=optimizer.init(params),
-                carry=carry,
-                window=LogSums.empty(),
-                seed=jnp.asarray(config.seed, jnp.uint32),
-                learning_rate=jnp.asarray(config.learning_rate, jnp.float32),
-            )
-
-        return jax.jit(make)(params, carry)
+        return cls(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            average={} if config.average_decay is None else jax.tree.map(jnp.copy, params),
+            opt_state=optimizer.init(params),
+            carry=carry,
+            window=LogSums.empty(),
+            seed=jnp.asarray(config.seed, jnp.uint32),
+            learning_rate=jnp.asarray(config.learning_rate, jnp.float32),
+        )
 
 
 def moving_average(decay: float, average: Params, params: Params, step: Int[Array, ""]) -> Params:
