@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Int
@@ -99,17 +100,18 @@ def start_carry(structure: nnx.GraphDef, params: Params, rows: int) -> Any:
 
 def initial_state(config: Config, structure: nnx.GraphDef, params: Params) -> TrainState:
     """Returns the state of a run before its first update."""
-    own = {"seed": np.uint32(config.train.seed), "learning_rate": np.float32(config.train.learning_rate)}
-    return _compile_initial(program_key(config), structure)(params, own)
+    state = _compile_initial(program_key(config), structure)(params)
+    seed, learning_rate = np.uint32(config.train.seed), np.float32(config.train.learning_rate)
+    return state._replace(seed=jnp.asarray(seed), learning_rate=jnp.asarray(learning_rate))
 
 
 @functools.lru_cache(maxsize=4)
-def _compile_initial(config: Config, structure: nnx.GraphDef) -> Callable[[Params, dict[str, Any]], TrainState]:
-    """Compiles one program, where one for each array would take a second, and one for all members of a size."""
+def _compile_initial(config: Config, structure: nnx.GraphDef) -> Callable[[Params], TrainState]:
+    """Compiles one program, where one for each array would take a second, for all runs that differ only in seed and learning rate."""
 
-    def make(params: Params, own: dict[str, Any]) -> TrainState:
+    def make(params: Params) -> TrainState:
         carry = start_carry(structure, params, config.train.batch_size)
-        return TrainState.initial(config.train, params, make_optimizer(config), carry)._replace(**own)
+        return TrainState.initial(config.train, params, make_optimizer(config), carry)
 
     return jax.jit(make)
 
