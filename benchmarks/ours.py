@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
 from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.vocabulary import EOS, PAD
 from seq2seq_jax.model.build import Params, initial_params, structure
 from seq2seq_jax.train.devices import choose_devices
-from seq2seq_jax.train.programs import compile_step, initial_state
+from seq2seq_jax.train.programs import compile_step, initial_state, network_of
 from seq2seq_jax.train.step import Batch
 
 SPECIALS = 4  # rows at the start of every vocabulary that stand for no symbol of a text
@@ -29,13 +27,12 @@ class Training:
         rows = len(batch[0])
         config = Config(model=model, train=TrainConfig(steps=1000, batch_size=rows, learning_rate=LEARNING_RATE, clip_norm=CLIP_NORM))
         graph = structure(model, sizes)
-        merge = functools.partial(nnx.merge, graph)
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
         # Of a text (rows, units), of pairs (units of the source, of the target), as training's batches give them.
         shape = (rows, batch.inputs.shape[1]) if isinstance(batch, TextBatch) else (batch.source.shape[1], batch.target.shape[1])
         devices = choose_devices(config, sizes["target"], [shape])
-        self._step = compile_step(config, merge, 1000, devices)
+        self._step = compile_step(config, network_of(config, sizes, [shape]), 1000, devices)
         self._state = devices.place(initial_state(config, graph, params))
         self._batch = devices.split_batch(batch)
 

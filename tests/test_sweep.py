@@ -27,6 +27,7 @@ from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.experiment import load_experiment
 from seq2seq_jax.sweep import axes as axes_lib
+from seq2seq_jax.sweep import largest as largest_lib
 from seq2seq_jax.sweep import members as members_lib
 from seq2seq_jax.sweep import processes, shared_corpus
 from seq2seq_jax.sweep import shares as sweep_shares
@@ -358,14 +359,24 @@ def test_a_sweep_needs_a_dev_split_and_sound_data(tmp_path):
 def test_a_study_of_the_largest_table_that_fails_costs_no_answer(tmp_path, monkeypatch, capsys):
     """Red if it ends a sweep whose members are trained before its comparison, or if a signal meanwhile does not."""
     plan = make_plan(pair_config(write_pairs(tmp_path / "a.tsv", 60)), {"model.embedding_dim": (4,)}, str(tmp_path / "s"), Design())
-    monkeypatch.setattr(sweep_module, "_train", lambda members, folder, options: [])
+    monkeypatch.setattr(sweep_module, "_train", lambda members, folder, options, largest: [])
     for error, ends in ((UserError("a.tsv: the content has changed"), False), (Interrupted("stopped"), True)):
-        monkeypatch.setattr(sweep_module, "cut_tables", lambda members, folder, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(largest_lib, "cut_tables", lambda members, folder, error=error: (_ for _ in ()).throw(error))
         with pytest.raises(Interrupted) if ends else contextlib.nullcontext():
             assert run_sweep(plan, SweepOptions("serial"), "launch.py sweep") == []
     warned = capsys.readouterr().err
     assert warned.count("\n") == 1
     assert "warning: the table of the largest size is not studied: a.tsv: the content has changed" in warned
+
+
+def test_a_process_studies_the_largest_table_that_it_has_trained(tmp_path, monkeypatch):
+    """Red if all processes wait for the sweep's own to do it after the last member, or if one does it for a smaller table too."""
+    monkeypatch.setattr(sweep_module, "study_largest", lambda members, folder: None)
+    folder = tmp_path / "sweep"
+    plan = make_plan(small(tmp_path), {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}, str(folder), Design())
+    outcomes = run_sweep(plan, SweepOptions("processes", 2), "launch.py sweep")
+    assert {outcome.status for outcome in outcomes} == {"finished"}
+    assert [path.parent.name for path in folder.glob("*/truncated.json")] == ["embedding_dim=4,seed=0"]
 
 
 def test_a_signal_during_the_last_step_of_a_member_stops_the_sweep(tmp_path, monkeypatch):
@@ -581,7 +592,7 @@ def test_a_worker_takes_what_it_has_compiled_and_else_what_no_other_compiles(tmp
     waiting = members_lib.make_members(config, {"model.embedding_dim": (2, 4), "train.seed": (0, 1)})
     pool = processes.Pool(tmp_path, 2, SweepView(4, [member.name for member in waiting], lambda name: None))
     pipes = [multiprocessing.Pipe() for _ in pool.shares]  # both ends stay open
-    workers = [processes._Worker(None, own, share) for (own, _), share in zip(pipes, pool.shares, strict=True)]
+    workers = [processes._Worker(None, own, place) for place, (own, _) in enumerate(pipes)]
     given = []
     for _ in range(2):
         pool._assign(workers, waiting)

@@ -730,9 +730,10 @@ def test_the_speed_is_that_of_the_updates_whose_time_counts(tmp_path, monkeypatc
 def test_the_speed_of_decoding_is_that_without_compiling(monkeypatch):
     """Red if the time of a shape that had to be compiled counts."""
     now = [0.0]
-    asked: Any = types.SimpleNamespace(_losses=lambda params, split: [], _decoded_shapes=set())
+    programs_of = types.SimpleNamespace(fold=lambda params: params)
+    asked: Any = types.SimpleNamespace(_scoring=programs_of, _losses=lambda folded, split: [], _decoded_shapes=set())
 
-    def decode(params, sources):
+    def decode(folded, sources):
         now[0] += 2.0
         asked._decoded_shapes.add((2, 4))
         return [], []

@@ -27,12 +27,12 @@ from tests.training_fixture import pair_config, text_config, vector_config, writ
 def trained(config: Config, steps: int, shared: Devices, learning_rate: float | None = None) -> TrainState:
     """Makes ``steps`` updates on devices, or by threads, and returns the host state."""
     corpus = load_corpus(config)
-    compiled = programs(config, corpus.vocabulary_sizes, steps, shared, 10)
+    batches = training_batches(config, corpus)
+    compiled = programs(config, corpus.vocabulary_sizes, steps, shared, 10, batches.shapes)
     state = initial_state(config, compiled.structure, initial_params(config.model, corpus.vocabulary_sizes, root_key(0)))
     if learning_rate is not None:
         state = state._replace(learning_rate=jnp.float32(learning_rate))
     state = shared.place(state)
-    batches = training_batches(config, corpus)
     for step in range(steps):
         state = compiled.train_step(state, shared.split_batch(batches.batch_at(config.train.seed, step)))
     return shared.gather(state)
@@ -185,7 +185,7 @@ def test_the_optimizer_gets_the_mean_gradient_within_the_clipping_norm(tmp_path,
     config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__clip_norm=clip_norm)
     step, state, batches = begun(config)
     batch = batches.batch_at(0, 0)
-    gradient = jax.device_get(step.gradient(state, None, batch))
+    gradient = jax.device_get(step.gradient(step.fold(state.params), state.carry, None, batch))
     mean = [leaf / np.sum(batch.target_lengths) for leaf in jax.tree.leaves(gradient.gradients)]
     norm = np.sqrt(sum(np.sum(leaf**2) for leaf in mean))
     assert norm > 0.02

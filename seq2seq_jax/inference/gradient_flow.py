@@ -77,7 +77,7 @@ def gradient_flow(
 
 def _parts(model: Traced, ids: IdsBySide) -> dict[str, Any]:
     """Returns what the gradient is taken by: the tables, once for each use, and the zeros."""
-    tables = {side: _embedding(model, side).table[...] for side in ids}
+    tables = {side: model.embedding(side).table[...] for side in ids}
     steps = {side: jnp.zeros((len(symbols), 1, tables[side].shape[1])) for side, symbols in ids.items()}
     layers = {
         side: {name: jnp.zeros((len(ids[side]), 1, layers[place].gate_dim)) for name, layers, place in _recurrent(model, side)}
@@ -102,16 +102,11 @@ def _recurrent(model: Traced, side: str) -> list[tuple[str, Any, int]]:
     return [(f"layer {place}", layers, place) for place in range(count)]
 
 
-def _embedding(model: Traced, side: str) -> Embedding:
-    return model.embedding(side) if isinstance(model, Translator) else model.target_embedding
-
-
 def _install(model: Traced, parts: dict[str, Any]) -> None:
-    """Puts traced tables and layers in the place of the model's; a shared table becomes one for each side."""
-    if isinstance(model, Translator):
-        model.shared = False
-    for side in parts["lookup"]:
-        setattr(model, f"{side}_embedding", TracedEmbedding(parts["lookup"][side], parts["steps"][side], parts["output"][side]))
+    """Puts traced tables and layers in the place of the model's."""
+    traced = {side: TracedEmbedding(parts["lookup"][side], parts["steps"][side], parts["output"][side]) for side in parts["lookup"]}
+    model.replace_embeddings(traced)
+    for side in traced:
         for name, layers, place in _recurrent(model, side):
             _add(layers[place], parts["layers"][side][name])
 
@@ -142,7 +137,7 @@ def _rows(model: Traced, gradients: dict[str, Any], held: str | None) -> list[Ro
     """Returns the norms by row; a shared table has the lookups of both sides."""
 
     def is_learned(side: str, name: str) -> bool:
-        return type(_embedding(model, side)) is Embedding and name != held
+        return type(model.embedding(side)) is Embedding and name != held
 
     def rows(sides: tuple[str, ...], name: str) -> Rows:
         learned = is_learned(sides[-1], name)

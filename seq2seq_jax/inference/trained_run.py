@@ -15,9 +15,9 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, initial_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
-from seq2seq_jax.train.devices import one_device
+from seq2seq_jax.train.devices import platform
 from seq2seq_jax.train.evaluation import Evaluator, make_evaluator
-from seq2seq_jax.train.programs import Programs, initial_state, programs
+from seq2seq_jax.train.programs import Scoring, initial_state, scoring
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import TrainState, root_key
 
@@ -34,13 +34,14 @@ class TrainedRun:
         self.config, self.data_sha256, self.output_limit = record.config, record.data_sha256, record.output_limit
         self.vocabularies: dict[str, Vocabulary] = self.directory.vocabularies(self.config.model.kind)
         sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
-        self.programs: Programs = programs(self.config, sizes, 1, one_device(), self.output_limit)
+        platform()  # or there is no device
+        self.programs: Scoring = scoring(self.config, sizes, self.output_limit, record.batch_shapes)
         self.params: Params = jax.device_put(_best_params(self.directory, self.config, sizes, self.programs))  # once, not at every batch
         # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
         self.evaluator: Evaluator = make_evaluator(self.config, self.programs, self.vocabularies, record.batch_shapes)
 
 
-def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Programs) -> Params:
+def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Scoring) -> Params:
     """Returns the parameters of the run's best step so far; of a finished run of that which its result names, whatever came later."""
     # As training makes it, but for its values: only the shapes are looked at.
     like = jax.eval_shape(lambda: initial_state(config, compiled.structure, initial_params(config.model, sizes, root_key(0))))

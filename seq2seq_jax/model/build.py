@@ -26,9 +26,14 @@ def build_model(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key: K
     return _MODELS[config.kind](config, *(vocabulary_sizes[side] for side in KINDS[config.kind].sides), key)
 
 
+def abstract_model(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> Model:
+    """Returns the model with the shapes of its parameters in their place."""
+    return nnx.eval_shape(lambda: build_model(config, vocabulary_sizes, jax.random.key(0)))
+
+
 def structure(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> nnx.GraphDef:
-    """Returns the static part of the model; ``nnx.merge(structure, params)`` gives the module back."""
-    return nnx.split(nnx.eval_shape(lambda: build_model(config, vocabulary_sizes, jax.random.key(0))))[0]
+    """Returns the static part of the model, in which no embedding size is; ``nnx.merge(structure, params)`` gives the module back."""
+    return nnx.graphdef(abstract_model(config, vocabulary_sizes))
 
 
 def initial_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int], key: Key[Array, ""]) -> Params:

@@ -80,14 +80,13 @@ class FrozenEmbedding(Embedding):
 class OneHotEmbedding(Embedding):
     """The identity as a table, the baseline without one: each symbol has a row of every reader's kernel to itself.
 
-    It is scaled by INITIAL_STD sqrt(V), so that pre-activations start with the variance that drawn tables give them.
     There is nothing to learn or to store, and reading it needs no product.
     """
 
-    def __init__(self, vocabulary_size: int):
-        """Needs no draws."""
+    def __init__(self, vocabulary_size: int, scale: float | None = None):
+        """Scales by INITIAL_STD sqrt(V) by default: then pre-activations start with the variance that drawn tables give them."""
         self.size = vocabulary_size
-        self.scale = INITIAL_STD * vocabulary_size**0.5
+        self.scale = INITIAL_STD * vocabulary_size**0.5 if scale is None else scale
 
     @property
     def table(self) -> Table:  # type: ignore[bad-override]  readers index it as they index a parameter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -11,10 +13,11 @@ from seq2seq_jax.arrays import Ids, Logits, StepLogits
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import TextBatch
 from seq2seq_jax.model.dropout import Dropout
-from seq2seq_jax.model.embedding import make_embedding, table_width
+from seq2seq_jax.model.embedding import Embedding, make_embedding, table_width
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss, cross_entropy
 from seq2seq_jax.model.output import Output
+from seq2seq_jax.model.recurrent import LSTM
 from seq2seq_jax.model.stack import LSTMStack, States
 
 
@@ -32,6 +35,20 @@ class LanguageModel(nnx.Module):
     def dropout_units(self) -> dict[str, int]:
         """The units that dropout may drop, by place."""
         return self.stack.dropout_units
+
+    @property
+    def readers(self) -> dict[str, list[LSTM]]:
+        """The layers that read the table, by its side."""
+        return {"target": [self.stack.first]}
+
+    def embedding(self, side: str) -> Embedding:
+        """Returns the one table, of the side ``target``."""
+        del side
+        return self.target_embedding
+
+    def replace_embeddings(self, tables: Mapping[str, Embedding]) -> None:
+        """Puts another in the place of the table, where there is one."""
+        self.target_embedding = tables.get("target", self.target_embedding)
 
     def start(self, rows: int) -> States:
         """Returns the state before the first unit."""

@@ -5,7 +5,7 @@ Inside encoder and decoder time is the leading axis; in batches and logits it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 from flax import nnx
@@ -23,6 +23,7 @@ from seq2seq_jax.model.encoder import Encoder, length_mask
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss, cross_entropy
 from seq2seq_jax.model.output import Output
+from seq2seq_jax.model.recurrent import LSTM
 
 Step = Callable[[DecoderState, Int[Array, " B"]], tuple[DecoderState, StepLogits]]
 
@@ -62,6 +63,19 @@ class Translator(nnx.Module):
         if self.shared:
             return self.shared_embedding
         return self.source_embedding if side == "source" else self.target_embedding
+
+    @property
+    def readers(self) -> dict[str, list[LSTM]]:
+        """The layers that read each side's table."""
+        return {"source": list(self.encoder.layers[0]), "target": [self.decoder.stack.first]}
+
+    def replace_embeddings(self, tables: Mapping[str, Embedding]) -> None:
+        """Puts others in the place of some sides' tables; of both sides where they share one, which then is two."""
+        if self.shared and tables:
+            del self.shared_embedding
+            self.shared = False
+        for side, table in tables.items():
+            setattr(self, f"{side}_embedding", table)
 
     def encode(self, source: Int[Array, "B S"], lengths: Lengths, dropout: Dropout | None = None) -> tuple[DecoderState, Memory | None]:
         """Reads the source and returns the state in which the decoder starts and, with attention, what it looks at."""

@@ -6,7 +6,7 @@ Read next: ``processes.py`` and ``vectorized.py``.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.sweep.members import Member
@@ -19,9 +19,15 @@ from seq2seq_jax.train.signals import stop_signals
 
 
 def execute(
-    members: Sequence[Member], folder: pathlib.Path, executor: str, jobs: int, max_failures: int | None, view: SweepView
+    members: Sequence[Member],
+    folder: pathlib.Path,
+    executor: str,
+    jobs: int,
+    max_failures: int | None,
+    view: SweepView,
+    largest: Collection[str] = (),
 ) -> list[Outcome]:
-    """Trains members below ``folder``, ``jobs`` at a time in processes.
+    """Trains members below ``folder``, ``jobs`` at a time in processes, which study those named ``largest`` as well (``largest.py``).
 
     Raises Interrupted when a signal came and all have saved, UserError for an unknown ``executor``.
     """
@@ -31,7 +37,7 @@ def execute(
         executor = automatic(platform(), jobs)
     match executor:
         case "processes":
-            return Pool(folder, jobs, view).run(members, max_failures)
+            return Pool(folder, jobs, view, largest).run(members, max_failures)
         case "vectorized":
             groups = group(members)
         case "serial":

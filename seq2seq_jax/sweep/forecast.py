@@ -37,7 +37,7 @@ from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of, vocabulary_sizes
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
-from seq2seq_jax.train.programs import initial_state, program_key, programs, start_carry
+from seq2seq_jax.train.programs import initial_state, programs, shape_key, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import CONTROL_GROUP
 from seq2seq_jax.train.state import total_steps
@@ -77,7 +77,7 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
     available = available_bytes()
     forecasts = {}
     for member in members:
-        needed = update_bytes(program_key(member.config))
+        needed = update_bytes(shape_key(member.config))
         seconds = _update_seconds(member.config, measured) * _steps_left(member.config, folder / member.name)
         forecasts[member.name] = Forecast(count_parameters(member.config), needed, seconds, needed <= available)
     return forecasts, f"{basis}, without compiling and evaluations; memory: {available / 2**30:.1f} GiB are free"
@@ -100,17 +100,17 @@ def available_bytes(group: pathlib.Path = CONTROL_GROUP) -> int:
 @functools.lru_cache(maxsize=256)
 def update_bytes(config: Config) -> int:
     """Returns the bytes that an update of a configuration holds at once, without allocating them."""
-    model, params = structure(config.model, vocabulary_sizes(config)), _params(config)
+    merge, params = functools.partial(nnx.merge, structure(config.model, vocabulary_sizes(config))), _params(config)
     batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _largest_batch(config))
     rows = jax.tree.leaves(batch)[0].shape[0]
 
     def residuals(params: Any, batch: Any) -> Any:
         """Returns what the gradient keeps of the forward pass, the parameters among it."""
-        carry = start_carry(model, params, rows)
+        carry = start_carry(merge, params, rows)
         rate, dropout = config.model.dropout, None
         if rate > 0:
-            dropout = draw_dropout(rate, jax.random.key(0), rows, nnx.merge(model, params).dropout_units)
-        objective = lambda params: nnx.merge(model, params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
+            dropout = draw_dropout(rate, jax.random.key(0), rows, merge(params).dropout_units)
+        objective = lambda params: merge(params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
         return jax.vjp(objective, params)[1]
 
     averages = params if config.train.average_decay is not None else None
@@ -167,7 +167,7 @@ def _finished(members: Sequence[Member], folder: pathlib.Path) -> list[tuple[Con
 def _timed(config: Config) -> float:
     """Returns the seconds of an update, from a few of them after one that compiles."""
     sizes, batch, one = vocabulary_sizes(config), _largest_batch(config), Devices(1)
-    compiled = programs(config, sizes, _steps(config), one, 1)
+    compiled = programs(config, sizes, _steps(config), one, 1, training_batches(config, corpus_of(config)).shapes)
     state = initial_state(config, compiled.structure, initial_params(config.model, sizes, jax.random.key(0)))
     state = jax.block_until_ready(compiled.train_step(state, batch))
     since = time.monotonic()
@@ -179,10 +179,10 @@ def _timed(config: Config) -> float:
 
 def _update_seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float:
     """Returns the seconds of an update: the median of what was measured with the same programs, else of all, scaled by operations."""
-    same = [seconds for other, seconds in measured if program_key(other) == program_key(config)]
+    same = [seconds for other, seconds in measured if shape_key(other) == shape_key(config)]
     if same:
         return statistics.median(same)
-    share = [seconds * _operations(program_key(config)) / _operations(program_key(other)) for other, seconds in measured]
+    share = [seconds * _operations(shape_key(config)) / _operations(shape_key(other)) for other, seconds in measured]
     return statistics.median(share)
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from seq2seq_jax.config import setting_key
 from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.pip_loss import as_json, estimated_size
-from seq2seq_jax.errors import Interrupted
+from seq2seq_jax.errors import Interrupted, error_line
 from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.json_files import readable_object, write_json
 from seq2seq_jax.kinds import metric_of
@@ -36,11 +36,30 @@ from seq2seq_jax.train.signals import stop_signals
 Decomposed = dict[str, tuple[Float[np.ndarray, "V rank"], Float[np.ndarray, " rank"], Float[np.ndarray, "rank D"]]]
 
 
+def study_largest(members: Sequence[Member], folder: pathlib.Path) -> None:
+    """Leaves both files in the runs of ``largest_runs``; without them the answer stands all the same.
+
+    Raises Interrupted when a signal came.
+    """
+    for study in (cut_tables, estimate_sizes):
+        try:
+            study(members, folder)
+        except Interrupted:
+            raise
+        except Exception as error:
+            print(f"warning: the table of the largest size is not studied: {error_line(error)}", file=sys.stderr)
+
+
 def largest_runs(members: Sequence[Member], folder: pathlib.Path) -> list[str]:
-    """Returns, for each setting, the finished run in which compare looks for these files: the first seed of the largest learned size."""
+    """Returns ``largest_of`` those that have finished: the runs in which compare looks for these files."""
+    return largest_of([member for member in members if RunDirectory(folder / member.name).finished() is not None])
+
+
+def largest_of(members: Sequence[Member]) -> list[str]:
+    """Returns for each setting the first seed of the largest learned size."""
     by_setting: dict[str, list[Member]] = {}
     for member in members:
-        if member.table == "learned" and RunDirectory(folder / member.name).finished() is not None:
+        if member.table == "learned":
             by_setting.setdefault(setting_key(member.setting), []).append(member)
     largest = [min(some, key=lambda member: (-member.config.model.embedding_dim, member.config.train.seed)) for some in by_setting.values()]
     return [member.name for member in largest]

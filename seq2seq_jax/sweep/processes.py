@@ -14,7 +14,7 @@ import os
 import pathlib
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -23,11 +23,13 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.interpreter import collect_garbage_rarely
 from seq2seq_jax.length import newest_checkpoint
+from seq2seq_jax.sweep.compile_ahead import compile_ahead
+from seq2seq_jax.sweep.largest import study_largest
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, train_member
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train.programs import program_key
+from seq2seq_jax.train.programs import shape_key
 from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.signals import Stop, stop_signals
 
@@ -57,15 +59,28 @@ class _PipeView:
         """Sends nothing: the sweep's view ends a member's bar when its outcome comes."""
 
 
-def _work(connection: Connection, folder: pathlib.Path, share: Share) -> None:
-    """Trains the members that come through the pipe, until None comes, a signal does, or the sweep's process is gone."""
+def _work(connection: Connection, folder: pathlib.Path, share: Share, place: float, largest: Collection[str]) -> None:
+    """Trains the members that come through the pipe, until None comes, a signal does, or the sweep's process is gone.
+
+    ``place`` of this process among those that begin together, from 0 to 1; ``largest``: members whose tables are studied.
+    """
     _die_with_parent()
     collect_garbage_rarely()
     share.take()
     prepare()
+    view, compiled = _PipeView(connection), False
     with stop_signals() as stop:
         while not stop.requested and (member := connection.recv()) is not None:
-            connection.send(("ended", train_member(member, folder, _PipeView(connection))))
+            if not compiled:
+                compiled = True
+                view.note("compiling ...")
+                with contextlib.suppress(Exception):  # which training the member will meet, and tell
+                    compile_ahead(member.config, place)
+            outcome = train_member(member, folder, view)
+            if outcome.status == "finished" and member.name in largest:
+                with contextlib.suppress(Interrupted):  # the next start makes up for it
+                    study_largest([member], folder)
+            connection.send(("ended", outcome))
 
 
 def _die_with_parent() -> None:
@@ -84,13 +99,13 @@ def _die_with_parent() -> None:
 class _Worker:
     process: Any
     connection: Connection
-    share: Share
+    place: int
     member: Member | None = None
     last: Member | None = None
 
 
-def _programs_of(member: Member | None) -> Config | None:
-    return None if member is None else program_key(member.config)
+def _shapes_of(member: Member | None) -> Config | None:
+    return None if member is None else shape_key(member.config)
 
 
 def _terminate(workers: Sequence[_Worker]) -> None:
@@ -101,8 +116,9 @@ def _terminate(workers: Sequence[_Worker]) -> None:
 class Pool:
     """Worker processes, each with its share of the machine and at most one member at a time."""
 
-    def __init__(self, folder: pathlib.Path, jobs: int, view: SweepView):
-        self._folder, self._view = folder, view
+    def __init__(self, folder: pathlib.Path, jobs: int, view: SweepView, largest: Collection[str] = ()):
+        """Prepares ``jobs`` processes for members below ``folder``; see ``executors.execute``."""
+        self._folder, self._view, self._largest = folder, view, largest
         self.shares = shares(jobs)
         self._context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
         self._kills: collections.Counter[tuple[str, int]] = collections.Counter()  # by member and its newest checkpoint
@@ -112,7 +128,7 @@ class Pool:
         with stop_signals() as stop:
             workers: list[_Worker] = []
             try:
-                workers += map(self._spawn, self.shares[: len(members)])
+                workers += map(self._spawn, range(min(len(self.shares), len(members))))
                 outcomes = self._train(list(members), workers, max_failures, stop)
             except BaseException:
                 _terminate(workers)  # they save and end; nobody would take what they send
@@ -143,26 +159,27 @@ class Pool:
                 workers[:] = [self._alive(worker) for worker in workers]
 
     def _assign(self, workers: Sequence[_Worker], waiting: list[Member]) -> None:
-        """Gives each free worker a member, by choice one whose programs it has compiled, else one that no other is compiling."""
+        """Gives each free worker a member, by choice one whose programs it has all compiled, else one that no other is compiling."""
         for worker in workers:
             if worker.member is None and waiting:
-                others = [_programs_of(other.last) for other in workers if other is not worker]
-                own = _programs_of(worker.last)
-                member = min(waiting, key=lambda member: (_programs_of(member) != own, _programs_of(member) in others))
+                others = [_shapes_of(other.last) for other in workers if other is not worker]
+                own = _shapes_of(worker.last)
+                member = min(waiting, key=lambda member: (_shapes_of(member) != own, _shapes_of(member) in others))
                 waiting.remove(member)
                 worker.member = worker.last = member
                 with contextlib.suppress(OSError):  # where it has died, its pipe is read as closed
                     worker.connection.send(member)
 
-    def _spawn(self, share: Share) -> _Worker:
+    def _spawn(self, place: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._folder, share), daemon=True)
+        arguments = (theirs, self._folder, self.shares[place], place / len(self.shares), self._largest)
+        process = self._context.Process(target=_work, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
         process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        return _Worker(process, ours, share)
+        return _Worker(process, ours, place)
 
     def _receive(self, worker: _Worker, waiting: list[Member]) -> list[Outcome]:
         """Reads one message and returns the outcome that it brings; an interrupted member is the next to be trained again."""
@@ -198,7 +215,7 @@ class Pool:
 
     def _alive(self, worker: _Worker) -> _Worker:
         """Returns a new worker in the place of a free one that has ended. What a busy one had is known once its closed pipe is read."""
-        return worker if worker.member is not None or worker.process.is_alive() else self._spawn(worker.share)
+        return worker if worker.member is not None or worker.process.is_alive() else self._spawn(worker.place)
 
     def _dismiss(self, workers: Sequence[_Worker]) -> None:
         for worker in workers:

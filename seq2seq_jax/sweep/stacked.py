@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Bool, Float
 
 from seq2seq_jax.config import Config
+from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.examples import PairSplit, TextSplit
-from seq2seq_jax.model.build import Model, Params, structure
+from seq2seq_jax.model.build import Params, structure
+from seq2seq_jax.model.folding import Network
 from seq2seq_jax.sweep.padding import at_own_scale, output_scale, padded, shapes_of, unpad, widest
 from seq2seq_jax.train.devices import MemberDevices
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator
-from seq2seq_jax.train.programs import Programs, VocabularySizes, make_decode, program_key, start_carry
+from seq2seq_jax.train.programs import Programs, VocabularySizes, make_decode, network_of, program_key, start_carry
 from seq2seq_jax.train.state import LogSums, TrainState
 from seq2seq_jax.train.step import Batch, make_eval_step, make_train_step
 
@@ -39,7 +40,7 @@ class Slot(NamedTuple):
 
 
 def member_programs(
-    config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: MemberDevices, output_limit: int
+    config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: MemberDevices, output_limit: int, shapes: Collection[Shape]
 ) -> Programs:
     """Returns the programs of members that differ in sizes of tables, seed and learning rate.
 
@@ -52,38 +53,45 @@ def member_programs(
       total_steps: updates of a whole run.
       devices: what the members are spread over.
       output_limit: longest decoded output, units with the end symbol.
+      shapes: of training's batches.
     """
-    return _compile(program_key(config), tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
+    return _compile(program_key(config), tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit, tuple(shapes))
 
 
 @functools.lru_cache(maxsize=4)
-def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, devices: MemberDevices, output_limit: int) -> Programs:
-    model = structure(config.model, dict(vocabulary_sizes))
+def _compile(
+    config: Config,
+    vocabulary_sizes: VocabularySizes,
+    total_steps: int,
+    devices: MemberDevices,
+    output_limit: int,
+    shapes: tuple[Shape, ...],
+) -> Programs:
+    network = network_of(config, dict(vocabulary_sizes), shapes)
 
     @functools.cache
     def compiled_start(rows: int) -> Callable[[Params], Any]:
-        return devices.compile(lambda own: start_carry(model, own, rows), (0,))
+        return devices.compile(lambda own: start_carry(network.merge_folded, own, rows), (0,))
 
-    def start(params: Params, rows: int) -> Any:
-        return compiled_start(rows)(params)
+    def start(folded: Params, rows: int) -> Any:
+        return compiled_start(rows)(folded)
 
     return Programs(
-        structure=model,
-        train_step=devices.compile(_member_step(config, model, total_steps), (0, 0, 0), donated=(0,)),
-        eval_step=devices.compile(make_eval_step(model), (0, 0, None)),
-        decode=devices.compile(make_decode(model, output_limit), (0, None, None)),
+        structure=structure(config.model, dict(vocabulary_sizes)),
+        train_step=devices.compile(_member_step(config, network, total_steps), (0, 0, 0), donated=(0,)),
+        fold=devices.compile(network.fold, (0,)),
+        eval_step=devices.compile(make_eval_step(network.merge_folded), (0, 0, None)),
+        decode=devices.compile(make_decode(network.merge_folded, output_limit), (0, None, None)),
         start=start,
     )
 
 
-def _member_step(config: Config, model: nnx.GraphDef, total_steps: int) -> Callable[[TrainState, Batch, Slot], TrainState]:
+def _member_step(config: Config, network: Network, total_steps: int) -> Callable[[TrainState, Batch, Slot], TrainState]:
     def member_step(state: TrainState, batch: Batch, slot: Slot) -> TrainState:
         """Makes the update of one member, or keeps its state where it is not active."""
-
-        def merge(params: Params) -> Model:
-            return nnx.merge(model, at_own_scale(params, slot.output_scale))
-
-        updated = make_train_step(config, merge, total_steps)(state, batch)
+        scaled = functools.partial(at_own_scale, scale=slot.output_scale)
+        own = network._replace(merge=lambda params: network.merge(scaled(params)), fold=lambda params: network.fold(scaled(params)))
+        updated = make_train_step(config, own, total_steps)(state, batch)
         return jax.tree.map(lambda new, old: jnp.where(slot.active, new, old), updated, state)
 
     return member_step

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from seq2seq_jax.data.corpus import corpus_key
-from seq2seq_jax.errors import Interrupted, UserError, error_line
+from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import NOT_KEPT, Standing, failed_longer, length_made, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.show.labels import counted
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
-from seq2seq_jax.sweep.largest import cut_tables, estimate_sizes, largest_runs
+from seq2seq_jax.sweep.largest import largest_of, largest_runs, study_largest
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import Outcome, enough, result_as_asked
 from seq2seq_jax.sweep.plan import Plan
@@ -73,22 +73,12 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
         if left_out:
             names = ", ".join(left_out)
             print(f"sweep: not trained, since tuning failed for their size (--retry_failed tries again): {names}", file=sys.stderr)
-        outcomes = _train([member for member in plan.members if member.name not in left_out], plan.folder, options)
-        _study_largest(plan)
+        members = [member for member in plan.members if member.name not in left_out]
+        outcomes = _train(members, plan.folder, options, largest_of(members))
+        study_largest(plan.members, plan.folder)
         for member in plan.members:
             _thin_done(plan.folder, member, options.keep)
         return outcomes
-
-
-def _study_largest(plan: Plan) -> None:
-    """Leaves in the run of the largest size what a smaller one would do; without it the answer stands all the same."""
-    for study in (cut_tables, estimate_sizes):
-        try:
-            study(plan.members, plan.folder)
-        except Interrupted:
-            raise
-        except Exception as error:
-            print(f"warning: the table of the largest size is not studied: {error_line(error)}", file=sys.stderr)
 
 
 def _thin_done(folder: pathlib.Path, member: Member, keep: str | None) -> None:
@@ -158,7 +148,7 @@ def _check_data(members: Sequence[Member]) -> None:
         corpus_of(members[0].config)
 
 
-def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOptions) -> list[Outcome]:
+def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOptions, largest: Collection[str] = ()) -> list[Outcome]:
     """Trains the members that are not done and thins those that have finished, but for one whose table is still to be cut."""
     missing = [member for member in members if not is_done(folder, member, options.retry_failed)]
     # By the whole sweep and not by what is missing: a process's share of the cores settles how its sums are rounded.
@@ -169,7 +159,7 @@ def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOption
             thin(folder / name, options.keep)
 
     with SweepView(len(members), [member.name for member in missing], thin_finished) as view:
-        outcomes = execute(missing, folder, options.executor, jobs, options.max_failures, view)
+        outcomes = execute(missing, folder, options.executor, jobs, options.max_failures, view, largest)
     left = len(missing) - len(outcomes)
     if left and enough(outcomes, options.max_failures):
         failed = sum(outcome.status == "failed" for outcome in outcomes)

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 from flax import nnx
 
-from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import SIDES, SIZE, Config
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
 from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, is_out_of_memory
@@ -36,13 +35,8 @@ def group(members: Sequence[Member]) -> list[list[Member]]:
     """Returns the members in groups that can be trained as one program, in order of first appearance."""
     groups: dict[Config, list[Member]] = {}
     for member in members:
-        groups.setdefault(_group_key(member.config), []).append(member)
+        groups.setdefault(program_key(member.config), []).append(member)
     return list(groups.values())
-
-
-def _group_key(config: Config) -> Config:
-    """Returns what members of one program have in common, whatever the sizes of their tables: smaller ones are padded."""
-    return config_lib.replace(program_key(config), {SIZE: 1, **dict.fromkeys(SIDES)})
 
 
 def train_together(members: Sequence[Member], folder: pathlib.Path, view: SweepView) -> tuple[list[Outcome], list[Member]]:
@@ -79,7 +73,7 @@ class _Group:
         batches = training_batches(config, corpus)
         devices = MemberDevices(choose_member_device_count(config.train.devices, len(self.waiting)))
         steps = total_steps(config, batches.steps_per_epoch)
-        compiled = member_programs(config, corpus.vocabulary_sizes, steps, devices, output_limit(corpus))
+        compiled = member_programs(config, corpus.vocabulary_sizes, steps, devices, output_limit(corpus), batches.shapes)
         states = self._begin(compiled.structure, corpus, batches, held)
         if states:
             evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)

@@ -24,6 +24,7 @@ from seq2seq_jax.arrays import Array
 from seq2seq_jax.config import Config, ModelConfig
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.runtime import WITHOUT_MERGED_LOOPS, core_count
 from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Gradient, TrainStep
@@ -95,12 +96,6 @@ def _most_numbers_of_a_row(model: ModelConfig, vocabulary_size: int, shapes: Col
     return max(max(source * target * compared, max(source, target) * of_unit) for source, target in shapes)
 
 
-def one_device() -> Devices:
-    """Returns the first device by itself. Raises UserError as ``platform``."""
-    platform()
-    return Devices(1)
-
-
 def _carry_by_row(kind: Any) -> Any:
     """Returns the mapped axis of each field: all devices have the same values but for the carried state, whose rows they share."""
     return kind(*(0 if field == "carry" else None for field in kind._fields))
@@ -125,7 +120,8 @@ class Devices:
             return self._map(step, (state, 0), state, (0,), options)
         return TrainStep(
             None if step.draw is None else self._map(step.draw, (state,), 0),
-            self._map(step.gradient, (state, 0, 0), gradient),
+            self._map(step.fold, (None,), None),
+            self._map(step.gradient, (None, 0, 0, 0), gradient),
             self._map(step.update, (state, gradient), state, donated=(0,)),
         )
 
@@ -191,9 +187,8 @@ class Threads(Devices):
         del parts, options
         step = make(None)
 
-        def of_share(state: TrainState, rows: Any, place: Int[Array, ""]) -> Gradient:
-            carry, dropout, batch = jax.tree.map(lambda leaf: leaf[place], rows)
-            return step.gradient(state._replace(carry=carry), dropout, batch)
+        def of_share(folded: Params, rows: Any, place: Int[Array, ""]) -> Gradient:
+            return step.gradient(folded, *jax.tree.map(lambda leaf: leaf[place], rows))
 
         def of_sum(state: TrainState, shares: Sequence[Gradient]) -> TrainState:
             gradients, carries, losses = zip(*shares, strict=True)
@@ -202,11 +197,11 @@ class Threads(Devices):
             return step.update(state, Gradient(add(*gradients), stack(*carries), add(*losses)))
 
         draw = None if step.draw is None else jax.jit(lambda state: self.split(step.draw(state)))
-        gradient, update = jax.jit(of_share), jax.jit(of_sum, donate_argnums=(0,))
+        fold, gradient, update = jax.jit(step.fold), jax.jit(of_share), jax.jit(of_sum, donate_argnums=(0,))
         others = ThreadPoolExecutor(self.count - 1)  # this thread has a share too
 
         def train_step(state: TrainState, batch: Batch) -> TrainState:
-            of_place = functools.partial(gradient, state, (state.carry, None if draw is None else draw(state), batch))
+            of_place = functools.partial(gradient, fold(state.params), (state.carry, None if draw is None else draw(state), batch))
             theirs = [others.submit(of_place, place) for place in range(1, self.count)]
             return update(state, [of_place(0), *(share.result() for share in theirs)])
 

@@ -34,7 +34,7 @@ from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import VECTORS
-from seq2seq_jax.train.programs import Programs
+from seq2seq_jax.train.programs import Scoring
 
 DECODE_ROWS = 256  # sources decoded together
 TEXT_ROWS = 32  # most parts of a text that are scored together
@@ -91,9 +91,9 @@ class Measured(NamedTuple):
 class Evaluator(abc.ABC):
     """Scores splits with one set of compiled programs, whole: every source once, or every unit of a text once."""
 
-    def __init__(self, config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary]):
+    def __init__(self, config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary]):
         """Takes what all splits are scored with."""
-        self._config, self._programs, self._vocabularies = config, programs, vocabularies
+        self._config, self._scoring, self._vocabularies = config, scoring, vocabularies
         self._metric = metric_of(config).name
 
     def evaluate(self, params: Params, split: Any) -> Evaluation:
@@ -110,28 +110,29 @@ class Evaluator(abc.ABC):
         """Does the work of the host, for one model: ``measured`` has its values, on the host."""
 
 
-def make_evaluator(config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()) -> Evaluator:
+def make_evaluator(config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()) -> Evaluator:
     """Returns the evaluator of the configuration's kind of model; ``shapes`` are those of its training batches."""
     if config.model.kind == "translator":
-        return TranslatorEvaluator(config, programs, vocabularies, shapes)
+        return TranslatorEvaluator(config, scoring, vocabularies, shapes)
     kind = WordVectorEvaluator if config.model.kind == "skip_gram" else LanguageModelEvaluator
-    return kind(config, programs, vocabularies)
+    return kind(config, scoring, vocabularies)
 
 
 class TranslatorEvaluator(Evaluator):
     """Decodes every source greedily and compares the outputs with all references; the loss is that of the first reference."""
 
-    def __init__(self, config: Config, programs: Programs, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()):
+    def __init__(self, config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()):
         """Prepares to score in every second of training's ``shapes``, from the largest: compiling costs more than padding."""
-        super().__init__(config, programs, vocabularies)
+        super().__init__(config, scoring, vocabularies)
         self._shapes = list(shapes)[::-2]
         self._decoded_shapes: set[tuple[int, ...]] = set()
 
     def measure(self, params: Params, split: PairSplit) -> Measured:
         """Sums the loss of each batch and decodes the sources."""
-        losses = jax.block_until_ready(self._losses(params, split))  # so that the clock sees decoding alone
+        folded = self._scoring.fold(params)
+        losses = jax.block_until_ready(self._losses(folded, split))  # so that the clock sees decoding alone
         compiled, since = set(self._decoded_shapes), time.monotonic()
-        sources, ids = jax.block_until_ready(self._decode(params, split.sources))
+        sources, ids = jax.block_until_ready(self._decode(folded, split.sources))
         seconds = time.monotonic() - since
         speed = len(split.sources) / seconds if compiled == self._decoded_shapes else None
         return Measured((losses, ids), sources, speed)
@@ -152,7 +153,7 @@ class TranslatorEvaluator(Evaluator):
 
     def translate(self, params: Params, sources: Sequence[str]) -> list[str]:
         """Returns the most probable output of each source, decoded greedily; nothing for an empty one."""
-        indices, ids = self._decode(params, sources)
+        indices, ids = self._decode(self._scoring.fold(params), sources)
         return self._texts(sources, indices, jax.device_get(ids))
 
     def source_batches(self, sources: Sequence[str], rows: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
@@ -164,17 +165,17 @@ class TranslatorEvaluator(Evaluator):
         for indices, batch in evaluation_batches(encoded.take(filled), nothing, rows, shapes):
             yield np.where(indices >= 0, filled[indices], -1), batch
 
-    def _losses(self, params: Params, split: PairSplit) -> list[Loss]:
+    def _losses(self, folded: Params, split: PairSplit) -> list[Loss]:
         batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
-        return [self._programs.eval_step(params, (), batch)[0] for _, batch in batches]
+        return [self._scoring.eval_step(folded, (), batch)[0] for _, batch in batches]
 
-    def _decode(self, params: Params, sources: Sequence[str]) -> tuple[list[Int[np.ndarray, " _"]], list[Int[Array, "... _ _"]]]:
+    def _decode(self, folded: Params, sources: Sequence[str]) -> tuple[list[Int[np.ndarray, " _"]], list[Int[Array, "... _ _"]]]:
         """Returns, batch by batch, the index of each row's source and, still on the device, the ids of its output."""
         indices, ids = [], []
         for of_batch, batch in self.source_batches(sources, DECODE_ROWS):
             self._decoded_shapes.add(batch.source.shape)
             indices.append(of_batch)
-            ids.append(self._programs.decode(params, batch.source, batch.source_lengths))
+            ids.append(self._scoring.decode(folded, batch.source, batch.source_lengths))
         return indices, ids
 
     def _texts(self, sources: Sequence[str], indices: Sequence[Int[np.ndarray, " _"]], ids: Sequence[Int[np.ndarray, "_ _"]]) -> list[str]:
@@ -191,10 +192,11 @@ class LanguageModelEvaluator(Evaluator):
     def measure(self, params: Params, split: TextSplit) -> Measured:
         """Sums the loss of each batch."""
         rows = min(TEXT_ROWS, max(1, len(split.ids) // TEXT_PART))
-        carry = self._programs.start(params, rows)
+        folded = self._scoring.fold(params)
+        carry = self._scoring.start(folded, rows)
         losses = []
         for batch in text_evaluation_batches(split.ids, rows, TEXT_SEGMENT, TEXT_WARM_UP):
-            loss, carry = self._programs.eval_step(params, carry, batch)
+            loss, carry = self._scoring.eval_step(folded, carry, batch)
             losses.append(loss)
         return Measured(losses)
 
@@ -214,7 +216,7 @@ class WordVectorEvaluator(Evaluator):
         """Sums the loss of each batch, and adds the table of vectors."""
         batches = window_batches(self._config, split.ids, self._vocabularies["target"])
         steps = range(batches.steps_per_epoch)
-        losses = [self._programs.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
+        losses = [self._scoring.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
         return Measured((losses, params[VECTORS]["table"]))
 
     def score(self, split: TextSplit, measured: Measured) -> Evaluation:

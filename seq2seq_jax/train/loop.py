@@ -83,7 +83,7 @@ def train(
 def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
     config, corpus = run.config, run.corpus
     devices = choose_devices(config, corpus.vocabulary_sizes["target"], batches.shapes)
-    compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus))
+    compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus), batches.shapes)
     state = run.begin(compiled.structure)
     if not run.ended:
         evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -15,45 +15,61 @@ from jaxtyping import Int
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.arrays import Array, Lengths
-from seq2seq_jax.config import SEED, Config
+from seq2seq_jax.config import SEED, SIDES, SIZE, Config
+from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.decode.translators import translate_greedily
 from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.model.build import Params, structure
+from seq2seq_jax.model.folding import Merge, Network, make_network
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.runtime import WITHOUT_MERGED_LOOPS
 from seq2seq_jax.train.state import TrainState
-from seq2seq_jax.train.step import Batch, Merge, make_eval_step, make_train_step
+from seq2seq_jax.train.step import Batch, make_eval_step, make_train_step
 
 VocabularySizes = tuple[tuple[str, int], ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Programs:
-    """What runs on the device, compiled once for each shape it meets.
+class Scoring:
+    """What scores and uses a model on the device, compiled once for each shape it meets.
 
     Attributes:
       structure: static part of the model.
-      train_step: one update; consumes the state it is given.
+      fold: the parameters that the others take from those of a state (``model/folding.py``).
       eval_step: loss sums of a batch, and the carried state after it.
       decode: most probable outputs of a batch of sources, EOS included (translators).
       start: the state carried into the first batch, for a number of rows.
     """
 
     structure: nnx.GraphDef
-    train_step: Callable[..., TrainState]
+    fold: Callable[[Params], Params]
     eval_step: Callable[[Params, Any, Batch], tuple[Loss, Any]]
     decode: Callable[[Params, Array, Lengths], Int[Array, "B T"]]
     start: Callable[[Params, int], Any]
 
 
-def program_key(config: Config) -> Config:
-    """Returns what runs have in common that share compiled programs: all but seed and learning rate, which are in the state."""
+@dataclasses.dataclass(frozen=True)
+class Programs(Scoring):
+    """What trains a model as well; ``train_step`` makes one update and consumes the state it is given."""
+
+    train_step: Callable[..., TrainState]
+
+
+def shape_key(config: Config) -> Config:
+    """Returns what runs have in common whose states have the same shapes: all but seed and learning rate, which are in the state."""
     return config_lib.replace(config, {SEED: 0, "train.learning_rate": 1.0})
 
 
-def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int) -> Programs:
+def program_key(config: Config) -> Config:
+    """Returns what runs have in common that share programs, which are compiled for the shapes they meet: not even the sizes of tables."""
+    return config_lib.replace(shape_key(config), {SIZE: 1, **dict.fromkeys(SIDES)})
+
+
+def programs(
+    config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int, shapes: Collection[Shape] = ()
+) -> Programs:
     """Returns the programs of a run.
 
     Those of several members trained together are made by ``sweep/stacked.py``: from the same functions, each mapped over the members, with
@@ -65,24 +81,46 @@ def programs(config: Config, vocabulary_sizes: dict[str, int], total_steps: int,
       total_steps: updates of the whole run.
       devices: what the training step runs on; evaluation and decoding use one device.
       output_limit: longest decoded output, units with the end symbol.
+      shapes: of training's batches; without them no table is folded.
     """
-    return _compile(program_key(config), tuple(sorted(vocabulary_sizes.items())), total_steps, devices, output_limit)
+    step = _compile_step(program_key(config), tuple(sorted(vocabulary_sizes.items())), tuple(shapes), total_steps, devices)
+    return Programs(**vars(scoring(config, vocabulary_sizes, output_limit, shapes)), train_step=step)
+
+
+def scoring(config: Config, vocabulary_sizes: dict[str, int], output_limit: int, shapes: Collection[Shape] = ()) -> Scoring:
+    """Returns what scores a run of whatever length, and in the process that has trained it the same; arguments: see ``programs``."""
+    return _compile_scoring(program_key(config), tuple(sorted(vocabulary_sizes.items())), tuple(shapes), output_limit)
 
 
 @functools.lru_cache(maxsize=4)
-def _compile(config: Config, vocabulary_sizes: VocabularySizes, total_steps: int, devices: Devices, output_limit: int) -> Programs:
-    model = structure(config.model, dict(vocabulary_sizes))
-    merge = functools.partial(nnx.merge, model)
-    return Programs(
-        structure=model,
-        train_step=compile_step(config, merge, total_steps, devices),
-        eval_step=jax.jit(make_eval_step(model)),
-        decode=jax.jit(make_decode(model, output_limit)),
-        start=functools.partial(start_carry, model),
+def _compile_step(
+    config: Config, vocabulary_sizes: VocabularySizes, shapes: tuple[Shape, ...], total_steps: int, devices: Devices
+) -> Callable[[TrainState, Batch], TrainState]:
+    return compile_step(config, network_of(config, dict(vocabulary_sizes), shapes), total_steps, devices)
+
+
+@functools.lru_cache(maxsize=4)
+def _compile_scoring(config: Config, vocabulary_sizes: VocabularySizes, shapes: tuple[Shape, ...], output_limit: int) -> Scoring:
+    network = network_of(config, dict(vocabulary_sizes), shapes)
+    return Scoring(
+        structure=structure(config.model, dict(vocabulary_sizes)),
+        fold=jax.jit(network.fold),
+        eval_step=jax.jit(make_eval_step(network.merge_folded)),
+        decode=jax.jit(make_decode(network.merge_folded, output_limit)),
+        start=functools.partial(start_carry, network.merge_folded),
     )
 
 
-def compile_step(config: Config, merge: Merge, total_steps: int, devices: Devices) -> Callable[[TrainState, Batch], TrainState]:
+def network_of(config: Config, vocabulary_sizes: dict[str, int], shapes: Collection[Shape]) -> Network:
+    """Returns the network of a run, in which those tables are folded that every batch of training projects whole."""
+    if KINDS[config.model.kind].form == "pairs":
+        units = {side: min((shape[place] for shape in shapes), default=0) for place, side in enumerate(("source", "target"))}
+    else:
+        units = {"target": min((units for _, units in shapes), default=0)}
+    return make_network(config.model, vocabulary_sizes, {side: config.train.batch_size * least for side, least in units.items()})
+
+
+def compile_step(config: Config, network: Network, total_steps: int, devices: Devices) -> Callable[[TrainState, Batch], TrainState]:
     """Compiles the update of a run: in parts for pairs, whose batches have several shapes; whole for a text, but for threads.
 
     The whole is faster by 3 to 6 %, the parts take half as long to compile for every further shape (docs/performance.md).
@@ -90,12 +128,12 @@ def compile_step(config: Config, merge: Merge, total_steps: int, devices: Device
     parts = KINDS[config.model.kind].form == "pairs"
     # The sums over windows lose their vector instructions where XLA merges them with other loops.
     options = WITHOUT_MERGED_LOOPS if config.model.kind == "skip_gram" else None
-    return devices.compile(lambda axis: make_train_step(config, merge, total_steps, axis), parts, options)
+    return devices.compile(lambda axis: make_train_step(config, network, total_steps, axis), parts, options)
 
 
-def start_carry(structure: nnx.GraphDef, params: Params, rows: int) -> Any:
+def start_carry(merge: Merge, params: Params, rows: int) -> Any:
     """Returns the state that a model carries into its first batch."""
-    return nnx.merge(structure, params).start(rows)
+    return merge(params).start(rows)
 
 
 def initial_state(config: Config, structure: nnx.GraphDef, params: Params) -> TrainState:
@@ -110,16 +148,16 @@ def _compile_initial(config: Config, structure: nnx.GraphDef) -> Callable[[Param
     """Compiles one program, where one for each array would take a second, for all runs that differ only in seed and learning rate."""
 
     def make(params: Params) -> TrainState:
-        carry = start_carry(structure, params, config.train.batch_size)
+        carry = start_carry(functools.partial(nnx.merge, structure), params, config.train.batch_size)
         return TrainState.initial(config.train, params, make_optimizer(config), carry)
 
     return jax.jit(make)
 
 
-def make_decode(structure: nnx.GraphDef, output_limit: int) -> Callable[[Params, Array, Lengths], Int[Array, "B T"]]:
+def make_decode(merge: Merge, output_limit: int) -> Callable[[Params, Array, Lengths], Int[Array, "B T"]]:
     """Returns ``decode(params, source, lengths) -> ids``: the most probable outputs, at most ``output_limit`` units long."""
 
     def decode(params: Params, source: Int[Array, "B S"], lengths: Lengths) -> Int[Array, "B T"]:
-        return translate_greedily([nnx.merge(structure, params)], source, lengths, output_limit)
+        return translate_greedily([merge(params)], source, lengths, output_limit)
 
     return decode

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
@@ -23,6 +22,7 @@ from seq2seq_jax.data.batches import PairBatch, TextBatch
 from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.dropout import Dropout, draw_dropout
+from seq2seq_jax.model.folding import Merge, Network
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import ByTable, RowLoss
@@ -31,14 +31,13 @@ from seq2seq_jax.train.pretrained import hold, restarted
 from seq2seq_jax.train.state import LogSums, TrainState, moving_average, root_key
 
 Batch = PairBatch | TextBatch | WindowBatch
-Merge = Callable[[Params], Any]  # to a model; which batches it takes depends on its kind
 
 
 class Gradient(NamedTuple):
     """The summed gradient and loss of one batch.
 
     Attributes:
-      gradients: of the summed loss, of the parameters in their own form; of word vectors by table, as ``RowGradients``.
+      gradients: of the summed loss, of the folded parameters in their own form; of word vectors by table, as ``RowGradients``.
       carry: recurrent state after the batch.
       loss: sums of the loss.
     """
@@ -64,47 +63,49 @@ class RowGradients(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class TrainStep:
-    """One update as three pure functions in turn: ``train_step(state, batch) -> state``.
+    """One update as four pure functions in turn: ``train_step(state, batch) -> state``.
 
-    Only the gradient depends on the shape of the batch. So where there are several shapes each function can be compiled by itself, and
-    random numbers and optimizer once for all of them: half of what there is to compile.
+    Only the gradient depends on the shape of the batch, and, where tables are folded, only the others on the embedding size. So each can be
+    compiled by itself: random numbers and optimizer once for all shapes, the gradient once for all sizes.
 
     Attributes:
       draw: ``draw(state) -> dropout`` of the update; None where nothing is dropped.
-      gradient: ``gradient(state, dropout, batch) -> Gradient``.
+      fold: ``fold(params) -> folded`` (``model/folding.py``).
+      gradient: ``gradient(folded, carry, dropout, batch) -> Gradient``.
       update: ``update(state, gradient) -> state``.
     """
 
     draw: Callable[[TrainState], Dropout] | None
-    gradient: Callable[[TrainState, Dropout | None, Batch], Gradient]
+    fold: Callable[[Params], Params]
+    gradient: Callable[[Params, Any, Dropout | None, Batch], Gradient]
     update: Callable[[TrainState, Gradient], TrainState]
 
     def __call__(self, state: TrainState, batch: Batch) -> TrainState:
         """Makes one update."""
         dropout = None if self.draw is None else self.draw(state)
-        return self.update(state, self.gradient(state, dropout, batch))
+        return self.update(state, self.gradient(self.fold(state.params), state.carry, dropout, batch))
 
 
 # State, gradient, rate -> parameters, state of the optimizer, whether all gradients are finite.
 Move = Callable[[TrainState, Gradient, Scalar], tuple[Params, Any, Bool[Array, ""]]]
 
 
-def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | None = None) -> TrainStep:
+def make_train_step(config: Config, network: Network, total_steps: int, axis: str | None = None) -> TrainStep:
     """Returns the update of a run.
 
     Args:
       config: the run's configuration.
-      merge: makes the model from its parameters.
+      network: makes the model from its parameters.
       total_steps: updates of the whole run, for the schedule.
       axis: name of the mapped axis where several devices share a batch, None on one device.
     """
-    gradient, move = _by_rows(merge, axis) if config.model.kind == "skip_gram" else _of_all(config, merge, axis)
+    gradient, move = _by_rows(network.merge, axis) if config.model.kind == "skip_gram" else _of_all(config, network, axis)
     schedule, decay = make_schedule(config.train, total_steps), config.train.average_decay
 
     def draw(state: TrainState) -> Dropout:
         """Draws for the whole batch and takes the rows of this device."""
         key = jax.random.fold_in(named(root_key(state.seed), "dropout"), state.step)
-        units = merge(state.params).dropout_units
+        units = network.merge(state.params).dropout_units
         return _own_rows(draw_dropout(config.model.dropout, key, config.train.batch_size, units), axis)
 
     def update(state: TrainState, gradient: Gradient) -> TrainState:
@@ -119,26 +120,28 @@ def make_train_step(config: Config, merge: Merge, total_steps: int, axis: str | 
             window=_added(state.window, gradient.loss, jnp.isfinite(gradient.loss.objective) & finite, state.step),
         )
 
-    return TrainStep(draw if config.model.dropout > 0 else None, gradient, update)
+    return TrainStep(draw if config.model.dropout > 0 else None, network.fold, gradient, update)
 
 
-def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], Move]:
+def _of_all(config: Config, network: Network, axis: str | None) -> tuple[Callable[..., Gradient], Move]:
     """Moves every parameter, by the mean gradient over the scored units of the whole batch."""
     optimizer = make_optimizer(config)
 
-    def gradient(state: TrainState, dropout: Dropout | None, batch: Batch) -> Gradient:
+    def gradient(folded: Params, carry: Any, dropout: Dropout | None, batch: Batch) -> Gradient:
         """Takes the gradient of the summed loss, in nats."""
 
-        def objective(params: Params) -> tuple[Scalar, tuple[Any, Loss]]:
-            loss, carry = merge(params).loss(batch, state.carry, dropout, config.train.label_smoothing)
-            return loss.objective, (carry, loss)
+        def objective(folded: Params) -> tuple[Scalar, tuple[Any, Loss]]:
+            loss, after = network.merge_folded(folded).loss(batch, carry, dropout, config.train.label_smoothing)
+            return loss.objective, (after, loss)
 
-        gradients, (carry, loss) = jax.grad(objective, has_aux=True)(state.params)
-        return Gradient(hold(config.model, _total(gradients, axis), state.step), carry, _total(loss, axis))
+        gradients, (after, loss) = jax.grad(objective, has_aux=True)(folded)
+        return Gradient(_total(gradients, axis), after, _total(loss, axis))
 
     def move(state: TrainState, gradient: Gradient, rate: Scalar) -> tuple[Params, Any, Bool[Array, ""]]:
         """Makes the optimizer's step of length ``rate``; finite is what has a finite norm, which clipping needs too."""
-        mean = jax.tree.map(lambda leaf: leaf / jnp.maximum(gradient.loss.count, 1.0), gradient.gradients)
+        (summed,) = jax.vjp(network.fold, state.params)[1](gradient.gradients)
+        held = hold(config.model, summed, state.step)
+        mean = jax.tree.map(lambda leaf: leaf / jnp.maximum(gradient.loss.count, 1.0), held)
         directions, opt_state = optimizer.update(mean, state.opt_state, state.params)
         directions = restarted(config.model, cast(Params, directions), state.step)
         params = jax.tree.map(lambda param, direction: param - rate * direction, state.params, directions)
@@ -150,10 +153,10 @@ def _of_all(config: Config, merge: Merge, axis: str | None) -> tuple[Callable[..
 def _by_rows(merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], Move]:
     """Moves the rows of tables that a batch reads, by the sum of their gradients, and touches no other (see ``model/skip_gram.py``)."""
 
-    def gradient(state: TrainState, dropout: Dropout | None, batch: Batch) -> Gradient:
+    def gradient(params: Params, carry: Any, dropout: Dropout | None, batch: Batch) -> Gradient:
         """Takes the gradient of the summed loss, in nats, by the rows read."""
         del dropout
-        model = merge(state.params)
+        model = merge(params)
 
         def objective(rows: ByTable) -> tuple[Scalar, RowLoss]:
             found = model.row_loss(rows, batch)
@@ -161,7 +164,7 @@ def _by_rows(merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], M
 
         gradients, (loss, curvatures) = jax.grad(objective, has_aux=True)(model.read(batch))
         rows = {name: RowGradients(ids, gradients[name], curvatures[name]) for name, ids in model.places(batch).items()}
-        return Gradient(_everywhere(rows, axis), (), _total(loss, axis))
+        return Gradient(_everywhere(rows, axis), carry, _total(loss, axis))
 
     def move(state: TrainState, gradient: Gradient, rate: Scalar) -> tuple[Params, Any, Bool[Array, ""]]:
         """Moves each row by ``rate`` at most.
@@ -210,10 +213,10 @@ def _added(sums: LogSums, loss: Loss, finite: Bool[Array, ""], step: Int[Array, 
     return LogSums(total, jnp.where((sums.bad_step < 0) & ~finite, step, sums.bad_step))
 
 
-def make_eval_step(structure: nnx.GraphDef) -> Callable[[Params, Any, Batch], tuple[Loss, Any]]:
+def make_eval_step(merge: Merge) -> Callable[[Params, Any, Batch], tuple[Loss, Any]]:
     """Returns ``eval_step(params, carry, batch) -> (loss, carry)``: the same loss as in training, without dropout or smoothing."""
 
     def eval_step(params: Params, carry: Any, batch: Batch) -> tuple[Loss, Any]:
-        return nnx.merge(structure, params).loss(batch, carry, None, 0.0)
+        return merge(params).loss(batch, carry, None, 0.0)
 
     return eval_step
