@@ -16,7 +16,7 @@ from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.sweep import check_members, is_done
 from seq2seq_jax.train.run_directory import RunDirectory
 
-SHORT = 15  # seconds of training, about what compiling a size takes
+SHORT = 15  # seconds of training, about what compiling takes
 
 
 def print_dry_run(plan: Plan, retry_failed: bool) -> None:
@@ -59,7 +59,7 @@ def print_forecasts(states: Mapping[str, str], forecasts: Mapping[str, Forecast]
     seconds = [forecasts[name].seconds for name, state in states.items() if state == "to train"]
     print(f"{len(states)} members, {seconds_label(sum(seconds))} of training left, one after the other. Forecast: {basis}.")
     if seconds and sum(seconds) < SHORT * len(seconds):
-        print("Of runs this short the first of each size may take longer to compile than to train, unless its programs are on disk.")
+        print("Of runs this short the first may take longer to compile than to train, unless its programs are on disk.")
     for name, needs in forecasts.items():
         if not needs.fits and states[name] == "to train":
             print(f"warning: {name} needs {bytes_label(needs.bytes)} for an update and will not fit into memory", file=sys.stderr)

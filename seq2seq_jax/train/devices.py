@@ -78,22 +78,29 @@ def choose_devices(config: Config, vocabulary_size: int, shapes: Collection[Shap
     Raises UserError as ``choose_device_count``.
     """
     devices = Devices(choose_device_count(config.train.devices, config.train.batch_size))
-    small = config.model.kind != "skip_gram" and config.model.hidden_dim <= _SMALL
-    if not small or devices.count > 1 or config.train.devices is not None or platform() != "cpu":
+    if devices.count > 1 or config.train.devices is not None:
         return devices
+    threads = threads_of(config, vocabulary_size, shapes)
+    return devices if threads == 1 else Threads(threads)
+
+
+def threads_of(config: Config, vocabulary_size: int, shapes: Collection[Shape]) -> int:
+    """Returns how many threads of the one CPU share what a small model has to do; 1 where XLA had better share each kernel among cores."""
+    if config.model.kind == "skip_gram" or config.model.hidden_dim > _SMALL or platform() != "cpu" or len(_devices()) > 1:
+        return 1
     rows = config.train.batch_size
     threads = max(count for count in range(1, core_count() + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
     largest = rows // threads * _most_numbers_of_a_row(config.model, vocabulary_size, shapes)
-    return devices if threads == 1 or largest > _MOST_NUMBERS else Threads(threads)
+    return 1 if largest > _MOST_NUMBERS else threads
 
 
 def _most_numbers_of_a_row(model: ModelConfig, vocabulary_size: int, shapes: Collection[Shape]) -> int:
     """Returns the size of the largest array of a row in a step: of logits, of gates, or of what additive attention compares."""
     of_unit = max(vocabulary_size, 4 * model.hidden_dim)
     if model.kind == "language_model":
-        return max(units for _, units in shapes) * of_unit
+        return max((units for _, units in shapes), default=0) * of_unit
     compared = model.hidden_dim if model.attention == "additive" else 1
-    return max(max(source * target * compared, max(source, target) * of_unit) for source, target in shapes)
+    return max((max(source * target * compared, max(source, target) * of_unit) for source, target in shapes), default=0)
 
 
 def _carry_by_row(kind: Any) -> Any:

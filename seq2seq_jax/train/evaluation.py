@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -34,8 +36,10 @@ from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import VECTORS
+from seq2seq_jax.train.devices import threads_of
 from seq2seq_jax.train.programs import Scoring
 
+Result = TypeVar("Result")
 DECODE_ROWS = 256  # sources decoded together
 TEXT_ROWS = 32  # most parts of a text that are scored together
 TEXT_PART = 1024  # least units per part; a text shorter than two parts is scored as one sequence
@@ -125,6 +129,7 @@ class TranslatorEvaluator(Evaluator):
         """Prepares to score in every second of training's ``shapes``, from the largest: compiling costs more than padding."""
         super().__init__(config, scoring, vocabularies)
         self._shapes = list(shapes)[::-2]
+        self._threads = threads_of(config, len(vocabularies["target"]), shapes)
         self._decoded_shapes: set[tuple[int, ...]] = set()
 
     def measure(self, params: Params, split: PairSplit) -> Measured:
@@ -167,16 +172,22 @@ class TranslatorEvaluator(Evaluator):
 
     def _losses(self, folded: Params, split: PairSplit) -> list[Loss]:
         batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
-        return [self._scoring.eval_step(folded, (), batch)[0] for _, batch in batches]
+        return self._of_each(lambda batch: self._scoring.eval_step(folded, (), batch)[0], [batch for _, batch in batches])
 
     def _decode(self, folded: Params, sources: Sequence[str]) -> tuple[list[Int[np.ndarray, " _"]], list[Int[Array, "... _ _"]]]:
         """Returns, batch by batch, the index of each row's source and, still on the device, the ids of its output."""
-        indices, ids = [], []
-        for of_batch, batch in self.source_batches(sources, DECODE_ROWS):
-            self._decoded_shapes.add(batch.source.shape)
-            indices.append(of_batch)
-            ids.append(self._scoring.decode(folded, batch.source, batch.source_lengths))
-        return indices, ids
+        batches = list(self.source_batches(sources, DECODE_ROWS))
+        self._decoded_shapes |= {batch.source.shape for _, batch in batches}
+        decode = functools.partial(self._scoring.decode, folded)
+        ids = self._of_each(lambda batch: decode(batch.source, batch.source_lengths), [batch for _, batch in batches])
+        return [of_batch for of_batch, _ in batches], ids
+
+    def _of_each(self, call: Callable[[PairBatch], Result], batches: Sequence[PairBatch]) -> list[Result]:
+        """Calls a program for each batch, in threads as training does (``devices.threads_of``)."""
+        if self._threads == 1:
+            return list(map(call, batches))
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(call, batches))
 
     def _texts(self, sources: Sequence[str], indices: Sequence[Int[np.ndarray, " _"]], ids: Sequence[Int[np.ndarray, "_ _"]]) -> list[str]:
         """Returns the output of each source; nothing for one without units."""
