@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,11 @@ FIELDS = {
     "data.test_fraction": 0.1,
     "model.hidden_dim": 48,
     "model.encoder_hidden_dim": 96,
-    "train.steps": 8000,
+    "train.steps": 16000,
     "train.eval_every": 200,
     "train.batch_size": 32,
 }
 SWEEP = ("--embedding_dims=2,6,16", "--seeds=0..1", "--baselines=frozen", "--executor=processes", "--jobs=2")
-LONGEST_WAIT = 12.0  # seconds from one kill to the next
 OF_TIME = ("second", "pareto", "equal_time")  # keys that hold a time, or what follows from times
 
 
@@ -50,8 +50,10 @@ def main() -> int:
     folder = arguments.folder or pathlib.Path(tempfile.mkdtemp(prefix="kills-"))
     folder.mkdir(parents=True, exist_ok=True)
     words = _write_words(folder / "words.tsv")
+    since = time.monotonic()
     _sweep(words, folder / "alone").wait()
-    code = _with_kills(words, folder / "killed", arguments.kills, random.Random(arguments.seed))
+    longest = 2 * (time.monotonic() - since) / arguments.kills  # so that the kills take as long as the sweep left alone
+    code = _with_kills(words, folder / "killed", arguments.kills, longest, random.Random(arguments.seed))
     whole, killed = (_comparison(folder / name) for name in ("alone", "killed"))
     lost = [key for key in whole if whole[key] != killed.get(key)]
     lost += [name for name, table in _tables(folder / "alone").items() if table != _tables(folder / "killed").get(name)]
@@ -73,13 +75,13 @@ def _sweep(words: pathlib.Path, workdir: pathlib.Path) -> subprocess.Popen[bytes
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
 
-def _with_kills(words: pathlib.Path, workdir: pathlib.Path, kills: int, draw: random.Random) -> int:
-    """Kills and starts again until the sweep ends by itself. Returns its exit code."""
+def _with_kills(words: pathlib.Path, workdir: pathlib.Path, kills: int, longest: float, draw: random.Random) -> int:
+    """Kills, at most ``longest`` seconds apart, and starts again until the sweep ends by itself. Returns its exit code."""
     done = 0
     while done < kills:
         sweep = _sweep(words, workdir)
         while done < kills:
-            wait = draw.uniform(0, LONGEST_WAIT)
+            wait = draw.uniform(0, longest)
             try:
                 sweep.wait(wait)
             except subprocess.TimeoutExpired:

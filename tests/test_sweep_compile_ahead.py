@@ -15,6 +15,7 @@ from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.evaluation import output_limit
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
+from seq2seq_jax.train.signals import Stop
 from seq2seq_jax.train.state import total_steps
 from tests.training_fixture import pair_config, text_config, write_pairs, write_text
 
@@ -30,7 +31,7 @@ def test_sizes_share_what_is_compiled_ahead(tmp_path):
     compiled = programs(config, corpus.vocabulary_sizes, steps, Devices(1), output_limit(corpus), batches.shapes)
     step: Any = compiled.train_step
     counted: tuple[Any, ...] = (step.gradient, compiled.eval_step, compiled.decode)
-    compile_ahead(config, 0.5)
+    compile_ahead(config, 0.5, Stop())
     ahead = [program._cache_size() for program in counted]
     assert ahead[0] == len(batches.shapes) > 1
     for size in (2, 4):
@@ -44,7 +45,7 @@ def test_processes_begin_with_different_programs(tmp_path, monkeypatch, share, f
     calls = []
     monkeypatch.setattr(engine.OneRun, "advance", lambda run, batches: calls.append("update"))
     monkeypatch.setattr(engine.OneRun, "evaluate", lambda run, params, split: calls.append("evaluation"))
-    compile_ahead(pair_config(write_pairs(tmp_path / "a.tsv", 300)), share)
+    compile_ahead(pair_config(write_pairs(tmp_path / "a.tsv", 300)), share, Stop())
     assert calls[0] == first
     assert calls.count("evaluation") == 1
 
@@ -52,4 +53,17 @@ def test_processes_begin_with_different_programs(tmp_path, monkeypatch, share, f
 def test_a_text_has_nothing_to_compile_ahead(tmp_path, monkeypatch):
     """Red if it makes an update that is thrown away, whose one program all processes compile at once anyway."""
     monkeypatch.setattr(engine.OneRun, "advance", lambda run, batches: pytest.fail("an update was made"))
-    compile_ahead(text_config(write_text(tmp_path / "a.txt", 1500)), 0.0)
+    compile_ahead(text_config(write_text(tmp_path / "a.txt", 1500)), 0.0, Stop())
+
+
+def test_a_signal_ends_it(tmp_path, monkeypatch):
+    """Red if a stopped sweep waits until everything is compiled."""
+    stop, calls = Stop(), []
+
+    def advance(run, batches):
+        calls.append("update")
+        stop.requested = True
+
+    monkeypatch.setattr(engine.OneRun, "advance", advance)
+    compile_ahead(pair_config(write_pairs(tmp_path / "a.tsv", 300)), 0.0, stop)
+    assert calls == ["update"]

@@ -17,19 +17,21 @@ from seq2seq_jax.train.devices import choose_devices
 from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.evaluation import make_evaluator, output_limit
 from seq2seq_jax.train.programs import initial_state, programs
+from seq2seq_jax.train.signals import Stop
 from seq2seq_jax.train.state import total_steps
 
 EXAMPLES = 64  # of dev that are scored; as many as have all lengths among them
 
 
-def compile_ahead(config: Config, share: float) -> None:
-    """Runs each program of a translator once, on a state that is thrown away.
+def compile_ahead(config: Config, share: float, stop: Stop) -> None:
+    """Runs each program of a translator once, on a state that is thrown away, unless a signal comes.
 
     A text has a single shape of batch, and so hardly more than one program to compile.
 
     Args:
       config: of the member that is to be trained first.
       share: of the programs, 0 to 1, that others begin with.
+      stop: tells of a signal.
     """
     corpus = corpus_of(config)
     batches = training_batches(config, corpus)
@@ -49,7 +51,8 @@ def compile_ahead(config: Config, share: float) -> None:
         calls.append(lambda: engine.evaluate([engine.state(0).evaluated], few))
     begin = int(share * len(calls))
     for call in calls[begin:] + calls[:begin]:
-        call()
+        if not stop.requested:
+            call()
 
 
 def _few(split: PairSplit) -> PairSplit:

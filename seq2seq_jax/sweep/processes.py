@@ -75,7 +75,7 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: flo
                 compiled = True
                 view.note("compiling ...")
                 with contextlib.suppress(Exception):  # which training the member will meet, and tell
-                    compile_ahead(member.config, place)
+                    compile_ahead(member.config, place, stop)
             outcome = train_member(member, folder, view)
             if outcome.status == "finished" and member.name in largest:
                 with contextlib.suppress(Interrupted):  # the next start makes up for it
