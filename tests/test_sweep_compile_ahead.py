@@ -8,7 +8,7 @@ import pytest
 
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import training_batches
-from seq2seq_jax.sweep.compile_ahead import compile_ahead
+from seq2seq_jax.sweep.compile_ahead import compile_ahead, own_first
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train import engine
 from seq2seq_jax.train.devices import Devices
@@ -31,7 +31,7 @@ def test_sizes_share_what_is_compiled_ahead(tmp_path):
     compiled = programs(config, corpus.vocabulary_sizes, steps, Devices(1), output_limit(corpus), batches.shapes)
     step: Any = compiled.train_step
     counted: tuple[Any, ...] = (step.gradient, compiled.eval_step, compiled.decode)
-    compile_ahead(config, 0.5, Stop())
+    compile_ahead(config, 1, 2, Stop())
     ahead = [program._cache_size() for program in counted]
     assert ahead[0] == len(batches.shapes) > 1
     for size in (2, 4):
@@ -39,21 +39,19 @@ def test_sizes_share_what_is_compiled_ahead(tmp_path):
     assert [program._cache_size() for program in counted] == ahead
 
 
-@pytest.mark.parametrize(("share", "first"), [(0.0, "update"), (0.99, "evaluation")])
-def test_processes_begin_with_different_programs(tmp_path, monkeypatch, share, first):
-    """Red if all begin with the same one: then each would compile all of them."""
-    calls = []
-    monkeypatch.setattr(engine.OneRun, "advance", lambda run, batches: calls.append("update"))
-    monkeypatch.setattr(engine.OneRun, "evaluate", lambda run, params, split: calls.append("evaluation"))
-    compile_ahead(pair_config(write_pairs(tmp_path / "a.tsv", 300)), share, Stop())
-    assert calls[0] == first
-    assert calls.count("evaluation") == 1
+@pytest.mark.parametrize(
+    ("place", "processes", "expected"),
+    [(0, 1, "abcde"), (0, 2, "acedb"), (1, 2, "bdeca"), (1, 3, "becda"), (3, 4, "deabc"), (6, 7, "abcde")],
+)
+def test_each_process_begins_with_its_part(place, processes, expected):
+    """Red if two begin with the same program, one is left out, or both go on in the same order, each compiling what the other does."""
+    assert "".join(own_first("abcde", place, processes)) == expected
 
 
 def test_a_text_has_nothing_to_compile_ahead(tmp_path, monkeypatch):
     """Red if it makes an update that is thrown away, whose one program all processes compile at once anyway."""
     monkeypatch.setattr(engine.OneRun, "advance", lambda run, batches: pytest.fail("an update was made"))
-    compile_ahead(text_config(write_text(tmp_path / "a.txt", 1500)), 0.0, Stop())
+    compile_ahead(text_config(write_text(tmp_path / "a.txt", 1500)), 0, 2, Stop())
 
 
 def test_a_signal_ends_it(tmp_path, monkeypatch):
@@ -65,5 +63,5 @@ def test_a_signal_ends_it(tmp_path, monkeypatch):
         stop.requested = True
 
     monkeypatch.setattr(engine.OneRun, "advance", advance)
-    compile_ahead(pair_config(write_pairs(tmp_path / "a.tsv", 300)), 0.0, stop)
+    compile_ahead(pair_config(write_pairs(tmp_path / "a.tsv", 300)), 0, 2, stop)
     assert calls == ["update"]

@@ -34,6 +34,12 @@ class PairBatch(NamedTuple):
     target_lengths: Int[Any, " B"]
 
 
+def empty_batch(rows: int, shape: Shape) -> PairBatch:
+    """Returns a batch of a shape in which no row has an example."""
+    source, target = (np.zeros((rows, units), np.int32) for units in shape)
+    return PairBatch(source, np.ones(rows, np.int32), target, np.zeros(rows, np.int32))
+
+
 class TextBatch(NamedTuple):
     """A segment of each row of a running text; NumPy on the host, JAX inside a step.
 

@@ -59,10 +59,10 @@ class _PipeView:
         """Sends nothing: the sweep's view ends a member's bar when its outcome comes."""
 
 
-def _work(connection: Connection, folder: pathlib.Path, share: Share, place: float, largest: Collection[str]) -> None:
+def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int, processes: int, largest: Collection[str]) -> None:
     """Trains the members that come through the pipe, until None comes, a signal does, or the sweep's process is gone.
 
-    ``place`` of this process among those that begin together, from 0 to 1; ``largest``: members whose tables are studied.
+    ``place`` of this process among those that begin together; ``largest``: members whose tables are studied.
     """
     _die_with_parent()
     collect_garbage_rarely()
@@ -75,7 +75,7 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: flo
                 compiled = True
                 view.note("compiling ...")
                 with contextlib.suppress(Exception):  # which training the member will meet, and tell
-                    compile_ahead(member.config, place, stop)
+                    compile_ahead(member.config, place, processes, stop)
             outcome = train_member(member, folder, view)
             if outcome.status == "finished" and member.name in largest:
                 with contextlib.suppress(Interrupted):  # the next start makes up for it
@@ -172,7 +172,7 @@ class Pool:
 
     def _spawn(self, place: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        arguments = (theirs, self._folder, self.shares[place], place / len(self.shares), self._largest)
+        arguments = (theirs, self._folder, self.shares[place], place, len(self.shares), self._largest)
         process = self._context.Process(target=_work, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers

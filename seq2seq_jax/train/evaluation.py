@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 
 from seq2seq_jax.arrays import Array
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.batches import PairBatch, evaluation_batches, text_evaluation_batches
+from seq2seq_jax.data.batches import PairBatch, empty_batch, evaluation_batches, text_evaluation_batches
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Corpus, encode_pairs
 from seq2seq_jax.data.examples import PairSplit, TextSplit
@@ -160,6 +160,13 @@ class TranslatorEvaluator(Evaluator):
         """Returns the most probable output of each source, decoded greedily; nothing for an empty one."""
         indices, ids = self._decode(self._scoring.fold(params), sources)
         return self._texts(sources, indices, jax.device_get(ids))
+
+    def calls(self, params: Params) -> list[Callable[[], object]]:
+        """Returns a call of every program that scoring has for training's shapes, on batches without content."""
+        folded, rows = self._scoring.fold(params), self._config.train.batch_size
+        losses = [functools.partial(self._scoring.eval_step, folded, (), empty_batch(rows, shape)) for shape in self._shapes]
+        empty = [empty_batch(DECODE_ROWS, (source, 1)) for source in sorted({source for source, _ in self._shapes})]
+        return [*losses, *(functools.partial(self._scoring.decode, folded, batch.source, batch.source_lengths) for batch in empty)]
 
     def source_batches(self, sources: Sequence[str], rows: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
         """Yields the sources that have units in batches of ``rows``, each row with the index of its source, -1 where it stands for none."""
