@@ -72,6 +72,15 @@ def test_a_combining_mark_is_a_unit_of_its_own():
     assert len(vocabulary.encode("👩‍👩‍👧")) == 5
 
 
+def test_a_text_takes_the_form_that_is_known():
+    """Red if a letter typed in one piece is unknown where training had it in two, or one that is known is taken apart."""
+    vocabulary = Vocabulary.build(["e\u0301 e a \u00fc"], "char", 1, 0)
+    assert vocabulary.in_known_form("\u00e9a") == "e\u0301a"
+    assert vocabulary.in_known_form("\u00fca") == "\u00fca"
+    assert vocabulary.in_known_form("u\u0308") == "\u00fc"
+    assert vocabulary.in_known_form("\u00e9\u00fc") == "\u00e9\u00fc"  # in neither form are all of its units known
+
+
 @pytest.mark.parametrize("unit", ["char", "byte", "word", "bpe"])
 def test_many_texts_are_encoded_like_each(unit, monkeypatch):
     """Red if a unit is counted twice or left out, or if one text ends where another does."""

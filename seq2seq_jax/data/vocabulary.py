@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import threading
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -154,6 +155,11 @@ class Vocabulary:
         if self.unit in ("byte", "bpe"):
             return []
         return [unit for unit in self._units(text) if unit not in self._ids]
+
+    def in_known_form(self, text: str) -> str:
+        """Returns the text composed (NFC) or decomposed (NFD) where all its units have a row in that form alone, else as it is."""
+        forms = (text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD")))
+        return next((form for form in forms if not self.unknown(form)), text)
 
     def save(self, folder: str | os.PathLike[str], side: str) -> None:
         """Writes ``vocabulary/<side>.json`` into a run directory, and for bpe ``vocabulary/<side>.tokenizer.json``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -89,9 +88,8 @@ def _compiled(run: TrainedRun, temperature: float, top_k: int | None, top_p: flo
 
 def _known_units(run: TrainedRun, prompt: str) -> list[int]:
     """Returns the ids of a prompt. Raises UserError, naming them, where it has symbols that are not in the vocabulary."""
-    vocabulary, prompt = run.vocabularies["target"], normalize(prompt, run.config.data.normalize_nfc)
-    forms = (prompt, *(unicodedata.normalize(form, prompt) for form in ("NFC", "NFD")))  # the same text in other code points
-    prompt = next((form for form in forms if not vocabulary.unknown(form)), prompt)
+    vocabulary = run.vocabularies["target"]
+    prompt = vocabulary.in_known_form(normalize(prompt, run.config.data.normalize_nfc))
     unknown = sorted(set(vocabulary.unknown(prompt)))
     if unknown:
         shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)

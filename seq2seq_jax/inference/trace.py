@@ -73,6 +73,7 @@ def _example(run: TrainedRun, text: str | None) -> tuple[IdsBySide, Int[np.ndarr
 def _encode(run: TrainedRun, side: str, text: str) -> list[int]:
     """Returns the ids of a text, and says which of its units are not in the vocabulary: their gradient goes to the row of <unk>."""
     vocabulary = run.vocabularies[side]
+    text = vocabulary.in_known_form(text)
     unknown = dict.fromkeys(vocabulary.unknown(text))  # each once, in order
     if unknown:
         shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
