@@ -51,7 +51,8 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     words = _write_words(folder / "words.tsv")
     since = time.monotonic()
-    _sweep(words, folder / "alone").wait()
+    if (folder / "alone").exists() or _sweep(words, folder / "alone").wait():
+        parser.error(f"--folder={folder}: there is a sweep already, or none can be trained; alone.log says why")
     longest = 2 * (time.monotonic() - since) / arguments.kills  # so that the kills take as long as the sweep left alone
     code = _with_kills(words, folder / "killed", arguments.kills, longest, random.Random(arguments.seed))
     whole, killed = (_comparison(folder / name) for name in ("alone", "killed"))

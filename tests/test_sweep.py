@@ -361,7 +361,7 @@ def test_a_study_of_the_largest_table_that_fails_costs_no_answer(tmp_path, monke
     plan = make_plan(pair_config(write_pairs(tmp_path / "a.tsv", 60)), {"model.embedding_dim": (4,)}, str(tmp_path / "s"), Design())
     monkeypatch.setattr(sweep_module, "_train", lambda members, folder, options, largest: [])
     for error, ends in ((UserError("a.tsv: the content has changed"), False), (Interrupted("stopped"), True)):
-        monkeypatch.setattr(largest_lib, "cut_tables", lambda members, folder, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(largest_lib, "STUDIES", (lambda members, folder, error=error: (_ for _ in ()).throw(error),))
         with pytest.raises(Interrupted) if ends else contextlib.nullcontext():
             assert run_sweep(plan, SweepOptions("serial"), "launch.py sweep") == []
     warned = capsys.readouterr().err
@@ -392,6 +392,15 @@ def test_a_signal_during_the_last_step_of_a_member_stops_the_sweep(tmp_path, mon
     with pytest.raises(Interrupted):
         sweep(config, tmp_path / "sweep")
     assert len(list(tmp_path.glob("sweep/*/result.json"))) == 1
+
+
+def test_a_process_that_dies_over_its_study_has_finished_the_member(tmp_path):
+    """Red if a member that has a result is called failed, and counted as one, since its table could not be studied."""
+    config = small(tmp_path)
+    sweep(config, tmp_path / "sweep", {"train.seed": (0,)})
+    member = members_lib.make_members(config, {"train.seed": (0,)})[0]
+    pool = processes.Pool(tmp_path / "sweep", 1, SweepView(1, [member.name], lambda name: None))
+    assert [pool.outcome_of_dead(member, exit_code).status for exit_code in (-11, -9)] == ["finished"] * 2
 
 
 @pytest.mark.parametrize(("exit_code", "new_checkpoints", "endings"), [(-9, 0, "iif"), (-9, 3, "iii"), (-15, 0, "iif"), (-11, 0, "f")])

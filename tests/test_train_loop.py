@@ -41,7 +41,7 @@ from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.show import progress
 from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.view import SweepView
-from seq2seq_jax.train import artifacts
+from seq2seq_jax.train import artifacts, evaluation
 from seq2seq_jax.train.artifacts import SAMPLES, write_outputs
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.devices import Devices
@@ -51,6 +51,7 @@ from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import programs
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.state import root_key
 from seq2seq_jax.train.view import Reporter
 from tests.training_fixture import after_saving, checkpoint_arrays, metrics_of, pair_config, result_of, text_config, write_pairs, write_text
 
@@ -200,6 +201,29 @@ def test_sources_are_scored_as_training_reads_them(tmp_path):
     ((_, batch),) = evaluator.source_batches(["éa", "e\u0301a"], 2)
     np.testing.assert_array_equal(batch.source[0], batch.source[1])
     assert UNK not in batch.source
+
+
+def test_threads_score_what_one_scores(tmp_path, monkeypatch):
+    """Red if outputs or losses come in the order in which threads have made them. Of several batches the first takes longest."""
+    monkeypatch.setattr(evaluation, "DECODE_ROWS", 8)
+    config = pair_config(write_pairs(tmp_path / "a.tsv", 300))
+    corpus = load_corpus(config)
+    sizes = corpus.vocabulary_sizes
+    scoring = programs(config, sizes, 1, Devices(1), 9)
+    evaluator = TranslatorEvaluator(config, scoring, corpus.vocabularies)
+    params = jax.tree.map(lambda leaf: 3 * leaf, initial_params(config.model, sizes, root_key(0)))
+    assert isinstance(corpus.dev, PairSplit)
+    found = []
+    for threads in (1, 3):
+        evaluator._each.threads = threads
+        measured = evaluator.measure(params, corpus.dev)
+        measured = measured._replace(values=jax.device_get(measured.values))
+        found.append((measured, evaluator.score(corpus.dev, measured).outputs))
+    (alone, outputs), (together, same) = found
+    assert len(alone.sources) > 2
+    assert len(set(outputs)) > 2
+    assert outputs == same
+    jax.tree.map(np.testing.assert_array_equal, alone.values, together.values)
 
 
 def test_a_source_without_units_is_not_decoded(tmp_path):

@@ -1,4 +1,4 @@
-"""What processes that begin together compile: all need the same programs, so each begins with its part and reads the rest from disk."""
+"""What processes that begin together compile: where all need the same programs each begins with its part, and finds the rest on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from seq2seq_jax.train.state import total_steps
 Call = TypeVar("Call")
 
 
-def compile_ahead(config: Config, place: int, processes: int, stop: Stop) -> None:
+def compile_ahead(config: Config, place: int, processes: int, note: Callable[[str], None], stop: Stop) -> None:
     """Runs each program of a translator once, on a state that is thrown away, unless a signal comes.
 
     A text has a single shape of batch, and so hardly more than one program to compile.
@@ -31,6 +31,7 @@ def compile_ahead(config: Config, place: int, processes: int, stop: Stop) -> Non
       config: of the member that is to be trained first.
       place: of this process, counted from 0.
       processes: how many begin together.
+      note: is told that it begins.
       stop: tells of a signal.
     """
     corpus = corpus_of(config)
@@ -41,6 +42,7 @@ def compile_ahead(config: Config, place: int, processes: int, stop: Stop) -> Non
     evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)
     if not isinstance(evaluator, TranslatorEvaluator):
         return
+    note("compiling ...")
     params = initial_params(config.model, sizes, jax.random.key(0))
     engine = OneRun(compiled, devices, evaluator, initial_state(config, compiled.structure, params))
     firsts = {batches.shape_at(step): step for step in reversed(range(min(steps, batches.steps_per_epoch)))}
@@ -53,7 +55,7 @@ def compile_ahead(config: Config, place: int, processes: int, stop: Stop) -> Non
 
 
 def own_first(calls: Sequence[Call], place: int, processes: int) -> list[Call]:
-    """Returns the calls in the order of one process: its own part forward, those of the others backward, so that none is met halfway."""
+    """Returns the calls in the order of one process: its own part forward, those of the others backward, so that few are made twice."""
     parts = [calls[part::processes] for part in range(processes)]
     others = [call for part in range(1, processes) for call in reversed(parts[(place + part) % processes])]
     return [*parts[place], *others]

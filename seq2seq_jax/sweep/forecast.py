@@ -37,7 +37,7 @@ from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of, vocabulary_sizes
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
-from seq2seq_jax.train.programs import initial_state, programs, shape_key, start_carry
+from seq2seq_jax.train.programs import initial_state, network_of, programs, shape_key, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import CONTROL_GROUP
 from seq2seq_jax.train.state import total_steps
@@ -121,7 +121,9 @@ def update_bytes(config: Config) -> int:
     symbols = vocabulary_sizes(config)["target"]
     of_logits = max((_bytes(leaf) for leaf in jax.tree.leaves(kept) if leaf.shape[-1:] == (symbols,)), default=0)
     going_back = max(of_logits, activations // 4)  # the gradient of the logits, or of the layer that has the widest inputs
-    return state + _bytes(params) + activations + going_back + on_host
+    network = network_of(config, vocabulary_sizes(config), training_batches(config, corpus_of(config)).shapes)
+    folded = max(0, _bytes(jax.eval_shape(network.fold, params)) - _bytes(params))  # more than the tables, with as much gradient
+    return state + _bytes(params) + activations + going_back + 2 * folded + on_host
 
 
 def _bytes_in_common(tree: Any, other: Any) -> int:
@@ -178,7 +180,7 @@ def _timed(config: Config) -> float:
 
 
 def _update_seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float:
-    """Returns the seconds of an update: the median of what was measured with the same programs, else of all, scaled by operations."""
+    """Returns the seconds of an update: the median of what was measured with the same shapes, else of all, scaled by operations."""
     same = [seconds for other, seconds in measured if shape_key(other) == shape_key(config)]
     if same:
         return statistics.median(same)

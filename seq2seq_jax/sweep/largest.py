@@ -41,7 +41,7 @@ def study_largest(members: Sequence[Member], folder: pathlib.Path) -> None:
 
     Raises Interrupted when a signal came.
     """
-    for study in (cut_tables, estimate_sizes):
+    for study in STUDIES:
         try:
             study(members, folder)
         except Interrupted:
@@ -89,6 +89,9 @@ def estimate_sizes(members: Sequence[Member], folder: pathlib.Path) -> None:
         if config.model.kind == "skip_gram" and not path.exists():
             print("sweep: estimating the size from the text (PIP loss)", file=sys.stderr)
             write_json(path, as_json(estimated_size(config, corpus_of(config))))
+
+
+STUDIES = (cut_tables, estimate_sizes)
 
 
 def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None:

@@ -24,9 +24,9 @@ from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.interpreter import collect_garbage_rarely
 from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.sweep.compile_ahead import compile_ahead
-from seq2seq_jax.sweep.largest import study_largest
+from seq2seq_jax.sweep.largest import STUDIES
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, train_member
+from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, result_as_asked, train_member
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.programs import shape_key
@@ -73,13 +73,13 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int
         while not stop.requested and (member := connection.recv()) is not None:
             if not compiled:
                 compiled = True
-                view.note("compiling ...")
                 with contextlib.suppress(Exception):  # which training the member will meet, and tell
-                    compile_ahead(member.config, place, processes, stop)
+                    compile_ahead(member.config, place, processes, view.note, stop)
             outcome = train_member(member, folder, view)
             if outcome.status == "finished" and member.name in largest:
-                with contextlib.suppress(Interrupted):  # the next start makes up for it
-                    study_largest([member], folder)
+                with contextlib.suppress(Exception):  # a signal's too; the sweep's own study makes up for it, and tells
+                    for study in STUDIES:
+                        study([member], folder)
             connection.send(("ended", outcome))
 
 
@@ -119,7 +119,7 @@ class Pool:
     def __init__(self, folder: pathlib.Path, jobs: int, view: SweepView, largest: Collection[str] = ()):
         """Prepares ``jobs`` processes for members below ``folder``; see ``executors.execute``."""
         self._folder, self._view, self._largest = folder, view, largest
-        self.shares = shares(jobs)
+        self.shares, self._together = shares(jobs), jobs
         self._context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
         self._kills: collections.Counter[tuple[str, int]] = collections.Counter()  # by member and its newest checkpoint
 
@@ -128,7 +128,8 @@ class Pool:
         with stop_signals() as stop:
             workers: list[_Worker] = []
             try:
-                workers += map(self._spawn, range(min(len(self.shares), len(members))))
+                self._together = min(len(self.shares), len(members))
+                workers += map(self._spawn, range(self._together))
                 outcomes = self._train(list(members), workers, max_failures, stop)
             except BaseException:
                 _terminate(workers)  # they save and end; nobody would take what they send
@@ -172,7 +173,7 @@ class Pool:
 
     def _spawn(self, place: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        arguments = (theirs, self._folder, self.shares[place], place, len(self.shares), self._largest)
+        arguments = (theirs, self._folder, self.shares[place], place, self._together, self._largest)
         process = self._context.Process(target=_work, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
@@ -202,7 +203,12 @@ class Pool:
         return [content]
 
     def outcome_of_dead(self, member: Member, exit_code: int) -> Outcome:
-        """Returns how a member ends whose process died: failed if it crashed or was killed too often, else interrupted, to be resumed."""
+        """Returns how a member ends whose process died: failed if it crashed or was killed too often, else interrupted, to be resumed.
+
+        One whose result is written has finished: its process died over the study of its table.
+        """
+        if result_as_asked(self._folder, member) is not None:
+            return Outcome(member.name, "finished")
         newest = newest_checkpoint(self._folder / member.name)
         self._kills[member.name, newest] += 1
         error = f"its process ended with exit code {exit_code}"

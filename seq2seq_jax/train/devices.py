@@ -1,4 +1,4 @@
-"""How a pure step is compiled: ``jax.jit`` on one device, ``jax.pmap`` over several. No other file knows which.
+"""How a pure step is compiled: ``jax.jit`` on one device, ``jax.pmap`` over several; and what threads share. No other file knows which.
 
 Of one run several devices share each batch by rows, and so do threads where the device is a CPU and the model small. State is the same for
 all of them, but for the carried recurrent state, which belongs to rows; outside this file it always has the global batch as its first axis.
@@ -11,9 +11,9 @@ import dataclasses
 import functools
 import operator
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.step import Batch, Gradient, TrainStep
 
 AXIS = "data"
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 # Threads share the batches of a model with at most so many hidden units, at least so many rows and at most so many numbers in the
 # largest array of each (docs/performance.md): the heap of a thread holds no large arrays.
 _SMALL, _LEAST_ROWS, _MOST_NUMBERS = 256, 16, 2**22
@@ -77,21 +79,32 @@ def choose_devices(config: Config, vocabulary_size: int, shapes: Collection[Shap
 
     Raises UserError as ``choose_device_count``.
     """
-    devices = Devices(choose_device_count(config.train.devices, config.train.batch_size))
-    if devices.count > 1 or config.train.devices is not None:
-        return devices
-    threads = threads_of(config, vocabulary_size, shapes)
-    return devices if threads == 1 else Threads(threads)
-
-
-def threads_of(config: Config, vocabulary_size: int, shapes: Collection[Shape]) -> int:
-    """Returns how many threads of the one CPU share what a small model has to do; 1 where XLA had better share each kernel among cores."""
-    if config.model.kind == "skip_gram" or config.model.hidden_dim > _SMALL or platform() != "cpu" or len(_devices()) > 1:
-        return 1
-    rows = config.train.batch_size
+    devices, rows = Devices(choose_device_count(config.train.devices, config.train.batch_size)), config.train.batch_size
     threads = max(count for count in range(1, core_count() + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
-    largest = rows // threads * _most_numbers_of_a_row(config.model, vocabulary_size, shapes)
-    return 1 if largest > _MOST_NUMBERS else threads
+    return Threads(threads) if threads > 1 and _suit_threads(config, rows // threads, vocabulary_size, shapes) else devices
+
+
+def _suit_threads(config: Config, rows: int, vocabulary_size: int, shapes: Collection[Shape]) -> bool:
+    """Returns whether threads of the one CPU do better, each with so many rows, than XLA with each kernel shared among the cores."""
+    small = config.model.kind != "skip_gram" and config.model.hidden_dim <= _SMALL
+    if not small or config.train.devices is not None or platform() != "cpu" or len(_devices()) > 1:
+        return False
+    return rows * _most_numbers_of_a_row(config.model, vocabulary_size, shapes) <= _MOST_NUMBERS
+
+
+class Each:
+    """Calls a program for one batch after the other, each of them whole, in threads where these suit the model."""
+
+    def __init__(self, config: Config, vocabulary_size: int, shapes: Collection[Shape]):
+        """Takes what ``choose_devices`` does."""
+        self.threads = core_count() if _suit_threads(config, config.train.batch_size, vocabulary_size, shapes) else 1
+
+    def __call__(self, call: Callable[[Given], Result], batches: Iterable[Given]) -> list[Result]:
+        """Returns the results in the order of the batches."""
+        if self.threads == 1:
+            return list(map(call, batches))
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(call, batches))
 
 
 def _most_numbers_of_a_row(model: ModelConfig, vocabulary_size: int, shapes: Collection[Shape]) -> int:

@@ -12,8 +12,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -36,10 +35,9 @@ from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import VECTORS
-from seq2seq_jax.train.devices import threads_of
+from seq2seq_jax.train.devices import Each
 from seq2seq_jax.train.programs import Scoring
 
-Result = TypeVar("Result")
 DECODE_ROWS = 256  # sources decoded together
 TEXT_ROWS = 32  # most parts of a text that are scored together
 TEXT_PART = 1024  # least units per part; a text shorter than two parts is scored as one sequence
@@ -129,7 +127,7 @@ class TranslatorEvaluator(Evaluator):
         """Prepares to score in every second of training's ``shapes``, from the largest: compiling costs more than padding."""
         super().__init__(config, scoring, vocabularies)
         self._shapes = list(shapes)[::-2]
-        self._threads = threads_of(config, len(vocabularies["target"]), shapes)
+        self._each = Each(config, len(vocabularies["target"]), shapes)
         self._decoded_shapes: set[tuple[int, ...]] = set()
 
     def measure(self, params: Params, split: PairSplit) -> Measured:
@@ -162,7 +160,7 @@ class TranslatorEvaluator(Evaluator):
         return self._texts(sources, indices, jax.device_get(ids))
 
     def calls(self, params: Params) -> list[Callable[[], object]]:
-        """Returns a call of every program that scoring has for training's shapes, on batches without content."""
+        """Returns calls of the programs that scoring has for training's own shapes, on batches without content."""
         folded, rows = self._scoring.fold(params), self._config.train.batch_size
         losses = [functools.partial(self._scoring.eval_step, folded, (), empty_batch(rows, shape)) for shape in self._shapes]
         empty = [empty_batch(DECODE_ROWS, (source, 1)) for source in sorted({source for source, _ in self._shapes})]
@@ -179,22 +177,18 @@ class TranslatorEvaluator(Evaluator):
 
     def _losses(self, folded: Params, split: PairSplit) -> list[Loss]:
         batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
-        return self._of_each(lambda batch: self._scoring.eval_step(folded, (), batch)[0], [batch for _, batch in batches])
+        return self._each(lambda batch: self._scoring.eval_step(folded, (), batch)[0], (batch for _, batch in batches))
 
     def _decode(self, folded: Params, sources: Sequence[str]) -> tuple[list[Int[np.ndarray, " _"]], list[Int[Array, "... _ _"]]]:
         """Returns, batch by batch, the index of each row's source and, still on the device, the ids of its output."""
-        batches = list(self.source_batches(sources, DECODE_ROWS))
-        self._decoded_shapes |= {batch.source.shape for _, batch in batches}
-        decode = functools.partial(self._scoring.decode, folded)
-        ids = self._of_each(lambda batch: decode(batch.source, batch.source_lengths), [batch for _, batch in batches])
-        return [of_batch for of_batch, _ in batches], ids
 
-    def _of_each(self, call: Callable[[PairBatch], Result], batches: Sequence[PairBatch]) -> list[Result]:
-        """Calls a program for each batch, in threads as training does (``devices.threads_of``)."""
-        if self._threads == 1:
-            return list(map(call, batches))
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(call, batches))
+        def decode(given: tuple[Int[np.ndarray, " _"], PairBatch]) -> tuple[Int[np.ndarray, " _"], Int[Array, "... _ _"]]:
+            of_batch, batch = given
+            self._decoded_shapes.add(batch.source.shape)
+            return of_batch, self._scoring.decode(folded, batch.source, batch.source_lengths)
+
+        decoded = self._each(decode, self.source_batches(sources, DECODE_ROWS))
+        return [of_batch for of_batch, _ in decoded], [ids for _, ids in decoded]
 
     def _texts(self, sources: Sequence[str], indices: Sequence[Int[np.ndarray, " _"]], ids: Sequence[Int[np.ndarray, "_ _"]]) -> list[str]:
         """Returns the output of each source; nothing for one without units."""

@@ -1,4 +1,4 @@
-"""The compiled programs of a run. Runs that differ only in seed or learning rate share them."""
+"""The compiled programs of a run. Runs that differ only in seed, learning rate or sizes of tables share them."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def initial_state(config: Config, structure: nnx.GraphDef, params: Params) -> Tr
 
 @functools.lru_cache(maxsize=4)
 def _compile_initial(config: Config, structure: nnx.GraphDef) -> Callable[[Params], TrainState]:
-    """Compiles one program, where one for each array would take a second, for all runs that differ only in seed and learning rate."""
+    """Compiles one program for all starting values of a state: one for each array would take a second."""
 
     def make(params: Params) -> TrainState:
         carry = start_carry(functools.partial(nnx.merge, structure), params, config.train.batch_size)
