@@ -390,9 +390,20 @@ def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
         "Decided: it is no worse than any other of the sizes tried (95 % confidence).",
     ]
     assert found["warnings"][0].startswith("All runs have the same value")
+    assert found["warnings"][0].endswith("Train longer, or use another metric.")
+    faultless = recommend(tmp_path / "faultless", {2: [0.0, 0.0], 8: [0.0, 0.0]})["recommendation"]
+    assert faultless["warnings"][0].endswith("Use another metric, or harder data.")  # training longer makes nothing better
     assert found["warnings"][-1].endswith("one standard error of it is not known.")
     other = compare([write_sweep(tmp_path / "other", {2: [0.5, 0.5], 8: [0.4, 0.4]})])["recommendation"]
     assert not any(warning.startswith("All runs") for warning in other["warnings"])
+
+
+def test_what_dev_has_in_common_with_train_is_said(tmp_path):
+    """Red if an answer that rests on what was trained on is given without a word."""
+    dev = {"word_error_rate": 0.2, "loss_nats_per_token": 0.6, "examples": 450}
+    for name, more, said in (("apart", {}, False), ("leak", {"also_in_train": 1234}, True)):
+        found = compare([write_sweep(tmp_path / name, {2: [0.5, 0.5], 8: [0.4, 0.4]}, dev=dev | more)])["recommendation"]
+        assert any(warning.startswith("Also in train are 1,234 sources") for warning in found["warnings"]) == said
 
 
 def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):

@@ -82,6 +82,7 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         "dev: 4 of 5 sources are also in train.",
         "dev: 1 of 5 sources have a unit that the vocabulary has not.",
     ]
+    assert loaded.also_in_train == {"dev": 4}
     assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abcde", "q"], [["x", "", "uvwxyz"], ["uvwxyz"], ["x"], ["y"], ["x"]])
     with pytest.raises(UserError, match=r"data\.min_count=9: no char of the training text is that frequent"):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", min_count=9))

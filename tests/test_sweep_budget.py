@@ -63,6 +63,9 @@ def test_a_budget_that_cannot_be_met_is_refused(config, tmp_path):
     alike = config_lib.replace(config, {"model.attention": "dot", "model.encoder_hidden_dim": 128})  # which must stay as wide
     with pytest.raises(UserError, match=r"--budget=parameters: model.embedding_dim=5000 comes no nearer to [\d,]+ parameters"):
         planned(alike, tmp_path / "s", (4, 5000))
+    tiny = config_lib.replace(config, {"model.hidden_dim": 8})  # of which one unit more or less is more than 1 %
+    with pytest.raises(UserError, match=r"the baseline onehot, of size \d+, comes no nearer .* without this baseline"):
+        planned(tiny, tmp_path / "s", (2,), Design(("onehot",), "parameters"))
     with pytest.raises(UserError, match=r"--tune=model.decoder_layers: 2 makes [\d,]+ parameters of"):
         planned(config, tmp_path / "s", (4, 8), Design((), "parameters", {"model.decoder_layers": (1, 2)}))
     planned(config, tmp_path / "s", (4, 8), Design((), "parameters", {"train.learning_rate": (1e-3, 2e-3)}))

@@ -482,7 +482,7 @@ def test_a_training_can_end_where_it_was_stopped(tmp_path, monkeypatch):
 
     def log_and_stop(own, *arguments):
         log(own, *arguments)
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "log", log_and_stop)

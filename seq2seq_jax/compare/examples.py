@@ -25,7 +25,7 @@ def print_examples(sweep: Sweep, part: SettingComparison, count: int) -> None:
     rows = samples(run.directory) if run else []
     if run is None or not rows:
         return
-    table = Table("held-out source", "output", "right answers", title=f"What {run.directory.name} answers", title_justify="left", box=None)
+    table = Table("source of dev", "output", "right answers", title=f"What {run.directory.name} answers", title_justify="left", box=None)
     for row in rows[:: max(1, len(rows) // count)][:count]:
         texts = row["source"], row["output"], " | ".join(map(str, row["references"]))
         table.add_row(*(printable(text if len(text) <= LONGEST else f"{text[:LONGEST]}…") for text in texts))

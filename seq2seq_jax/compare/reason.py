@@ -21,7 +21,7 @@ from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
-from seq2seq_jax.kinds import LOSS, Metric, changes_scores
+from seq2seq_jax.kinds import IN_TRAIN, LOSS, Metric, changes_scores
 
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
@@ -149,7 +149,9 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
     """Warns where nothing varies: the metric over all runs, or over the seeds of a size that the answer rests on (``judged``)."""
     several = sum(bool(size.runs) for size in grid.sizes) > 1
     if several and np.nanmax(grid.values) - np.nanmin(grid.values) <= statistics.ROUNDING:
-        return ["All runs have the same value: this metric tells no size from another. Train longer, or use another metric."]
+        faultless = grid.metric.proportion and np.nanmax(grid.values) == (0 if grid.metric.lower_is_better else 1)
+        advice = "Use another metric, or harder data." if faultless else "Train longer, or use another metric."
+        return [f"All runs have the same value: this metric tells no size from another. {advice}"]
     if grid.pooled:
         return []
     sizes = [grid.sizes[column] for column in judged]
@@ -323,6 +325,9 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
     if grid.metric.proportion and 0 < recommendation.tolerance < 1 / examples - statistics.ROUNDING:
         sentence += f", of which a single one counts {1 / examples:.2g}, more than the tolerance"
+    in_train = max(int(run.result["dev"].get(IN_TRAIN) or 0) for run in runs)
+    if in_train:
+        sentence = f"Also in train are {in_train:,} sources or lines of dev, which says little about new ones. {sentence}"
     judged = recommendation.incomplete_chosen if recommendation.chosen is None else recommendation.chosen
     parts = None if judged is None else scored_together(grid, judged)
     if min(examples, parts or examples) >= SMALL_DEV_SET:

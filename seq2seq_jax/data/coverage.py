@@ -13,8 +13,11 @@ from seq2seq_jax.data.vocabulary import UNK, Vocabulary
 
 def remarks(
     name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary], data: DataConfig
-) -> list[str]:
-    """Says which sources, or lines of a list, of a held-out split were trained on, and how much of it the vocabularies do not know."""
+) -> tuple[int, list[str]]:
+    """Returns how many sources, or lines of a list, of a held-out split train has too, and sentences.
+
+    These say so, and how much of the split the vocabularies do not know.
+    """
     if isinstance(split, PairSplit):
         read, held_out, what = {source for source, _ in train}, split.sources, "sources"
     elif data.lines:
@@ -23,7 +26,7 @@ def remarks(
         read, held_out, what = set(), [], ""
     trained = len(read.intersection(held_out))
     found = [f"{name}: {trained} of {len(held_out)} {what} are also in train."] if trained else []
-    return found + unknown_units(name, split, vocabularies, data.normalize_nfc)[1]
+    return trained, found + unknown_units(name, split, vocabularies, data.normalize_nfc)[1]
 
 
 def unknown_units(

@@ -19,6 +19,7 @@ from seq2seq_jax.train.devices import platform
 from seq2seq_jax.train.evaluation import Evaluator, make_evaluator
 from seq2seq_jax.train.programs import Scoring, initial_state, scoring
 from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.signals import undisturbed
 from seq2seq_jax.train.state import TrainState, root_key
 
 
@@ -36,7 +37,9 @@ class TrainedRun:
         sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
         platform()  # or there is no device
         self.programs: Scoring = scoring(self.config, sizes, self.output_limit, record.batch_shapes)
-        self.params: Params = jax.device_put(_best_params(self.directory, self.config, sizes, self.programs))  # once, not at every batch
+        with undisturbed():  # Orbax would take an interrupt for a checkpoint that is not whole
+            params = _best_params(self.directory, self.config, sizes, self.programs)
+        self.params: Params = jax.device_put(params)  # once, not at every batch
         # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
         self.evaluator: Evaluator = make_evaluator(self.config, self.programs, self.vocabularies, record.batch_shapes)
 

@@ -92,8 +92,11 @@ def matching_hidden_dim(member: Member, target: int) -> int:
         low, high = (middle, high) if total(middle) < target else (low, middle)
     best = min((low, high), key=lambda hidden_dim: abs(total(hidden_dim) - target))
     if abs(total(best) - target) > CLOSE * target:
+        learned = member.table == "learned"
+        what = f"{SIZE}={member.varied.get(SIZE)}" if learned else f"the baseline {member.table}, of size {member.varied.get(SIZE)},"
+        way_out = "with sizes nearer to each other" if learned else "without this baseline"
         raise UserError(
-            f"--budget=parameters: {SIZE}={member.varied.get(SIZE)} comes no nearer to {target:,} parameters than {total(best):,}, with "
-            f"{HIDDEN}={best}; expected to come within 1 %, with sizes nearer to each other or a larger {HIDDEN}"
+            f"--budget=parameters: {what} comes no nearer to {target:,} parameters than {total(best):,}, with {HIDDEN}={best}; "
+            f"expected to come within 1 %, {way_out} or with a larger {HIDDEN}"
         )
     return best

@@ -69,13 +69,13 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int
     share.take()
     prepare()
     view, compiled = _PipeView(connection), False
-    with stop_signals() as stop:
+    with stop_signals(quiet=True) as stop:
         while not stop.requested and (member := connection.recv()) is not None:
             if not compiled:
                 compiled = True
                 with contextlib.suppress(Exception):  # which training the member will meet, and tell
                     compile_ahead(member.config, place, processes, view.note, stop)
-            outcome = train_member(member, folder, view)
+            outcome = Outcome(member.name, "interrupted") if stop.requested else train_member(member, folder, view)
             if outcome.status == "finished" and member.name in largest:
                 with contextlib.suppress(Exception):  # a signal's too; the sweep's own study makes up for it, and tells
                     for study in STUDIES:
@@ -131,6 +131,10 @@ class Pool:
                 self._together = min(len(self.shares), len(members))
                 workers += map(self._spawn, range(self._together))
                 outcomes = self._train(list(members), workers, max_failures, stop)
+            except KeyboardInterrupt:  # somebody will not wait until they have saved
+                for worker in workers:
+                    worker.process.kill()
+                raise
             except BaseException:
                 _terminate(workers)  # they save and end; nobody would take what they send
                 raise

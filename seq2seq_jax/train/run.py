@@ -24,7 +24,7 @@ from seq2seq_jax.data.examples import TextSplit
 from seq2seq_jax.errors import TrainingFailed
 from seq2seq_jax.evaluate.metrics import unigram_nats
 from seq2seq_jax.json_files import write_json
-from seq2seq_jax.kinds import LOSS, UNIGRAM, metric_of
+from seq2seq_jax.kinds import IN_TRAIN, LOSS, UNIGRAM, metric_of
 from seq2seq_jax.length import Length
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
@@ -272,7 +272,7 @@ class Run:
         if dev is not None and self.corpus.dev is not None:
             write_outputs(self.directory.path, self.corpus.dev, dev)
         figures = Figures(
-            dev=None if dev is None else dev.metrics | self._unigram_loss(),
+            dev=None if dev is None else dev.metrics | self._unigram_loss() | self._also_in_train(),
             test=None if test is None else test.metrics,
             best_step=progress.best_step,
             steps=self.step,
@@ -302,6 +302,11 @@ class Run:
         if self.config.model.kind != "language_model" or not isinstance(train, TextSplit) or not isinstance(dev, TextSplit):
             return {}
         return {UNIGRAM: unigram_nats(train.ids, dev.ids, self.corpus.vocabulary_sizes["target"])}
+
+    def _also_in_train(self) -> dict[str, int]:
+        """Returns how much of dev train has too, where there is some."""
+        count = self.corpus.also_in_train.get("dev", 0)
+        return {IN_TRAIN: count} if count else {}
 
     def fail(self, error: Exception) -> None:
         """Ends the run and writes why; the result of an earlier start that finished stays."""
