@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import math
 import os
 import signal
@@ -14,7 +13,7 @@ from typing import Any
 
 from absl import flags
 
-from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of_memory, no_room
+from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of_memory, nearest, no_room
 from seq2seq_jax.options import Option, Verb
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
@@ -225,8 +224,8 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         values.set_gnu_getopt(bool(verb.operands))
         rest = values([name, *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
-        near = difflib.get_close_matches(error.flagname, list(values), n=1)
-        raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near[0]}?' if near else ''}") from error
+        near = nearest(error.flagname, list(values))
+        raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near}?' if near else ''}") from error
     except flags.Error as error:
         raise UserError(_expected(" ".join(str(error).split()))) from error
     if values["workdir"].present > 1 and not any(option.multiple for option in verb.options if option.name == "workdir"):

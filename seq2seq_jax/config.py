@@ -15,7 +15,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import UserError, nearest
 
 FORMAT_VERSION = 1  # of config.json, sweep.json and result.json
 
@@ -299,10 +299,8 @@ def field_of(path: str, typed: str | None = None) -> Field:
     """Returns the field at ``path``. Raises UserError for an unknown one, naming the flag as ``typed`` and the nearest known path."""
     if path in fields():
         return fields()[path]
-    import difflib
-
-    near = difflib.get_close_matches(path, fields(), n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = nearest(path, fields())
+    hint = f"; did you mean {near}?" if near else ""
     raise UserError(f"{typed or path}: there is no field {path!r} in the configuration{hint}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 class UserError(Exception):
     """A mistake of the user's in flags, data or configuration: one line that says where and what was expected.
@@ -64,3 +66,15 @@ def error_line(error: Exception) -> str:
     """Returns an error as one line, with its type unless that is one of ours, whose message says it all."""
     text = str(error) if isinstance(error, UserError | TrainingFailed) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())
+
+
+def nearest(given: str, known: Collection[str]) -> str | None:
+    """Returns the known name whose last part, after the dots, is much like the given one's, by choice after the same dots; or None."""
+    import difflib
+
+    def last(name: str) -> str:
+        return name.rpartition(".")[2]
+
+    near = difflib.get_close_matches(last(given), {last(name) for name in known}, n=1)
+    alike = [name for name in known if near and last(name) == near[0]]
+    return next((name for name in alike if name.rpartition(".")[0] == given.rpartition(".")[0]), alike[0] if alike else None)

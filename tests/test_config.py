@@ -12,7 +12,7 @@ import pytest
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import UserError, nearest
 from seq2seq_jax.experiment import load_experiment, override, parse
 from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.validation import validate
@@ -180,3 +180,17 @@ def test_a_broken_experiment_file_is_named(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(UserError, match=f"{path}.*{message}"):
         load_experiment(str(path))
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "near"),
+    [
+        ("model.hiden_dim", ["model.hidden_dim", "model.kind"], "model.hidden_dim"),
+        ("train.hidden_dim", ["model.hidden_dim", "train.seed"], "model.hidden_dim"),
+        ("config.train.sed", ["seed", "config.train.seed"], "config.train.seed"),
+        ("model.foo", ["model.cbow", "model.kind"], None),  # the dots and what stands before them are no likeness
+        ("seedz", ["seeds"], "seeds"),
+    ],
+)
+def test_what_was_meant_is_named_where_it_can_be_told(given, known, near):
+    assert nearest(given, known) == near
