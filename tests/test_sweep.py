@@ -420,6 +420,16 @@ def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_
         assert outcome.error is None or f"exit code {exit_code}" in outcome.error
 
 
+def test_a_process_that_ends_as_it_was_told_is_no_news(tmp_path, capsys):
+    """Red if a sweep that is stopped while its processes start says that they were killed, or one that is not keeps it to itself."""
+    member = members_lib.make_members(pair_config(tmp_path / "a.tsv"), {"model.embedding_dim": (2,)})[0]
+    pool = processes.Pool(tmp_path, 1, SweepView(1, [member.name], lambda name: None))
+    for stopping in (False, True):
+        pool._stopping = stopping
+        assert pool.outcome_of_dead(member, -signal.SIGTERM).status == "interrupted"
+        assert ("exit code -15" in capsys.readouterr().err) != stopping
+
+
 def children(pid: int) -> list[int]:
     """Returns the processes that a process has started with multiprocessing, but for the one that tracks resources."""
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")

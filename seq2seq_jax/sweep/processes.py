@@ -120,6 +120,7 @@ class Pool:
         """Prepares ``jobs`` processes for members below ``folder``; see ``executors.execute``."""
         self._folder, self._view, self._largest = folder, view, largest
         self.shares, self._together = shares(jobs), jobs
+        self._stopping = False
         self._context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
         self._kills: collections.Counter[tuple[str, int]] = collections.Counter()  # by member and its newest checkpoint
 
@@ -147,10 +148,9 @@ class Pool:
     def _train(self, waiting: list[Member], workers: list[_Worker], max_failures: int | None, stop: Stop) -> list[Outcome]:
         """Hands out members until none is left or it is time to stop, with a new worker in the place of each that has died."""
         outcomes: list[Outcome] = []
-        told = False
         while True:
-            if stop.requested and not told:
-                told = True
+            if stop.requested and not self._stopping:
+                self._stopping = True
                 _terminate(workers)
             if not (stop.requested or enough(outcomes, max_failures)):
                 self._assign(workers, waiting)
@@ -217,7 +217,8 @@ class Pool:
         self._kills[member.name, newest] += 1
         error = f"its process ended with exit code {exit_code}"
         if exit_code in _FROM_OUTSIDE and self._kills[member.name, newest] < MOST_KILLS:
-            self._view.line(f"{member.name}: {error}; it goes on from {f'step {newest}' if newest else 'the beginning'}")
+            if not self._stopping:  # else it was told to end before it could listen
+                self._view.line(f"{member.name}: {error}; it goes on from {f'step {newest}' if newest else 'the beginning'}")
             return Outcome(member.name, "interrupted")
         error += f", {MOST_KILLS} times at step {newest} (often for lack of memory)" if exit_code in _FROM_OUTSIDE else ""
         note_failure(self._folder, member, error)
