@@ -9,7 +9,7 @@ from seq2seq_jax.config import Config
 
 LOSS = "loss_nats_per_token"  # the metric that every kind of model has
 UNIGRAM = "unigram_nats_per_token"  # beside a language model's loss on dev: that of the frequencies of training's units alone
-IN_TRAIN = "also_in_train"  # beside the metrics of dev: how many of its sources, or lines of a list, train has too
+IN_TRAIN = "also_in_train"  # beside the metrics of a split: how many of its sources, or lines of a list, train has too
 
 
 @dataclasses.dataclass(frozen=True)

@@ -90,6 +90,14 @@ def test_a_size_that_failed_in_one_data_set_is_not_left_out(tmp_path):
     ]
 
 
+def test_a_data_set_whose_dev_was_trained_on_is_named(tmp_path):
+    """Red if pooling hides what compare warns of, each by itself."""
+    dev = {"word_error_rate": 0.2, "loss_nats_per_token": 0.6, "examples": 450, "also_in_train": 7}
+    workdirs = [*three_sweeps(tmp_path), write_sweep(tmp_path / "leak", {size: [0.2, 0.2, 0.2] for size in VALUES}, dev=dev)]
+    warned = [text for text in compare(workdirs)["recommendation"]["warnings"] if "also in train" in text]
+    assert [text.partition(": ")[0] for text in warned] == [workdirs[3]]
+
+
 def test_a_data_set_of_which_nothing_was_learned_is_named(tmp_path):
     """Red if it counts as much as the others without a word."""
     workdirs = [*three_sweeps(tmp_path), write_sweep(tmp_path / "hard", {size: [0.999, 0.998, 0.999] for size in VALUES})]

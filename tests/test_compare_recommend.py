@@ -403,7 +403,7 @@ def test_what_dev_has_in_common_with_train_is_said(tmp_path):
     dev = {"word_error_rate": 0.2, "loss_nats_per_token": 0.6, "examples": 450}
     for name, more, said in (("apart", {}, False), ("leak", {"also_in_train": 1234}, True)):
         found = compare([write_sweep(tmp_path / name, {2: [0.5, 0.5], 8: [0.4, 0.4]}, dev=dev | more)])["recommendation"]
-        assert any(warning.startswith("Also in train are 1,234 sources") for warning in found["warnings"]) == said
+        assert any(warning.startswith("Of dev 1,234 sources or lines are also in train") for warning in found["warnings"]) == said
 
 
 def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):

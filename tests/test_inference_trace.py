@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from seq2seq_jax.config import Config
 from seq2seq_jax.data.batches import PairBatch, TextBatch
-from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
+from seq2seq_jax.data.vocabulary import SPECIALS, UNK, Vocabulary
+from seq2seq_jax.inference import trace
 from seq2seq_jax.inference.flow import Flow, Side, print_flow, to_json
 from seq2seq_jax.inference.flow_picture import flow_svg
 from seq2seq_jax.inference.gradient_flow import gradient_flow
+from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.model.embedding import Embedding, OneHotEmbedding
 from tests.model_fixture import Small, normal
 
@@ -48,6 +51,15 @@ def traced(kind: str) -> tuple[Small, Flow]:
 
 def read_by(model: Small) -> dict[str, np.ndarray]:
     return READ if model.config.kind == "translator" else {"target": READ["target"]}
+
+
+def test_what_is_typed_is_read_in_the_form_that_training_had():
+    """Red if a letter typed in one piece is traced as unknown, or only on one side; what stands in dev is traced as it is scored."""
+    decomposed = Vocabulary.build(["e\u0301 a"], "char", 1, 0)
+    run = object.__new__(TrainedRun)  # of which only this much is read
+    run.vocabularies, run.config = {"source": decomposed, "target": decomposed}, Config()
+    assert trace._typed_pair(run, "\u00e9a\ta\u00e9") == ("e\u0301a", "ae\u0301")
+    assert trace._encode(run, "source", "\u00e9") == [UNK]
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import sys
 
 import pytest
 
@@ -22,6 +24,19 @@ def test_a_second_ctrl_c_ends_at_once_and_nothing_else_does(monkeypatch, capsys)
         assert capsys.readouterr().err.count("stopping") == 1
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_amid_another_line_is_taken_all_the_same(monkeypatch):
+    """Red if a Ctrl-C that comes while a line is written becomes an error of whatever is trained."""
+
+    class Busy(io.StringIO):
+        def write(self, text: str) -> int:
+            raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    monkeypatch.setattr(sys, "stderr", Busy())
+    with stop_signals() as stop:
+        signal.raise_signal(signal.SIGINT)
+    assert stop.requested
 
 
 def test_what_is_undisturbed_is_done_before_it_is_interrupted():

@@ -150,6 +150,9 @@ def test_threads_share_no_batch_with_larger_arrays_than_their_heaps_can_hold(
     whole = replace(config, {"train.batch_size": 16})  # what has a batch of 32 in halves has as many rows as this in one piece
     assert Each(whole, vocabulary_size, [(4, 4), shape]).threads == (2 if expected == Threads(2) else 1)
     assert Each(replace(whole, {"train.devices": 1}), vocabulary_size, [shape]).threads == 1
+    assert Each(replace(whole, {"train.batch_size": 8}), vocabulary_size, [(4, 4), shape], 2).threads == (
+        2 if expected == Threads(2) else 1
+    )
 
 
 def test_only_the_gradient_is_compiled_for_every_batch_shape(tmp_path):

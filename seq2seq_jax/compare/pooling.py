@@ -127,6 +127,7 @@ def _of_one(sweep: Sweep, grid: Grid) -> list[str]:
         *reason.unlearned(grid),
         *reason.length_warning(sweep),
         *reason.unlike_warning(sweep),
+        *reason.in_train_warning(grid),
         *reason.tuned_seed_warning(sweep, grid),
     ]
 

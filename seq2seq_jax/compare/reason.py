@@ -309,6 +309,13 @@ def scored_warning(sweep: Sweep, grid: Grid) -> list[str]:
     return [f"Settings differ in {fields}, which may change what is scored: do not compare their figures."] if fields else []
 
 
+def in_train_warning(grid: Grid) -> list[str]:
+    """Warns where dev has sources, or lines of a list, that were trained on."""
+    counts = [run.result["dev"].get(IN_TRAIN) for size in grid.sizes for run in size.runs]
+    count = max((count for count in counts if isinstance(count, int)), default=0)
+    return [f"Of dev {count:,} sources or lines are also in train: they say little about new ones."] if count > 0 else []
+
+
 def still_improving(run: FinishedRun) -> bool:
     """Says whether the last evaluation was the best one."""
     return run.result["best_step"] >= END * run.result["steps"]
@@ -325,9 +332,6 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     sentence = f"All of this is conditional on this dev set of {examples:,} examples"
     if grid.metric.proportion and 0 < recommendation.tolerance < 1 / examples - statistics.ROUNDING:
         sentence += f", of which a single one counts {1 / examples:.2g}, more than the tolerance"
-    in_train = max(int(run.result["dev"].get(IN_TRAIN) or 0) for run in runs)
-    if in_train:
-        sentence = f"Also in train are {in_train:,} sources or lines of dev, which says little about new ones. {sentence}"
     judged = recommendation.incomplete_chosen if recommendation.chosen is None else recommendation.chosen
     parts = None if judged is None else scored_together(grid, judged)
     if min(examples, parts or examples) >= SMALL_DEV_SET:

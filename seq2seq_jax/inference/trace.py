@@ -55,9 +55,8 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
 
 def _example(run: TrainedRun, text: str | None) -> tuple[IdsBySide, Int[np.ndarray, " T"]]:
     """Returns what is read and what is predicted, as ids."""
-    text = None if text is None else normalize(text, run.config.data.normalize_nfc)
     if run.config.model.kind == "language_model":
-        units = _encode(run, "target", _dev_line(run) if text is None else text)
+        units = _encode(run, "target", _dev_line(run) if text is None else _typed(run, "target", text))
         if text is None and len(units) > MOST_UNITS:
             print(f"trace: the first {MOST_UNITS} of {len(units)} units of the first line of dev; --text follows another", file=sys.stderr)
             units = units[:MOST_UNITS]
@@ -73,7 +72,6 @@ def _example(run: TrainedRun, text: str | None) -> tuple[IdsBySide, Int[np.ndarr
 def _encode(run: TrainedRun, side: str, text: str) -> list[int]:
     """Returns the ids of a text, and says which of its units are not in the vocabulary: their gradient goes to the row of <unk>."""
     vocabulary = run.vocabularies[side]
-    text = vocabulary.in_known_form(text)
     unknown = dict.fromkeys(vocabulary.unknown(text))  # each once, in order
     if unknown:
         shown = ", ".join(f"'{visible(unit)}'" for unit in unknown)
@@ -82,11 +80,17 @@ def _encode(run: TrainedRun, side: str, text: str) -> list[int]:
     return list(vocabulary.encode(text))
 
 
+def _typed(run: TrainedRun, side: str, text: str) -> str:
+    """Returns a text in the form that the run knows its letters in."""
+    return run.vocabularies[side].in_known_form(normalize(text, run.config.data.normalize_nfc))
+
+
 def _typed_pair(run: TrainedRun, text: str) -> tuple[str, str]:
     """Returns source and target of a text that has a tab between them; without one the target is what the model makes of it."""
-    source, tab, target = text.partition("\t")
-    if "\t" in target:
+    typed, tab, answer = text.partition("\t")
+    if "\t" in answer:
         raise UserError("--text: has more than one tab; expected a source, or source, tab, target")
+    source, target = _typed(run, "source", typed), _typed(run, "target", answer)
     if not tab:
         assert isinstance(run.evaluator, TranslatorEvaluator)  # pairs are a translator's
         target = run.evaluator.translate(run.params, [source])[0]

@@ -35,7 +35,7 @@ class TrainedRun:
         self.config, self.data_sha256, self.output_limit = record.config, record.data_sha256, record.output_limit
         self.vocabularies: dict[str, Vocabulary] = self.directory.vocabularies(self.config.model.kind)
         sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}
-        platform()  # or there is no device
+        platform()  # first, since it says what is wrong where no device starts
         self.programs: Scoring = scoring(self.config, sizes, self.output_limit, record.batch_shapes)
         with undisturbed():  # Orbax would take an interrupt for a checkpoint that is not whole
             params = _best_params(self.directory, self.config, sizes, self.programs)

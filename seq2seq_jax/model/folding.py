@@ -45,22 +45,18 @@ def make_network(config: ModelConfig, vocabulary_sizes: Mapping[str, int], reads
     model = abstract_model(config, vocabulary_sizes)
     merge = functools.partial(nnx.merge, nnx.graphdef(model))
 
+    fold_own = functools.partial(fold_tables, reads=reads)
+
     def fold(params: Params) -> Params:
-        model = merge(params)
-        fold_tables(model, reads)
-        return nnx.to_pure_dict(nnx.state(model))
+        return nnx.to_pure_dict(nnx.state(fold_own(merge(params))))
 
-    def folded(model: Model) -> Model:
-        fold_tables(model, reads)
-        return model
-
-    return Network(merge, fold, functools.partial(nnx.merge, nnx.graphdef(nnx.eval_shape(folded, model))))
+    return Network(merge, fold, functools.partial(nnx.merge, nnx.graphdef(nnx.eval_shape(fold_own, model))))
 
 
-def fold_tables(model: Model, reads: Mapping[str, int]) -> None:
+def fold_tables(model: Model, reads: Mapping[str, int]) -> Model:
     """Folds, in place, the tables with at most as many rows as a batch reads symbols (``reads``, by side); but none of a tied output."""
     if isinstance(model, SkipGram):  # no layer reads its table
-        return
+        return model
     readers = model.readers
     tables = {side: model.embedding(side) for side in readers}
 
@@ -72,5 +68,6 @@ def fold_tables(model: Model, reads: Mapping[str, int]) -> None:
     for side in filter(is_foldable, readers):
         for layer in readers[side]:
             layer.input_kernel = nnx.Param(tables[side].project(layer.input_kernel[...]))
-            folded[side] = OneHotEmbedding(layer.input_kernel.shape[0], scale=1.0)
+        folded[side] = OneHotEmbedding(readers[side][0].input_kernel.shape[0], scale=1.0)
     model.replace_embeddings(folded)
+    return model

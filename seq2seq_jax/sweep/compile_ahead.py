@@ -12,10 +12,9 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import training_batches
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.shared_corpus import corpus_of
-from seq2seq_jax.train.devices import choose_devices
-from seq2seq_jax.train.engine import OneRun
-from seq2seq_jax.train.evaluation import TranslatorEvaluator, make_evaluator, output_limit
-from seq2seq_jax.train.programs import initial_state, programs
+from seq2seq_jax.train.evaluation import TranslatorEvaluator
+from seq2seq_jax.train.loop import prepare_alone
+from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.signals import Stop
 from seq2seq_jax.train.state import total_steps
 
@@ -30,26 +29,24 @@ def compile_ahead(config: Config, place: int, processes: int, note: Callable[[st
     Args:
       config: of the member that is to be trained first.
       place: of this process, counted from 0.
-      processes: how many begin together.
+      processes: how many there are at most.
       note: is told that it begins.
       stop: tells of a signal.
     """
     corpus = corpus_of(config)
     batches = training_batches(config, corpus)
-    sizes, limit, steps = corpus.vocabulary_sizes, output_limit(corpus), total_steps(config, batches.steps_per_epoch)
-    devices = choose_devices(config, sizes["target"], batches.shapes)
-    compiled = programs(config, sizes, steps, devices, limit, batches.shapes)
-    evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)
-    if not isinstance(evaluator, TranslatorEvaluator):
+    prepared = prepare_alone(config, corpus, batches)
+    if not isinstance(prepared.evaluator, TranslatorEvaluator):
         return
     note("compiling ...")
-    params = initial_params(config.model, sizes, jax.random.key(0))
-    engine = OneRun(compiled, devices, evaluator, initial_state(config, compiled.structure, params))
-    firsts = {batches.shape_at(step): step for step in reversed(range(min(steps, batches.steps_per_epoch)))}
+    params = initial_params(config.model, corpus.vocabulary_sizes, jax.random.key(0))
+    engine = prepared.engine(initial_state(config, prepared.programs.structure, params))
+    steps = min(total_steps(config, batches.steps_per_epoch), batches.steps_per_epoch)
+    firsts = {batches.shape_at(step): step for step in reversed(range(steps))}
     updates: list[Callable[[], object]] = [
         functools.partial(engine.advance, [batches.batch_at(config.train.seed, step)]) for step in firsts.values()
     ]
-    for call in own_first([*updates, *(evaluator.calls(params) if corpus.dev is not None else ())], place, processes):
+    for call in own_first([*updates, *(prepared.evaluator.calls(params) if corpus.dev is not None else ())], place, processes):
         if not stop.requested:
             call()
 

@@ -62,7 +62,7 @@ class _PipeView:
 def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int, processes: int, largest: Collection[str]) -> None:
     """Trains the members that come through the pipe, until None comes, a signal does, or the sweep's process is gone.
 
-    ``place`` of this process among those that begin together; ``largest``: members whose tables are studied.
+    ``place`` of this process among so many ``processes``; ``largest``: members whose tables are studied.
     """
     _die_with_parent()
     collect_garbage_rarely()
@@ -119,8 +119,7 @@ class Pool:
     def __init__(self, folder: pathlib.Path, jobs: int, view: SweepView, largest: Collection[str] = ()):
         """Prepares ``jobs`` processes for members below ``folder``; see ``executors.execute``."""
         self._folder, self._view, self._largest = folder, view, largest
-        self.shares, self._together = shares(jobs), jobs
-        self._stopping = False
+        self.shares, self._stopping = shares(jobs), False
         self._context = multiprocessing.get_context("spawn")  # JAX does not survive a fork
         self._kills: collections.Counter[tuple[str, int]] = collections.Counter()  # by member and its newest checkpoint
 
@@ -129,8 +128,7 @@ class Pool:
         with stop_signals() as stop:
             workers: list[_Worker] = []
             try:
-                self._together = min(len(self.shares), len(members))
-                workers += map(self._spawn, range(self._together))
+                workers += map(self._spawn, range(min(len(self.shares), len(members))))
                 outcomes = self._train(list(members), workers, max_failures, stop)
             except KeyboardInterrupt:  # somebody will not wait until they have saved
                 for worker in workers:
@@ -177,7 +175,7 @@ class Pool:
 
     def _spawn(self, place: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        arguments = (theirs, self._folder, self.shares[place], place, self._together, self._largest)
+        arguments = (theirs, self._folder, self.shares[place], place, len(self.shares), self._largest)
         process = self._context.Process(target=_work, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers

@@ -76,7 +76,7 @@ class _Group:
         compiled = member_programs(config, corpus.vocabulary_sizes, steps, devices, output_limit(corpus), batches.shapes)
         states = self._begin(compiled.structure, corpus, batches, held)
         if states:
-            evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)
+            evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes, len(states))
             engine = StackedRuns(compiled, devices, evaluator, list(states.values()))
             Loop(list(states), engine, batches, stop, self._ended).run()
 

@@ -95,9 +95,9 @@ def _suit_threads(config: Config, rows: int, vocabulary_size: int, shapes: Colle
 class Each:
     """Calls a program for one batch after the other, each of them whole, in threads where these suit the model."""
 
-    def __init__(self, config: Config, vocabulary_size: int, shapes: Collection[Shape]):
-        """Takes what ``choose_devices`` does."""
-        self.threads = core_count() if _suit_threads(config, config.train.batch_size, vocabulary_size, shapes) else 1
+    def __init__(self, config: Config, vocabulary_size: int, shapes: Collection[Shape], members: int = 1):
+        """Takes what ``choose_devices`` does, and how many members of a sweep a program computes at once."""
+        self.threads = core_count() if _suit_threads(config, members * config.train.batch_size, vocabulary_size, shapes) else 1
 
     def __call__(self, call: Callable[[Given], Result], batches: Iterable[Given]) -> list[Result]:
         """Returns the results in the order of the batches."""

@@ -112,10 +112,20 @@ class Evaluator(abc.ABC):
         """Does the work of the host, for one model: ``measured`` has its values, on the host."""
 
 
-def make_evaluator(config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()) -> Evaluator:
-    """Returns the evaluator of the configuration's kind of model; ``shapes`` are those of its training batches."""
+def make_evaluator(
+    config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = (), members: int = 1
+) -> Evaluator:
+    """Returns the evaluator of the configuration's kind of model.
+
+    Args:
+      config: of the run, or of any of the members.
+      scoring: the programs.
+      vocabularies: by side.
+      shapes: of training's batches.
+      members: how many the programs compute at once.
+    """
     if config.model.kind == "translator":
-        return TranslatorEvaluator(config, scoring, vocabularies, shapes)
+        return TranslatorEvaluator(config, scoring, vocabularies, shapes, members)
     kind = WordVectorEvaluator if config.model.kind == "skip_gram" else LanguageModelEvaluator
     return kind(config, scoring, vocabularies)
 
@@ -123,11 +133,13 @@ def make_evaluator(config: Config, scoring: Scoring, vocabularies: Mapping[str, 
 class TranslatorEvaluator(Evaluator):
     """Decodes every source greedily and compares the outputs with all references; the loss is that of the first reference."""
 
-    def __init__(self, config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = ()):
+    def __init__(
+        self, config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = (), members: int = 1
+    ):
         """Prepares to score in every second of training's ``shapes``, from the largest: compiling costs more than padding."""
         super().__init__(config, scoring, vocabularies)
         self._shapes = list(shapes)[::-2]
-        self._each = Each(config, len(vocabularies["target"]), shapes)
+        self._each = Each(config, len(vocabularies["target"]), shapes, members)
         self._decoded_shapes: set[tuple[int, ...]] = set()
 
     def measure(self, params: Params, split: PairSplit) -> Measured:

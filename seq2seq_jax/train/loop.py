@@ -10,7 +10,7 @@ import contextlib
 import pathlib
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED, SIZE, Config
@@ -23,13 +23,14 @@ from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.records import SWEEP_FILE
 from seq2seq_jax.show.progress import shown
-from seq2seq_jax.train.devices import choose_devices
+from seq2seq_jax.train.devices import Devices, choose_devices
 from seq2seq_jax.train.engine import Engine, OneRun
-from seq2seq_jax.train.evaluation import Evaluation, make_evaluator, output_limit
-from seq2seq_jax.train.programs import programs
+from seq2seq_jax.train.evaluation import Evaluation, Evaluator, make_evaluator, output_limit
+from seq2seq_jax.train.programs import Programs, programs
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import Stop, stop_signals
+from seq2seq_jax.train.state import TrainState, total_steps
 from seq2seq_jax.train.view import Reporter, View
 from seq2seq_jax.validation import validate
 
@@ -81,13 +82,30 @@ def train(
 
 
 def _train_alone(run: Run, batches: Batches, stop: Stop) -> None:
-    config, corpus = run.config, run.corpus
-    devices = choose_devices(config, corpus.vocabulary_sizes["target"], batches.shapes)
-    compiled = programs(config, corpus.vocabulary_sizes, run.total, devices, output_limit(corpus), batches.shapes)
-    state = run.begin(compiled.structure)
+    prepared = prepare_alone(run.config, run.corpus, batches)
+    state = run.begin(prepared.programs.structure)
     if not run.ended:
-        evaluator = make_evaluator(config, compiled, corpus.vocabularies, batches.shapes)
-        Loop([run], OneRun(compiled, devices, evaluator, state), batches, stop).run()
+        Loop([run], prepared.engine(state), batches, stop).run()
+
+
+class Prepared(NamedTuple):
+    """What a run by itself is trained with, before it has a state."""
+
+    programs: Programs
+    devices: Devices
+    evaluator: Evaluator
+
+    def engine(self, state: TrainState) -> OneRun:
+        """Returns the engine of a run that goes on from a host state."""
+        return OneRun(self.programs, self.devices, self.evaluator, state)
+
+
+def prepare_alone(config: Config, corpus: Corpus, batches: Batches) -> Prepared:
+    """Chooses the devices of a run by itself and returns its programs, each of which is compiled when it is first called."""
+    sizes = corpus.vocabulary_sizes
+    devices = choose_devices(config, sizes["target"], batches.shapes)
+    compiled = programs(config, sizes, total_steps(config, batches.steps_per_epoch), devices, output_limit(corpus), batches.shapes)
+    return Prepared(compiled, devices, make_evaluator(config, compiled, corpus.vocabularies, batches.shapes))
 
 
 class Loop:

@@ -272,8 +272,8 @@ class Run:
         if dev is not None and self.corpus.dev is not None:
             write_outputs(self.directory.path, self.corpus.dev, dev)
         figures = Figures(
-            dev=None if dev is None else dev.metrics | self._unigram_loss() | self._also_in_train(),
-            test=None if test is None else test.metrics,
+            dev=None if dev is None else dev.metrics | self._unigram_loss() | self._also_in_train("dev"),
+            test=None if test is None else test.metrics | self._also_in_train("test"),
             best_step=progress.best_step,
             steps=self.step,
             train_seconds=progress.train_seconds,
@@ -303,9 +303,9 @@ class Run:
             return {}
         return {UNIGRAM: unigram_nats(train.ids, dev.ids, self.corpus.vocabulary_sizes["target"])}
 
-    def _also_in_train(self) -> dict[str, int]:
-        """Returns how much of dev train has too, where there is some."""
-        count = self.corpus.also_in_train.get("dev", 0)
+    def _also_in_train(self, split: str) -> dict[str, int]:
+        """Returns how much of a split train has too, where there is some."""
+        count = self.corpus.also_in_train.get(split, 0)
         return {IN_TRAIN: count} if count else {}
 
     def fail(self, error: Exception) -> None:

@@ -26,7 +26,8 @@ class Stop:
         if not self.requested:
             self.requested, self._since = True, time.monotonic()
             if not self._quiet:
-                print("stopping once what is being computed or compiled is saved; Ctrl-C again stops at once", file=sys.stderr)
+                with contextlib.suppress(RuntimeError):  # the signal has come amid another line
+                    print("stopping once what is being computed or compiled is saved; Ctrl-C again stops at once", file=sys.stderr)
         elif signum == signal.SIGINT and time.monotonic() - self._since > _ONE_PRESS:
             raise KeyboardInterrupt
 
