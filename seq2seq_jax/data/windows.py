@@ -24,7 +24,7 @@ from seq2seq_jax.data.draws import ABOVE_SEEDS, EpochCache, as_uniform, permutat
 from seq2seq_jax.data.vocabulary import PAD, SPECIALS, Vocabulary
 from seq2seq_jax.errors import UserError
 
-NEGATIVES_PER_BLOCK = 16  # weighted so that they count as model.negatives for each pair
+NEGATIVES_PER_BLOCK = 32  # weighted so that they count as model.negatives for each pair
 NOISE_POWER = 0.75  # of the counts, the distribution that negatives are drawn from
 EVALUATION_SEED = ABOVE_SEEDS  # the same windows and negatives whatever the run's seed
 _KEPT, _DRAWN = 1, 2  # streams of random numbers below a seed and an epoch; the order of blocks is stream 0
