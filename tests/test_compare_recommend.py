@@ -386,7 +386,7 @@ def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
     found = recommend(tmp_path, {2: [1.0, 1.0], 8: [1.0, 1.0]})["recommendation"]
     assert found["answer"] == [
         "No size has learned the task yet: the best mean word error rate is 1.000, and 1 needs no learning. Train longer.",
-        "Take embedding size 2: its mean word error rate of 1.000 is the best, as is that of size 8.",
+        "The rule takes size 2 all the same: its mean word error rate of 1.000 is the best, as is that of size 8.",
         "Decided: it is no worse than any other of the sizes tried (95 % confidence).",
     ]
     assert found["warnings"][0].startswith("All runs have the same value")

@@ -78,7 +78,9 @@ def _choice(grid: Grid, recommendation: Recommendation) -> str:
     smallest = chosen == 0
     for_now = "" if recommendation.decided else " for now"
     its_mean = f"its mean {spelled(grid.metric.name, grid.metric.unit)} of {means[chosen]:.{decimals}f}"
-    take = f"Take embedding size {grid.sizes[chosen].label}{for_now}: {its_mean} is"
+    label = grid.sizes[chosen].label
+    take = f"The rule takes size {label} all the same" if unlearned(grid) else f"Take embedding size {label}{for_now}"
+    take = f"{take}: {its_mean} is"
     unfinished_better = _incomplete_within(grid, best, -statistics.ROUNDING).any()
     the_best = "the best of the sizes that have all their runs" if unfinished_better else "the best"
     unfinished_smaller = _incomplete_within(grid, best, tolerance + statistics.ROUNDING)[:chosen].any()
