@@ -92,6 +92,17 @@ def sentence_on_test(part: SettingComparison) -> str | None:
     return f"On test, size {part['recommendation']['embedding_dim']}: {name} {figure} over {counted(test['runs'], 'run')}."
 
 
+def settings_sentence(parts: Sequence[SettingComparison]) -> str | None:
+    """Says which size each of several settings takes; None where there is but one."""
+    return f"By setting: {'; '.join(map(_taken, parts))}." if len(parts) > 1 else None
+
+
+def _taken(part: SettingComparison) -> str:
+    recommendation, label = part["recommendation"], setting_label(part["setting"])
+    size = recommendation["embedding_dim"]
+    return f"no size at {label}" if size is None else f"size {size} at {label} ({recommendation['verdict']})"
+
+
 def correlation_sentence(part: SettingComparison) -> str | None:
     """Says how far sizes vary alike over seeds; None where that is not known, as of two seeds, which say nearly nothing of it."""
     correlation, in_common = part["seed_correlation"], part["noise_floor"]["seeds"]

@@ -25,6 +25,7 @@ from seq2seq_jax.compare.labels import (
     role,
     sentence_on_test,
     setting_label,
+    settings_sentence,
     spelled,
 )
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow, by_setting
@@ -45,6 +46,9 @@ def print_table(parts: Sequence[SettingComparison], noise_floor: bool = False) -
         for line in cost_lines(part) + design_lines(part) + (noise_lines(part) if noise_floor else []):
             console.print(line)
         _print_failed(console, part)
+    by_settings = settings_sentence(parts)
+    if by_settings:
+        console.print(f"\n{by_settings}", style="bold")
 
 
 def _print_sizes(console: rich.console.Console, part: SettingComparison) -> None:
