@@ -3,7 +3,7 @@
 | letter | dimension |
 |---|---|
 | B | batch: sequences trained or decoded together |
-| S | source length, in units (padded) |
+| S | source length, in units (padded); of word vectors, units of a block and of the windows at its ends |
 | T | target length, or length of a segment of text, in units (padded) |
 | V | vocabulary: rows of an embedding table |
 | D | embedding: columns of an embedding table |

@@ -80,6 +80,16 @@ def test_imports_run_downward_only(path):
         assert "model" not in reached
 
 
+def test_the_table_of_packages_is_what_the_files_import():
+    """Red if it allows what no file imports (any more)."""
+    found: dict[str, set[str]] = {}
+    for path in FILES:
+        reached = {name.split(".")[1] for name in imports(path) if name.startswith("seq2seq_jax.")}
+        found.setdefault(package_of(path), set()).update(reached - {package_of(path)})
+    del found["__init__"]
+    assert found == {package: MAY_IMPORT[package] & set(found) for package in found}
+
+
 @pytest.mark.parametrize(
     ("pattern", "homes"),
     [

@@ -98,7 +98,7 @@ def test_what_is_broken_beside_a_result_is_as_good_as_none(tmp_path):
                 file.write(f'{{"step": 2400, "split": "dev", "word_error_rate": {value}, "elapsed_seconds": 60}}\n')
                 file.write(f'{{"step": 2400, "split": "dev", "word_error_rate": 0.1, "elapsed_seconds": {value}}}\n')
     points = [{"directions": 1}, {"directions": 2, "value": None}, 3, {"directions": 4, "value": 0.5}]
-    (tmp_path / "s" / member_name(64, 0) / "truncated.json").write_text(json.dumps({"points": points}))
+    (tmp_path / "s" / member_name(64, 0) / "truncated.json").write_text(json.dumps({"best_step": 1800, "points": points}))
     found = compare([workdir])
     assert found == expected | {"truncated_table": points[-1:]}
     assert {row["tokens_per_second_median"] for row in found["sizes"]} == {None}

@@ -34,7 +34,7 @@ def fixture_report(tmp_path_factory):
     workdir = write_sweep(root, VALUES)
     add_artifacts(root)
     points = [{"directions": k, "value": 0.3 + 0.2 / k} for k in (1, 4, 16, 64, 256)]
-    (root / member_name(256, 0) / "truncated.json").write_text(json.dumps({"points": points}))
+    (root / member_name(256, 0) / "truncated.json").write_text(json.dumps({"best_step": 1800, "points": points}))
     run([workdir], "json", figures=str(root / "figures"))
     return root
 

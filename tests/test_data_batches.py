@@ -18,6 +18,14 @@ def _pairs(count=500, seed=0):
     return sources, [rng.integers(4, 30, rng.integers(1, 15)).tolist() for _ in sources]
 
 
+def _training(sources, targets, batch_size):
+    return PairBatches(Ragged.of(sources), Ragged.of(targets), batch_size)
+
+
+def _evaluation(sources, targets, batch_size, shapes):
+    return evaluation_batches(Ragged.of(sources), Ragged.of(targets), batch_size, shapes)
+
+
 def _rows(batch):
     """The examples of a batch as (source, target), read back from the padded arrays."""
     rows = []
@@ -35,7 +43,7 @@ def _rows(batch):
 @pytest.mark.parametrize(("count", "batch_size"), [(500, 32), (500, 1), (3, 8), (64, 64), (65, 64)])
 def test_an_epoch_has_every_example_exactly_once(count, batch_size):
     sources, targets = _pairs(count)
-    batches = PairBatches(sources, targets, batch_size)
+    batches = _training(sources, targets, batch_size)
     assert batches.steps_per_epoch == -(-count // batch_size)
     expected = sorted((tuple(source), tuple(target)) for source, target in zip(sources, targets, strict=True))
     for epoch in (0, 1, 5):
@@ -48,7 +56,7 @@ def test_an_epoch_has_every_example_exactly_once(count, batch_size):
 
 def test_a_batch_is_a_function_of_seed_and_step():
     sources, targets = _pairs()
-    one, other = PairBatches(sources, targets, 32), PairBatches(sources, targets, 32)
+    one, other = _training(sources, targets, 32), _training(sources, targets, 32)
     keys = [(seed, step) for seed in range(12) for step in (0, 3, 15, 16, 40, 200)]
     forward = {key: one.batch_at(*key) for key in keys}
     for key in reversed(keys):
@@ -57,7 +65,7 @@ def test_a_batch_is_a_function_of_seed_and_step():
 
 
 def test_the_seed_chooses_examples_but_not_shapes():
-    batches = PairBatches(*_pairs(), 32)
+    batches = _training(*_pairs(), 32)
     steps = range(2 * batches.steps_per_epoch)
     found = {seed: [batches.batch_at(seed, step) for step in steps] for seed in (0, 1)}
     shapes = {seed: [batch.source.shape + batch.target.shape for batch in found[seed]] for seed in found}
@@ -71,13 +79,13 @@ def test_the_seed_chooses_examples_but_not_shapes():
 
 
 def test_examples_that_share_a_batch_are_parted_in_the_next_epoch():
-    batches = PairBatches([[1000 + number] for number in range(256)], [[4]] * 256, 32)
+    batches = _training([[1000 + number] for number in range(256)], [[4]] * 256, 32)
     groups = [{frozenset(_rows(batches.batch_at(0, 8 * epoch + step))) for step in range(8)} for epoch in (0, 1)]
     assert groups[0].isdisjoint(groups[1])
 
 
 def test_batches_of_one_shape_come_in_runs():
-    batches = PairBatches(*_pairs(4000), 16)
+    batches = _training(*_pairs(4000), 16)
     shapes = [batches.shape_at(step) for step in range(batches.steps_per_epoch)]
     starts = [0, *(step for step in range(1, len(shapes)) if shapes[step] != shapes[step - 1]), len(shapes)]
     runs = np.diff(starts)
@@ -107,16 +115,16 @@ def test_padding_of_the_default_job_is_small():
 
 def test_evaluation_has_every_pair_once_with_its_index():
     sources, targets = _pairs(130)
-    training = PairBatches(*_pairs(500, seed=1), 32)
+    training = _training(*_pairs(500, seed=1), 32)
     sources[17] = list(range(1000, 1050))  # longer than anything in training
     indices = []
-    for found, batch in evaluation_batches(sources, targets, 32, training.shapes):
+    for found, batch in _evaluation(sources, targets, 32, training.shapes):
         assert len(found) == len(batch.source) == 32
         rows = _rows(batch)
         assert rows == [(tuple(sources[index]), tuple(targets[index])) for index in found if index >= 0]
         indices += found[found >= 0].tolist()
     assert sorted(indices) == list(range(130))
-    shapes = {(batch.source.shape[1], batch.target.shape[1]) for _, batch in evaluation_batches(*_pairs(130), 32, training.shapes)}
+    shapes = {(batch.source.shape[1], batch.target.shape[1]) for _, batch in _evaluation(*_pairs(130), 32, training.shapes)}
     assert shapes <= set(training.shapes)
 
 
@@ -126,7 +134,7 @@ def test_long_pairs_are_scored_in_few_rows():
     lengths = (700, 700), (90, 90), (1500, 1500), (700, 20)
     for place, (source, target) in zip((3, 20, 21, 40), lengths, strict=True):
         sources[place], targets[place] = list(range(source)), list(range(target))
-    found = list(evaluation_batches(sources, targets, 32, PairBatches(*_pairs(500, seed=1), 32).shapes))
+    found = list(_evaluation(sources, targets, 32, _training(*_pairs(500, seed=1), 32).shapes))
     assert sorted(index for indices, _ in found for index in indices if index >= 0) == list(range(50))
     for indices, batch in found:
         rows, places = len(batch.source), batch.source.size * batch.target.shape[1]
@@ -140,14 +148,14 @@ def test_pairs_somewhat_longer_than_training_s_cost_few_shapes():
     sources, targets = _pairs(300)
     for place in range(20):
         sources[place], targets[place] = ([7] * (13 + place * 47 // 19) for _ in range(2))
-    training = PairBatches(*_pairs(500, seed=1), 32).shapes
-    shapes = {batch.source.shape[1] for _, batch in evaluation_batches(sources, targets, 32, training)}
+    training = _training(*_pairs(500, seed=1), 32).shapes
+    shapes = {batch.source.shape[1] for _, batch in _evaluation(sources, targets, 32, training)}
     assert len(shapes - {source for source, _ in training}) == 1
 
 
 def test_evaluation_without_training_shapes_or_examples():
-    assert list(evaluation_batches([], [], 4)) == []
-    found = list(evaluation_batches([[], [5]], [[], []], 4))
+    assert list(_evaluation([], [], 4, [])) == []
+    found = list(_evaluation([[], [5]], [[], []], 4, []))
     assert [indices.tolist() for indices, _ in found] == [[0, 1, -1, -1]]
     assert found[0][1].source_lengths.tolist() == [1, 2, 1, 1]
     assert found[0][1].target_lengths.tolist() == [1, 1, 0, 0]
@@ -210,6 +218,6 @@ def test_evaluation_of_a_text_scores_every_unit_once_after_its_own_past(units, r
 
 def test_nothing_to_train_on_is_a_users_mistake():
     with pytest.raises(configuration.UserError, match=r"data\.train: no pair"):
-        PairBatches([], [], 4)
+        _training([], [], 4)
     with pytest.raises(configuration.UserError, match=r"data\.train: the text"):
         TextBatches(np.zeros(0, np.int32), 4, 8)

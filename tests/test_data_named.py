@@ -1,5 +1,6 @@
 """Named data sets against a local HTTP server: checked, cached, and one clear line where they cannot be had."""
 
+import errno
 import functools
 import gc
 import gzip
@@ -103,16 +104,20 @@ def test_compressed_files_are_unpacked_and_checked_as_they_came(mirror, tmp_path
     assert not unpacked.exists()
 
 
-def test_a_cache_that_cannot_be_written_to_is_said_in_one_line(mirror, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_cache_that_cannot_be_written_to_is_said_in_one_line(mirror, monkeypatch, number):
     """Red if a file that has only to be unpacked, as in a cache that somebody else has filled, ends in a traceback."""
     folder, _ = mirror
     _serve(monkeypatch, folder, "small", "pairs", {"train": {"m/a.tsv.gz": gzip.compress(b"a\tb\n")}})
 
     def denied(path, content):
-        raise PermissionError(13, "Permission denied", str(path))
+        raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(named, "write_atomically", denied)
     with pytest.raises(UserError, match=r"data\.name=small: .*a\.tsv\.gz cannot be unpacked beside itself .*expected a cache to write to"):
+        named.locate("small", "train")
+    number = errno.ENOSPC  # of which the command has a sentence of its own
+    with pytest.raises(OSError, match="No space left"):
         named.locate("small", "train")
 
 

@@ -150,7 +150,7 @@ def test_sources_are_lines_of_utf_8(tmp_path):
             return read_sources(file)
 
     assert read("\ufeffa\r\nb\u2028\n\n".encode()) == ["a", "b\u2028", ""]
-    with pytest.raises(UserError, match=r"^standard input:2: not UTF-8"):
+    with pytest.raises(UserError, match=r"^standard input:2: byte 0xff is not UTF-8"):
         read(b"a\n\xff\n")
 
 

@@ -11,7 +11,7 @@ from seq2seq_jax.config import Config, TrainConfig
 from seq2seq_jax.data.windows import WindowBatch
 from seq2seq_jax.model import skip_gram
 from seq2seq_jax.model.build import Params, initial_params
-from seq2seq_jax.model.folding import unfolded
+from seq2seq_jax.model.folding import Network
 from seq2seq_jax.model.skip_gram import CONTEXTS, VECTORS
 from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.state import TrainState
@@ -103,7 +103,7 @@ def test_an_update_moves_the_rows_of_the_batch_and_no_other(cbow):
     model = small(cbow)
     config = Config(model=model.config, train=TrainConfig(steps=10, clip_norm=None))
     state = TrainState.initial(config.train, model.params, make_optimizer(config), ())._replace(learning_rate=jnp.float32(1e-3))
-    after = jax.jit(make_train_step(config, unfolded(model.merge), 10))(state, BATCH)
+    after = jax.jit(make_train_step(config, Network(model.merge, lambda params: params, model.merge), 10))(state, BATCH)
     places = model.merge().places(jax.tree.map(jnp.asarray, BATCH))
     for name, before in zip((VECTORS, CONTEXTS), tables(model.params), strict=True):
         moved = np.flatnonzero((np.asarray(after.params[name]["table"]) != np.asarray(before, np.float32)).any(axis=1))
@@ -121,7 +121,7 @@ def test_rows_that_are_not_finite_are_noticed_at_their_step(cbow, value, bad_ste
     config = Config(model=model.config, train=TrainConfig(steps=10, clip_norm=None))
     state = TrainState.initial(config.train, model.params, make_optimizer(config), ())._replace(learning_rate=jnp.float32(1e-3))
     state.params[VECTORS]["table"] = state.params[VECTORS]["table"].at[6, 0].set(value)
-    after = jax.jit(make_train_step(config, unfolded(model.merge), 10))(state, BATCH)
+    after = jax.jit(make_train_step(config, Network(model.merge, lambda params: params, model.merge), 10))(state, BATCH)
     assert int(after.window.bad_step) == bad_step
 
 

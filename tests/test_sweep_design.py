@@ -26,10 +26,11 @@ from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep import largest, tuning
 from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design, parse_baselines, parse_tune
+from seq2seq_jax.sweep.dry_run import print_dry_run
 from seq2seq_jax.sweep.largest import cut_tables, decomposed, largest_runs, truncated
 from seq2seq_jax.sweep.members import make_members
+from seq2seq_jax.sweep.outcomes import thin
 from seq2seq_jax.sweep.plan import make_plan
-from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.sweep.sweep import SweepOptions, check_members, run_sweep
 from seq2seq_jax.train.loop import train
@@ -315,6 +316,8 @@ def test_a_seed_that_chose_and_is_compared_now_is_warned_of(swept, capsys):
         plan = make_plan(config, {**AXES, "train.seed": seeds}, str(folder), DESIGN)
         assert sweep_module._tune(plan, SweepOptions("serial"), "test") == plan.tuning
         assert ("warning: seed 1 chose the tuned values and is also compared" in capsys.readouterr().err) == warned
+        print_dry_run(plan, retry_failed=False)
+        assert ("warning: seed 1 chose the tuned values and is also compared" in capsys.readouterr().err) == warned
 
 
 @pytest.mark.parametrize(
@@ -340,7 +343,7 @@ def test_a_table_is_cut_for_every_comparison(tmp_path, axes, cut):
     chosen = largest_runs(members, tmp_path)
     assert chosen == [f"{name},seed=0" for name in cut]
     for name in chosen:
-        (tmp_path / name / "truncated.json").write_text(json.dumps({"points": [{"directions": 1, "value": 0.5}]}))
+        (tmp_path / name / "truncated.json").write_text(json.dumps({"best_step": 1800, "points": [{"directions": 1, "value": 0.5}]}))
     compared = compare([str(tmp_path)])
     assert all(part["truncated_table"] for part in compared.get("comparisons", [compared]))
 

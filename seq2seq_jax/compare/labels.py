@@ -173,9 +173,9 @@ def _edge_label(chosen: Sequence[Any], tried: Sequence[Any]) -> str:
     """Says which chosen values are the last of those tried, beyond which a better one may lie."""
     if len(tried) < 2 or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in tried):
         return ""
-    ends = {"largest": max(tried), "smallest": min(tried)}
-    met = [name for name, value in ends.items() if value in chosen and value > 0]  # nothing that is tuned goes below 0
-    return "".join(f"; {ends[name]:g} is the {name} tried, and a {name[:-3]}er one may be better" for name in met)
+    ends = (("largest", "larger", max(tried)), ("smallest", "smaller", min(tried)))
+    met = [end for end in ends if end[2] in chosen and end[2] > 0]  # nothing that is tuned goes below 0
+    return "".join(f"; {value:g} is the {last} tried, and a {beyond} one may be better" for last, beyond, value in met)
 
 
 def noise_lines(part: SettingComparison) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import jinja2
-import markupsafe
 
 from seq2seq_jax.compare import columns, labels, pictures, run_files
 from seq2seq_jax.compare.examples import LONGEST
@@ -101,8 +100,7 @@ def _part_view(sweeps: list[Sweep], part: SettingComparison, drawn: dict[str, Pi
     """Returns what the page shows of one setting."""
     runs = _runs(sweeps, part)
     inline = {
-        name: {"title": shown.title, "svg": markupsafe.Markup(picture.for_page(shown.svg(), f"p{index}-{name}", shown.title))}
-        for name, shown in drawn.items()
+        name: {"title": shown.title, "svg": picture.for_page(shown.svg(), f"p{index}-{name}", shown.title)} for name, shown in drawn.items()
     }
     return {
         "comparison": part,

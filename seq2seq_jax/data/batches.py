@@ -14,11 +14,11 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.data.buckets import Layout, Shape, choose_shapes
 from seq2seq_jax.data.draws import ABOVE_SEEDS, EpochCache, permutation, random_bits
-from seq2seq_jax.data.ragged import Ragged, Sequences
+from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.errors import UserError
 
-GROUP_STEPS = 4  # steps of equal shape that follow each other, where there are so many
+GROUP_STEPS = 4  # steps of equal shape that follow each other, where there are so many; another number is another order of batches
 MOST_PLACES = 2**18  # most rows x source units x target units of a batch of pairs longer than training's
 
 
@@ -101,9 +101,9 @@ class PairBatches:
       shapes: distinct (source, target) lengths of the batches, units with EOS.
     """
 
-    def __init__(self, sources: Sequences, targets: Sequences, batch_size: int):
+    def __init__(self, sources: Ragged, targets: Ragged, batch_size: int):
         """Takes the ids of all pairs. Raises UserError where there is none."""
-        self._pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
+        self._pairs = _Pairs(sources, targets)
         lengths = self._pairs.lengths()
         if not len(lengths[0]):
             raise UserError("data.train: no pair is left to train on")
@@ -170,14 +170,14 @@ class TextBatches:
 
 
 def evaluation_batches(
-    sources: Sequences, targets: Sequences, batch_size: int, shapes: Sequence[Shape] = ()
+    sources: Ragged, targets: Ragged, batch_size: int, shapes: Sequence[Shape]
 ) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
     """Yields every pair once, with its index; -1 marks a row without an example.
 
     ``shapes`` (those of training) are used where the pairs fit. Longer pairs get shapes in steps of 8 units, and fewer rows the longer
     they are: attention weighs every source unit for every target unit, which for a few long lines can be more than memory holds.
     """
-    pairs = _Pairs(Ragged.of(sources), Ragged.of(targets))
+    pairs = _Pairs(sources, targets)
     fit = np.logical_or.reduce([pairs.fit(shape) for shape in [(0, 0), *shapes]])  # none has no unit: each ends in EOS
     if fit.any():
         largest = max(source for source, _ in shapes), max(target for _, target in shapes)
@@ -189,16 +189,16 @@ def evaluation_batches(
 def _long(pairs: _Pairs, left: Bool[np.ndarray, " _"], batch_size: int) -> Iterator[tuple[Int[np.ndarray, " B"], PairBatch]]:
     """Yields the pairs that are ``left`` in shapes of their own, the smallest first, each with as many rows as ``MOST_PLACES`` allows."""
     source_lengths, target_lengths = (lengths[left] for lengths in pairs.lengths())
-    found = choose_shapes(source_lengths, target_lengths, _rows_of(int(source_lengths.max()), int(target_lengths.max()), batch_size))
+    found = choose_shapes(source_lengths, target_lengths, _batch_rows(int(source_lengths.max()), int(target_lengths.max()), batch_size))
     rounded = {(-(-source // 8) * 8, -(-target // 8) * 8) for source, target in found}
     for shape in sorted(rounded, key=lambda shape: (sum(shape), shape)):
         here = left & pairs.fit(shape)
         if here.any():
-            yield from _laid_out(pairs, np.flatnonzero(here), _rows_of(*shape, batch_size), [shape])
+            yield from _laid_out(pairs, np.flatnonzero(here), _batch_rows(*shape, batch_size), [shape])
             left = left & ~here
 
 
-def _rows_of(source: int, target: int, batch_size: int) -> int:
+def _batch_rows(source: int, target: int, batch_size: int) -> int:
     return max(1, min(batch_size, MOST_PLACES // (source * target)))
 
 

@@ -38,7 +38,7 @@ class Corpus:
       train: what is trained on.
       dev: what chooses checkpoints; None where there is none.
       test: what is scored once, at the end; None where there is none.
-      vocabularies: by side, ``source`` and ``target``; a language model has ``target`` only.
+      vocabularies: by side, ``source`` and ``target``; a model of text has ``target`` only.
       notes: sentences on what was dropped and what is remarkable.
       sha256: hash of the content of each file read, by split or field; a split that was cut from train has none.
       paths: the absolute path specification of each of these.

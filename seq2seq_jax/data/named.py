@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Literal
 
 from seq2seq_jax.data import readers
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import UserError, no_room
 from seq2seq_jax.files import cache_folder, write_atomically
 
 MIRROR_VARIABLE = "SEQ2SEQ_JAX_MIRROR"
@@ -55,13 +55,17 @@ class RemoteFile:
         except ValueError:
             raise UserError(f"data.name={name}: {address} has not the published sha256 {self.sha256}; expected the original file") from None
         except OSError as error:  # those of requests are OSErrors
+            if no_room(error):
+                raise
             reason = f"cannot be downloaded ({type(error).__name__}) and is not in the cache"
             raise UserError(f"data.name={name}: {address} {reason} {cache}; expected a network, or the file at {place}") from None
         if place.suffix != ".gz":
             return found
         try:
             return _unpacked(found)
-        except (PermissionError, EOFError, gzip.BadGzipFile) as error:
+        except OSError as error:
+            if no_room(error):
+                raise
             raise UserError(f"data.name={name}: {place} cannot be unpacked beside itself ({error}); expected a cache to write to") from None
 
 

@@ -21,10 +21,8 @@ class Ragged:
         return len(self.lengths)
 
     @classmethod
-    def of(cls, sequences: Sequences) -> Ragged:
+    def of(cls, sequences: Iterable[Sequence[int] | np.ndarray]) -> Ragged:
         """Lays sequences end to end."""
-        if isinstance(sequences, Ragged):
-            return sequences
         rows = list(sequences)
         lengths = np.fromiter(map(len, rows), np.int32, len(rows))
         return cls(np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum())), lengths)
@@ -36,6 +34,3 @@ class Ragged:
         ends = np.cumsum(lengths)
         positions = np.arange(int(lengths.sum())) + np.repeat(starts[indices] - (ends - lengths), lengths)
         return Ragged(self.flat[positions], lengths)
-
-
-Sequences = Ragged | Iterable[Sequence[int] | np.ndarray]

@@ -49,16 +49,21 @@ def read_text(path: str | pathlib.Path) -> str:
 
     Raises UserError where it is missing, a directory, empty, or not UTF-8 (naming the line).
     """
-    raw = _bytes(path).removeprefix(codecs.BOM_UTF8)
+    text = decoded(_bytes(path), str(path))
+    if not text:
+        raise UserError(f"{path}:1: the file is empty; expected text")
+    return text
+
+
+def decoded(raw: bytes, origin: str) -> str:
+    """Returns text as ``read_text`` does, empty text too. Raises UserError, naming ``origin`` and the line, where it is not UTF-8."""
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}:{line}: byte {raw[error.start]:#04x} is not UTF-8; expected text in UTF-8") from None
-    text = text.replace("\r\n", "\n").removesuffix("\r")
-    if not text:
-        raise UserError(f"{path}:1: the file is empty; expected text")
-    return text
+        raise UserError(f"{origin}:{line}: byte {raw[error.start]:#04x} is not UTF-8; expected text in UTF-8") from None
+    return text.replace("\r\n", "\n").removesuffix("\r")
 
 
 def read_pairs(spec: str) -> list[tuple[str, str]]:

@@ -91,9 +91,7 @@ class WindowBatches:
           subsample: share of the text above which a unit is thinned out; 0: none is.
         """
         counts = unit_counts(counts, line_break)
-        units = np.flatnonzero(counts[ids] > 0)
-        ends = np.zeros(len(ids), np.int32) if line_break is None else np.cumsum(ids == line_break, dtype=np.int32)
-        self._ids, self._lines = ids[units].astype(np.int32), ends[units]
+        self._ids, self._lines = units_of(ids, counts, line_break)
         self._keep = keep_probability(counts, subsample)[self._ids]
         self._noise = np.cumsum(noise_distribution(counts))
         self._rows, self._length, self._window = batch_size, segment_length, window
@@ -145,6 +143,15 @@ def _neighbours(lines: Int[np.ndarray, " _"]) -> tuple[Int[np.ndarray, " _"], In
     counts = np.diff(starts, append=len(lines))
     before = np.arange(len(lines), dtype=np.int32) - np.repeat(starts.astype(np.int32), counts)
     return before, np.repeat(counts.astype(np.int32), counts) - 1 - before
+
+
+def units_of(
+    ids: Int[np.ndarray, " T"], counts: Int[np.ndarray, " V"], line_break: int | None
+) -> tuple[Int[np.ndarray, " units"], Int[np.ndarray, " units"]]:
+    """Returns what of a text is a unit (``counts``: see ``unit_counts``), and the number of the line that each stands in, from 0."""
+    places = np.flatnonzero(counts[ids] > 0)
+    ends = np.zeros(len(ids), np.int32) if line_break is None else np.cumsum(ids == line_break, dtype=np.int32)
+    return ids[places].astype(np.int32), ends[places]
 
 
 def unit_counts(counts: Int[np.ndarray, " V"], line_break: int | None) -> Int[np.ndarray, " V"]:

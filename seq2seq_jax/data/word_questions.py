@@ -56,15 +56,15 @@ def load(config: Config, vocabulary: Vocabulary) -> WordQuestions:
     nfc = config.data.normalize_nfc
     analogies = read_analogies(asked["analogies"], nfc) if "analogies" in asked else []
     similarity = read_similarity(asked["similarity"], nfc) if "similarity" in asked else []
-    questions = [(rows, section.startswith(SYNTACTIC)) for section, words in analogies if (rows := _rows(words, vocabulary))]
-    pairs = [(rows, score) for words, score in similarity if (rows := _rows(words, vocabulary))]
+    questions = [(rows, section.startswith(SYNTACTIC)) for section, words in analogies if (rows := _table_rows(words, vocabulary))]
+    pairs = [(rows, score) for words, score in similarity if (rows := _table_rows(words, vocabulary))]
     asked_words = {"analogies": [words for _, words in analogies], "similarity": [words for words, _ in similarity]}
     known = {"analogies": len(questions), "similarity": len(pairs)}
     notes = []
     for name, path in asked.items():
         notes.append(f"{path}: all words are known of {known[name]} of {len(asked_words[name])} lines.")
         if known[name] < (1 if name == "analogies" else 2):
-            in_lower_case = sum(_rows([word.lower() for word in words], vocabulary) is not None for words in asked_words[name])
+            in_lower_case = sum(_table_rows([word.lower() for word in words], vocabulary) is not None for words in asked_words[name])
             hint = f"expected more; in lower case it has those of {in_lower_case}" if in_lower_case else "expected more"
             raise UserError(f"data.{name}={path}: the training text has the words of {known[name]} lines; {hint}")
     if metric_of(config).name == "word_similarity" and len({score for _, score in pairs}) == 1:
@@ -113,7 +113,7 @@ def read_similarity(path: str, nfc: bool) -> list[tuple[list[str], float]]:
     for number, line in enumerate(_lines(path, nfc), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        rows = _rows_of(line)
+        rows = _columns(line)
         scored = [(columns[:2], score) for columns in rows if (score := _number(columns[2])) is not None]
         if number == 1 and not scored and any(not any(map(_begins_a_number, columns[2:])) for columns in rows):
             continue  # it names the columns
@@ -127,7 +127,7 @@ def _lines(path: str, nfc: bool) -> list[str]:
     return readers.split_lines(readers.normalize(readers.read_text(path), nfc))
 
 
-def _rows_of(line: str) -> list[list[str]]:
+def _columns(line: str) -> list[list[str]]:
     """Returns the columns of a line, cut at commas and cut at blanks, as far as that gives two words and something more."""
     cut = ([column.strip() for column in line.split(",")], line.split())
     return [columns for columns in cut if len(columns) > 2 and all(columns[:2])]
@@ -144,7 +144,7 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _rows(words: list[str], vocabulary: Vocabulary) -> list[int] | None:
+def _table_rows(words: list[str], vocabulary: Vocabulary) -> list[int] | None:
     """Returns the rows of the words, None where one has none."""
     rows = [row for word in words if (row := vocabulary.row_of(word)) is not None]
     return rows if len(rows) == len(words) else None

@@ -15,7 +15,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Corpus, check_recorded, load_corpus
 from seq2seq_jax.data.examples import TextSplit
-from seq2seq_jax.data.windows import unit_counts
+from seq2seq_jax.data.windows import unit_counts, units_of
 from seq2seq_jax.embeddings.size_estimate import SizeEstimate, estimate_size
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, read_config, read_sweep_record
@@ -33,9 +33,8 @@ def estimated_size(config: Config, corpus: Corpus) -> SizeEstimate:
     assert vocabulary.counts is not None
     counts = unit_counts(vocabulary.counts, vocabulary.line_break)
     rank = np.argsort(np.argsort(-counts, kind="stable"), kind="stable")
-    kept = np.flatnonzero(counts[split.ids] > 0)
-    lines = np.cumsum(split.ids == vocabulary.line_break) if vocabulary.line_break is not None else np.zeros(len(split), int)
-    return estimate_size(rank[split.ids[kept]], lines[kept], config.data.window, config.model.negatives)
+    units, lines = units_of(split.ids, counts, vocabulary.line_break)
+    return estimate_size(rank[units], lines, config.data.window, config.model.negatives)
 
 
 def as_json(estimate: SizeEstimate) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.data.draws import random_bits
 
-POWER = 0.5  # of the singular values in a table
 MOST_UNITS = 5000  # the most frequent ones are looked at: time grows with the cube
 PIECE = 1000  # units of a text that go to the same half of it
 
@@ -62,8 +61,8 @@ def expected_losses(signal: Float[np.ndarray, " _"], noise: float, units: int) -
     edge = noise * np.sqrt(units)
     seen = np.where(signal > edge, signal + edge**2 / signal, 2 * edge)
     cosine = np.clip(1 - edge**2 / signal**2, 0, 1)  # squared; both sides of a product have it, and E E' has one side twice
-    whole = np.sum(signal ** (4 * POWER))
-    steps = seen ** (4 * POWER) - 2 * (signal * seen) ** (2 * POWER) * cosine
+    whole = np.sum(signal**2)
+    steps = seen**2 - 2 * signal * seen * cosine
     return np.sqrt(np.maximum(0.0, whole + np.concatenate([[0.0], np.cumsum(steps)])))
 
 

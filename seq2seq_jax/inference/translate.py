@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import os
 import sys
@@ -19,7 +18,7 @@ from seq2seq_jax.config import LENGTH_PENALTY
 from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.data.coverage import unknown_units
 from seq2seq_jax.data.examples import PairSplit
-from seq2seq_jax.data.readers import normalize
+from seq2seq_jax.data.readers import decoded, normalize, split_lines
 from seq2seq_jax.data.spelling import texts_of
 from seq2seq_jax.data.vocabulary import PAD
 from seq2seq_jax.decode.beam import Hypotheses
@@ -53,13 +52,7 @@ def read_sources(stream: BinaryIO) -> list[str]:
     """Reads sources to their end, one a line; a missing last line end adds none. Raises UserError where they are not UTF-8."""
     if stream.isatty():
         print("translate: type the sources, one a line; Ctrl-D ends them", file=sys.stderr)
-    content = stream.read().removeprefix(codecs.BOM_UTF8)
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"standard input:{line}: not UTF-8; expected UTF-8 text, one source a line") from error
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    return split_lines(decoded(stream.read(), "standard input"))
 
 
 def unknown_sources(run: TrainedRun, sources: Sequence[str]) -> list[str]:

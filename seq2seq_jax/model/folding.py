@@ -35,11 +35,6 @@ class Network(NamedTuple):
     merge_folded: Merge
 
 
-def unfolded(merge: Merge) -> Network:
-    """Returns the network that folds nothing."""
-    return Network(merge, lambda params: params, merge)
-
-
 def make_network(config: ModelConfig, vocabulary_sizes: Mapping[str, int], reads: Mapping[str, int]) -> Network:
     """Returns the network of a configuration; ``reads``, by side: see ``fold_tables``."""
     model = abstract_model(config, vocabulary_sizes)

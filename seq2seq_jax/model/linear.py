@@ -36,7 +36,7 @@ def _product_backward(factors: tuple[Array, Array], gradient: Float[Array, "*B O
 product.defvjp(_product_forward, _product_backward)
 
 
-def kernel_gradient(values: Float[Array, "N I"], gradient: Float[Array, "N O"]) -> Float[Array, "I O"]:
+def kernel_gradient(values: Float[Array, "rows I"], gradient: Float[Array, "rows O"]) -> Float[Array, "I O"]:
     """Returns ``values.T @ gradient``, the gradient of a kernel.
 
     Where that has fewer columns than rows, the transposed product is up to three times as fast on CPU. The barrier holds XLA back from
@@ -47,6 +47,6 @@ def kernel_gradient(values: Float[Array, "N I"], gradient: Float[Array, "N O"]) 
     return lax.optimization_barrier(gradient.T @ values).T
 
 
-def rows(values: Float[Array, "*B I"]) -> Float[Array, "N I"]:
+def rows(values: Float[Array, "*B I"]) -> Float[Array, "rows I"]:
     """Joins all axes but the last into one."""
     return values.reshape(-1, values.shape[-1])

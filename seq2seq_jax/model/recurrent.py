@@ -207,8 +207,8 @@ lstm.defvjp(_lstm_forward, _lstm_backward)
 class LSTM(nnx.Module):
     """One recurrent layer: kernels of the input and of the state, and a bias whose forget part starts at 1 (Jozefowicz et al. 2015).
 
-    Other files know nothing of gates but how many pre-activations they have (``gate_dim``), and read only ``hidden`` of a state: another
-    kind of layer need only have the members of this class.
+    Other files know nothing of gates but how many pre-activations they have (``gate_dim``; ``train/devices.py`` counts four a unit), and
+    read only ``hidden`` of a state: another kind of layer need only have the members of this class.
     """
 
     def __init__(self, input_dim: int, hidden_dim: int, key: Key[Array, ""]):

@@ -25,16 +25,14 @@ from typing import Any
 
 import jax
 import psutil
-from flax import nnx
 
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.corpus import training_batches
 from seq2seq_jax.length import newest_checkpoint
-from seq2seq_jax.model.build import initial_params, structure
+from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.model.dropout import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.shared_corpus import corpus_of, vocabulary_sizes
+from seq2seq_jax.sweep.shared_corpus import batches_of, vocabulary_sizes
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.programs import initial_state, network_of, programs, shape_key, start_carry
@@ -100,17 +98,17 @@ def available_bytes(group: pathlib.Path = CONTROL_GROUP) -> int:
 @functools.lru_cache(maxsize=256)
 def update_bytes(config: Config) -> int:
     """Returns the bytes that an update of a configuration holds at once, without allocating them."""
-    merge, params = functools.partial(nnx.merge, structure(config.model, vocabulary_sizes(config))), _params(config)
+    network, params = network_of(config, vocabulary_sizes(config), batches_of(config).shapes), _params(config)
     batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _largest_batch(config))
     rows = jax.tree.leaves(batch)[0].shape[0]
 
     def residuals(params: Any, batch: Any) -> Any:
         """Returns what the gradient keeps of the forward pass, the parameters among it."""
-        carry = start_carry(merge, params, rows)
+        carry = start_carry(network.merge, params, rows)
         rate, dropout = config.model.dropout, None
         if rate > 0:
-            dropout = draw_dropout(rate, jax.random.key(0), rows, merge(params).dropout_units)
-        objective = lambda params: merge(params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
+            dropout = draw_dropout(rate, jax.random.key(0), rows, network.merge(params).dropout_units)
+        objective = lambda params: network.merge(params).loss(batch, carry, dropout, config.train.label_smoothing)[0].objective  # noqa: E731
         return jax.vjp(objective, params)[1]
 
     averages = params if config.train.average_decay is not None else None
@@ -121,7 +119,6 @@ def update_bytes(config: Config) -> int:
     symbols = vocabulary_sizes(config)["target"]
     of_logits = max((_bytes(leaf) for leaf in jax.tree.leaves(kept) if leaf.shape[-1:] == (symbols,)), default=0)
     going_back = max(of_logits, activations // 4)  # the gradient of the logits, or of the layer that has the widest inputs
-    network = network_of(config, vocabulary_sizes(config), training_batches(config, corpus_of(config)).shapes)
     folded = max(0, _bytes(jax.eval_shape(network.fold, params)) - _bytes(params))  # more than the tables, with as much gradient
     return state + _bytes(params) + activations + going_back + 2 * folded + on_host
 
@@ -141,14 +138,14 @@ def _params(config: Config) -> Any:
 
 
 def _largest_batch(config: Config) -> Any:
-    batches = training_batches(config, corpus_of(config))
+    batches = batches_of(config)
     largest = max(batches.shapes, key=lambda shape: (sum(shape), shape))
     step = next(step for step in range(batches.steps_per_epoch) if batches.shape_at(step) == largest)
     return batches.batch_at(config.train.seed, step)
 
 
 def _steps(config: Config) -> int:
-    return total_steps(config, training_batches(config, corpus_of(config)).steps_per_epoch)
+    return total_steps(config, batches_of(config).steps_per_epoch)
 
 
 def _steps_left(config: Config, run: pathlib.Path) -> int:
@@ -169,7 +166,7 @@ def _finished(members: Sequence[Member], folder: pathlib.Path) -> list[tuple[Con
 def _timed(config: Config) -> float:
     """Returns the seconds of an update, from a few of them after one that compiles."""
     sizes, batch, one = vocabulary_sizes(config), _largest_batch(config), Devices(1)
-    compiled = programs(config, sizes, _steps(config), one, 1, training_batches(config, corpus_of(config)).shapes)
+    compiled = programs(config, sizes, _steps(config), one, 1, batches_of(config).shapes)
     state = initial_state(config, compiled.structure, initial_params(config.model, sizes, jax.random.key(0)))
     state = jax.block_until_ready(compiled.train_step(state, batch))
     since = time.monotonic()

@@ -1,4 +1,4 @@
-"""How members end, and what becomes of one that cannot even begin."""
+"""How members end, what is kept of them then, and what becomes of one that cannot even begin."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.errors import Interrupted, error_line
-from seq2seq_jax.length import Standing, standing
+from seq2seq_jax.length import Standing, newest_checkpoint, standing
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.artifacts import explain, write_failure
+from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run_directory import Locked, RunDirectory
 from seq2seq_jax.train.view import View
@@ -42,6 +43,20 @@ def result_as_asked(folder: pathlib.Path, member: Member) -> dict[str, Any] | No
     if result is None or record is None or standing(run.path, result, record.length, member.length) is not Standing.DONE:
         return None
     return None if config_lib.differences(record.config, member.config, config_lib.MAY_CHANGE) else result
+
+
+def thin(run: pathlib.Path, keep: str | None) -> None:
+    """Removes the checkpoints of a finished run but the ``best`` or the ``last`` one; None keeps both.
+
+    So a sweep needs a bounded part of the disk. An unfinished run stays whole, and so does one that has begun a longer training since it
+    finished.
+    """
+    directory = RunDirectory(run)
+    result = directory.finished()
+    if keep is None or result is None or newest_checkpoint(run) > result["steps"]:
+        return
+    kept = {"best": [result["best_step"]], "last": [result["steps"]], "none": []}[keep]
+    Checkpoints(directory.checkpoints).keep(kept)
 
 
 def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:

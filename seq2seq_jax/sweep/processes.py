@@ -179,8 +179,10 @@ class Pool:
         process = self._context.Process(target=_work, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
-        process.start()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         return _Worker(process, ours, place)
 

@@ -17,9 +17,8 @@ from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.largest import largest_of, largest_runs, study_largest
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.outcomes import Outcome, enough, result_as_asked
+from seq2seq_jax.sweep.outcomes import Outcome, enough, result_as_asked, thin
 from seq2seq_jax.sweep.plan import Plan
-from seq2seq_jax.sweep.retention import thin
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.view import SweepView
@@ -113,6 +112,12 @@ def check_members(plan: Plan, retry_failed: bool) -> None:
             raise UserError(f"{where} {NOT_KEPT}; expected another workdir")
 
 
+def warn_of_tuning_seed(members: Sequence[Member], chosen: tuning.Tuning) -> None:
+    """Says that a seed that has tuned is compared too, as where a tuned sweep has grown."""
+    if any(member.config.train.seed == chosen.seed for member in members):
+        print(f"warning: seed {chosen.seed} chose the tuned values and is also compared; its results are optimistic", file=sys.stderr)
+
+
 def warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
     """Says before they are trained that members do not compare of which some are lengthened, now or earlier, and others begin."""
     if not any(member.config.train.schedule_ends for member in members):
@@ -179,15 +184,14 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
         for run in runs:
             _thin_done(folder, run, "none")
     chosen = tuning.choose(plan.folder, runs, tune, plan.tuning)
-    if any(member.config.train.seed == chosen.seed for member in plan.members):
-        print(f"warning: seed {chosen.seed} chose the tuned values and is also compared; its results are optimistic", file=sys.stderr)
+    warn_of_tuning_seed(plan.members, chosen)
     return chosen
 
 
-def is_done(folder: str | pathlib.Path, member: Member, retry_failed: bool) -> bool:
+def is_done(folder: pathlib.Path, member: Member, retry_failed: bool) -> bool:
     """Returns whether a member needs no training: finished as asked for, or failed on the way there and not to be tried again."""
-    result = RunDirectory(pathlib.Path(folder) / member.name).result() or {}
-    if result_as_asked(pathlib.Path(folder), member) is not None:
+    result = RunDirectory(folder / member.name).result() or {}
+    if result_as_asked(folder, member) is not None:
         return True
     failed = result.get("status") == "failed" or failed_longer(result, member.length) is not None
     return failed and not retry_failed

@@ -54,16 +54,22 @@ def _devices() -> list[jax.Device]:
     return [first, *(device for device in others if device.device_kind == first.device_kind)]
 
 
+def _available(requested: int | None) -> int:
+    """Returns how many devices there are. Raises UserError where more are asked for."""
+    available = len(_devices())
+    if requested is not None and requested > available:
+        raise UserError(f"train.devices={requested}: expected at most {available}, the devices of this machine")
+    return available
+
+
 def choose_device_count(requested: int | None, batch_size: int) -> int:
     """Returns how many devices share a batch: as asked for, else the most that divide it.
 
     Raises UserError where there are fewer than asked for, or they do not divide the batch.
     """
-    available = len(_devices())
+    available = _available(requested)
     if requested is None:
         return max(count for count in range(1, available + 1) if batch_size % count == 0)
-    if requested > available:
-        raise UserError(f"train.devices={requested}: expected at most {available}, the devices of this machine")
     if batch_size % requested:
         raise UserError(f"train.devices={requested}: expected a divisor of train.batch_size={batch_size}")
     return requested
@@ -233,9 +239,7 @@ def choose_member_device_count(requested: int | None, members: int) -> int:
 
     Raises UserError where there are fewer than asked for.
     """
-    available = len(_devices())
-    if requested is not None and requested > available:
-        raise UserError(f"train.devices={requested}: expected at most {available}, the devices of this machine")
+    available = _available(requested)
     return min(requested or available, members)
 
 

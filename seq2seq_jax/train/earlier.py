@@ -37,7 +37,7 @@ class Earlier:
         """Returns whether a finished run has nothing left to do.
 
         Either it resumes where it ended. Or its result has the updates that are asked for, but it would resume elsewhere: before, since
-        its last checkpoint was not kept, or behind, since a longer training was begun and stopped.
+        its last checkpoint was not kept, or beyond it, since a longer training was begun and stopped.
 
         Args:
           step: from which training would go on.

@@ -93,10 +93,6 @@ class RunDirectory:
             file.flush()
             yield
 
-    def is_locked(self) -> bool:
-        """Returns whether a process holds the lock."""
-        return self.holder() is not None
-
     def holder(self) -> str | None:
         """Returns which process holds the lock, nothing of it where it has not said so yet; None where none does.
 
@@ -117,6 +113,8 @@ class RunDirectory:
         path = self.path / CONFIG_FILE
         try:
             return read_config(path) if path.exists() else None
+        except OSError as error:
+            raise UserError(f"{self.path}: {error.strerror}; expected a directory that can be read") from None
         except UserError as error:
             raise UserError(f"{error}; where it is damaged, remove it: the command that trained the run writes it again") from None
 

@@ -16,7 +16,7 @@ _ONE_PRESS = 1.0  # seconds within which a program between a terminal and this o
 class Stop:
     """Whether a signal has asked to stop."""
 
-    def __init__(self, quiet: bool = True):
+    def __init__(self, quiet: bool = False):
         """Says what it does unless ``quiet``."""
         self.requested, self._since = False, 0.0
         self._quiet = quiet
