@@ -39,7 +39,7 @@ from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import initial_params, structure
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.show import progress
-from seq2seq_jax.sweep.retention import thin
+from seq2seq_jax.sweep.outcomes import thin
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import artifacts, evaluation
 from seq2seq_jax.train.artifacts import SAMPLES, write_outputs
@@ -477,18 +477,26 @@ def test_all_updates_are_no_result(trained, tmp_path, monkeypatch, place):
 
 
 def test_a_training_can_end_where_it_was_stopped(tmp_path, monkeypatch):
-    """Red if it was stopped before any evaluation, is asked for just the updates that it has made, and ends without a best step."""
+    """Red if it was stopped between evaluations, is asked for just the updates that it has made, and its last step is never scored."""
     path, run, log = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run", Run.log
 
-    def log_and_stop(own, *arguments):
-        log(own, *arguments)
-        signal.raise_signal(signal.SIGTERM)
+    def stopped_at(step: int) -> None:
+        def log_and_stop(own, *arguments):
+            log(own, *arguments)
+            if own.step == step - 1:
+                signal.raise_signal(signal.SIGTERM)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "log", log_and_stop)
-        with pytest.raises(Interrupted, match="at step 6"):
-            train(pair_config(path, train__steps=40), str(run))
-    assert train(pair_config(path, train__steps=6), str(run))["best_step"] == 6
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, "log", log_and_stop)
+            with pytest.raises(Interrupted, match=f"at step {step};"):
+                train(pair_config(path, train__steps=40, train__log_every=step - 1), str(run))
+
+    stopped_at(6)
+    assert train(pair_config(path, train__steps=6), str(run))["best_step"] == 6  # no other was scored
+    stopped_at(14)
+    train(pair_config(path, train__steps=14), str(run))
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if record["split"] == "dev"] == [6, 10, 14]
 
 
 def test_a_length_said_in_the_other_unit_is_reached(tmp_path, monkeypatch):

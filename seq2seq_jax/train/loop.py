@@ -131,8 +131,8 @@ class Loop:
 
     def _run(self) -> None:
         complete = [run for run in self._going() if run.complete]
-        # Stopped here before any evaluation, on the way to more updates than are asked for now.
-        for run in self._evaluate([run for run in complete if run.progress.best_step is None]):
+        # Stopped here between evaluations, on the way to more updates than are asked for now: the last step of a run is always evaluated.
+        for run in self._evaluate([run for run in complete if run.progress.evaluated_step != run.step]):
             run.save(self._engine.state(self._places[run]))
         self._finish(complete)
         since = time.monotonic()

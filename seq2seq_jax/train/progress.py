@@ -18,6 +18,7 @@ class Progress:
       best_value: its metric.
       best_loss: its loss, nats a unit, which settles which of equal metrics is the better.
       stale_evaluations: evaluations since then.
+      evaluated_step: step of the last evaluation, None before the first.
       train_seconds: time spent in updates, without evaluations, checkpoints and updates that had to be compiled; of time shared by runs,
         an equal share.
       tokens: units trained on in that time, but for ``unlogged_tokens``.
@@ -31,6 +32,7 @@ class Progress:
     best_value: float | None = None
     best_loss: float = 0.0
     stale_evaluations: int = 0
+    evaluated_step: int | None = None
     train_seconds: float = 0.0
     tokens: float = 0.0
     unlogged_tokens: float = 0.0

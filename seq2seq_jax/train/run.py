@@ -235,6 +235,7 @@ class Run:
         Raises TrainingFailed where one of them is not finite, as after an update that has made the parameters so.
         """
         progress = self.progress
+        progress.evaluated_step = self.step
         if evaluation is None:
             progress.best_step = self.step
             return True
