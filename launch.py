@@ -102,7 +102,7 @@ COMPARE = (
     Option("figures", "folder to write the report's pictures to, as SVG"),
 )
 BEAM = (
-    Option("beam_size", "hypotheses kept at every step; 1 is greedy", 1, kind=int, low=1),
+    Option("beam_size", "hypotheses kept at every step; 1 is greedy", 1, kind=int, low=1, high=1000),
     Option(
         "length_penalty",
         "length normalisation of the beam (Wu et al. 2016); 0: none",

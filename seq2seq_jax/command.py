@@ -212,6 +212,14 @@ def _expected(said: str) -> str:
     return said
 
 
+def _unknown_flag(flag: str, verb: Verb, arguments: Sequence[str], flags_there_are: Sequence[str]) -> str:
+    """Says that there is no such flag, as it was typed, what may have been meant, and how a word that begins with a dash is given."""
+    typed = next((text for text in arguments if text.startswith("-") and text.lstrip("-").partition("=")[0] == flag), f"--{flag}")
+    near = nearest(flag, flags_there_are)
+    said = f"{typed.partition('=')[0]}: no such flag{f'; did you mean --{near}?' if near else ''}"
+    return f"{said}; words that begin with a dash stand last, after --" if verb.operands and not near else said
+
+
 def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
     """Reads a verb's flags. Raises UserError for unknown or unreadable ones, and for a missing workdir."""
     values = flags.FlagValues()
@@ -224,8 +232,7 @@ def _parse(name: str, verb: Verb, arguments: Sequence[str]) -> flags.FlagValues:
         values.set_gnu_getopt(bool(verb.operands))
         rest = values([name, *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
-        near = nearest(error.flagname, list(values))
-        raise UserError(f"--{error.flagname}: no such flag{f'; did you mean --{near}?' if near else ''}") from error
+        raise UserError(_unknown_flag(error.flagname, verb, arguments, list(values))) from error
     except flags.Error as error:
         raise UserError(_expected(" ".join(str(error).split()))) from error
     if values["workdir"].present > 1 and not any(option.multiple for option in verb.options if option.name == "workdir"):

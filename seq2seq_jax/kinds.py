@@ -33,6 +33,11 @@ class Metric:
     untrained: float | None = None
     proportion: bool = False
 
+    @property
+    def best(self) -> float | None:
+        """The value where every answer is right; None where there is none, or it is beyond what runs reach."""
+        return None if self.untrained is None else 0.0 if self.lower_is_better else 100.0 if self.unit == "points" else 1.0
+
     def to_json(self) -> dict[str, Any]:
         """Returns what files and answers say of it."""
         return {"name": self.name, "unit": self.unit, "lower_is_better": self.lower_is_better, "tolerance": self.tolerance}

@@ -21,6 +21,7 @@ from seq2seq_jax.validation import check_type, validate
 CONFIG_FILE, RESULT_FILE, METRICS_FILE, EMBEDDING_FILE = "config.json", "result.json", "metrics.jsonl", "embedding.npz"
 SAMPLES_FILE, DEV_SCORES_FILE, TRUNCATED_FILE, PIP_LOSS_FILE = "samples.jsonl", "dev_scores.npz", "truncated.json", "pip_loss.json"
 TRACEBACK_FILE, SWEEP_FILE, TUNING_FOLDER = "traceback.txt", "sweep.json", "tuning"
+NO_DIRECTORY = "a file stands in the place of a run; expected a directory, or nothing"
 
 
 class SweepRecord(TypedDict, total=False):
@@ -52,6 +53,19 @@ def read_sweep_record(path: pathlib.Path, *needed: str) -> SweepRecord:
 
     Raises UserError, naming the file and the key, where something else stands there, or a ``needed`` key is missing.
     """
+    try:
+        return _sweep_record(path, needed)
+    except UserError as error:
+        raise damaged_sweep(path, error) from None
+
+
+def damaged_sweep(path: pathlib.Path, error: UserError) -> UserError:
+    """Returns the error for a sweep.json that cannot be read, with the way out."""
+    said = str(error).removeprefix(f"{path}: ")
+    return UserError(f"{path}: {said}; where it is damaged, remove it: the sweep's whole command writes it again and loses no run")
+
+
+def _sweep_record(path: pathlib.Path, needed: Sequence[str]) -> SweepRecord:
     found = read_record(path)
     for key, (is_sound, expected) in _FORMS.items():
         if (key in found or key in ("members", *needed)) and not is_sound(found.get(key)):

@@ -488,6 +488,29 @@ def test_warnings_name_the_edges_and_the_budget(tmp_path):
         assert (f"{improving} of 9 runs were still improving" in reason) == ("still improving" in reason) == said
 
 
+@pytest.mark.parametrize(("history", "value", "said"), [
+    ([0.5, 0.4], 0.4, "2 of 2 runs were still improving"),
+    ([0.4, 0.4], 0.4, None),  # the loss alone got better
+    ([0.4], 0.4, "2 of 2 runs were evaluated once"),
+    ([0.5, 0.0], 0.0, None),  # nothing can be better
+    ([], 0.4, "2 of 2 runs were still improving"),  # all that is known is that the last step was the best
+])  # fmt: skip
+def test_runs_improve_by_their_metric_and_history(tmp_path, history, value, said):
+    """Red if runs are called improving whose metric stood still, or was taken once, or is as good as it can be."""
+    workdir = write_sweep(tmp_path / "s", {4: [value], 16: [value]}, best_step=2400)
+    for path in (tmp_path / "s").glob("*/result.json"):
+        steps = range(2400 // max(1, len(history)), 2401, 2400 // max(1, len(history)))
+        records = [
+            {"step": step, "split": "dev", "word_error_rate": figure, "elapsed_seconds": step / 100}
+            for step, figure in zip(steps, history, strict=False)
+        ]
+        path.with_name("metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    warnings = compare([workdir])["recommendation"]["warnings"]
+    found = [text for text in warnings if "improving" in text]
+    assert len(found) == (said is not None)
+    assert all(text.startswith(said) for text in found)
+
+
 def test_a_small_dev_set_says_its_standard_error(tmp_path):
     small = recommend(tmp_path / "small", CLEAR)["recommendation"]
     assert f"one standard error of it is {math.sqrt(0.301 * 0.699 / 450):.3f}" in small["reason"]

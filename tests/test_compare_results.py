@@ -12,6 +12,7 @@ from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.results import Cause
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.json_files import readable_lines
+from seq2seq_jax.records import NO_DIRECTORY
 from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
 
 VALUES = {4: [0.5, 0.4], 16: [0.3, 0.35]}
@@ -51,6 +52,15 @@ def test_an_interrupted_member_and_a_nan_are_failures(tmp_path):
         member_name(16, 1): 'result.json: expected a finite number for word_error_rate in "dev"',
     }
     assert all(failure.member is not None for failure in sweep.failures)
+
+
+def test_a_file_in_the_place_of_a_member_is_a_failure(tmp_path):
+    """Red if that member counts as not run, which the sweep's command would make up for."""
+    workdir = write_sweep(tmp_path / "s", VALUES)
+    shutil.rmtree(tmp_path / "s" / member_name(4, 0))
+    (tmp_path / "s" / member_name(4, 0)).write_text("")
+    (failure,) = read_sweep(workdir).failures
+    assert (failure.cause, failure.error) == (Cause.FAILED, NO_DIRECTORY)
 
 
 def test_size_and_seed_may_stand_in_the_configuration_alone(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -109,8 +110,8 @@ def test_looking_changes_nothing_and_stops_nobody(swept):
     status.run(str(swept))
     assert sorted((path, path.stat().st_mtime_ns) for path in swept.rglob("*")) == before
     with RunDirectory(swept / "done").locked():
-        assert RunDirectory(swept / "done").is_locked()
-    assert not RunDirectory(swept / "done").is_locked()
+        assert RunDirectory(swept / "done").holder() is not None
+    assert RunDirectory(swept / "done").holder() is None
     with pytest.raises(UserError, match="there is no sweep here"):
         status.read_status(str(swept / "done"))
 
@@ -149,8 +150,29 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
     unread = '{"format": 1, "members": [], "config": {"train": {"steps": "x"}}}'
     for text in ("{}", "[]", '{"format": 1}', '{"format": 1, "members": [[]]}', unread):
         (swept / "sweep.json").write_text(text)
-        with pytest.raises(UserError, match=r"sweep\.json: expected "):
+        with pytest.raises(
+            UserError, match=r"sweep\.json: expected .*; where it is damaged, remove it: the sweep's whole command writes it"
+        ):
             status.read_status(str(swept))
+
+
+def test_a_place_that_is_no_directory_or_cannot_be_read_is_damaged(swept, monkeypatch):
+    """Red if it counts as waiting, which the command would complete, or ends in a traceback."""
+    shutil.rmtree(swept / "working")
+    (swept / "working").write_text("")
+    members = {member.name: member for member in status.read_status(str(swept))}
+    assert (members["working"].state, status.NO_DIRECTORY in (members["working"].error or "")) == ("damaged", True)
+    (swept / "working").unlink()
+    exists = pathlib.Path.exists
+
+    def denied(path, **options):
+        if path.parent.name == "working":
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path, **options)
+
+    monkeypatch.setattr(pathlib.Path, "exists", denied)
+    members = {member.name: member for member in status.read_status(str(swept))}
+    assert (members["working"].state, "Permission denied" in (members["working"].error or "")) == ("damaged", True)
 
 
 def test_a_result_that_says_no_more_than_its_status_is_as_good_as_none(swept):

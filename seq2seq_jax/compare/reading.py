@@ -23,7 +23,16 @@ from seq2seq_jax.errors import UserError
 from seq2seq_jax.json_files import parsed, read_record, readable_object
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Length, Standing, failed_longer, length_of, of_other_length, standing
-from seq2seq_jax.records import CONFIG_FILE, RESULT_FILE, SWEEP_FILE, SweepRecord, is_metric, read_sweep_record, result_problem
+from seq2seq_jax.records import (
+    CONFIG_FILE,
+    NO_DIRECTORY,
+    RESULT_FILE,
+    SWEEP_FILE,
+    SweepRecord,
+    is_metric,
+    read_sweep_record,
+    result_problem,
+)
 from seq2seq_jax.show.symbols import printable
 
 # Directory of a member that varies size and seed alone (``sweep/members.py``).
@@ -274,6 +283,8 @@ def _read_file(directory: pathlib.Path) -> _File:
     """Reads the result of a member: a broken file is a failure of its member alone."""
     path = directory / RESULT_FILE
     try:
+        if directory.is_file():
+            return _File(directory, {}, Cause.FAILED, NO_DIRECTORY)
         if not _is_there(path):
             return _File(directory, {}, Cause.NOT_RUN, Cause.NOT_RUN.value)
         result = read_record(path)

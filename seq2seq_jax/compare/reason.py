@@ -220,9 +220,12 @@ def _edge_warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
 
 def _still_improving_warning(grid: Grid) -> list[str]:
     runs = [run for size in grid.sizes for run in size.runs]
-    improving = sum(still_improving(run) for run in runs)
-    sentence = f"{improving} of {len(runs)} runs were still improving at the end: the answer holds for this training budget."
-    return [sentence] if improving > len(runs) / 2 else []
+    improving = sum(still_improving(run, grid.metric) for run in runs)
+    scored_once = sum(len(run.dev_history) == 1 for run in runs)
+    holds = "the answer holds for this training budget."
+    found = [f"{improving} of {len(runs)} runs were still improving at the end: {holds}"] if improving > len(runs) / 2 else []
+    unknown = f"{scored_once} of {len(runs)} runs were evaluated once, so it is not known whether they were still improving: {holds}"
+    return [*found, unknown] if scored_once > len(runs) / 2 else found
 
 
 def _best_at_first_warning(grid: Grid) -> list[str]:
@@ -318,9 +321,12 @@ def in_train_warning(grid: Grid) -> list[str]:
     return [f"Of dev {count:,} sources or lines are also in train: they say little about new ones."] if count > 0 else []
 
 
-def still_improving(run: FinishedRun) -> bool:
-    """Says whether the last evaluation was the best one."""
-    return run.result["best_step"] >= END * run.result["steps"]
+def still_improving(run: FinishedRun, metric: Metric) -> bool:
+    """Says whether the last evaluation was the best one; where its history is kept, better than all before by the metric itself."""
+    if run.result["best_step"] < END * run.result["steps"] or run.value == metric.best:
+        return False
+    history = [(1 if metric.lower_is_better else -1) * record[metric.name] for record in run.dev_history if metric.name in record]
+    return not history or (len(history) > 1 and history[-1] < min(history[:-1]) - statistics.ROUNDING)
 
 
 def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:

@@ -48,4 +48,7 @@ def rules_of_thumb(grid: Grid) -> list[RuleOfThumbRow]:
 def truncated_table(grid: Grid) -> list[TruncatedRow]:
     """Returns the metric of the largest table cut to its first directions, where the sweep has left it."""
     learned = [size for size in grid.sizes if size.table == "learned" and size.runs]
-    return run_files.truncated(learned[-1].runs[0].directory) if learned else []
+    if not learned:
+        return []
+    run = learned[-1].runs[0]
+    return run_files.truncated(run.directory, run.result["best_step"])

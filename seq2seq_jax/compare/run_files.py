@@ -63,9 +63,10 @@ def tables(directory: pathlib.Path) -> list[TrainedTable]:
         return []
 
 
-def truncated(directory: pathlib.Path) -> list[TruncatedRow]:
-    """Returns the metric of a table cut to its first k directions (``truncated.json``: directions and value of each point)."""
-    points = readable_object(directory / TRUNCATED_FILE).get("points")
+def truncated(directory: pathlib.Path, best_step: int) -> list[TruncatedRow]:
+    """Returns the metric of the table of ``best_step`` cut to its first k directions; none where ``truncated.json`` is of another one."""
+    study = readable_object(directory / TRUNCATED_FILE)
+    points = study.get("points") if study.get("best_step") == best_step else None
     found = [point for point in points if isinstance(point, dict)] if isinstance(points, list) else []
     figures = [(point.get("directions"), point.get("value")) for point in found]
     return [{"directions": directions, "value": value} for directions, value in figures if is_number(directions) and is_number(value)]

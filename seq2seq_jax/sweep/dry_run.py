@@ -13,7 +13,7 @@ from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.forecast import Forecast, forecast
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.plan import Plan
-from seq2seq_jax.sweep.sweep import check_members, is_done
+from seq2seq_jax.sweep.sweep import check_members, is_done, warn_of_tuning_seed
 from seq2seq_jax.train.run_directory import RunDirectory
 
 SHORT = 15  # seconds of training, about what compiling takes
@@ -22,6 +22,8 @@ SHORT = 15  # seconds of training, about what compiling takes
 def print_dry_run(plan: Plan, retry_failed: bool) -> None:
     """Prints what a sweep would train and what that would need. Raises UserError where it would refuse to."""
     check_members(plan, retry_failed)
+    if plan.tuning is not None:
+        warn_of_tuning_seed(plan.members, plan.tuning)
     states, forecasts, bases = {}, {}, {}
     for prefix, members in ((f"{TUNING_FOLDER}/", plan.tuning_runs), ("", plan.members)):
         if members:

@@ -15,7 +15,7 @@ from seq2seq_jax.config import FORMAT_VERSION, SEED, Config, in_order
 from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.json_files import write_json
-from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, read_sweep_record
+from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, damaged_sweep, read_sweep_record
 from seq2seq_jax.sweep import budget, tuning
 from seq2seq_jax.sweep.axes import Axes, merged_axes
 from seq2seq_jax.sweep.design import Design
@@ -126,14 +126,11 @@ def _read(folder: pathlib.Path) -> SweepRecord | None:
         raise UserError(f"--workdir={folder}: this is the directory of one run; expected another one for a sweep")
     if not path.exists():
         return None
+    record = read_sweep_record(path, "axes", "config")
     try:
-        record = read_sweep_record(path, "axes", "config")
         config_lib.from_dict(record["config"])
     except UserError as error:
-        said = str(error).removeprefix(f"{path}: ")
-        raise UserError(
-            f"{path}: {said}; where it is damaged, remove it: the sweep's whole command writes it again and loses no run"
-        ) from None
+        raise damaged_sweep(path, error) from None
     return record
 
 

@@ -12,7 +12,7 @@ from seq2seq_jax.errors import UserError, without_configuration
 from seq2seq_jax.json_files import readable_lines
 from seq2seq_jax.kinds import Metric, metric_of
 from seq2seq_jax.length import Length, Standing, failed_longer, length_made, length_of, standing
-from seq2seq_jax.records import METRICS_FILE, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record
+from seq2seq_jax.records import METRICS_FILE, NO_DIRECTORY, SWEEP_FILE, TUNING_FOLDER, RunRecord, read_sweep_record
 from seq2seq_jax.show.labels import MISSING, seconds_label
 from seq2seq_jax.show.progress import time_left
 from seq2seq_jax.show.terminal import print_table
@@ -94,7 +94,7 @@ def run(workdir: str) -> None:
         if member.error is not None:
             print(f"{member.name}: {without_configuration(member.error)}")
     ended = counts["finished"] + counts["failed"]
-    if not RunDirectory(pathlib.Path(workdir)).is_locked() and ended < len(members) and not counts["damaged"]:
+    if RunDirectory(pathlib.Path(workdir)).holder() is None and ended < len(members) and not counts["damaged"]:
         print("no process is working on this sweep; the command that launched it completes it")
 
 
@@ -104,6 +104,8 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
     result = run.result()
     try:
         record = run.record()
+        if directory.is_file():
+            raise UserError(f"{directory}: {NO_DIRECTORY}")
     except UserError as error:
         return Status(name, "damaged", error=str(error), process=process)
     if result is not None and result["status"] in ("finished", "failed") and process is None:
