@@ -56,5 +56,5 @@ class Progress:
         return True
 
     def forget_best(self) -> None:
-        """Lets the next evaluation be the best so far."""
-        self.best_step, self.best_value, self.best_loss = None, None, 0.0
+        """Lets the next evaluation be the best so far, which may be one of the step that has been reached."""
+        self.best_step, self.best_value, self.best_loss, self.evaluated_step = None, None, 0.0, None
