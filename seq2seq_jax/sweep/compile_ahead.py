@@ -9,8 +9,9 @@ from typing import TypeVar
 import jax
 
 from seq2seq_jax.config import Config
+from seq2seq_jax.data.corpus import training_batches
 from seq2seq_jax.model.build import initial_params
-from seq2seq_jax.sweep.shared_corpus import batches_of, corpus_of
+from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import prepare_alone
 from seq2seq_jax.train.programs import initial_state
@@ -33,7 +34,7 @@ def compile_ahead(config: Config, place: int, processes: int, note: Callable[[st
       stop: tells of a signal.
     """
     corpus = corpus_of(config)
-    batches = batches_of(config)
+    batches = training_batches(config, corpus)
     prepared = prepare_alone(config, corpus, batches)
     if not isinstance(prepared.evaluator, TranslatorEvaluator):
         return

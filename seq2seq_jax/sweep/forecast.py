@@ -26,13 +26,15 @@ from typing import Any
 import jax
 import psutil
 
+from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
+from seq2seq_jax.data.corpus import Batches, corpus_key, training_batches
 from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.model.dropout import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.shared_corpus import batches_of, vocabulary_sizes
+from seq2seq_jax.sweep.shared_corpus import corpus_of, vocabulary_sizes
 from seq2seq_jax.train.devices import Devices
 from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.programs import initial_state, network_of, programs, shape_key, start_carry
@@ -98,7 +100,7 @@ def available_bytes(group: pathlib.Path = CONTROL_GROUP) -> int:
 @functools.lru_cache(maxsize=256)
 def update_bytes(config: Config) -> int:
     """Returns the bytes that an update of a configuration holds at once, without allocating them."""
-    network, params = network_of(config, vocabulary_sizes(config), batches_of(config).shapes), _params(config)
+    network, params = network_of(config, vocabulary_sizes(config), _batches(config).shapes), _params(config)
     batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _largest_batch(config))
     rows = jax.tree.leaves(batch)[0].shape[0]
 
@@ -137,15 +139,25 @@ def _params(config: Config) -> Any:
     return jax.eval_shape(lambda: initial_params(config.model, vocabulary_sizes(config), jax.random.key(0)))
 
 
+def _batches(config: Config) -> Batches:
+    """Returns the batches of training, made once for members that have the same data and as many rows."""
+    return _batches_of(config_lib.replace(corpus_key(config), {"train.batch_size": config.train.batch_size}))
+
+
+@functools.lru_cache(maxsize=1)
+def _batches_of(key: Config) -> Batches:
+    return training_batches(key, corpus_of(key))
+
+
 def _largest_batch(config: Config) -> Any:
-    batches = batches_of(config)
+    batches = _batches(config)
     largest = max(batches.shapes, key=lambda shape: (sum(shape), shape))
     step = next(step for step in range(batches.steps_per_epoch) if batches.shape_at(step) == largest)
     return batches.batch_at(config.train.seed, step)
 
 
 def _steps(config: Config) -> int:
-    return total_steps(config, batches_of(config).steps_per_epoch)
+    return total_steps(config, _batches(config).steps_per_epoch)
 
 
 def _steps_left(config: Config, run: pathlib.Path) -> int:
@@ -166,7 +178,7 @@ def _finished(members: Sequence[Member], folder: pathlib.Path) -> list[tuple[Con
 def _timed(config: Config) -> float:
     """Returns the seconds of an update, from a few of them after one that compiles."""
     sizes, batch, one = vocabulary_sizes(config), _largest_batch(config), Devices(1)
-    compiled = programs(config, sizes, _steps(config), one, 1, batches_of(config).shapes)
+    compiled = programs(config, sizes, _steps(config), one, 1, _batches(config).shapes)
     state = initial_state(config, compiled.structure, initial_params(config.model, sizes, jax.random.key(0)))
     state = jax.block_until_ready(compiled.train_step(state, batch))
     since = time.monotonic()

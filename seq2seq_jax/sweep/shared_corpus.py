@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.corpus import Batches, Corpus, corpus_key, load_corpus, training_batches
+from seq2seq_jax.data.corpus import Corpus, corpus_key, load_corpus
 
 
 def corpus_of(config: Config) -> Corpus:
@@ -15,16 +14,6 @@ def corpus_of(config: Config) -> Corpus:
 
 
 _corpus = functools.lru_cache(maxsize=1)(load_corpus)
-
-
-def batches_of(config: Config) -> Batches:
-    """Returns the batches that training takes from it; those that were asked for last are kept. Raises UserError likewise."""
-    return _batches(config_lib.replace(corpus_key(config), {"train.batch_size": config.train.batch_size}))
-
-
-@functools.lru_cache(maxsize=4)
-def _batches(config: Config) -> Batches:
-    return training_batches(config, corpus_of(config))
 
 
 def vocabulary_sizes(config: Config) -> dict[str, int]:

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from flax import nnx
 
 from seq2seq_jax.config import Config
-from seq2seq_jax.data.corpus import Batches, Corpus
+from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
 from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, is_out_of_memory
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import Outcome, failure
-from seq2seq_jax.sweep.shared_corpus import batches_of, corpus_of
+from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.stacked import StackedRuns, member_programs
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import MemberDevices, choose_member_device_count
@@ -70,7 +70,7 @@ class _Group:
         """Begins every member and trains those that can; ``held`` keeps their directories locked and their logs open."""
         config = self.waiting[0].config
         corpus = corpus_of(config)
-        batches = batches_of(config)
+        batches = training_batches(config, corpus)
         devices = MemberDevices(choose_member_device_count(config.train.devices, len(self.waiting)))
         steps = total_steps(config, batches.steps_per_epoch)
         compiled = member_programs(config, corpus.vocabulary_sizes, steps, devices, output_limit(corpus), batches.shapes)
