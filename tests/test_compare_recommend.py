@@ -393,6 +393,9 @@ def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
     assert found["warnings"][0].endswith("Train longer, or use another metric.")
     faultless = recommend(tmp_path / "faultless", {2: [0.0, 0.0], 8: [0.0, 0.0]})["recommendation"]
     assert faultless["warnings"][0].endswith("Use another metric, or harder data.")  # training longer makes nothing better
+    phones = METRIC | {"name": "phone_error_rate"}  # no mean of zeros and ones
+    faultless = recommend(tmp_path / "phones", {2: [0.0, 0.0], 8: [0.0, 0.0]}, metric=phones)["recommendation"]
+    assert faultless["warnings"][0].endswith("Use another metric, or harder data.")
     assert found["warnings"][-1].endswith("one standard error of it is not known.")
     other = compare([write_sweep(tmp_path / "other", {2: [0.5, 0.5], 8: [0.4, 0.4]})])["recommendation"]
     assert not any(warning.startswith("All runs") for warning in other["warnings"])

@@ -151,7 +151,7 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
     """Warns where nothing varies: the metric over all runs, or over the seeds of a size that the answer rests on (``judged``)."""
     several = sum(bool(size.runs) for size in grid.sizes) > 1
     if several and np.nanmax(grid.values) - np.nanmin(grid.values) <= statistics.ROUNDING:
-        faultless = grid.metric.proportion and np.nanmax(grid.values) == (0 if grid.metric.lower_is_better else 1)
+        faultless = all(run.value == grid.metric.best for size in grid.sizes for run in size.runs)
         advice = "Use another metric, or harder data." if faultless else "Train longer, or use another metric."
         return [f"All runs have the same value: this metric tells no size from another. {advice}"]
     if grid.pooled:

@@ -102,10 +102,10 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
     run = RunDirectory(directory)
     process = run.holder()  # asked first, so that what ends meanwhile has its result below
     result = run.result()
+    if directory.is_file():
+        return Status(name, "damaged", error=f"{directory}: {NO_DIRECTORY}")
     try:
         record = run.record()
-        if directory.is_file():
-            raise UserError(f"{directory}: {NO_DIRECTORY}")
     except UserError as error:
         return Status(name, "damaged", error=str(error), process=process)
     if result is not None and result["status"] in ("finished", "failed") and process is None:
