@@ -7,7 +7,7 @@ to the model twice, to look symbols up and for a tied output, so that both paths
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -46,7 +46,7 @@ class TracedEmbedding(Embedding):
 
 
 def gradient_flow(
-    make: Callable[[], Traced], ids: IdsBySide, targets: Int[np.ndarray, " T"], position: int = 0, held: str | None = None
+    make: Callable[[], Traced], ids: IdsBySide, targets: Int[np.ndarray, " T"], position: int = 0, held: Collection[str] = ()
 ) -> Flow:
     """Follows the gradient of the loss of one example, without dropout and label smoothing.
 
@@ -55,7 +55,7 @@ def gradient_flow(
       ids: what is read: source symbols and EOS (translators), and on the target side BOS and all targets but the last.
       targets: what is predicted.
       position: the output symbol whose loss is followed, counted from 1; 0: the mean over all.
-      held: name of a table that training leaves as it is (``build.held_table``).
+      held: names of the tables that training leaves as they are (``build.held_tables``).
     """
     weights = np.full(len(targets), 1 / len(targets)) if position == 0 else np.eye(len(targets))[position - 1]
 
@@ -133,11 +133,11 @@ def _layer_norms(model: Traced, side: str, gradients: dict[str, Any]) -> dict[st
     return norms | {"logits": _norms(gradients["logits"])} if side == "target" else norms
 
 
-def _rows(model: Traced, gradients: dict[str, Any], held: str | None) -> list[Rows]:
+def _rows(model: Traced, gradients: dict[str, Any], held: Collection[str]) -> list[Rows]:
     """Returns the norms by row; a shared table has the lookups of both sides."""
 
     def is_learned(side: str, name: str) -> bool:
-        return type(model.embedding(side)) is Embedding and name != held
+        return type(model.embedding(side)) is Embedding and name not in held
 
     def rows(sides: tuple[str, ...], name: str) -> Rows:
         learned = is_learned(sides[-1], name)

@@ -18,7 +18,7 @@ from seq2seq_jax.files import write_file
 from seq2seq_jax.inference.flow import print_flow, to_json
 from seq2seq_jax.inference.gradient_flow import IdsBySide, gradient_flow
 from seq2seq_jax.inference.trained_run import TrainedRun
-from seq2seq_jax.model.build import held_table
+from seq2seq_jax.model.build import held_tables
 from seq2seq_jax.show.progress import shown
 from seq2seq_jax.show.symbols import visible
 from seq2seq_jax.show.terminal import print_json
@@ -41,7 +41,7 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
     if position > len(targets):
         raise UserError(f"--position={position}: there are {len(targets)} output symbols; expected at most that")
     with shown("trace: compiling the gradient"):
-        flow = gradient_flow(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position, held_table(run.config.model))
+        flow = gradient_flow(lambda: nnx.merge(run.programs.structure, run.params), ids, targets, position, held_tables(run.config.model))
     if format == "json":
         print_json(to_json(flow, run.vocabularies))
     else:

@@ -52,9 +52,11 @@ def pretrained_table(config: ModelConfig) -> tuple[str, str]:
     return side, f"{side}_embedding"
 
 
-def held_table(config: ModelConfig) -> str | None:
-    """Returns the name in the parameters of a table that stays as pretrained vectors have filled it; None where there is none."""
-    return pretrained_table(config)[1] if config.pretrained is not None and config.pretrained_frozen_steps is None else None
+def held_tables(config: ModelConfig) -> set[str]:
+    """Returns the names in the parameters of the tables that are never trained: drawn (``frozen``), or as vectors from a file filled them."""
+    if config.table == "frozen":
+        return {"shared_embedding"} if config.share_embeddings else {f"{side}_embedding" for side in KINDS[config.kind].sides}
+    return {pretrained_table(config)[1]} if config.pretrained is not None and config.pretrained_frozen_steps is None else set()
 
 
 def table_names(params: Params) -> list[str]:
@@ -64,7 +66,7 @@ def table_names(params: Params) -> list[str]:
 
 def embedding_tables(params: Params) -> dict[str, Table]:
     """Returns the stored tables by side, learned or frozen; source and target have the same one where they share it."""
-    stored = {name: table for name in table_names(params) for table in params[name].values()}
+    stored = {name: params[name]["table"] for name in table_names(params)}
     if "shared_embedding" in stored:
         return dict.fromkeys(("source", "target"), stored["shared_embedding"])
     return {side: stored[f"{side}_embedding"] for side in ("source", "target") if f"{side}_embedding" in stored}

@@ -8,7 +8,8 @@ The scale is small because a network that starts from large values fits by movin
 symbol would keep its random draw, and little would be learned of what symbols have in common. On 3,600 Hindi words 0.1 instead of 1
 brought the word error rate from 11.3 % to 7.3 % (docs/results.md).
 
-Two baselines are not learned, and show what learning a table is worth: ``FrozenEmbedding`` and ``OneHotEmbedding``.
+Two baselines are not learned, and show what learning a table is worth: one that stays as drawn (``build.held_tables``), and
+``OneHotEmbedding``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.initial import normal
 
 INITIAL_STD = 0.1  # of a table's entries, and so of the pre-activations that come from them
-FROZEN = "frozen_table"  # name of a table in the parameters that is not trained
 
 
 def read_rows(table: Float[Array, "V D"], ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
@@ -55,26 +55,6 @@ class Embedding(nnx.Module):
     def is_projected_first(self, reads: int) -> bool:
         """Returns whether reading ``reads`` symbols begins with the product of the whole table: where it has no more rows than that."""
         return self.table.shape[0] <= reads
-
-
-class FrozenTable(nnx.Variable):
-    """Values that belong to a model and are not trained."""
-
-
-class FrozenEmbedding(Embedding):
-    """A table that stays as it was drawn, the baseline that tells what learning the rows adds to having them.
-
-    No gradient reaches it, and the optimizer, which knows it by its name, keeps no state for it (``train/optimizer.py``).
-    """
-
-    def __init__(self, vocabulary_size: int, embedding_dim: int, key: Key[Array, ""]):
-        """Draws the entries as a learned table's."""
-        self.frozen_table = FrozenTable(normal(key, (vocabulary_size, embedding_dim), INITIAL_STD))
-
-    @property
-    def table(self) -> Table:  # type: ignore[bad-override]  readers index it as they index a parameter
-        """The rows, as constants."""
-        return lax.stop_gradient(self.frozen_table[...])
 
 
 class OneHotEmbedding(Embedding):
@@ -121,5 +101,4 @@ def make_embedding(config: ModelConfig, side: str, vocabulary_size: int, key: Ke
     """Returns the table of ``source`` or ``target`` that ``config`` describes."""
     if config.table == "onehot":
         return OneHotEmbedding(vocabulary_size)
-    kind = FrozenEmbedding if config.table == "frozen" else Embedding
-    return kind(vocabulary_size, table_width(config, side, vocabulary_size), key)
+    return Embedding(vocabulary_size, table_width(config, side, vocabulary_size), key)

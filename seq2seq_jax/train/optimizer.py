@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, assert_never
+from typing import assert_never
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from seq2seq_jax.config import Config, TrainConfig
-from seq2seq_jax.model.embedding import FROZEN
+from seq2seq_jax.model.build import held_tables
 
 B1, B2 = 0.9, 0.999  # decay of Adam's first and second moments
 
@@ -24,14 +24,10 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     norm = config.train.clip_norm
     clip = optax.identity() if norm is None else optax.clip_by_global_norm(norm)
     adam = optax.scale_by_adam(B1, B2)
-    if config.model.table == "frozen":  # of which no moments are kept: its gradient, zero, passes through
-        adam = optax.masked(adam, lambda tree: jax.tree_util.tree_map_with_path(lambda path, _: is_learned(path), tree))
+    held = held_tables(config.model)
+    if held:  # of which no moments are kept: their gradient, zero, passes through
+        adam = optax.masked(adam, lambda tree: {name: jax.tree.map(lambda _: name not in held, part) for name, part in tree.items()})
     return optax.chain(clip, adam)
-
-
-def is_learned(path: tuple[Any, ...]) -> bool:
-    """Returns whether the parameter at a path of the tree is trained: all are but a frozen table."""
-    return FROZEN not in jax.tree_util.keystr(path)
 
 
 def learning_rate_of(config: TrainConfig, total_steps: int, step: int) -> float:

@@ -23,7 +23,7 @@ from seq2seq_jax.data.vectors import Vectors, names_of, read_vectors, width_of
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import sha256_of
-from seq2seq_jax.model.build import Params, pretrained_table
+from seq2seq_jax.model.build import Params, held_tables, pretrained_table
 from seq2seq_jax.model.embedding import INITIAL_STD, configured_width
 from seq2seq_jax.train.optimizer import B1, B2
 
@@ -134,13 +134,12 @@ def fill(model: ModelConfig, params: Params, pretrained: Pretrained | None) -> P
 
 
 def hold(model: ModelConfig, gradients: Params, step: Int[Array, ""]) -> Params:
-    """Returns the gradients with that of the pretrained table zero while it is frozen, which is decided inside the compiled step."""
-    if model.pretrained is None or model.pretrained_frozen_steps == 0:
-        return gradients
-    _, name = pretrained_table(model)
-    gradient = gradients[name]["table"]
-    free = False if model.pretrained_frozen_steps is None else step >= model.pretrained_frozen_steps
-    return {**gradients, name: {"table": jnp.where(free, gradient, 0.0)}}
+    """Returns the gradients with those of tables zero that are frozen, for ever or for the first steps: inside the compiled step."""
+    zero = {name: {"table": jnp.zeros_like(gradients[name]["table"])} for name in held_tables(model)}
+    if model.pretrained is not None and model.pretrained_frozen_steps:
+        _, name = pretrained_table(model)
+        zero = {name: {"table": jnp.where(step >= model.pretrained_frozen_steps, gradients[name]["table"], 0.0)}}
+    return {**gradients, **zero}
 
 
 def restarted(model: ModelConfig, directions: Params, step: Int[Array, ""]) -> Params:

@@ -11,9 +11,8 @@ from jaxtyping import Int, Key, UInt32
 
 from seq2seq_jax.arrays import Array, Scalar
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
-from seq2seq_jax.model.build import Params, held_table, table_names
+from seq2seq_jax.model.build import Params, held_tables, table_names
 from seq2seq_jax.model.loss import Loss
-from seq2seq_jax.train.optimizer import is_learned
 
 
 class LogSums(NamedTuple):
@@ -93,15 +92,9 @@ def root_key(seed: UInt32[Array, ""] | int) -> Key[Array, ""]:
 
 def parameter_counts(params: Params, model: ModelConfig) -> dict[str, int]:
     """Returns how many parameters lie in embedding tables and how many there are in all; learned ones, so a frozen table is in neither."""
-    sizes = {"embedding": 0, "total": 0}
-    held = held_table(model)
-    tables = table_names(params)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        name = jax.tree_util.keystr(path[:1], simple=True)
-        if is_learned(path) and name != held:
-            sizes["total"] += leaf.size
-            sizes["embedding"] += leaf.size if name in tables else 0
-    return sizes
+    held, tables = held_tables(model), table_names(params)
+    sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in params.items() if name not in held}
+    return {"embedding": sum(sizes.get(name, 0) for name in tables), "total": sum(sizes.values())}
 
 
 def total_steps(config: Config, steps_per_epoch: int) -> int:
