@@ -53,7 +53,7 @@ def pretrained_table(config: ModelConfig) -> tuple[str, str]:
 
 
 def held_tables(config: ModelConfig) -> set[str]:
-    """Returns the names in the parameters of the tables that are never trained: drawn (``frozen``), or as vectors from a file filled them."""
+    """Returns the names in the parameters of the tables that are never trained: as drawn (``frozen``), or as a file has filled them."""
     if config.table == "frozen":
         return {"shared_embedding"} if config.share_embeddings else {f"{side}_embedding" for side in KINDS[config.kind].sides}
     return {pretrained_table(config)[1]} if config.pretrained is not None and config.pretrained_frozen_steps is None else set()

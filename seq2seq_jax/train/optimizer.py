@@ -26,7 +26,7 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     adam = optax.scale_by_adam(B1, B2)
     held = held_tables(config.model)
     if held:  # of which no moments are kept: their gradient, zero, passes through
-        adam = optax.masked(adam, lambda tree: {name: jax.tree.map(lambda _: name not in held, part) for name, part in tree.items()})
+        adam = optax.masked(adam, lambda tree: jax.tree_util.tree_map_with_path(lambda path, _: path[0].key not in held, tree))
     return optax.chain(clip, adam)
 
 
