@@ -110,6 +110,19 @@ def test_baselines_stand_beside_vectors_from_a_file_too(tmp_path):
     assert pretrained == [("learned", False), ("onehot", True), ("frozen", True)]
 
 
+def test_a_one_hot_table_is_as_wide_as_the_vocabulary_of_its_own_data(tmp_path):
+    """Red if the data that the sweep's own configuration names, here none, count for all."""
+    few, many = tmp_path / "few.tsv", tmp_path / "many.tsv"
+    for path, letters in ((few, "ab"), (many, "abcdefgh")):  # each word is its own target, with its letters in every order
+        words = ["".join(letters[(start + i) % len(letters)] for i in range(length)) for start in range(8) for length in range(4, 10)]
+        path.write_text("".join(f"{word}\t{' '.join(word)}\n" for word in words))
+    config = config_lib.replace(pair_config(few), {"data.train": None})
+    axes = {"model.embedding_dim": (2,), "data.train": (str(few), str(many)), "train.seed": (0,)}
+    members = make_plan(config, axes, str(tmp_path / "s"), Design(("onehot",))).members
+    widths = {member.config.data.train: member.config.model.embedding_dim for member in members if member.table == "onehot"}
+    assert widths == {str(few): 2 + 4, str(many): 8 + 4}  # with <pad>, <bos>, <eos> and <unk>
+
+
 def test_a_one_hot_run_is_a_run_like_any_other(swept):
     _, folder = swept
     scored = evaluate([str(folder / NAMES[2])], "dev")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
@@ -66,30 +66,32 @@ class Member:
         return Member(self.varied, config, {**self.adapted, **values})
 
 
-def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_size: int) -> list[Member]:
+def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_size: Callable[[Config], int]) -> list[Member]:
     """Returns the members that learn no table, for every seed and further axis of the sweep.
 
     Args:
       base: what the members share.
       axes: of the sweep.
       kinds: ``frozen``, a table of the largest size, and ``onehot``, one of as many columns as symbols.
-      vocabulary_size: symbols of the larger vocabulary.
+      vocabulary_size: counts the symbols of the larger vocabulary, which a further axis may change.
     """
     others = {path: values for path, values in axes.items() if path not in (SIZE, *SIDES)}
     members = []
     for kind in kinds:
         if kind == "onehot":
-            sizes: dict[str, Any] = {SIZE: vocabulary_size}
+            sizes: dict[str, Any] = {}
             unused = dict.fromkeys(SIDES)
         else:
-            own = config_lib.get(base, SIZE)
-            largest = {path: max(own if size is None else size for size in axes[path]) for path in (SIZE, *SIDES) if path in axes}
-            sizes = {SIZE: own, **largest}
+            given = config_lib.get(base, SIZE)
+            largest = {path: max(given if size is None else size for size in axes[path]) for path in (SIZE, *SIDES) if path in axes}
+            sizes = {SIZE: given, **largest}
             unused = {}
         if base.model.pretrained is not None:
             unused = {**unused, "model.pretrained": None, "model.pretrained_frozen_steps": 0}
         fixed = {TABLE: (kind,), **{path: (value,) for path, value in sizes.items()}}
-        members += [Member(m.varied, m.config, unused) for m in make_members(config_lib.replace(base, unused), {**fixed, **others})]
+        for member in make_members(config_lib.replace(base, unused), {**fixed, **others}):
+            own = {SIZE: vocabulary_size(member.config)} if kind == "onehot" else {}
+            members.append(Member({**member.varied, **own}, config_lib.replace(member.config, own), unused))
     return members
 
 

@@ -104,7 +104,7 @@ def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
     members = make_members(config, axes)
     check_sizes(members)
     if design.baselines:
-        members += make_baselines(config, axes, design.baselines, max(vocabulary_sizes(config).values()))
+        members += make_baselines(config, axes, design.baselines, lambda own: max(vocabulary_sizes(own).values()))
     check_same_data(members, tuning.every_run(members, design.tune, chosen), workdir)
     if design.budget == "parameters":
         _check_smallest(earlier, members)
