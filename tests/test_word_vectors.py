@@ -334,31 +334,30 @@ def test_a_sweep_sets_the_estimate_of_its_text_beside_the_measured_sizes(planted
     compared = compare([str(tmp_path)])
     assert all(row["bootstrap_ci95"][0] < row["mean"] < row["bootstrap_ci95"][1] for row in compared["sizes"])  # over blocks of dev
     found = {row["rule"]: row["embedding_dim"] for row in compared["rules_of_thumb"]}
-    for run in (".", "embedding_dim=2,seed=0"):
-        capsys.readouterr()
-        pip_loss.run({"workdir": tmp_path / run, "format": "json"})
-        shown = json.loads(capsys.readouterr().out)
-        assert shown["symbols"] == 17
-        assert shown["embedding_dim"] == found["least PIP loss"]
-        assert 1 <= shown["embedding_dim"] <= 3  # two kinds of words
+    run = tmp_path / "embedding_dim=2,seed=0"
+    capsys.readouterr()
+    pip_loss.run({"workdir": run, "format": "json"})
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["symbols"] == 17
+    assert shown["embedding_dim"] == found["least PIP loss"]
+    assert 1 <= shown["embedding_dim"] <= 3  # two kinds of words
     text = (planted / "text.txt").read_text()
     write(planted / "text.txt", text + "a0 a1\n")
     with pytest.raises(UserError, match=r"text\.txt: the content is not that of the run's train data"):
-        pip_loss.run({"workdir": tmp_path / "embedding_dim=2,seed=0", "format": "json"})
+        pip_loss.run({"workdir": run, "format": "json"})
     write(planted / "text.txt", text)
-    pip_loss.run({"workdir": tmp_path, "format": "table"})
+    pip_loss.run({"workdir": run, "format": "table"})
     assert "judged by the 17 most frequent symbols" in capsys.readouterr().out
-    with pytest.raises(UserError, match="there is no run or sweep here"):
-        pip_loss.run({"workdir": tmp_path / "nothing", "format": "table"})
-    for name, content in (("config.json", "{}"), ("sweep.json", '{"format": 1, "members": []}'), ("sweep.json", "{")):
-        broken = tmp_path / f"broken{len(content)}"
-        broken.mkdir()
-        (broken / name).write_text(content)
-        with pytest.raises(UserError, match=rf"broken{len(content)}/{name}: "):
-            pip_loss.run({"workdir": broken, "format": "table"})
+    for place in (tmp_path, tmp_path / "nothing"):  # a sweep may have several texts
+        with pytest.raises(UserError, match="there is no run here; expected a run of word vectors, or a member of a sweep"):
+            pip_loss.run({"workdir": place, "format": "table"})
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"broken/config\.json: "):
+        pip_loss.run({"workdir": tmp_path / "broken", "format": "table"})
     nothing = SizeEstimate(None, np.array([3.0]), np.array([]), 0.1, 17)
     monkeypatch.setattr(pip_loss, "estimated_size", lambda config, corpus: nothing)
-    pip_loss.run({"workdir": tmp_path, "format": "table"})
+    pip_loss.run({"workdir": run, "format": "table"})
     assert capsys.readouterr().out.startswith("There is no estimate: no singular value")
     assert as_json(nothing._replace(noise=0.0))["reason"].startswith("no two symbols are neighbours")
     largest = tmp_path / "embedding_dim=3,seed=0/pip_loss.json"

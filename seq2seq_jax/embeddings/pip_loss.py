@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Corpus, check_recorded, load_corpus
 from seq2seq_jax.data.examples import TextSplit
 from seq2seq_jax.data.windows import unit_counts, units_of
 from seq2seq_jax.embeddings.size_estimate import SizeEstimate, estimate_size
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, read_config, read_sweep_record
+from seq2seq_jax.records import CONFIG_FILE, read_config
 from seq2seq_jax.show.progress import shown
 from seq2seq_jax.show.terminal import print_json, print_table
 
@@ -52,14 +51,17 @@ def _reason(estimate: SizeEstimate) -> str | None:
 
 
 def run(options: Mapping[str, Any]) -> None:
-    """Prints the size of least expected PIP loss for the text of a run or sweep of word vectors. Raises UserError for another one."""
+    """Prints the size of least expected PIP loss for the text of a run of word vectors. Raises UserError for another one."""
     workdir = options["workdir"]
-    config, recorded = _recorded(pathlib.Path(workdir))
+    file = pathlib.Path(workdir) / CONFIG_FILE
+    if not file.exists():
+        raise UserError(f"--workdir={workdir}: there is no run here; expected a run of word vectors, or a member of a sweep of them")
+    record = read_config(file)
+    config = record.config
     if config.model.kind != "skip_gram":
         raise UserError(f"--workdir={workdir}: expected a run of word vectors (model.kind=skip_gram), this is a {config.model.kind}")
     corpus = load_corpus(config)
-    if recorded is not None:
-        check_recorded(recorded, corpus.sha256, corpus.paths)
+    check_recorded(record.data_sha256, corpus.sha256, corpus.paths)
     with shown("embeddings: counting neighbours and taking singular values"):
         estimate = estimated_size(config, corpus)
     if options["format"] == "json":
@@ -71,18 +73,3 @@ def run(options: Mapping[str, Any]) -> None:
     listed = sorted({size for power in range(20) if (size := 2**power) < len(estimate.losses)} | {estimate.size, len(estimate.losses) - 1})
     print_table(("size", "expected PIP loss"), [[f"{size:,}", f"{estimate.losses[size]:.1f}"] for size in listed], 0)
     print(f"Least at {estimate.size}, judged by the {estimate.units:,} most frequent symbols.")
-
-
-def _recorded(directory: pathlib.Path) -> tuple[Config, Mapping[str, str] | None]:
-    """Returns the configuration of a run with the sha256 of its data, or that of a sweep."""
-    run, sweep = directory / CONFIG_FILE, directory / SWEEP_FILE
-    if run.exists():
-        record = read_config(run)
-        return record.config, record.data_sha256
-    if sweep.exists():
-        record = read_sweep_record(sweep, "config")
-        try:
-            return config_lib.from_dict(record["config"]), None
-        except UserError as error:
-            raise UserError(f"{sweep}: {error}") from None
-    raise UserError(f"--workdir={directory}: there is no run or sweep here; train word vectors first")

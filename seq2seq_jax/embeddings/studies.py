@@ -91,13 +91,13 @@ STUDIES = dict(
             TABLE._replace(help="which table of a translator; default: both"),
             FORMAT,
             reads="a sweep",
+            package="compare",
         ),
         _study(
             "pip_loss",
             "the size of word vectors estimated from their text, without a sweep",
             "--workdir=runs/a",
             FORMAT,
-            reads="a run or of a sweep",
             one_thread=False,
         ),
         _study(
