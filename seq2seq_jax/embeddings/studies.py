@@ -27,6 +27,7 @@ def _study(
     operands: tuple[str, ...] = (),
     reads: str = "a run",
     one_thread: bool = True,
+    package: str = "embeddings",
 ) -> tuple[str, Verb]:
     """Returns the name of a study and its verb.
 
@@ -37,6 +38,7 @@ def _study(
       options: its flags besides the workdir.
       operands: flags that may also be given by their place.
       reads: what the workdir holds.
+      package: where the file stands.
       one_thread: false where matrices are so large that NumPy does better with all cores.
     """
 
@@ -46,7 +48,7 @@ def _study(
             keep_numpy_to_one_thread()
         given = {flag: values[flag].value for flag in values}
         check_figure(given.get("figure"))
-        importlib.import_module(f"seq2seq_jax.embeddings.{name}").run(given)
+        importlib.import_module(f"seq2seq_jax.{package}.{name}").run(given)
         return 0
 
     workdir = Option("workdir", f"directory of {reads}")

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from seq2seq_jax.config import SEED, in_order, setting_key
+from seq2seq_jax.compare.reading import read_sweep
+from seq2seq_jax.config import SIZE, TABLE, in_order, setting_key
 from seq2seq_jax.embeddings.neighbours import neighbour_sets
 from seq2seq_jax.embeddings.tables import TrainedTable, read_tables
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.length import length_of, of_other_length, standing
-from seq2seq_jax.records import CONFIG_FILE, EMBEDDING_FILE, RESULT_FILE, SWEEP_FILE, read_config, read_result, read_sweep_record
 from seq2seq_jax.show.terminal import print_json, print_sentence, print_table
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
@@ -93,56 +91,35 @@ def stability(workdir: str, k: int, side: str | None = None) -> tuple[list[Stabi
 
     Raises UserError where no setting has tables of two seeds.
     """
-    groups: dict[str, list[tuple[dict[str, Any], list[TrainedTable]]]] = {}
-    runs, left_out = _finished(pathlib.Path(workdir))
-    for path, varied in runs:
-        setting = {name: value for name, value in varied.items() if name != SEED}
-        groups.setdefault(setting_key(setting), []).append((varied, read_tables(path)))
-    found = [result for group in groups.values() if len(group) > 1 for result in _compare(group, k, side)]
+    sweep = read_sweep(workdir)
+    settings: dict[str, dict[str, Any]] = {}
+    tables: dict[str, dict[int, list[TrainedTable]]] = {}
+    for run in sweep.runs:
+        member = run.member
+        setting = {SIZE: member.size, **({} if member.table == "learned" else {TABLE: member.table}), **member.setting}
+        key = setting_key(setting)
+        settings[key] = setting
+        tables.setdefault(key, {})[member.seed] = read_tables(run.directory)
+    several = [key for key, by_seed in tables.items() if len(by_seed) > 1]
+    found = [result for key in several for result in _compare(settings[key], tables[key], k, side)]
     if not found:
         raise UserError(f"--workdir={workdir}: no size has finished tables of two seeds; expected a sweep's directory")
+    left_out = [failure.name for failure in sweep.failures if failure.has_finished]
     return sorted(found, key=lambda result: list(map(in_order, result.setting.values()))), left_out
 
 
-def _finished(root: pathlib.Path) -> tuple[list[tuple[pathlib.Path, dict[str, Any]]], list[str]]:
-    """Returns the finished runs of a sweep that have a table, each with the values that tell it from the others.
-
-    Those are left out, and named, that have another length than the sweep asks for now, unless all have. Without sweep.json every
-    run in the directory counts.
-    """
-    record = read_sweep_record(root / SWEEP_FILE) if (root / SWEEP_FILE).is_file() else None
-    entries = {entry["name"]: entry for entry in (record["members"] if record else ())}
-    runs, standings = {}, {}
-    for path in sorted(path.parent for path in root.glob(f"*/{EMBEDDING_FILE}")):
-        result = read_result(path / RESULT_FILE)
-        if result is None or result["status"] != "finished":
-            continue
-        varied, planned = result["varied"], entries.get(path.name, {}).get("varied", {})
-        if not isinstance(varied, dict) or SEED not in varied or (record and path.name not in entries):
-            continue
-        if any(varied.get(field, value) != value for field, value in planned.items()):  # a copy of another member's directory
-            continue
-        runs[path.name] = (path, varied)
-        made = read_config(path / CONFIG_FILE).length if (path / CONFIG_FILE).exists() else None
-        standings[path.name] = standing(path, result, made, length_of(record, entries.get(path.name)))
-    left_out = list(of_other_length(standings))
-    return [run for name, run in runs.items() if name not in left_out], left_out
-
-
-def _compare(group: Sequence[tuple[dict[str, Any], list[TrainedTable]]], k: int, side: str | None) -> list[Stability]:
-    """Compares the tables of one setting, each side by itself."""
-    seeds = [varied[SEED] for varied, _ in group]
-    setting = {name: value for name, value in group[0][0].items() if name != SEED}
+def _compare(setting: dict[str, Any], tables_of: Mapping[int, list[TrainedTable]], k: int, side: str | None) -> list[Stability]:
+    """Compares the tables of one setting, given by seed, each side by itself."""
     found = []
-    for first in group[0][1]:
+    for first in next(iter(tables_of.values())):
         if side in (None, first.side):
-            tables = [table for _, of_run in group for table in of_run if table.side == first.side]
+            tables = [table for of_run in tables_of.values() for table in of_run if table.side == first.side]
             if any(table.symbols != first.symbols for table in tables):
                 raise UserError(f"--workdir: the {first.side} vocabularies of {setting} differ; expected one sweep on one set of data")
             shares, nearest, rows, candidates = _overlaps(tables, k)
             chance = nearest / (candidates - 1)
             deviation = float(shares.std(ddof=1)) if len(shares) > 1 else None
-            found.append(Stability(setting, first.side, seeds, nearest, rows, float(shares.mean()), deviation, chance))
+            found.append(Stability(setting, first.side, list(tables_of), nearest, rows, float(shares.mean()), deviation, chance))
     return found
 
 
