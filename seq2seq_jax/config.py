@@ -347,6 +347,11 @@ def one_line(config: Config) -> str:
     return ", ".join(f"{path}={'null' if value is None else value}" for path, value in values.items())
 
 
+def setting_of(varied: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a member of a sweep varies besides size, seed and table: members that share it are compared with each other."""
+    return {path: value for path, value in varied.items() if path not in (SIZE, SEED, TABLE)}
+
+
 def setting_key(values: Mapping[str, Any]) -> str:
     """Returns the same text for the same values of fields, whatever their order."""
     return json.dumps(values, sort_keys=True)

@@ -6,20 +6,31 @@ Knows the comparison's JSON and no layout. CSV has figures and no text, so it ha
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
 
 from seq2seq_jax.compare.labels import decimals_of, half_width, p_label, role, size_label, with_interval
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow
 from seq2seq_jax.show.labels import count_label, seconds_label
 
+_DECODED: Final = "decoded_examples_per_second_median"
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column: its heading, and the text of a cell, made from the comparison of a setting and the row of a size in it."""
+    """A column of the table.
+
+    Attributes:
+      heading: of the column.
+      text: of a cell, made from the comparison of a setting and the row of a size in it.
+      figure: of the row, where the column is left out as long as no row has it.
+      spare: whether a narrow terminal goes without.
+    """
 
     heading: str
     text: Callable[[SettingComparison, SizeRow], str]
+    figure: str | None = None
+    spare: bool = False
 
 
 def _runs(part: SettingComparison, row: SizeRow) -> str:
@@ -39,17 +50,16 @@ def _role_in_words(part: SettingComparison, row: SizeRow) -> str:
 
 
 SIZE = Column("size", lambda part, row: size_label(row))
-DECODED = Column("decoded a second", lambda part, row: count_label(row["decoded_examples_per_second_median"]))
 RUNS = Column("runs", _runs)
 MEAN = Column("mean", lambda part, row: with_interval(row["mean"], row["ci95"], decimals_of(part)))
-RESAMPLED = Column("± with examples", lambda part, row: half_width(row["bootstrap_ci95"], decimals_of(part)))
+RESAMPLED = Column("± with examples", lambda part, row: half_width(row["bootstrap_ci95"], decimals_of(part)), "bootstrap_ci95", spare=True)
 DIFFERENCE = Column("minus best", _difference)
 
 TERMINAL = (
     SIZE,
     RUNS,
     MEAN,
-    RESAMPLED,  # where there is room
+    RESAMPLED,
     DIFFERENCE,
     Column("p", lambda part, row: p_label(row["p_value_holm"])),
     Column("table / all", lambda part, row: f"{_parameters(row, 'embedding')} / {_parameters(row, 'total')}"),
@@ -68,11 +78,10 @@ REPORT = (
     Column("all parameters", lambda part, row: _parameters(row, "total")),
     Column("training", lambda part, row: seconds_label(row["train_seconds_median"])),
     Column("to best step", lambda part, row: seconds_label(row["best_step_seconds_median"])),
-    DECODED,  # where something is decoded
+    Column("decoded a second", lambda part, row: count_label(row[_DECODED]), _DECODED),
 )
 
 
-def of_report(part: SettingComparison) -> list[Column]:
-    """Returns the columns of the report for the comparison of a setting."""
-    decodes = any(row["decoded_examples_per_second_median"] is not None for row in part["sizes"])
-    return [column for column in REPORT if decodes or column is not DECODED]
+def filled(columns: Sequence[Column], part: SettingComparison) -> list[Column]:
+    """Returns the columns that have something to say in the comparison of a setting."""
+    return [column for column in columns if column.figure is None or any(row.get(column.figure) is not None for row in part["sizes"])]

@@ -81,10 +81,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
     cautions = [
         *reason.side_warning(grid, setting),
         *reason.scored_warning(sweep, grid),
-        *reason.in_train_warning(grid),
-        *reason.length_warning(sweep),
-        *reason.unlike_warning(sweep),
-        *reason.tuned_seed_warning(sweep, grid),
+        *reason.warnings_of_data_set(sweep, grid),
         *reason.warnings(grid, recommendation),
         *reason.dev_set_warning(grid, recommendation),
     ]

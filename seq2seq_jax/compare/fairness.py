@@ -10,7 +10,7 @@ from typing import Any
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.results import Sweep
 from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, TuningSummary
-from seq2seq_jax.config import SIZE, TABLE
+from seq2seq_jax.config import SIZE, TABLE, setting_of
 
 
 def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> TuningSummary | None:
@@ -19,10 +19,9 @@ def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> TuningSummary | None:
         return None
     chosen: list[ChosenRow] = []
     for entry in sweep.tuning["chosen"]:
-        varied = dict(entry["varied"])
-        size, table = varied.pop(SIZE, None), varied.pop(TABLE, "learned")
-        if varied == setting:
-            chosen.append({"embedding_dim": size, "table": table, "values": entry["values"]})
+        varied = entry["varied"]
+        if setting_of(varied) == setting:
+            chosen.append({"embedding_dim": varied.get(SIZE), "table": varied.get(TABLE, "learned"), "values": entry["values"]})
     return {
         "seed": sweep.tuning["seed"],
         "runs": sweep.tuning["runs"],

@@ -125,10 +125,7 @@ def _of_one(sweep: Sweep, grid: Grid) -> list[str]:
     return [
         *reason.other_schedules(runs),
         *reason.unlearned(grid),
-        *reason.length_warning(sweep),
-        *reason.unlike_warning(sweep),
-        *reason.in_train_warning(grid),
-        *reason.tuned_seed_warning(sweep, grid),
+        *reason.warnings_of_data_set(sweep, grid),
     ]
 
 

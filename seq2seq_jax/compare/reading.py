@@ -18,7 +18,20 @@ from typing import Any, NamedTuple
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare import run_files
 from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, RunKey, Sweep
-from seq2seq_jax.config import ENCODER_HIDDEN, FILES, HIDDEN, SEED, SIDES, SIZE, TABLE, TABLES, WITHOUT_EFFECT, from_dict, in_order
+from seq2seq_jax.config import (
+    ENCODER_HIDDEN,
+    FILES,
+    HIDDEN,
+    SEED,
+    SIDES,
+    SIZE,
+    TABLE,
+    TABLES,
+    WITHOUT_EFFECT,
+    from_dict,
+    in_order,
+    setting_of,
+)
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.json_files import parsed, read_record, readable_object
 from seq2seq_jax.kinds import metric_of
@@ -229,7 +242,7 @@ def _member(entry: dict[str, Any], values: dict[str, Any]) -> RunKey | None:
     size, seed, table = values.get(SIZE), values.get(SEED, 0), entry.get("table", values.get(TABLE, "learned"))
     if not (isinstance(size, int) and isinstance(seed, int) and table in TABLES):
         return None
-    return RunKey(entry["name"], size, seed, table, {path: value for path, value in values.items() if path not in (SIZE, SEED, TABLE)})
+    return RunKey(entry["name"], size, seed, table, setting_of(values))
 
 
 def _unlike(runs: list[FinishedRun]) -> tuple[list[str], list[str]]:

@@ -272,7 +272,12 @@ def other_schedules(runs: Sequence[FinishedRun]) -> list[str]:
     ]
 
 
-def length_warning(sweep: Sweep) -> list[str]:
+def warnings_of_data_set(sweep: Sweep, grid: Grid) -> list[str]:
+    """Says what the runs of one data set are to be read with, compared by themselves or pooled with others'."""
+    return [*_in_train_warning(grid), *_length_warning(sweep), *_unlike_warning(sweep), *_tuned_seed_warning(sweep, grid)]
+
+
+def _length_warning(sweep: Sweep) -> list[str]:
     """Warns where the answer is of a former length, since the longer training has ended nowhere yet."""
     if sweep.unreached is None:
         return []
@@ -281,7 +286,7 @@ def length_warning(sweep: Sweep) -> list[str]:
     return [f"The sweep asks for {asked} now, which no run has reached yet: this is the answer at the length before."]
 
 
-def unlike_warning(sweep: Sweep) -> list[str]:
+def _unlike_warning(sweep: Sweep) -> list[str]:
     """Warns where runs that no sweep.json brings together differ in more than the comparison knows of."""
     unlike = [*sweep.unlike_fields, *(f"the data of {split}" for split in sweep.unlike_data)]
     if not unlike:
@@ -289,7 +294,7 @@ def unlike_warning(sweep: Sweep) -> list[str]:
     return [f"The runs also differ in {', '.join(unlike)}, which is not compared here: sizes can be compared only where it is equal."]
 
 
-def tuned_seed_warning(sweep: Sweep, grid: Grid) -> list[str]:
+def _tuned_seed_warning(sweep: Sweep, grid: Grid) -> list[str]:
     """Warns where a seed that has chosen the settings of the sizes is compared too: they suit it better than a seed of its own."""
     if sweep.tuning is None or sweep.tuning["seed"] not in grid.seeds:
         return []
@@ -314,7 +319,7 @@ def scored_warning(sweep: Sweep, grid: Grid) -> list[str]:
     return [f"Settings differ in {fields}, which may change what is scored: do not compare their figures."] if fields else []
 
 
-def in_train_warning(grid: Grid) -> list[str]:
+def _in_train_warning(grid: Grid) -> list[str]:
     """Warns where dev has sources, or lines of a list, that were trained on."""
     counts = [run.result["dev"].get(IN_TRAIN) for size in grid.sizes for run in size.runs]
     count = max((count for count in counts if isinstance(count, int)), default=0)

@@ -104,7 +104,7 @@ def _part_view(sweeps: list[Sweep], part: SettingComparison, drawn: dict[str, Pi
     }
     return {
         "comparison": part,
-        "columns": columns.of_report(part),
+        "columns": columns.filled(columns.REPORT, part),
         "label": labels.setting_label(part["setting"]),
         "over": labels.over(part),
         "dots": "runs" if labels.over(part) == "seeds" else "data sets",

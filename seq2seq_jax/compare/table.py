@@ -52,10 +52,11 @@ def print_table(parts: Sequence[SettingComparison], noise_floor: bool = False) -
 
 
 def _print_sizes(console: rich.console.Console, part: SettingComparison) -> None:
-    """Prints the table; the intervals over examples too where there are some and the terminal is wide enough."""
-    table = _sizes(part, columns.TERMINAL)
-    if not any(row["bootstrap_ci95"] for row in part["sizes"]) or full_width(console, table) > console.width:
-        table = _sizes(part, [column for column in columns.TERMINAL if column is not columns.RESAMPLED])
+    """Prints the table, without the columns that a narrow terminal can do without."""
+    shown = columns.filled(columns.TERMINAL, part)
+    table = _sizes(part, shown)
+    if full_width(console, table) > console.width:
+        table = _sizes(part, [column for column in shown if not column.spare])
     print_whole(console, table)
 
 

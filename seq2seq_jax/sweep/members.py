@@ -51,8 +51,8 @@ class Member:
 
     @property
     def setting(self) -> dict[str, Any]:
-        """Its values of the further fields: members that share them are compared with each other (``compare/reading.py``)."""
-        return {path: value for path, value in self.varied.items() if path not in (SIZE, SEED, TABLE)}
+        """Its values of the further fields: members that share them are compared with each other."""
+        return config_lib.setting_of(self.varied)
 
     @property
     def length(self) -> Length:
