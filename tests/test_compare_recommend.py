@@ -401,12 +401,29 @@ def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
     assert not any(warning.startswith("All runs") for warning in other["warnings"])
 
 
+def test_where_no_output_can_be_right_training_longer_is_not_advised(tmp_path):
+    """Red if it is, or if nothing but the log of training tells why; a few such sources are no cause."""
+    for name, count, advice in (("most", 300, "For most of dev no output can be right: see below."), ("few", 3, "Train longer.")):
+        dev = {"word_error_rate": 1.0, "loss_nats_per_token": 0.6, "examples": 450, "out_of_reach": count}
+        found = compare([write_sweep(tmp_path / name, {2: [1.0, 1.0], 8: [1.0, 1.0]}, dev=dev)])["recommendation"]
+        assert found["answer"][0].endswith(advice)
+        assert any(warning.startswith(f"Of dev {count} sources have a unit that training has not") for warning in found["warnings"])
+        assert any(warning.endswith("Use other data, or use another metric.") for warning in found["warnings"]) == (name == "most")
+
+
+def test_a_tolerance_in_per_cent_is_remarked(tmp_path):
+    path = write_sweep(tmp_path / "s", {2: [0.5, 0.52], 8: [0.4, 0.41]})
+    said = {tolerance: compare([path], tolerance=tolerance)["recommendation"]["warnings"][0] for tolerance in (1.0, 0.05)}
+    assert said[1.0].startswith("No two fractions differ by more than the tolerance, 1")
+    assert not said[0.05].startswith("No two")
+
+
 def test_what_dev_has_in_common_with_train_is_said(tmp_path):
     """Red if an answer that rests on what was trained on is given without a word."""
     dev = {"word_error_rate": 0.2, "loss_nats_per_token": 0.6, "examples": 450}
     for name, more, said in (("apart", {}, False), ("leak", {"also_in_train": 1234}, True)):
         found = compare([write_sweep(tmp_path / name, {2: [0.5, 0.5], 8: [0.4, 0.4]}, dev=dev | more)])["recommendation"]
-        assert any(warning.startswith("Of dev 1,234 sources or lines are also in train") for warning in found["warnings"]) == said
+        assert any(warning.startswith("Of dev 1,234 sources, lines or units are also in train") for warning in found["warnings"]) == said
 
 
 def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):
@@ -432,7 +449,8 @@ def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):
     files[3].write_text(json.dumps(result(4, 0, None)))
     missing = compare([path])["recommendation"]["command"].split()
     assert {f"--workdir={path}", "--seeds=0..2", "--retry_failed"} <= set(missing)
-    assert compare([path])["recommendation"]["going_on"][0].endswith("so the command makes the missing runs only.")
+    (going_on,) = compare([path])["recommendation"]["going_on"]  # and no word of further seeds, which the command does not add
+    assert going_on.startswith("Lengthened runs do not compare with new ones, so the command makes the missing runs only: launch.py sweep")
 
 
 def test_a_sweep_that_was_moved_goes_on_where_it_is(tmp_path):

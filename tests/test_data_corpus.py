@@ -81,8 +81,9 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         "train: 1 exact repetitions of a pair kept.",
         "dev: 4 of 5 sources are also in train.",
         "dev: 1 of 5 sources have a unit that the vocabulary has not.",
+        "dev: 1 of 5 sources have an empty target, as no pair that is trained on.",
     ]
-    assert loaded.also_in_train == {"dev": 4}
+    assert loaded.coverage == {"dev": {"also_in_train": 4}}
     assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abcde", "q"], [["x", "", "uvwxyz"], ["uvwxyz"], ["x"], ["y"], ["x"]])
     with pytest.raises(UserError, match=r"data\.min_count=9: no char of the training text is that frequent"):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", min_count=9))
@@ -108,6 +109,8 @@ def test_of_a_list_of_lines_it_is_said_too_what_is_also_in_train(tmp_path):
     config = _config(tmp_path, "language_model", train="anna\nbob\ncarl\n", dev="anna\nbob\nabba\n", lines=True)
     assert _load(config).notes == ["dev: 2 of 3 lines are also in train."]
     assert _load(configuration.replace(config, {"data.lines": False})).notes == []
+    part = _load(_config(tmp_path, "language_model", train="anna\nbob\ncarl\n", dev="bob\nca"))
+    assert (part.notes, part.coverage) == (["dev: all of it is also in train."], {"dev": {"also_in_train": 6}})
     for content, message in (("anna\rbob\n", ":1: lines end in a carriage return alone"), ("\n\n", ": all lines are empty")):
         with pytest.raises(UserError, match=rf"train\.txt{message}"):
             _load(_config(tmp_path, "language_model", train=content, lines=True))
@@ -118,12 +121,14 @@ def test_sources_whose_references_cannot_be_written_are_counted(tmp_path):
     dev = "a\tx new\nb\tnew\nb\tx newer\nq\ty\nq\tnew\nab\ty x\n"
     config = _config(tmp_path, train="abq\tx y\n", dev=dev, target_unit="word")
     loaded = _load(config)
-    assert loaded.notes == [
-        "dev: 2 of 4 sources have a unit that the vocabulary has not in every reference, so their outputs cannot be right."
-    ]
+    lost = "dev: 2 of 4 sources have a unit that the vocabulary has not in every reference, so their outputs cannot be right."
+    assert loaded.notes == [lost]
+    assert loaded.coverage == {"dev": {"out_of_reach": 2}}
     asked = corpus.PairSplit(loaded.dev.sources, [[] for _ in loaded.dev.sources])
     assert coverage.unknown_units("standard input", asked, loaded.vocabularies, normalized=False) == (0, [])
     assert _load(configuration.replace(config, {"data.target_unit": "byte"})).notes == []
+    single = _load(_config(tmp_path, train="1\t2\n2\t4\n", dev="12\t24\n", target_unit="word"))
+    assert single.notes[-1] == "dev: targets are read by word, and most are a single one; --config.data.target_unit=char reads characters."
 
 
 def test_the_loss_is_scored_against_the_first_answer(tmp_path):
@@ -201,6 +206,17 @@ def test_of_a_long_file_some_lines_are_looked_at_whatever_their_order(tmp_path, 
     first, second = _load(config).notes, _load(config).notes
     assert first == second
     assert "of 50 lines looked at" in first[0]
+
+
+def test_blanks_at_the_ends_of_fields_are_remarked(tmp_path):
+    """Red if not, since an output that looks right is wrong then, or where they only part words."""
+    config = _config(tmp_path, train="ab\tx \nc \ty\nd\tz\n", dev_fraction=0.0, test_fraction=0.0)
+    for units, count in ((("char", "char"), 2), (("word", "char"), 1), (("word", "word"), 0)):
+        notes = _load(configuration.replace(config, {"data.source_unit": units[0], "data.target_unit": units[1]})).notes
+        expected = (
+            f": of 3 lines looked at {count} have a field that begins or ends with a blank; the blanks are taken as part of the text."
+        )
+        assert [note.removeprefix(f"{tmp_path}/train.txt") for note in notes] == ([expected] if count else [])
 
 
 def test_rows_in_quotes_are_remarked(tmp_path):

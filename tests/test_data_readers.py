@@ -1,5 +1,8 @@
 """Files of text: lines end at LF only, and every malformed file is named with its line."""
 
+import codecs
+import gzip
+
 import pytest
 
 from seq2seq_jax.data import readers
@@ -64,6 +67,17 @@ def test_a_malformed_file_is_named_with_its_line(tmp_path, content, line, expect
     assert str(caught.value).startswith(f"{path}:{line}: ")
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [(gzip.compress(b"a\tb\n"), "compressed by gzip"), ("a\tb\n".encode("utf-16"), "UTF-16"), (codecs.BOM_UTF16_BE + b"\x00a", "UTF-16")],
+)
+def test_a_file_of_another_form_is_told_by_its_beginning(tmp_path, content, form):
+    """Red if only a byte is named, which says little to who has forgotten to unpack a file."""
+    (tmp_path / "a.tsv").write_bytes(content)
+    with pytest.raises(UserError, match=rf"a\.tsv: this is .*{form}; expected text in UTF-8"):
+        readers.read_pairs(f"{tmp_path}/a.tsv")
 
 
 def test_misaligned_files_are_named_with_the_first_line_that_has_no_partner(tmp_path):

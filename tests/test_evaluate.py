@@ -141,6 +141,14 @@ def test_bleu_does_not_complain_of_texts_whose_words_stand_apart(caplog):
     assert not caplog.messages
 
 
+@pytest.mark.parametrize(("reference", "tokenizer"), [("かかたぬせに。", "char"), ("walked", "char"), ("a cat sits here .", "13a")])
+def test_bleu_counts_characters_where_no_blanks_part_words(reference, tokenizer):
+    """Red if the best of outputs is worth nothing, being one word without three more."""
+    right = metrics.translation_metrics([reference] * 20, [[reference]] * 20, "char", ["bleu"])
+    assert right["bleu"] == pytest.approx(100)
+    assert f"tok:{tokenizer}|" in right["bleu_signature"]
+
+
 def test_the_loss_of_a_text_in_its_units():
     result = metrics.text_metrics(loss_sum_nats=100 * math.log(4), units=100, characters=400)
     assert result["loss_nats_per_token"] == pytest.approx(math.log(4))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seq2seq_jax.compare import pooling, reason
+from seq2seq_jax.compare import conditions, pooling, reason
 from seq2seq_jax.compare.answer import answer_object, without_nan
 from seq2seq_jax.compare.fairness import hidden_dims_of, tuning_of
 from seq2seq_jax.compare.grid import make_grid
@@ -79,16 +79,15 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
     seeds_are_no_use = unlearned and not grid.lacks_runs
     command = None if seeds_are_no_use else next_command(sweep, grid, recommendation, tolerance, tuning)
     cautions = [
-        *reason.side_warning(grid, setting),
-        *reason.scored_warning(sweep, grid),
-        *reason.warnings_of_data_set(sweep, grid),
+        *conditions.side_warning(grid, setting),
+        *conditions.scored_warning(sweep, grid),
+        *conditions.warnings_of_data_set(sweep, grid),
         *reason.warnings(grid, recommendation),
-        *reason.dev_set_warning(grid, recommendation),
+        *conditions.dev_set_warning(grid, recommendation),
     ]
     going_on = [] if seeds_are_no_use else reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
-    if command is not None:
-        going_on = reason.lengthened_remark(grid) + going_on
-    first = [*reason.other_dev_data(sweep), *reason.other_schedules(part.runs), *unlearned]
+    going_on = reason.after_lengthening(grid, command, going_on)
+    first = [*conditions.other_dev_data(sweep), *conditions.other_schedules(part.runs), *unlearned]
     answer = [*first, *reason.verdict_sentences(grid, recommendation)]
     words = Words(answer, cautions, going_on, command)
     return answer_object(grid, recommendation, words, setting, part.failures, tuning, hidden_dims_of(sweep, grid))

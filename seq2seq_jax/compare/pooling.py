@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_jax.compare import reason, statistics
+from seq2seq_jax.compare import conditions, reason, statistics
 from seq2seq_jax.compare.grid import Grid, Size
 from seq2seq_jax.compare.labels import RELATIVE, setting_label
 from seq2seq_jax.compare.reading import HARMLESS, differing_fields, fields_of
@@ -123,9 +123,9 @@ def _of_one(sweep: Sweep, grid: Grid) -> list[str]:
     """Returns the warnings that hold for one data set."""
     runs = [run for size in grid.sizes for run in size.runs]
     return [
-        *reason.other_schedules(runs),
+        *conditions.other_schedules(runs),
         *reason.unlearned(grid),
-        *reason.warnings_of_data_set(sweep, grid),
+        *conditions.warnings_of_data_set(sweep, grid),
     ]
 
 

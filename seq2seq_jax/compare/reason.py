@@ -9,21 +9,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
 from seq2seq_jax.compare import statistics
-from seq2seq_jax.compare.bootstrap import scored_together, standard_error
+from seq2seq_jax.compare.conditions import mostly_out_of_reach
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import FinishedRun, Sweep
-from seq2seq_jax.config import SIDES, SIZE
-from seq2seq_jax.kinds import IN_TRAIN, LOSS, Metric, changes_scores
+from seq2seq_jax.compare.results import FinishedRun
+from seq2seq_jax.kinds import LOSS, Metric
 
-SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 FEWEST = 3  # evaluations of a run after which its course says something
 END = 0.99  # of the steps: the last evaluation may fall on a boundary just before them
 
@@ -152,7 +149,8 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
     several = sum(bool(size.runs) for size in grid.sizes) > 1
     if several and np.nanmax(grid.values) - np.nanmin(grid.values) <= statistics.ROUNDING:
         faultless = all(run.value == grid.metric.best for size in grid.sizes for run in size.runs)
-        advice = "Use another metric, or harder data." if faultless else "Train longer, or use another metric."
+        longer = "Use other data" if mostly_out_of_reach(grid) else "Train longer"
+        advice = "Use another metric, or harder data." if faultless else f"{longer}, or use another metric."
         return [f"All runs have the same value: this metric tells no size from another. {advice}"]
     if grid.pooled:
         return []
@@ -182,7 +180,10 @@ def _seeds_warning(grid: Grid) -> list[str]:
 
 
 def _tolerance_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
-    """Warns where a tolerance that nobody has chosen covers all differences, as 5 % of a loss does: the smallest size is taken anyway."""
+    """Warns where a tolerance covers all differences, one that nobody has chosen, as 5 % of a loss does, or one in per cent: the smallest
+    size is taken anyway."""
+    if grid.metric.unit == "fraction" and recommendation.tolerance >= 1:
+        return [f"No two fractions differ by more than the tolerance, {recommendation.tolerance:.3g}: one per cent is --tolerance=0.01."]
     means = statistics.means(grid.losses[:, grid.eligible])
     spread, tolerance = float(np.max(means) - np.min(means)), recommendation.tolerance
     if grid.pooled or not recommendation.relative or len(means) < 2 or not spread <= tolerance < math.inf:
@@ -207,7 +208,8 @@ def unlearned(grid: Grid) -> list[str]:
     needs = f"{untrained:g} needs no learning"
     if grid.metric.untrained is None:
         needs = f"how often each unit occurs in training gives {untrained:.{decimals}f} by itself"
-    return [f"No size has learned the task yet: the best mean {name} is {abs(best):.{decimals}f}, and {needs}. Train longer."]
+    advice = "For most of dev no output can be right: see below." if mostly_out_of_reach(grid) else "Train longer."
+    return [f"No size has learned the task yet: the best mean {name} is {abs(best):.{decimals}f}, and {needs}. {advice}"]
 
 
 def _edge_warnings(grid: Grid, recommendation: Recommendation) -> list[str]:
@@ -255,77 +257,6 @@ def _baselines_warning(grid: Grid) -> list[str]:
     return [f"The {subject} at least as good as every learned table."] if better else []
 
 
-def other_dev_data(sweep: Sweep) -> list[str]:
-    """Says first of all where the runs are scored on different data: what follows then means little."""
-    return ["The runs are scored on different dev data, so their figures do not compare."] if "dev" in sweep.unlike_data else []
-
-
-def other_schedules(runs: Sequence[FinishedRun]) -> list[str]:
-    """Says likewise where runs came to the same length by other learning rates: some were lengthened, which others were not."""
-    if len({tuple(run.rescheduled_at) for run in runs}) < 2:
-        return []
-    lengthened = sum(bool(run.rescheduled_at) for run in runs)
-    where = "at different steps" if lengthened == len(runs) else "and the others not"
-    return [
-        f"{lengthened} of {len(runs)} runs were lengthened on the way {where}, so their learning rates (train.schedule) took different "
-        "courses and their figures do not compare: train all of them in a new workdir."
-    ]
-
-
-def warnings_of_data_set(sweep: Sweep, grid: Grid) -> list[str]:
-    """Says what the runs of one data set are to be read with, compared by themselves or pooled with others'."""
-    return [*_in_train_warning(grid), *_length_warning(sweep), *_unlike_warning(sweep), *_tuned_seed_warning(sweep, grid)]
-
-
-def _length_warning(sweep: Sweep) -> list[str]:
-    """Warns where the answer is of a former length, since the longer training has ended nowhere yet."""
-    if sweep.unreached is None:
-        return []
-    steps, epochs, _ = sweep.unreached
-    asked = f"{steps} steps" if steps is not None else f"{epochs} epochs" if epochs is not None else "another length"
-    return [f"The sweep asks for {asked} now, which no run has reached yet: this is the answer at the length before."]
-
-
-def _unlike_warning(sweep: Sweep) -> list[str]:
-    """Warns where runs that no sweep.json brings together differ in more than the comparison knows of."""
-    unlike = [*sweep.unlike_fields, *(f"the data of {split}" for split in sweep.unlike_data)]
-    if not unlike:
-        return []
-    return [f"The runs also differ in {', '.join(unlike)}, which is not compared here: sizes can be compared only where it is equal."]
-
-
-def _tuned_seed_warning(sweep: Sweep, grid: Grid) -> list[str]:
-    """Warns where a seed that has chosen the settings of the sizes is compared too: they suit it better than a seed of its own."""
-    if sweep.tuning is None or sweep.tuning["seed"] not in grid.seeds:
-        return []
-    return [f"Seed {sweep.tuning['seed']}, which is compared, also chose the tuned values: its results are optimistic."]
-
-
-def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
-    """Warns where only the tables of one side were swept: their sizes stand in comparisons of their own and are not judged here."""
-    swept = " and ".join(f"{path}={setting[path]}" for path in SIDES if setting.get(path) is not None)
-    dims = [size.embedding_dim for size in grid.sizes if size.table == "learned"]
-    if not swept or len(dims) != 1:
-        return []
-    lone = f"Size {dims[0]} is {SIZE}, of which only this value was tried"
-    return [f"{lone}: what was swept is {swept}, whose values stand in comparisons of their own and are not judged against each other."]
-
-
-def scored_warning(sweep: Sweep, grid: Grid) -> list[str]:
-    """Warns where settings differ in what they are scored on, such as the words that have no row."""
-    kind = next((run.fields.get("model.kind", "") for size in grid.sizes for run in size.runs), "")
-    swept = [path for path, values in sweep.axes.items() if len(values) > 1 and path != "data.max_length"]  # which leaves dev as it is
-    fields = " and ".join(path for path in swept if changes_scores(path, grid.metric.name, kind))
-    return [f"Settings differ in {fields}, which may change what is scored: do not compare their figures."] if fields else []
-
-
-def _in_train_warning(grid: Grid) -> list[str]:
-    """Warns where dev has sources, or lines of a list, that were trained on."""
-    counts = [run.result["dev"].get(IN_TRAIN) for size in grid.sizes for run in size.runs]
-    count = max((count for count in counts if isinstance(count, int)), default=0)
-    return [f"Of dev {count:,} sources or lines are also in train: they say little about new ones."] if count > 0 else []
-
-
 def still_improving(run: FinishedRun, metric: Metric) -> bool:
     """Says whether the last evaluation was the best one; where its history is kept, better than all before by the metric itself."""
     if run.result["best_step"] < END * run.result["steps"] or run.value == metric.best:
@@ -334,32 +265,14 @@ def still_improving(run: FinishedRun, metric: Metric) -> bool:
     return not history or (len(history) > 1 and history[-1] < min(history[:-1]) - statistics.ROUNDING)
 
 
-def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
-    """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small."""
-    runs = [run for size in grid.sizes for run in size.runs]
-    if not runs:
-        return []
-    examples = runs[0].result["dev"].get("examples")
-    if not isinstance(examples, int) or examples < 1:
-        return ["All of this is conditional on this dev set."]
-    sentence = f"All of this is conditional on this dev set of {examples:,} examples"
-    if grid.metric.proportion and 0 < recommendation.tolerance < 1 / examples - statistics.ROUNDING:
-        sentence += f", of which a single one counts {1 / examples:.2g}, more than the tolerance"
-    judged = recommendation.incomplete_chosen if recommendation.chosen is None else recommendation.chosen
-    parts = None if judged is None else scored_together(grid, judged)
-    if min(examples, parts or examples) >= SMALL_DEV_SET:
-        return [sentence + "."]
-    error = None if judged is None else standard_error(grid, judged, examples)
-    said = "not known" if error is None else f"{error:.{decimals_for(recommendation.tolerance)}f}"
-    return [f"{sentence}; one standard error of it is {said}."]
-
-
-def lengthened_remark(grid: Grid) -> list[str]:
-    """Says why the command that goes on does not simply add seeds to runs that were lengthened."""
-    if not grid.lengthened:
-        return []
-    does = "makes the missing runs only" if grid.lacks_runs else "trains all of them anew, in another workdir"
-    return [f"Lengthened runs do not compare with new ones, so the command {does}."]
+def after_lengthening(grid: Grid, command: str | None, going_on: list[str]) -> list[str]:
+    """Returns what ``going_on`` says, with why the command does not simply add seeds where the runs were lengthened."""
+    if not grid.lengthened or command is None:
+        return going_on
+    why = "Lengthened runs do not compare with new ones, so the command"
+    if grid.lacks_runs:
+        return [f"{why} makes the missing runs only: {command}"]
+    return [f"{why} trains all of them anew, in another workdir.", *going_on]
 
 
 def going_on(recommendation: Recommendation, command: str | None, asked: int, thing: str = "seed") -> list[str]:

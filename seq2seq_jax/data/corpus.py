@@ -42,7 +42,7 @@ class Corpus:
       notes: sentences on what was dropped and what is remarkable.
       sha256: hash of the content of each file read, by split or field; a split that was cut from train has none.
       paths: the absolute path specification of each of these.
-      also_in_train: of dev and test, how many sources, or lines of a list, train has too.
+      coverage: of dev and test, the counts that stand beside their metrics: what train has too, and what is out of reach.
     """
 
     train: PairExamples | TextSplit
@@ -52,7 +52,7 @@ class Corpus:
     notes: list[str]
     sha256: dict[str, str]
     paths: dict[str, str]
-    also_in_train: dict[str, int]
+    coverage: dict[str, dict[str, int]]
 
     @property
     def vocabulary_sizes(self) -> dict[str, int]:
@@ -92,16 +92,16 @@ def load_corpus(config: Config) -> Corpus:
         split: _split(config, content, vocabularies, _origin(raw, split), asked if split == "dev" else None)
         for split, content in held_out.items()
     }
-    also_in_train = {}
+    coverage = {}
     for name, split in others.items():
-        also_in_train[name], remarkable = remarks(name, split, raw.content["train"], vocabularies, config.data)
+        coverage[name], remarkable = remarks(name, split, raw.content["train"], vocabularies, config.data)
         notes += remarkable
     digests, paths = dict(raw.sha256), dict(raw.paths)
     if asked is not None:
         notes += asked.notes
         digests |= asked.sha256
         paths |= asked.paths
-    return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, digests, paths, also_in_train)
+    return Corpus(train, others.get("dev"), others.get("test"), vocabularies, notes, digests, paths, coverage)
 
 
 def _unasked(config: Config, asked: WordQuestions) -> list[str]:

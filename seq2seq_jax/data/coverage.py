@@ -9,24 +9,38 @@ from seq2seq_jax.data import mistakes, readers
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.raw_splits import Pairs
 from seq2seq_jax.data.vocabulary import UNK, Vocabulary
+from seq2seq_jax.kinds import IN_TRAIN, OUT_OF_REACH
 
 
 def remarks(
     name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary], data: DataConfig
-) -> tuple[int, list[str]]:
-    """Returns how many sources, or lines of a list, of a held-out split train has too, and sentences.
+) -> tuple[dict[str, int], list[str]]:
+    """Returns what of a held-out split train has too, and what of it is out of reach, as counts where there is some, and sentences.
 
     These say so, and how much of the split the vocabularies do not know.
     """
+    lost = _out_of_reach(split, vocabularies["target"]) if isinstance(split, PairSplit) else 0
+    trained, found = _in_train(name, split, train, data)
+    found += unknown_units(name, split, vocabularies, data.normalize_nfc)[1]
+    if isinstance(split, PairSplit):
+        empty = sum("" in map(str.strip, answers) for answers in split.targets)
+        found += [f"{name}: {empty} of {len(split)} sources have an empty target, as no pair that is trained on."] if empty else []
+        if 2 * lost >= len(split) and data.target_unit == "word" and 2 * sum(len(target.split()) < 2 for _, target in train) > len(train):
+            found.append(f"{name}: targets are read by word, and most are a single one; --config.data.target_unit=char reads characters.")
+    return {key: count for key, count in ((IN_TRAIN, trained), (OUT_OF_REACH, lost)) if count}, found
+
+
+def _in_train(name: str, split: PairSplit | TextSplit, train: Pairs | str, data: DataConfig) -> tuple[int, list[str]]:
+    """Returns how many sources, lines of a list, or units of a text that is part of train, train has too, and a sentence."""
+    if isinstance(split, TextSplit) and not data.lines:
+        trained = len(split) if split.text in str(train) else 0
+        return trained, [f"{name}: all of it is also in train."] if trained else []
     if isinstance(split, PairSplit):
         read, held_out, what = {source for source, _ in train}, split.sources, "sources"
-    elif data.lines:
-        read, held_out, what = set(readers.split_lines(str(train))), readers.split_lines(split.text), "lines"
     else:
-        read, held_out, what = set(), [], ""
+        read, held_out, what = set(readers.split_lines(str(train))), readers.split_lines(split.text), "lines"
     trained = len(read.intersection(held_out))
-    found = [f"{name}: {trained} of {len(held_out)} {what} are also in train."] if trained else []
-    return trained, found + unknown_units(name, split, vocabularies, data.normalize_nfc)[1]
+    return trained, [f"{name}: {trained} of {len(held_out)} {what} are also in train."] if trained else []
 
 
 def unknown_units(
@@ -41,7 +55,7 @@ def unknown_units(
     if isinstance(split, TextSplit):
         count = int((split.ids == UNK).sum())
         of_words = target.counts is not None  # word vectors, which have no row for what is unknown
-        costs = "they are left out" if of_words else "each costs no more than one <unk>"
+        costs = "they are left out" if of_words else "each costs no more than one <unk>, which data.min_count=2 gives something to learn"
         sentence = (
             f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
         )

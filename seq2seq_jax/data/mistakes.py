@@ -69,5 +69,16 @@ def quoted(pairs: Sequence[tuple[str, str]], path: str) -> list[str]:
     ]
 
 
+def blanks_at_ends(pairs: Sequence[tuple[str, str]], path: str, units: tuple[str, str]) -> list[str]:
+    """Returns a sentence where lines have a field with a blank at an end, which is a unit of its own unless ``units`` are words."""
+    count = sum(any(field != field.strip() for field, unit in zip(pair, units, strict=True) if unit != "word") for pair in pairs)
+    if not count:
+        return []
+    return [
+        f"{path}: of {len(pairs)} lines looked at {count} have a field that begins or ends with a blank;"
+        " the blanks are taken as part of the text."
+    ]
+
+
 def _in_quotes(field: str) -> bool:
     return field[:1] == '"' == field[-1:] and len(field) > 1

@@ -84,6 +84,7 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
     looked_at = mistakes.some(pairs)
     if len(readers.files_of(path)) == 1:
         notes += mistakes.quoted(looked_at, path)
+    notes += mistakes.blanks_at_ends(looked_at, path, (config.data.source_unit, config.data.target_unit))
     if nfc:
         return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in pairs]
     notes += mistakes.mixed_forms(["\t".join(pair) for pair in looked_at], path)

@@ -13,6 +13,12 @@ import unicodedata
 
 from seq2seq_jax.errors import UserError
 
+_OTHER_FORMS = {
+    b"\x1f\x8b": "this is a file compressed by gzip",
+    codecs.BOM_UTF16_LE: "this is text in UTF-16",
+    codecs.BOM_UTF16_BE: "this is text in UTF-16",
+}  # by how they begin
+
 
 def files_of(spec: str) -> list[pathlib.Path]:
     """Returns the one or two files of a path specification: ``a.tsv``, or ``a.src,a.tgt``.
@@ -62,6 +68,9 @@ def decoded(raw: bytes, origin: str) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
+        for mark, form in _OTHER_FORMS.items():
+            if raw.startswith(mark):
+                raise UserError(f"{origin}: {form}; expected text in UTF-8") from None
         raise UserError(f"{origin}:{line}: byte {raw[error.start]:#04x} is not UTF-8; expected text in UTF-8") from None
     return text.replace("\r\n", "\n").removesuffix("\r")
 

@@ -39,13 +39,17 @@ def _edits(output: str, answers: Sequence[str], words: bool) -> tuple[int, int]:
     return min(found, key=lambda pair: pair[0])
 
 
-def _bleu() -> Any:
+def _bleu(references: References) -> Any:
+    """Returns BLEU of words or, where most references are written without blanks between words, of characters: as a word each, such
+    sentences have no four in a row, and the best of outputs would be worth 0."""
     import sacrebleu
 
-    return sacrebleu.BLEU(force=True)  # only silences a warning, at every evaluation, about texts whose words and punctuation stand apart
+    spaced = [" " in answer.strip() for answers in references for answer in answers]
+    tokenizer = "13a" if 2 * sum(spaced) >= len(spaced) else "char"
+    return sacrebleu.BLEU(tokenize=tokenizer, force=True)  # only silences a warning about texts whose words and punctuation stand apart
 
 
-def _chrf() -> Any:
+def _chrf(references: References) -> Any:
     import sacrebleu
 
     return sacrebleu.CHRF()
@@ -62,7 +66,7 @@ PER_EXAMPLE: dict[str, Callable[[str, Sequence[str], str], tuple[float, float]]]
     ),
 }
 # Metrics of a whole corpus, no sums over examples: sacrebleu's, in points, 0 to 100.
-PER_CORPUS: dict[str, Callable[[], Any]] = {"bleu": _bleu, "chrf": _chrf}
+PER_CORPUS: dict[str, Callable[[References], Any]] = {"bleu": _bleu, "chrf": _chrf}
 
 
 def metric_names(chosen: str) -> tuple[str, ...]:
@@ -96,8 +100,8 @@ def translation_metrics(
       names: which to compute. Fractions: ``word_error_rate`` (sources whose output equals no reference),
         ``exact_match`` (1 - that), ``phone_error_rate`` (edits of target units), ``token_error_rate`` (edits of words),
         ``character_error_rate`` (edits of code points, blanks included; between units that are words one blank). Points: ``bleu``
-        (Papineni et al. 2002) and ``chrf`` (Popović 2015), as sacrebleu computes them, each with its signature (Post 2018);
-        both pass over further blanks themselves.
+        (Papineni et al. 2002; of characters where most references have no blank, ``tok:char`` in its signature) and ``chrf``
+        (Popović 2015), as sacrebleu computes them, each with its signature (Post 2018); both pass over further blanks themselves.
 
     Returns:
       The metrics, and ``examples``: the number of sources. An error rate of no source at all is 0; where all references
@@ -150,7 +154,7 @@ def unigram_nats(train: Int[np.ndarray, " _"], ids: Int[np.ndarray, " T"], vocab
 
 
 def _corpus_metric(hypotheses: Sequence[str], references: References, name: str) -> dict[str, Any]:
-    metric = PER_CORPUS[name]()
+    metric = PER_CORPUS[name](references)
     most = max(map(len, references), default=0)
     streams: list[list[Any]]  # sacrebleu takes None where a source has fewer references than others
     streams = [[answers[place] if place < len(answers) else None for answers in references] for place in range(most)]
