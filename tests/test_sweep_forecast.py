@@ -69,6 +69,13 @@ def test_a_plan_shows_members_and_warns_of_those_that_do_not_fit(tmp_path, monke
     assert found[members[0].name].seconds == pytest.approx(4 * 0.5)
     assert "updates of embedding_dim=2,seed=0" in printed.out
     assert not (tmp_path / "s").exists()
+    monkeypatch.setattr(forecast, "available_bytes", lambda: small // 2)
+    monkeypatch.setattr(forecast, "_timed", lambda config: pytest.fail("an update is tried that will not fit"))
+    found, basis = forecast.forecast(members, tmp_path / "s")
+    print_forecasts({member.name: "to train" for member in members}, found, basis)
+    printed = capsys.readouterr()
+    assert "4 members. Forecast: time: not known, since no member fits into memory" in printed.out
+    assert printed.err.count("will not fit") == 4
 
 
 def test_tuning_runs_have_a_forecast_of_their_own(tmp_path, monkeypatch, capsys):
@@ -107,7 +114,7 @@ def test_a_member_that_has_begun_needs_the_updates_that_are_left(tmp_path, monke
         for step in steps:
             (tmp_path / "s" / member.name / "checkpoints" / str(step)).mkdir(parents=True)
     found, _ = forecast.forecast(plan.members, plan.folder)
-    assert [found[member.name].seconds / 0.5 for member in plan.members] == [2, 10, 6, 0]
+    assert [found[member.name].seconds for member in plan.members] == [1, 5, 3, 0]
     print_dry_run(plan, retry_failed=False)
     said = capsys.readouterr().out
     assert "4 members, 9 s of training left" in said

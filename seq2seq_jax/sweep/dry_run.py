@@ -58,8 +58,10 @@ def print_forecasts(states: Mapping[str, str], forecasts: Mapping[str, Forecast]
         memory = f"{bytes_label(needs.bytes)}{'' if needs.fits else ' !'}"
         rows.append([name, state, *counts, memory, seconds_label(needs.seconds) if state == "to train" else MISSING])
     print_table(("member", "state", "table", "parameters", "memory", "time"), rows, left=2)
-    seconds = [forecasts[name].seconds for name, state in states.items() if state == "to train"]
-    print(f"{len(states)} members, {seconds_label(sum(seconds))} of training left, one after the other. Forecast: {basis}.")
+    times = [forecasts[name].seconds for name, state in states.items() if state == "to train"]
+    seconds = [time for time in times if time is not None]
+    left = f", {seconds_label(sum(seconds))} of training left, one after the other" if len(seconds) == len(times) else ""
+    print(f"{len(states)} members{left}. Forecast: {basis}.")
     if seconds and sum(seconds) < SHORT * len(seconds):
         print("Of runs this short the first may take longer to compile than to train, unless its programs are on disk.")
     for name, needs in forecasts.items():

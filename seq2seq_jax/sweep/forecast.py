@@ -52,13 +52,13 @@ class Forecast:
     Attributes:
       parameters: learned ones, in tables and in all.
       bytes: memory of one update.
-      seconds: time in the updates that are left.
+      seconds: time in the updates that are left; None where no member has finished and none fits, so that no update can be timed.
       fits: whether there is so much memory.
     """
 
     parameters: dict[str, int]
     bytes: int
-    seconds: float
+    seconds: float | None
     fits: bool
 
 
@@ -67,20 +67,24 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
 
     Raises UserError where the data cannot be read.
     """
+    available = available_bytes()
+    needed = {member.name: update_bytes(shape_key(member.config)) for member in members}
+    smallest = min(members, key=lambda member: needed[member.name])
     measured = _finished(members, folder)
     if measured:
-        basis = f"time: from {len(measured)} finished members of this sweep"
+        basis = f"time: from {len(measured)} finished members of this sweep, without compiling and evaluations"
+    elif needed[smallest.name] <= available:
+        measured = [(smallest.config, _timed(smallest.config))]
+        basis = f"time: from {TIMED_STEPS} updates of {smallest.name} with the longest sequences, for other sizes by operations"
+        basis += ", without compiling and evaluations"
     else:
-        fitting = min(members, key=lambda member: count_parameters(member.config)["total"])
-        measured = [(fitting.config, _timed(fitting.config))]
-        basis = f"time: from {TIMED_STEPS} updates of {fitting.name} with the longest sequences, for other sizes by operations"
-    available = available_bytes()
+        basis = "time: not known, since no member fits into memory"
     forecasts = {}
     for member in members:
-        needed = update_bytes(shape_key(member.config))
-        seconds = _update_seconds(member.config, measured) * _steps_left(member.config, folder / member.name)
-        forecasts[member.name] = Forecast(count_parameters(member.config), needed, seconds, needed <= available)
-    return forecasts, f"{basis}, without compiling and evaluations; memory: {available / 2**30:.1f} GiB are free"
+        update, left = _update_seconds(member.config, measured), _steps_left(member.config, folder / member.name)
+        seconds, fits = None if update is None else update * left, needed[member.name] <= available
+        forecasts[member.name] = Forecast(count_parameters(member.config), needed[member.name], seconds, fits)
+    return forecasts, f"{basis}; memory: {available / 2**30:.1f} GiB are free"
 
 
 def available_bytes(group: pathlib.Path = CONTROL_GROUP) -> int:
@@ -188,8 +192,10 @@ def _timed(config: Config) -> float:
     return (time.monotonic() - since) / TIMED_STEPS
 
 
-def _update_seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float:
+def _update_seconds(config: Config, measured: Sequence[tuple[Config, float]]) -> float | None:
     """Returns the seconds of an update: the median of what was measured with the same shapes, else of all, scaled by operations."""
+    if not measured:
+        return None
     same = [seconds for other, seconds in measured if shape_key(other) == shape_key(config)]
     if same:
         return statistics.median(same)
