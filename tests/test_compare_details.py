@@ -266,14 +266,16 @@ def test_the_noise_floor_of_a_size_needs_no_other_size(tmp_path):
 
 
 def test_of_what_was_tuned_a_setting_has_its_own(tmp_path):
-    chosen = [
+    """Red if what another setting was tuned to counts, or what stands in no row, as of a frozen table that was the largest once."""
+    frozen = {"varied": {"model.embedding_dim": 4, "model.table": "frozen", "model.hidden_dim": 9}, "values": {"train.learning_rate": 1}}
+    chosen = [frozen] + [
         {"varied": {"model.embedding_dim": size, "model.hidden_dim": hidden}, "values": {"train.learning_rate": size * hidden}}
         for size in (4, 16)
         for hidden in (8, 9)
     ]
     tuning = {"seed": 3, "runs": 8, "train_seconds": 1.0, "chosen": chosen}
     swept = dataclasses.replace(read_sweep(write_sweep(tmp_path / "s", VALUES)), tuning=tuning)
-    found = fairness.tuning_of(swept, {"model.hidden_dim": 9})
+    found = fairness.tuning_of(swept, make_grid(swept.runs, []), {"model.hidden_dim": 9})
     assert found is not None
     assert [(row["embedding_dim"], row["values"]["train.learning_rate"]) for row in found["chosen"]] == [(4, 36), (16, 144)]
 

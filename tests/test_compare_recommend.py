@@ -171,7 +171,9 @@ def test_without_sweep_json_the_command_names_workdir_and_grid(tmp_path):
     """Red if it leaves out the sizes or what else was varied, for which the experiment's own would stand."""
     path = write_sweep(tmp_path / "s", {4: [None, 0.31], 16: [0.31, 0.30]}, grid=False)
     expected = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={path}", "--embedding_dims=4,16"]
-    assert shlex.split(compare([path])["recommendation"]["command"])[:-2] == expected
+    found = compare([path])["recommendation"]
+    assert shlex.split(found["command"])[:-2] == expected
+    assert found["warnings"][-1].endswith("the command wants the experiment's file and all other flags.")
     for file in (tmp_path / "s").glob("*/result.json"):
         found = json.loads(file.read_text())
         file.write_text(json.dumps(found | {"varied": found["varied"] | {"model.hidden_dim": 64}}))

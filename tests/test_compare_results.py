@@ -308,6 +308,17 @@ def test_a_damaged_result_stands_where_its_configuration_has_it(tmp_path, field,
     assert (answers[0]["embedding_dim"], answers[0]["verdict"]) == (4, "decided")
 
 
+def test_dev_sets_of_other_sizes_are_told_by_result_files_alone(tmp_path):
+    """Red if it takes config.json, with the hashes of the data, to see it."""
+    for name, examples in (("same", 450), ("other", 900)):
+        path = write_sweep(tmp_path / name, {2: [0.5, 0.52], 8: [0.3, 0.31]}, grid=False)
+        for file in (tmp_path / name).glob("embedding_dim=8,*/result.json"):
+            found = json.loads(file.read_text())
+            file.write_text(json.dumps(found | {"dev": found["dev"] | {"examples": examples}}))
+        said = compare([path])["recommendation"]["answer"][0]
+        assert said.startswith("The runs are scored on different dev data") == (name == "other")
+
+
 def test_runs_that_differ_in_more_than_the_comparison_knows_are_warned_of(tmp_path):
     """Red if steps or dev sets that differ go unsaid; or if seeds, sizes and what changes no result are named."""
     for size in (2, 4):

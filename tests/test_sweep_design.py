@@ -180,10 +180,15 @@ def test_each_size_gets_its_best_setting_from_a_seed_outside_the_comparison(swep
     assert not list(folder.glob("tuning/*/checkpoints/*"))
 
 
-def test_a_finished_sweep_trains_and_tunes_nothing_again_and_grows_with_what_was_chosen(swept):
+def test_a_finished_sweep_trains_and_tunes_nothing_again_and_grows_with_what_was_chosen(swept, capsys):
     """Red if a choice is made anew for more seeds, or a new size goes without one."""
     config, folder = swept
     assert sweep(config, folder) == {}
+    assert "no member any more" not in capsys.readouterr().err
+    plan = make_plan(config, {"model.embedding_dim": (2, 6), "train.seed": (0,)}, str(folder), DESIGN)
+    plan = dataclasses.replace(plan, recorded=plan.recorded | {"table=frozen,embedding_dim=4,seed=0"})
+    assert run_sweep(plan, SweepOptions("serial"), "test") == []
+    assert "sweep: table=frozen,embedding_dim=4,seed=0: no member any more, since a larger size takes its place" in capsys.readouterr().err
     grown = make_plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0, 1)}, str(folder), DESIGN)
     chosen = json.loads((folder / "sweep.json").read_text())["tuning"]["chosen"][0]["values"]
     assert {member.name: member.adapted for member in grown.members}["embedding_dim=2,seed=1"] == chosen

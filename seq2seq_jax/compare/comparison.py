@@ -74,7 +74,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
     setting = part.setting
     grid = make_grid(part.runs, part.failures)
     recommendation = recommend(grid, tolerance)
-    tuning = tuning_of(sweep, setting)
+    tuning = tuning_of(sweep, grid, setting)
     unlearned = reason.unlearned(grid)
     seeds_are_no_use = unlearned and not grid.lacks_runs
     command = None if seeds_are_no_use else next_command(sweep, grid, recommendation, tolerance, tuning)
@@ -84,6 +84,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
         *conditions.warnings_of_data_set(sweep, grid),
         *reason.warnings(grid, recommendation),
         *conditions.dev_set_warning(grid, recommendation),
+        *conditions.unrecorded_command_warning(sweep, command),
     ]
     going_on = [] if seeds_are_no_use else reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
     going_on = reason.after_lengthening(grid, command, going_on)

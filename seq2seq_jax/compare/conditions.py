@@ -103,6 +103,13 @@ def scored_warning(sweep: Sweep, grid: Grid) -> list[str]:
     return [f"Settings differ in {fields}, which may change what is scored: do not compare their figures."] if fields else []
 
 
+def unrecorded_command_warning(sweep: Sweep, command: str | None) -> list[str]:
+    """Says what the command that goes on lacks where no sweep.json has recorded how the sweep was launched."""
+    if command is None or sweep.command is not None:
+        return []
+    return ["Without sweep.json it is not known how the sweep was launched: the command wants the experiment's file and all other flags."]
+
+
 def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Says that the answer is conditional on the dev set, and what one standard error of it is where it is small."""
     runs = [run for size in grid.sizes for run in size.runs]

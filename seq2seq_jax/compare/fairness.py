@@ -13,15 +13,19 @@ from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, TuningSummary
 from seq2seq_jax.config import SIZE, TABLE, setting_of
 
 
-def tuning_of(sweep: Sweep, setting: dict[str, Any]) -> TuningSummary | None:
-    """Returns what tuning chose for each size of a setting, and what all tuning of the sweep cost; None in a sweep without tuning."""
+def tuning_of(sweep: Sweep, grid: Grid, setting: dict[str, Any]) -> TuningSummary | None:
+    """Returns what tuning chose for each size of a setting, and what all tuning of the sweep cost; None in a sweep without tuning.
+
+    A frozen baseline whose place a larger one has taken is no size any more.
+    """
     if sweep.tuning is None:
         return None
     chosen: list[ChosenRow] = []
     for entry in sweep.tuning["chosen"]:
         varied = entry["varied"]
-        if setting_of(varied) == setting:
-            chosen.append({"embedding_dim": varied.get(SIZE), "table": varied.get(TABLE, "learned"), "values": entry["values"]})
+        size, table = varied.get(SIZE), varied.get(TABLE, "learned")
+        if setting_of(varied) == setting and (size, table) in ((column.embedding_dim, column.table) for column in grid.sizes):
+            chosen.append({"embedding_dim": size, "table": table, "values": entry["values"]})
     return {
         "seed": sweep.tuning["seed"],
         "runs": sweep.tuning["runs"],

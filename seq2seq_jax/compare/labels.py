@@ -118,7 +118,7 @@ def cost_lines(part: SettingComparison) -> list[str]:
     lines = []
     fronts = [f"{label} {', '.join(map(str, front))}" for name, label in PARETO.items() if (front := part["pareto"][name])]
     if fronts:
-        lines.append(f"Pareto front (no other size is both better and cheaper): {'; '.join(fronts)}.")
+        lines.append(f"Pareto front (no other size is as good for less, or better for no more): {'; '.join(fronts)}.")
     shares = [
         f"size {row['best']} after {seconds_label(row['train_seconds'])}" for row in part["at_equal_time"] or () if row["best"] is not None
     ]

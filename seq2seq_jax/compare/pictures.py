@@ -164,7 +164,7 @@ def pareto(part: SettingComparison) -> Picture | None:
     for count in counts:
         colour, fill = (ACCENT, "full") if count in front else (MUTED, "none")
         (dot,) = picture.axes.plot([count.total], [count.mean], "o", ms=8, zorder=3, color=colour, fillstyle=fill)
-        where = "on the Pareto front" if count in front else "another size is better and no larger"
+        where = "on the Pareto front" if count in front else "another size is as good and smaller, or better and no larger"
         picture.name(dot, f"size {count.size}: {count.total:,} parameters, {count.mean:.{decimals}f}; {where}")
         picture.write(str(count.size), (count.total, count.mean), xytext=(7, 5), textcoords="offset points")
     _count_axis(picture, [count.total for count in counts])

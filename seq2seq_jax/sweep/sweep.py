@@ -62,6 +62,9 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
     missing = [member for member in plan.members if not is_done(plan.folder, member, options.retry_failed)]
     _check_data(missing)
     warn_of_schedules(plan.members, plan.folder)
+    replaced = sorted(plan.recorded - {member.name for member in plan.members})
+    if replaced:
+        print(f"sweep: {', '.join(replaced)}: no member any more, since a larger size takes its place; its files stay", file=sys.stderr)
     with RunDirectory(plan.folder).locked(), stop_signals():
         plan.check_current()
         plan.write(command)
