@@ -39,6 +39,11 @@ def without_configuration(error: str) -> str:
     return error.partition(_CONFIGURATION)[0]
 
 
+def has_diverged(error: str) -> bool:
+    """Returns whether the line of an error is that of a ``TrainingFailed``: trained again as it was, a run would end so again."""
+    return _CONFIGURATION in error
+
+
 # What XLA says where memory ends: its own word, CUDA's, CUDA's libraries', and that of its matrix products on CPU.
 _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLOC_FAILED", "YNNPACK operation failed")
 

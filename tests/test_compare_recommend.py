@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import TrainingFailed, UserError
 from tests.sweep_fixture import METRIC, add_artifacts, compare, member_name, result, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
@@ -274,6 +274,18 @@ def test_a_size_of_which_nothing_finished_is_named(tmp_path):
     assert found["recommendation"]["excess_bound"] is None
     assert "Nothing is known of size 4096" in found["recommendation"]["reason"]
     assert by_size(found)[4096]["mean"] is None
+
+
+def test_no_command_trains_again_what_has_diverged(tmp_path):
+    """Red if it does: every draw and batch would be the same, and so would the end. What failed for another reason is retried."""
+    path = write_sweep(tmp_path / "s", CLEAR | {64: [0.3, 0.31, None]})
+    assert "--retry_failed" in compare([path])["recommendation"]["command"]
+    error = str(TrainingFailed("loss is not finite at step 3", "train.learning_rate=9"))
+    (file,) = (tmp_path / "s").glob("embedding_dim=64,seed=2/result.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"error": error}))
+    found = compare([path])["recommendation"]
+    assert found["command"] is None
+    assert found["warnings"][0].startswith("1 member has diverged: tried again as it was, training would end so again.")
 
 
 def test_members_without_a_result_are_failed(tmp_path):

@@ -40,7 +40,7 @@ def next_command(
       tolerance: as typed for this comparison; None: the metric's own.
       tuning: which sizes of the setting were tuned (``fairness.tuning_of``); None in a sweep without tuning.
     """
-    if recommendation.decided or any(failure.cause is Cause.STUCK for size in grid.sizes for failure in size.failures):
+    if recommendation.decided or any(failure.cause in (Cause.STUCK, Cause.DIVERGED) for size in grid.sizes for failure in size.failures):
         return None
     alone = grid.learned.sum() == 1  # baselines do not count
     can_grow = SIZE in sweep.axes and not sweep.fixed_size

@@ -32,7 +32,7 @@ from seq2seq_jax.config import (
     in_order,
     setting_of,
 )
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import UserError, has_diverged
 from seq2seq_jax.json_files import parsed, read_record, readable_object
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Length, Standing, failed_longer, length_of, of_other_length, standing
@@ -309,8 +309,9 @@ def _read_file(directory: pathlib.Path) -> _File:
     except UserError as error:
         return _File(directory, readable_object(path), Cause.FAILED, str(error).removeprefix(f"{directory}/"))
     if result["status"] != "finished":
-        cause = Cause.INTERRUPTED if result["status"] == "interrupted" else Cause.FAILED
-        return _File(directory, result, cause, printable(str(result.get("error") or cause.value)))
+        error = str(result.get("error") or "")
+        cause = Cause.INTERRUPTED if result["status"] == "interrupted" else Cause.DIVERGED if has_diverged(error) else Cause.FAILED
+        return _File(directory, result, cause, printable(error or cause.value))
     return _File(directory, result)
 
 

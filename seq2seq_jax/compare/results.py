@@ -96,6 +96,7 @@ class Cause(enum.Enum):
     """Why a member has no result to compare, and in words where nothing says more."""
 
     FAILED = "failed"  # or its result is broken or foreign
+    DIVERGED = "diverged"  # its loss was not finite, and would not be if it were tried again
     NOT_RUN = "not run"
     INTERRUPTED = "interrupted"
     SHORTER = "trained for fewer steps or epochs than the sweep asks for now"
