@@ -141,6 +141,7 @@ def test_colours_follow_the_page(report):
 
 def test_characters_that_no_page_may_hold_are_spelled_out():
     assert text.visible("a b\n") == "a␣b⏎"
+    assert [text.with_visible_ends(each) for each in (" a b  ", "a", "", "  ")] == ["␣a b␣␣", "a", "", "␣␣"]
     assert [text.visible(symbol) for symbol in ("\u200c", "\u200d", "👩\u200d👧")] == ["U+200C", "U+200D", "👩\u200d👧"]
     assert text.printable("\x00\x1b\ud800\uffffok\n") == "U+0000U+001BU+D800U+FFFFok\n"
 

@@ -208,6 +208,14 @@ def test_of_a_long_file_some_lines_are_looked_at_whatever_their_order(tmp_path, 
     assert "of 50 lines looked at" in first[0]
 
 
+def test_a_pair_too_long_to_score_is_remarked(tmp_path, monkeypatch):
+    """Red if only a lack of memory tells of it, after the updates until dev is scored; or if one side alone decides."""
+    monkeypatch.setattr(coverage, "LONG_PAIR", 50)
+    for dev, said in (("a\tab\n", False), (f"{'a' * 40}\tb\n", False), (f"{'a' * 10}\tbaaaab\na\tb\n", True)):
+        notes = _load(_config(tmp_path, train="ab\tab\n", dev=dev)).notes
+        assert any(note.startswith("dev: its longest pair has 10 and 6 characters") for note in notes) == said
+
+
 def test_blanks_at_the_ends_of_fields_are_remarked(tmp_path):
     """Red if not, since an output that looks right is wrong then, or where they only part words."""
     config = _config(tmp_path, train="ab\tx \nc \ty\nd\tz\n", dev_fraction=0.0, test_fraction=0.0)

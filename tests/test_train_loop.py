@@ -91,6 +91,14 @@ def test_a_language_model_learns_and_samples_the_same_text_for_the_same_seed(tmp
         sample_texts(str(tmp_path / "run"), "Z#\u0301", 5, 1.0, 0)
 
 
+def test_frequencies_say_nothing_of_units_that_training_has_not(tmp_path):
+    """Red if a model that has learned to expect none of them is held against a count of one for each."""
+    for unseen, known in ((1, True), (9, False)):
+        (tmp_path / "dev.txt").write_text("to be " * 50 + "z" * unseen)
+        config = text_config(write_text(tmp_path / "a.txt", 1500), data__dev=str(tmp_path / "dev.txt"), train__steps=1)
+        assert ("unigram_nats_per_token" in train(config, str(tmp_path / f"run{unseen}"))["dev"]) == known
+
+
 def test_a_run_directory_holds_what_is_promised(tmp_path):
     config = pair_config(write_pairs(tmp_path / "a.tsv", 120), train__seed=3)
     result = train(config, str(tmp_path / "run"))

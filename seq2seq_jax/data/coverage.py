@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from seq2seq_jax.config import DataConfig
 from seq2seq_jax.data import mistakes, readers
@@ -11,23 +11,44 @@ from seq2seq_jax.data.raw_splits import Pairs
 from seq2seq_jax.data.vocabulary import UNK, Vocabulary
 from seq2seq_jax.kinds import IN_TRAIN, OUT_OF_REACH
 
+LONG_PAIR = 2_000 * 2_000  # characters of a source times those of its target, above which scoring a pair may want for memory
+
 
 def remarks(
     name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary], data: DataConfig
 ) -> tuple[dict[str, int], list[str]]:
     """Returns what of a held-out split train has too, and what of it is out of reach, as counts where there is some, and sentences.
 
-    These say so, and how much of the split the vocabularies do not know.
+    These say so, how much of the split the vocabularies do not know, and what else is remarkable of its pairs.
     """
-    lost = _out_of_reach(split, vocabularies["target"]) if isinstance(split, PairSplit) else 0
     trained, found = _in_train(name, split, train, data)
     found += unknown_units(name, split, vocabularies, data.normalize_nfc)[1]
+    lost = 0
     if isinstance(split, PairSplit):
-        empty = sum("" in map(str.strip, answers) for answers in split.targets)
-        found += [f"{name}: {empty} of {len(split)} sources have an empty target, as no pair that is trained on."] if empty else []
-        if 2 * lost >= len(split) and data.target_unit == "word" and 2 * sum(len(target.split()) < 2 for _, target in train) > len(train):
-            found.append(f"{name}: targets are read by word, and most are a single one; --config.data.target_unit=char reads characters.")
+        lost = _out_of_reach(split, vocabularies["target"])
+        found += _of_targets(name, split, lost, [target for _, target in train], data.target_unit) + _of_length(name, split)
     return {key: count for key, count in ((IN_TRAIN, trained), (OUT_OF_REACH, lost)) if count}, found
+
+
+def _of_targets(name: str, split: PairSplit, lost: int, trained: Sequence[str], unit: str) -> list[str]:
+    """Returns sentences on empty targets, and on a unit that may be the reason why most outputs cannot be right."""
+    empty = sum("" in map(str.strip, answers) for answers in split.targets)
+    found = [f"{name}: {empty} of {len(split)} sources have an empty target, as no pair that is trained on."] if empty else []
+    if unit == "word" and 2 * lost >= len(split) and 2 * sum(len(target.split()) < 2 for target in trained) > len(trained):
+        found.append(f"{name}: targets are read by word, and most are a single one; --config.data.target_unit=char reads characters.")
+    return found
+
+
+def _of_length(name: str, split: PairSplit) -> list[str]:
+    """Returns a sentence where a pair is so long that scoring it may want for memory."""
+    lengths = [(len(source), max(map(len, answers))) for source, answers in zip(split.sources, split.targets, strict=True)]
+    source, target = max(lengths, key=lambda pair: pair[0] * pair[1], default=(0, 0))
+    if source * target <= LONG_PAIR:
+        return []
+    return [
+        f"{name}: its longest pair has {source:,} and {target:,} characters; scoring it takes memory in proportion to their product, and"
+        " data.max_length leaves out pairs of train alone."
+    ]
 
 
 def _in_train(name: str, split: PairSplit | TextSplit, train: Pairs | str, data: DataConfig) -> tuple[int, list[str]]:

@@ -20,6 +20,13 @@ def visible(symbol: str) -> str:
     return f"◌{shown}" if symbol and unicodedata.category(symbol[0]).startswith("M") else shown
 
 
+def with_visible_ends(text: str) -> str:
+    """Returns a text with the blanks at its ends marked, which a page would hide and a metric counts."""
+    inner = text.strip(" ")
+    before = len(text) - len(text.lstrip(" ")) if inner else len(text)
+    return "␣" * before + inner + "␣" * (len(text) - before - len(inner))
+
+
 def _shown(character: str, alone: bool) -> str:
     if character in _MARKS:
         return _MARKS[character]
