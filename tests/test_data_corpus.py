@@ -144,7 +144,10 @@ def test_vocabularies_come_from_the_training_side_alone(tmp_path):
     text = _load(_config(tmp_path, "language_model", train="abab", dev="abq"))
     assert set(text.vocabularies) == {"target"}
     assert text.dev.ids.tolist()[-1] == UNK
-    (note,) = text.notes
+    note, advice = text.notes
+    assert "--config.data.min_count=2" in advice
+    rare = _load(_config(tmp_path, "language_model", train="ababc", dev="abq", min_count=2)).notes
+    assert not any("min_count" in said for said in rare)  # there is an <unk> to learn from
     assert note.startswith("dev: 1 of 3 units are not in the vocabulary; each costs no more than one <unk>")
     assert coverage.unknown_units("dev", text.dev, text.vocabularies, normalized=False) == (1, [note])
     assert coverage.unknown_units("train", text.train, text.vocabularies, normalized=False) == (0, [])
@@ -192,7 +195,7 @@ def test_files_in_different_forms_are_remarked(tmp_path, train_form, dev_form):
         assert found[-1].startswith(said.format(4))
         assert "--config.data.normalize_nfc=true" in found[-1]
     assert not any("another Unicode" in note for note in _load(configuration.replace(config, {"data.normalize_nfc": True})).notes)
-    assert _load(_config(tmp_path, "language_model", train=train, dev=dev)).notes[-1].startswith(said.format(2))
+    assert _load(_config(tmp_path, "language_model", train=train, dev=dev)).notes[1].startswith(said.format(2))
     for known, asked in (("b", "é"), ("kpɛ\u0301te è", "ké")):  # ɛ with an accent has no composed form, so this is all form C
         alike = _config(tmp_path, train=f"a\t{known}\n", dev=f"a\t{asked}\n")
         assert not any("another Unicode" in note for note in _load(alike).notes)

@@ -22,11 +22,14 @@ def remarks(
     These say so, how much of the split the vocabularies do not know, and what else is remarkable of its pairs.
     """
     trained, found = _in_train(name, split, train, data)
-    found += unknown_units(name, split, vocabularies, data.normalize_nfc)[1]
+    unknown, said = unknown_units(name, split, vocabularies, data.normalize_nfc)
+    found += said
     lost = 0
     if isinstance(split, PairSplit):
         lost = _out_of_reach(split, vocabularies["target"])
         found += _of_targets(name, split, lost, [target for _, target in train], data.target_unit) + _of_length(name, split)
+    elif unknown and data.min_count == 1 and vocabularies["target"].counts is None:
+        found.append(f"{name}: training has no <unk> to learn from; --config.data.min_count=2 makes some of its rarest units.")
     return {key: count for key, count in ((IN_TRAIN, trained), (OUT_OF_REACH, lost)) if count}, found
 
 
@@ -76,7 +79,7 @@ def unknown_units(
     if isinstance(split, TextSplit):
         count = int((split.ids == UNK).sum())
         of_words = target.counts is not None  # word vectors, which have no row for what is unknown
-        costs = "they are left out" if of_words else "each costs no more than one <unk>, which data.min_count=2 gives something to learn"
+        costs = "they are left out" if of_words else "each costs no more than one <unk>"
         sentence = (
             f"{name}: {count} of {len(split)} units are not in the vocabulary; {costs}, so losses compare with the same vocabulary only."
         )
