@@ -180,8 +180,7 @@ def _seeds_warning(grid: Grid) -> list[str]:
 
 
 def _tolerance_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
-    """Warns where a tolerance covers all differences, one that nobody has chosen, as 5 % of a loss does, or one in per cent: the smallest
-    size is taken anyway."""
+    """Warns where a tolerance covers all differences, so that the smallest size is taken: 5 % of a loss, or one typed in per cent."""
     if grid.metric.unit == "fraction" and recommendation.tolerance >= 1:
         return [f"No two fractions differ by more than the tolerance, {recommendation.tolerance:.3g}: one per cent is --tolerance=0.01."]
     means = statistics.means(grid.losses[:, grid.eligible])

@@ -40,8 +40,10 @@ def _edits(output: str, answers: Sequence[str], words: bool) -> tuple[int, int]:
 
 
 def _bleu(references: References) -> Any:
-    """Returns BLEU of words or, where most references are written without blanks between words, of characters: as a word each, such
-    sentences have no four in a row, and the best of outputs would be worth 0."""
+    """Returns BLEU of words or, where most references are written without blanks between words, of characters.
+
+    As a word each, such sentences have no four in a row, and the best of outputs would be worth 0.
+    """
     import sacrebleu
 
     spaced = [" " in answer.strip() for answers in references for answer in answers]
