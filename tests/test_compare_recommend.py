@@ -284,7 +284,7 @@ def test_no_command_trains_again_what_has_diverged(tmp_path):
     (file,) = (tmp_path / "s").glob("embedding_dim=64,seed=2/result.json")
     file.write_text(json.dumps(json.loads(file.read_text()) | {"error": error}))
     found = compare([path])["recommendation"]
-    assert found["command"] is None
+    assert (found["command"], found["going_on"]) == (None, [])
     assert found["warnings"][0].startswith("1 member has diverged: tried again as it was, training would end so again.")
 
 
@@ -435,8 +435,9 @@ def test_a_tolerance_in_per_cent_is_remarked(tmp_path):
 def test_what_dev_has_in_common_with_train_is_said(tmp_path):
     """Red if an answer that rests on what was trained on is given without a word."""
     dev = {"word_error_rate": 0.2, "loss_nats_per_token": 0.6, "examples": 450}
-    for name, more, said in (("apart", {}, False), ("leak", {"also_in_train": 1234}, True)):
+    for name, more, said in (("apart", {}, False), ("leak", {"also_in_train": 1234}, True), ("foreign", {"also_in_train": -5}, False)):
         found = compare([write_sweep(tmp_path / name, {2: [0.5, 0.5], 8: [0.4, 0.4]}, dev=dev | more)])["recommendation"]
+        assert not any("-" in warning for warning in found["warnings"])
         assert any(warning.startswith("Of dev 1,234 sources, lines or units are also in train") for warning in found["warnings"]) == said
 
 

@@ -310,7 +310,7 @@ def test_a_damaged_result_stands_where_its_configuration_has_it(tmp_path, field,
 
 def test_dev_sets_of_other_sizes_are_told_by_result_files_alone(tmp_path):
     """Red if it takes config.json, with the hashes of the data, to see it."""
-    for name, examples in (("same", 450), ("other", 900)):
+    for name, examples in (("same", 450), ("other", 900), ("unknown", None), ("foreign", [900])):
         path = write_sweep(tmp_path / name, {2: [0.5, 0.52], 8: [0.3, 0.31]}, grid=False)
         for file in (tmp_path / name).glob("embedding_dim=8,*/result.json"):
             found = json.loads(file.read_text())

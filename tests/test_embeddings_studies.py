@@ -278,12 +278,15 @@ def test_stability_compares_what_compare_does(tmp_path, capsys):
         return found["groups"][0]["seeds"], found["left_out"]
 
     assert compared() == ([0, 1, 2, 3], [])
+    table = (tmp_path / "seed=3/embedding.npz").rename(tmp_path / "elsewhere")
+    assert compared() == ([0, 1, 2], ["seed=3"])
+    table.rename(tmp_path / "seed=3/embedding.npz")
     asked = {"train": {"steps": 20, "epochs": None}}
     grid = {"format": 1, "members": members[:3], "config": asked}
     (tmp_path / "sweep.json").write_text(json.dumps(grid))
     assert compared() == ([0, 1], ["seed=2"])
     shown = run(capsys, "stability", f"--workdir={tmp_path}")[1].replace("\n", " ")
-    assert "Left out, trained for other steps or epochs than the sweep asks for now: seed=2." in shown
+    assert "Left out, without a table or trained for other steps or epochs than the sweep asks for now: seed=2." in shown
     (tmp_path / "sweep.json").write_text(json.dumps({**grid, "members": members[1:3], "config": {"train": {"steps": 40}}}))
     assert compared() == ([1, 2], [])  # nothing is that long yet
     copied = {"name": "seed=3", "varied": members[3]["varied"] | {"train.seed": 9}}  # what lies there is another member's

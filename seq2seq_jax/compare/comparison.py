@@ -76,7 +76,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
     recommendation = recommend(grid, tolerance)
     tuning = tuning_of(sweep, grid, setting)
     unlearned = reason.unlearned(grid)
-    seeds_are_no_use = unlearned and not grid.lacks_runs
+    seeds_are_no_use = conditions.diverged_members(grid) or (unlearned and not grid.lacks_runs)
     command = None if seeds_are_no_use else next_command(sweep, grid, recommendation, tolerance, tuning)
     cautions = [
         *conditions.side_warning(grid, setting),

@@ -256,7 +256,8 @@ def _unlike(runs: list[FinishedRun]) -> tuple[list[str], list[str]]:
         splits = [split for split in dict.fromkeys(itertools.chain(*hashes)) if len({found.get(split) for found in hashes}) > 1]
         if "train" in splits and not any("dev" in found for found in hashes):  # which dev is cut from
             splits.append("dev")
-        if len({run.result["dev"].get("examples") for run in same}) > 1:  # all that result files by themselves tell of it
+        counts = [run.result["dev"].get("examples") for run in same]
+        if len({count for count in counts if isinstance(count, int)}) > 1:  # all that result files by themselves tell of it
             splits.append("dev")
         unlike_data += splits
     return list(dict.fromkeys(unlike_fields)), list(dict.fromkeys(unlike_data))

@@ -127,9 +127,9 @@ def _examples(part: SettingComparison, runs: list[FinishedRun]) -> Iterator[dict
         outputs = [str(each[source]["output"]) for each in answers]
         yield {
             "source": source[:LONGEST],
-            "references": [symbols.with_visible_ends(reference[:LONGEST]) for reference in references],
+            "references": [symbols.with_visible_ends(reference)[:LONGEST] for reference in references],
             "outputs": [
-                {"text": symbols.with_visible_ends(output[:LONGEST]), "right": is_right(output, references, unit)}
+                {"text": symbols.with_visible_ends(output)[:LONGEST], "right": is_right(output, references, unit)}
                 for output, unit in zip(outputs, units, strict=True)
             ],
         }

@@ -18,6 +18,7 @@ from seq2seq_jax.config import SIZE, TABLE, in_order, setting_key
 from seq2seq_jax.embeddings.neighbours import neighbour_sets
 from seq2seq_jax.embeddings.tables import TrainedTable, read_tables
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import EMBEDDING_FILE
 from seq2seq_jax.show.terminal import print_json, print_sentence, print_table
 
 MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
@@ -68,7 +69,8 @@ def run(options: Mapping[str, Any]) -> None:
     print("Share of nearest neighbours that two seeds have in common, mean over pairs:")
     print_table(("setting", "table", "seeds", "nearest", "in common", "by chance"), rows, left=2)
     if left_out:
-        print_sentence(f"Left out, trained for other steps or epochs than the sweep asks for now: {', '.join(left_out)}.")
+        why = "without a table or trained for other steps or epochs than the sweep asks for now"
+        print_sentence(f"Left out, {why}: {', '.join(left_out)}.")
 
 
 def _as_json(result: Stability) -> dict[str, Any]:
@@ -87,15 +89,21 @@ def _as_json(result: Stability) -> dict[str, Any]:
 def stability(workdir: str, k: int, side: str | None = None) -> tuple[list[Stability], list[str]]:
     """Compares the neighbours over the seeds of each setting of a sweep, the smallest size first.
 
-    Returns also the names of runs that are left out: those that compare leaves out for their length.
+    Returns also the names of runs that are left out: without a table, or as compare leaves them out for their length.
 
     Raises UserError where no setting has tables of two seeds.
     """
     sweep = read_sweep(workdir)
+    left_out = [failure.name for failure in sweep.failures if failure.has_finished]
     settings: dict[str, dict[str, Any]] = {}
     tables: dict[str, dict[int, list[TrainedTable]]] = {}
     for run in sweep.runs:
         member = run.member
+        if member.table == "onehot":
+            continue
+        if not (run.directory / EMBEDDING_FILE).is_file():
+            left_out.append(member.name)
+            continue
         setting = {SIZE: member.size, **({} if member.table == "learned" else {TABLE: member.table}), **member.setting}
         key = setting_key(setting)
         settings[key] = setting
@@ -103,8 +111,8 @@ def stability(workdir: str, k: int, side: str | None = None) -> tuple[list[Stabi
     several = [key for key, by_seed in tables.items() if len(by_seed) > 1]
     found = [result for key in several for result in _compare(settings[key], tables[key], k, side)]
     if not found:
-        raise UserError(f"--workdir={workdir}: no size has finished tables of two seeds; expected a sweep's directory")
-    left_out = [failure.name for failure in sweep.failures if failure.has_finished]
+        why = "".join(f"; {failure.name}: {failure.error}" for failure in sweep.failures[:1])
+        raise UserError(f"--workdir={workdir}: no size has tables of two seeds with results to compare; expected a sweep's directory{why}")
     return sorted(found, key=lambda result: list(map(in_order, result.setting.values()))), left_out
 
 

@@ -15,7 +15,7 @@ from seq2seq_jax.errors import UserError
 
 _OTHER_FORMS = {
     b"\x1f\x8b": "this is a file compressed by gzip",
-    codecs.BOM_UTF16_LE: "this is text in UTF-16",
+    codecs.BOM_UTF16_LE: "this is text in UTF-16 or UTF-32",
     codecs.BOM_UTF16_BE: "this is text in UTF-16",
 }  # by how they begin
 
