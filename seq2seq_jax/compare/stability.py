@@ -57,7 +57,7 @@ def run(options: Mapping[str, Any]) -> None:
         return
     rows = [
         [
-            ", ".join(f"{name.split('.')[-1]}={value}" for name, value in result.setting.items()) or "-",
+            ", ".join(f"{name.split('.')[-1]}={value}" for name, value in result.setting.items()),
             result.side,
             str(len(result.seeds)),
             str(result.k),

@@ -24,8 +24,8 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     norm = config.train.clip_norm
     clip = optax.identity() if norm is None else optax.clip_by_global_norm(norm)
     adam = optax.scale_by_adam(B1, B2)
-    held = held_tables(config.model)
-    if held:  # of which no moments are kept: their gradient, zero, passes through
+    if config.model.table == "frozen":  # no moments are kept; a table from a file has some, as all its checkpoints have
+        held = held_tables(config.model)
         adam = optax.masked(adam, lambda tree: jax.tree_util.tree_map_with_path(lambda path, _: path[0].key not in held, tree))
     return optax.chain(clip, adam)
 
