@@ -421,7 +421,7 @@ def test_where_no_output_can_be_right_training_longer_is_not_advised(tmp_path):
         dev = {"word_error_rate": 1.0, "loss_nats_per_token": 0.6, "examples": 450, "out_of_reach": count}
         found = compare([write_sweep(tmp_path / name, {2: [1.0, 1.0], 8: [1.0, 1.0]}, dev=dev)])["recommendation"]
         assert found["answer"][0].endswith(advice)
-        assert any(warning.startswith(f"Of dev {count} sources have a unit that training has not") for warning in found["warnings"])
+        assert any(warning.startswith(f"For {count} of the dev sources no output can be right") for warning in found["warnings"])
         assert any(warning.endswith("Use other data, or use another metric.") for warning in found["warnings"]) == (name == "most")
 
 
@@ -438,7 +438,7 @@ def test_what_dev_has_in_common_with_train_is_said(tmp_path):
     for name, more, said in (("apart", {}, False), ("leak", {"also_in_train": 1234}, True), ("foreign", {"also_in_train": -5}, False)):
         found = compare([write_sweep(tmp_path / name, {2: [0.5, 0.5], 8: [0.4, 0.4]}, dev=dev | more)])["recommendation"]
         assert not any("-" in warning for warning in found["warnings"])
-        assert any(warning.startswith("Of dev 1,234 sources, lines or units are also in train") for warning in found["warnings"]) == said
+        assert any("1,234 of the sources, lines or units of dev are also in train" in warning for warning in found["warnings"]) == said
 
 
 def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):

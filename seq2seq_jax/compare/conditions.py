@@ -65,14 +65,14 @@ def _diverged_warning(grid: Grid) -> list[str]:
 def _out_of_reach_warning(grid: Grid) -> list[str]:
     """Warns where no output can be right, whatever is trained."""
     count = _count_of_dev(grid, OUT_OF_REACH)
-    sentence = f"Of dev {count:,} sources have a unit that training has not in every reference: no output for them can be right."
+    sentence = f"For {count:,} of the dev sources no output can be right: each of their references has a unit that is not in train."
     return [sentence] if count else []
 
 
 def _in_train_warning(grid: Grid) -> list[str]:
     """Warns where dev has sources, lines of a list or a whole text that were trained on."""
     count = _count_of_dev(grid, IN_TRAIN)
-    return [f"Of dev {count:,} sources, lines or units are also in train: they say little about new ones."] if count else []
+    return [f"{count:,} of the sources, lines or units of dev are also in train: they say little about new ones."] if count else []
 
 
 def _length_warning(sweep: Sweep) -> list[str]:
