@@ -80,6 +80,15 @@ def test_every_unit_is_a_centre_once_an_epoch():
         assert sorted(centres) == sorted(ids[ids > BREAK])
 
 
+def test_a_block_is_no_longer_than_the_text():
+    """Red if a short text is padded to blocks that memory may not hold."""
+    ids = text(20)
+    whole = batches(ids, rows=2, length=10**6)
+    assert whole.shapes[0][1] <= len(ids)
+    assert whole.steps_per_epoch == 1
+    assert sorted(centres_of(epoch(whole)[0])) == sorted(ids[(ids != BREAK) & (ids != UNK)])
+
+
 def test_a_unit_reaches_one_to_window_units_on_both_sides():
     """Red if the sides draw apart, or if the reach depends on anything but the draw; the ends of the one line have less on one side."""
     ids, window = text(3000), 4

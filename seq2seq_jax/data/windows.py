@@ -94,10 +94,11 @@ class WindowBatches:
         self._ids, self._lines = units_of(ids, counts, line_break)
         self._keep = keep_probability(counts, subsample)[self._ids]
         self._noise = np.cumsum(noise_distribution(counts))
-        self._rows, self._length, self._window = batch_size, segment_length, window
+        self._window = window
         most = float(self._keep.sum()) + _MARGIN * math.sqrt(float((self._keep * (1 - self._keep)).sum()))
-        self.steps_per_epoch = max(1, math.ceil(most / (batch_size * segment_length)))
-        self.shapes = [(batch_size, segment_length)]
+        self._rows, self._length = batch_size, max(1, min(segment_length, math.ceil(most)))  # a block is no longer than the text
+        self.steps_per_epoch = max(1, math.ceil(most / (batch_size * self._length)))
+        self.shapes = [(batch_size, self._length)]
         self._epochs = EpochCache(self._epoch)
 
     @property
