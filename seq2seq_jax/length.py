@@ -57,27 +57,23 @@ def length_of(record: Any, entry: Mapping[str, Any] | None = None) -> Length | N
     return Length(*(value if isinstance(value, int) else None for value in (*values, record.get("steps"))))
 
 
-def length_made(result: Mapping[str, Any], last_asked: Length | None) -> Length:
-    """Returns the length of a finished run, without figures where it is not known.
-
-    Its result says it; for one of an earlier version it is what was asked for when the run last began.
-    """
+def length_made(result: Mapping[str, Any]) -> Length:
+    """Returns the length that a finished run has, as its result says, without figures where it does not."""
     own = result.get("length")
     if not isinstance(own, Mapping):
-        return last_asked or Length(None, None)
+        return Length(None, None)
     return Length(*(value if isinstance(value, int) else None for value in map(own.get, Length._fields)))
 
 
-def standing(run: pathlib.Path, result: Mapping[str, Any], last_asked: Length | None, asked: Length | None) -> Standing:
+def standing(run: pathlib.Path, result: Mapping[str, Any], asked: Length | None) -> Standing:
     """Returns where a finished run stands.
 
     Args:
       run: its directory.
       result: its result.json.
-      last_asked: what it was asked for when it last began, whether or not it got there.
       asked: what it is asked for now. A run is done where its own length or this is not known.
     """
-    made = length_made(result, last_asked)
+    made = length_made(result)
     if asked is None or made[:2] in ((None, None), asked[:2]):
         return Standing.DONE
     before, now = made.updates_after(made), asked.updates_after(made)

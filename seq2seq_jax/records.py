@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import operator
 import os
 import pathlib
 import shlex
@@ -25,7 +26,7 @@ NO_DIRECTORY = "a file stands in the place of a run; expected a directory, or no
 
 
 class SweepRecord(TypedDict, total=False):
-    """What sweep.json says; older and foreign ones have the members and less else.
+    """What sweep.json says; one written by another program may have the members alone.
 
     Attributes:
       format: of the file.
@@ -82,16 +83,16 @@ class RunRecord:
 
     Attributes:
       config: resolved.
-      steps: updates asked for; None where an earlier version has not written it.
+      steps: updates asked for.
       data_sha256: of the data, by split or by the field that names a file.
-      output_limit: longest decoded output, units with the end symbol; None likewise.
-      batch_shapes: of training; none likewise.
+      output_limit: longest decoded output, units with the end symbol.
+      batch_shapes: of training.
     """
 
     config: Config
-    steps: int | None
+    steps: int
     data_sha256: Mapping[str, str]
-    output_limit: int | None
+    output_limit: int
     batch_shapes: Sequence[tuple[int, int]]
 
     @property
@@ -113,18 +114,11 @@ def read_config(path: pathlib.Path) -> RunRecord:
                 check_type(field_of(f"{section}.{name}"), value, f"{section}.{name}={value!r}")
         config = from_dict(found["config"])
         validate(config)
-        steps, limit = (_whole(found.get(key), key) for key in ("steps", "output_limit"))
-        shapes = [(int(source), int(target)) for source, target in found.get("batch_shapes", ())]
+        steps, limit = (operator.index(found[key]) for key in ("steps", "output_limit"))
+        shapes = [(int(source), int(target)) for source, target in found["batch_shapes"]]
         return RunRecord(config, steps, dict(found["data_sha256"].items()), limit, shapes)
     except (KeyError, ValueError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
-
-
-def _whole(value: Any, key: str) -> int | None:
-    """Returns a whole number that may be missing. Raises ValueError for anything else."""
-    if value is not None and not isinstance(value, int):
-        raise ValueError(f"{key}: {value!r}")
-    return value
 
 
 def read_result(path: pathlib.Path) -> dict[str, Any] | None:

@@ -217,7 +217,9 @@ def lengths(tmp_path):
 
     def ask(size, seed, **train):
         folder = tmp_path / "s" / member_name(size, seed)
-        (folder / "config.json").write_text(json.dumps({"format": 1, "config": {"model": {"embedding_dim": size}, "train": train}}))
+        found = json.loads((folder / "result.json").read_text())
+        length = {"steps": train.get("steps"), "epochs": train.get("epochs"), "updates": None}
+        (folder / "result.json").write_text(json.dumps(found | {"length": length}))
         (folder / "checkpoints/1800").mkdir(parents=True, exist_ok=True)
 
     def ask_all(adapted=(), **train):

@@ -14,7 +14,6 @@ import scipy.stats
 from gensim.models import KeyedVectors
 
 import launch as launch_module
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare import stability as stability_module
 from seq2seq_jax.compare.stability import stability
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
@@ -26,7 +25,7 @@ from seq2seq_jax.embeddings.spectrum import effective_rank
 from seq2seq_jax.embeddings.tables import TrainedTable, read_tables
 from seq2seq_jax.errors import UserError
 from tests import sweep_fixture
-from tests.training_fixture import ROOT, environment, pair_config
+from tests.training_fixture import ROOT, environment
 
 CHARACTERS = [*SPECIALS, *"ab \n\\", "\u0301", "👩‍👩‍👧", "\u00a0", "\u2028", *"cdefghijklmnop"]
 BYTES = Vocabulary.build([], "byte", 1, 0).symbols
@@ -267,10 +266,10 @@ def test_stability_compares_what_compare_does(tmp_path, capsys):
     members = [{"name": f"seed={seed}", "varied": {"model.embedding_dim": 6, "train.seed": seed}} for seed in range(4)]
     for seed, member in enumerate(members):
         folder = write_run(tmp_path / member["name"], symbols, seed=seed, varied=member["varied"])
-        config = config_lib.replace(pair_config(tmp_path / "a.tsv"), {"train.steps": 10 if seed == 2 else 20})
-        record = {"format": 1, "config": config_lib.to_dict(config), "data_sha256": {}}
-        (folder / "config.json").write_text(json.dumps(record))
-    (tmp_path / "seed=0/config.json").unlink()  # as of a run that was copied without it
+        if seed:  # the first does not say its length
+            found = json.loads((folder / "result.json").read_text())
+            length = {"steps": 10 if seed == 2 else 20, "epochs": None, "updates": None}
+            (folder / "result.json").write_text(json.dumps(found | {"length": length}))
     write_run(tmp_path / "broken", symbols, varied=members[0]["varied"], steps="many")
 
     def compared() -> tuple[list[int], list[str]]:

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 import launch as launch_module
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.command import DONE, Verb
 from seq2seq_jax.command import run as run_command
 from seq2seq_jax.inference.translate import Translation
+from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.outcomes import Outcome
 from seq2seq_jax.sweep.sweep import SweepOptions
@@ -372,8 +372,8 @@ def test_nobody_has_to_read_what_a_sweep_says(tmp_path):
 
 def test_a_study_of_word_vectors_that_needs_a_decoder_says_so_alone(capsys, tmp_path):
     """Red if the gradient is said to be compiled before that is known, or the run is opened for it."""
-    config = config_lib.to_dict(vector_config(tmp_path / "a.txt"))
-    (tmp_path / "config.json").write_text(json.dumps({"format": 1, "config": config, "data_sha256": {}}))
+    record = RunRecord(vector_config(tmp_path / "a.txt"), 9, {}, 0, ())
+    (tmp_path / "config.json").write_text(json.dumps(record.to_json()))
     code, out, err = run(capsys, "embeddings", "trace", f"--workdir={tmp_path}")
     expected = f"error: --workdir={tmp_path}: expected a translator or a language model, this run is a skip_gram\n"
     assert (code, out, err) == (2, "", expected)

@@ -26,6 +26,7 @@ from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, rep
 from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.experiment import load_experiment
+from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep import axes as axes_lib
 from seq2seq_jax.sweep import largest as largest_lib
 from seq2seq_jax.sweep import members as members_lib
@@ -236,8 +237,8 @@ def test_a_damaged_grid_is_named(tmp_path, damage, said):
 def begun(place: pathlib.Path, config: Config) -> None:
     """Writes of a finished run what a sweep asks of it, but for its results."""
     place.mkdir(parents=True)
-    record = {"format": 1, "config": to_dict(config), "steps": config.train.steps, "data_sha256": data_sha256(config)}
-    (place / "config.json").write_text(json.dumps(record))
+    assert config.train.steps is not None
+    (place / "config.json").write_text(json.dumps(RunRecord(config, config.train.steps, data_sha256(config), 9, ()).to_json()))
     result = sweep_fixture.result(32, 0, None, status="finished", best_step=1, steps=config.train.steps)
     (place / "result.json").write_text(json.dumps(result))
 

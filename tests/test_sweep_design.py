@@ -273,7 +273,7 @@ def test_the_better_setting_is_chosen_and_of_equal_ones_that_with_less_loss(tmp_
         found = sweep_fixture.result(4, 1, value, METRICS[metric].to_json())
         found["dev"]["loss_nats_per_token"] = loss
         (tmp_path / "tuning" / member.name / "result.json").write_text(json.dumps(found))
-        (tmp_path / "tuning" / member.name / "config.json").write_text(json.dumps(RunRecord(member.config, 30, {}, None, ()).to_json()))
+        (tmp_path / "tuning" / member.name / "config.json").write_text(json.dumps(RunRecord(member.config, 30, {}, 9, ()).to_json()))
     for better, shorter in ((1, ()), (0, (1,))):
         for place in shorter:
             path = tmp_path / "tuning" / tried[place].name / "result.json"
@@ -288,9 +288,11 @@ def test_a_sweep_is_not_lengthened_in_the_middle_of_tuning(tmp_path):
     plan = make_plan(config, AXES, str(tmp_path / "sweep"), Design(tune=DESIGN.tune))
     tried = tmp_path / "sweep/tuning" / plan.tuning_runs[0].name
     tried.mkdir(parents=True)
-    (tried / "result.json").write_text(json.dumps(sweep_fixture.result(4, 1, 1.0, steps=config.train.steps)))
-    own = config_lib.to_dict(plan.tuning_runs[0].config)
-    (tried / "config.json").write_text(json.dumps({"format": 1, "config": own, "steps": config.train.steps, "data_sha256": {}}))
+    own, steps = plan.tuning_runs[0].config, config.train.steps
+    assert steps is not None
+    length = {"steps": steps, "epochs": None, "updates": steps}
+    (tried / "result.json").write_text(json.dumps(sweep_fixture.result(4, 1, 1.0, steps=steps, length=length)))
+    (tried / "config.json").write_text(json.dumps(RunRecord(own, steps, {}, 9, ()).to_json()))
     check_members(plan, retry_failed=False)
     longer = [dataclasses.replace(member, config=config_lib.replace(member.config, {"train.steps": 99})) for member in plan.members]
     with pytest.raises(UserError, match="its best checkpoint was not kept"):

@@ -16,6 +16,7 @@ import pytest
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep import status
 from seq2seq_jax.train.run_directory import RunDirectory
 from tests import sweep_fixture
@@ -29,11 +30,11 @@ def swept(tmp_path):
     """A sweep with a member in every state."""
     entries = [{"name": name, "varied": {}} for name in MEMBERS]
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, "members": entries}))
-    config = {"format": 1, "config": config_lib.to_dict(pair_config(tmp_path / "a.tsv")), "steps": 100, "data_sha256": {}}
+    record = RunRecord(pair_config(tmp_path / "a.tsv"), steps=100, data_sha256={}, output_limit=9, batch_shapes=[])
     for name in MEMBERS[:4]:
         (tmp_path / name).mkdir()
         (tmp_path / name / ".lock").touch()
-        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        (tmp_path / name / "config.json").write_text(json.dumps(record.to_json()))
         records = [
             {"step": 10, "split": "dev", "word_error_rate": 0.5, "elapsed_seconds": 2.0},
             {"step": 20, "split": "dev", "word_error_rate": 0.7, "elapsed_seconds": 4.0},
@@ -43,7 +44,8 @@ def swept(tmp_path):
         unscored = '{"step": 24, "split": "dev", "word_error_rate": "x", "elapsed_seconds": 5}'
         damaged = ["5", "{}", '{"step": "x", "elapsed_seconds": 5}', unscored]
         (tmp_path / name / "metrics.jsonl").write_text("\n".join([*damaged, *written, '{"step": 3']))
-    result = sweep_fixture.result(4, 0, 0.25, steps=100, best_step=90, train_seconds=30.0)
+    length = {"steps": 30, "epochs": None, "updates": 30}  # as its config.json has it
+    result = sweep_fixture.result(4, 0, 0.25, steps=100, best_step=90, train_seconds=30.0, length=length)
     (tmp_path / "done/result.json").write_text(json.dumps(result))
     failed = {"status": "failed", "dev": None, "error": "loss is not finite at step 3", "steps": None, "train_seconds": None}
     (tmp_path / "broken/result.json").write_text(json.dumps(result | failed))
@@ -137,9 +139,9 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
         ('"embedding_dim": 6', '"embedding_dim": -3', "model.embedding_dim=-3"),
         ('"kind": "translator"', '"kind": "foo"', "model.kind='foo': expected one of translator"),
         ('"dropout": 0.0', '"dropout": NaN', "model.dropout=None: expected a number"),
-        ('"steps": 100, "data_sha256"', '"steps": "x", "data_sha256"', "steps: 'x'"),
-        ('"data_sha256": {}', '"data_sha256": {}, "output_limit": 2.5', "output_limit: 2.5"),
-        ('"data_sha256": {}', '"data_sha256": {}, "batch_shapes": ["ab"]', "invalid literal"),
+        ('"steps": 100, "data_sha256"', '"steps": "x", "data_sha256"', "'str' object"),
+        ('"output_limit": 9', '"output_limit": 2.5', "'float' object"),
+        ('"batch_shapes": []', '"batch_shapes": ["ab"]', "invalid literal"),
     ):
         assert before in sound
         (swept / "working/config.json").write_text(sound.replace(before, after))

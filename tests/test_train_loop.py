@@ -360,17 +360,11 @@ def test_more_steps_go_on_from_the_last_one(trained, tmp_path):
     assert (tmp_path / "grown/config.json").read_text() == recorded  # what is refused writes nothing
 
 
-@pytest.mark.parametrize("version", ["this", "earlier"])
-def test_a_learning_rate_scheduled_anew_is_told_after_a_stop(tmp_path, monkeypatch, version):
-    """Red if a stop on the way to more updates, before or after the first checkpoint, makes a run forget that it was lengthened.
-
-    Red too if it does so where the checkpoints are those of an earlier version, which did not tell what the learning rate was for.
-    """
+def test_a_learning_rate_scheduled_anew_is_told_after_a_stop(tmp_path, monkeypatch):
+    """Red if a stop on the way to more updates, before or after the first checkpoint, makes a run forget that it was lengthened."""
     path, run, save = write_pairs(tmp_path / "a.tsv", 120), tmp_path / "run", Checkpoints.save
 
     def save_and_stop(own, state, progress):
-        if version == "earlier":
-            progress = {key: value for key, value in progress.items() if key not in ("total", "rescheduled_at")}
         if int(state.step) == before:
             raise OSError("killed")
         save(own, state, progress)
@@ -387,7 +381,6 @@ def test_a_learning_rate_scheduled_anew_is_told_after_a_stop(tmp_path, monkeypat
     before, after = 25, None
     asked_for(30)
     before, after = None, 25
-    version = "this"
     asked_for(30)
     monkeypatch.setattr(Checkpoints, "save", save)
     asked_for(30)

@@ -256,15 +256,11 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(finished, 
         TrainedRun(str(tmp_path / "broken"))
 
 
-@pytest.mark.parametrize("says_length", [True, False])  # earlier versions' results do not
-def test_a_finished_run_that_is_killed_as_more_is_asked_for_goes_on(finished, tmp_path, monkeypatch, says_length):
+def test_a_finished_run_that_is_killed_as_more_is_asked_for_goes_on(finished, tmp_path, monkeypatch):
     """Red if the result of the shorter training, which stays, then counts for the longer one that config.json asks for."""
     longer, _, whole = finished
     shutil.copytree(whole, tmp_path / "run")
     result = json.loads((whole / "result.json").read_text())
-    if not says_length:
-        del result["length"]
-        (tmp_path / "run/result.json").write_text(json.dumps(result))
 
     def killed(directory, *arguments):
         begin(directory, *arguments)

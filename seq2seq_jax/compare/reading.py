@@ -147,7 +147,7 @@ def _hidden_dims(record: SweepRecord) -> dict[str, tuple[int, int | None]]:
 
 def _standings(runs: list[FinishedRun], asked: Mapping[str, Length | None]) -> dict[str, Standing]:
     """Returns by name where the runs stand with regard to the length that is asked for now."""
-    return {run.member.name: standing(run.directory, run.result, length_of(run.record), asked[run.member.name]) for run in runs}
+    return {run.member.name: standing(run.directory, run.result, asked[run.member.name]) for run in runs}
 
 
 def _of_equal_length(

@@ -30,8 +30,6 @@ class TrainedRun:
         """Reads a run directory. Raises UserError where there is no trained run."""
         self.directory = RunDirectory(pathlib.Path(workdir))
         record = self.directory.begun()
-        if record.output_limit is None:
-            raise UserError(f"{self.directory.path}/config.json: no output_limit; expected it as train writes it")
         self.config, self.data_sha256, self.output_limit = record.config, record.data_sha256, record.output_limit
         self.vocabularies: dict[str, Vocabulary] = self.directory.vocabularies(self.config.model.kind)
         sizes = {side: len(vocabulary) for side, vocabulary in self.vocabularies.items()}

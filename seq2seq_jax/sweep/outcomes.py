@@ -40,7 +40,7 @@ def result_as_asked(folder: pathlib.Path, member: Member) -> dict[str, Any] | No
     """Returns the result of a member that has finished with the length that is asked for, else None."""
     run = RunDirectory(folder / member.name)
     result, record = run.finished(), run.record()
-    if result is None or record is None or standing(run.path, result, record.length, member.length) is not Standing.DONE:
+    if result is None or record is None or standing(run.path, result, member.length) is not Standing.DONE:
         return None
     return None if config_lib.differences(record.config, member.config, config_lib.MAY_CHANGE) else result
 

@@ -110,7 +110,7 @@ def _member(directory: pathlib.Path, name: str, asked: Length | None) -> Status:
         return Status(name, "damaged", error=str(error), process=process)
     if result is not None and result["status"] in ("finished", "failed") and process is None:
         ended = _ended(name, result)
-        if asked and record and ended.state == "finished" and standing(run.path, result, record.length, asked) is Standing.EXTENDABLE:
+        if asked and record and ended.state == "finished" and standing(run.path, result, asked) is Standing.EXTENDABLE:
             return _lengthened(ended, run.path, result, record, asked)
         return ended
     if record is None:
@@ -126,7 +126,7 @@ def _ended(name: str, result: dict[str, Any]) -> Status:
 
 def _lengthened(ended: Status, directory: pathlib.Path, result: dict[str, Any], record: RunRecord, asked: Length) -> Status:
     """Returns the status of a member that has finished at another length than is asked for now, and on which no process works."""
-    steps = asked.updates_after(length_made(result, record.length))
+    steps = asked.updates_after(length_made(result))
     error = failed_longer(result, asked)
     if error is not None:
         return dataclasses.replace(ended, state="failed", steps=steps, error=error)

@@ -104,8 +104,8 @@ def check_members(plan: Plan, retry_failed: bool) -> None:
         run.check(record, member.config, record.data_sha256)
         if result is None and is_done(folder, member, retry_failed):  # it has failed, and is left alone
             continue
-        stands = None if result is None else standing(run.path, result, record.length, member.length)
-        updates = member.length.updates_after(length_made(result or {}, record.length))
+        stands = None if result is None else standing(run.path, result, member.length)
+        updates = member.length.updates_after(record.length if result is None else length_made(result))
         made = max(newest_checkpoint(run.path), 0 if result is None else result["steps"])
         where = f"--workdir={folder}: {member.name} has"
         begun_longer = stands is not Standing.DONE and updates is not None and made > updates
@@ -138,11 +138,12 @@ def warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
 
 def _is_lengthened(run: RunDirectory, member: Member) -> bool:
     """Returns whether a member has trained, or will train, towards more than one number of updates."""
-    result, record = run.finished() or {}, run.record()
+    result, record = run.finished(), run.record()
     if record is None or _begins(run):
         return False
-    lengths = {member.length[:2], record.length[:2], length_made(result, record.length)[:2]}
-    return bool(result.get("rescheduled_at")) or len(lengths) > 1
+    made = record.length if result is None else length_made(result)
+    rescheduled = result is not None and bool(result.get("rescheduled_at"))
+    return rescheduled or len({member.length[:2], record.length[:2], made[:2]}) > 1
 
 
 def _begins(run: RunDirectory) -> bool:

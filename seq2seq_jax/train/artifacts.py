@@ -88,7 +88,7 @@ def write_failure(directory: RunDirectory, config: Config, varied: Mapping[str, 
     finished = directory.finished()
     if finished is None:
         write_json(directory.result_file, result_of("failed", config, varied, error=error))
-    elif length_made(finished, None)[:2] not in ((None, None), length[:2]):
+    elif length_made(finished)[:2] not in ((None, None), length[:2]):
         failed = {"steps": length.steps, "epochs": length.epochs, "error": error}
         write_json(directory.result_file, finished | {"failed_longer": failed})
 

@@ -16,7 +16,6 @@ class Earlier:
     Attributes:
       result: content of result.json where the run has finished, at whatever length; else None.
       record: content of config.json; None where there has been no start.
-      made: the length of the result.
       is_damaged: whether there is a result.json that cannot be read.
     """
 
@@ -24,9 +23,8 @@ class Earlier:
         """Reads them. Raises UserError where config.json is damaged, or a finished run cannot be brought to the length asked for."""
         self._directory, self._asked = directory, asked
         self.result, self.record = directory.finished(), directory.record()
-        self.made = length_made(self.result or {}, None if self.record is None else self.record.length)
         self.is_damaged = directory.result_file.exists() and directory.result() is None
-        self._stands = None if self.result is None else standing(directory.path, self.result, self.made, asked)
+        self._stands = None if self.result is None else standing(directory.path, self.result, asked)
         if self.result is not None and self._stands is Standing.BEYOND:
             raise self._beyond(self.result["steps"])
         if self._stands is Standing.THINNED:
@@ -47,7 +45,8 @@ class Earlier:
             return False
         assert self._asked.updates is not None  # a run's are known
         ended_here = complete and step == self.result["steps"]
-        return ended_here or (self.made.updates == self._asked.updates and (not self._last_is_kept or step > self._asked.updates))
+        has_all = length_made(self.result).updates == self._asked.updates
+        return ended_here or (has_all and (not self._last_is_kept or step > self._asked.updates))
 
     def taken_over(self) -> dict[str, Any]:
         """Returns the result that holds; it says the length asked for where that is the same in the other unit, or patience was lost."""
@@ -79,10 +78,8 @@ class Earlier:
         if self.result is None or self._stands is not Standing.EXTENDABLE or not usable:
             self._directory.result_file.unlink(missing_ok=True)
             return []
-        kept = self.result | {"length": self.result.get("length") or self.made._asdict()}
-        kept.pop("failed_longer", None)
-        if kept != self.result:
-            write_json(self._directory.result_file, kept)
+        if "failed_longer" in self.result:
+            write_json(self._directory.result_file, {key: value for key, value in self.result.items() if key != "failed_longer"})
         return [self.result["best_step"]]
 
     def _beyond(self, made: int) -> UserError:

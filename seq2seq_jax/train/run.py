@@ -128,18 +128,14 @@ class Run:
             self.result = earlier.taken_over()
             self.view.note(f"finished at step {self.result['steps']} before: nothing to train")
         else:
-            self._schedule(earlier.made.updates)
+            self._schedule()
             self._announce()
         return state
 
-    def _schedule(self, made: int | None) -> None:
-        """Takes note of a learning rate that is scheduled anew: such a run does not compare with one that had the whole course at once.
-
-        ``made``, the updates of its result, stand in for those that a checkpoint of an earlier version does not name.
-        """
+    def _schedule(self) -> None:
+        """Takes note of a learning rate that is scheduled anew: such a run does not compare with one that had the whole course at once."""
         progress = self.progress
-        before = progress.total or made or self.total
-        if self.config.train.schedule_ends and self.step and before != self.total:
+        if self.config.train.schedule_ends and self.step and progress.total != self.total:
             progress.rescheduled_at.append(self.step)
         progress.total = self.total
 
