@@ -226,8 +226,10 @@ class Loop:
 
     @contextlib.contextmanager
     def _ending(self, run: Run) -> Generator[None, None, None]:
-        """Makes an exception inside the end of this run alone, and tells when it has ended."""
-        with run.failing():
+        """Makes an exception inside the end of this run alone, so that others go on, and tells when it has ended."""
+        try:
             yield
+        except Exception as error:
+            run.fail(error)
         if run.ended:
             self._on_end(run)

@@ -7,10 +7,9 @@ Read next: ``loop.py``, which advances one run or several together.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -318,14 +317,6 @@ class Run:
         """Writes that the run was stopped and can go on, unless the result of a shorter training still holds."""
         if self.directory.finished() is None:
             write_json(self.directory.result_file, result_of("interrupted", self.config, self._varied))
-
-    @contextlib.contextmanager
-    def failing(self) -> Generator[None, None, None]:
-        """Makes an exception inside the end of this run, so that others go on."""
-        try:
-            yield
-        except Exception as error:
-            self.fail(error)
 
     def close(self) -> None:
         """Ends the log and what is shown live."""
