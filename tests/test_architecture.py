@@ -27,6 +27,7 @@ WITHOUT_JAX = (
     "show",
     "command",
     "options",
+    "studies",
     "experiment",
     "validation",
     "records",

@@ -1,6 +1,6 @@
 """A trained table as a run leaves it in ``embedding.npz``: read with NumPy alone, from a run directory to rows with names.
 
-Read next: ``studies.py`` for the questions that are asked about one.
+Read next: ``studies.py``, above this package, for the questions that are asked about one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The studies of ``launch.py embeddings`` but ``trace``, which needs the network: what each answers, an example, and the flags it takes.
 
-Each stands in a file of its name, whose ``run(options)`` is imported when it is asked for.
+Each stands in a file of its own, in ``embeddings/`` or, where it reads a whole sweep, in ``compare/``; its ``run(options)`` is imported
+when it is asked for.
 """
 
 from __future__ import annotations
@@ -20,27 +21,26 @@ ESCAPED = r"; a blank or line end as it is or escaped: \n, \u0020"
 
 
 def _study(
-    name: str,
+    module: str,
     summary: str,
     example: str,
     *options: Option,
     operands: tuple[str, ...] = (),
     reads: str = "a run",
     one_thread: bool = True,
-    package: str = "embeddings",
 ) -> tuple[str, Verb]:
     """Returns the name of a study and its verb.
 
     Args:
-      name: of the study and of its file, whose ``run(options)`` gets the values by the name of the flag.
+      module: named like the study; its ``run(options)`` gets the values by the name of the flag.
       summary: one line.
       example: the flags of one.
       options: its flags besides the workdir.
       operands: flags that may also be given by their place.
       reads: what the workdir holds.
-      package: where the file stands.
       one_thread: false where matrices are so large that NumPy does better with all cores.
     """
+    name = module.rpartition(".")[2]
 
     def run(values: Any) -> int:
         """Runs the study with the flags as absl has read them; returns the exit code. Raises UserError where they make no sense."""
@@ -48,7 +48,7 @@ def _study(
             keep_numpy_to_one_thread()
         given = {flag: values[flag].value for flag in values}
         check_figure(given.get("figure"))
-        importlib.import_module(f"seq2seq_jax.{package}.{name}").run(given)
+        importlib.import_module(f"seq2seq_jax.{module}").run(given)
         return 0
 
     workdir = Option("workdir", f"directory of {reads}")
@@ -58,7 +58,7 @@ def _study(
 STUDIES = dict(
     [
         _study(
-            "neighbours",
+            "embeddings.neighbours",
             "the symbols nearest to one",
             "--workdir=runs/a --symbol=a",
             Option("symbol", f"the symbol{ESCAPED}", required=True),
@@ -67,7 +67,7 @@ STUDIES = dict(
             FORMAT,
         ),
         _study(
-            "analogy",
+            "embeddings.analogy",
             "a is to b as c is to what",
             "--workdir=runs/a b p d",
             *(Option(name, f"symbol; a, b and c may be given without flags, in this order{ESCAPED}", required=True) for name in "abc"),
@@ -77,33 +77,32 @@ STUDIES = dict(
             operands=("a", "b", "c"),
         ),
         _study(
-            "map",
+            "embeddings.map",
             "a picture of the trained rows on their two principal components",
             "--workdir=runs/a --figure=map.svg",
             Option("figure", "file to write, SVG", required=True),
             TABLE,
         ),
-        _study("spectrum", "singular values, effective rank, directions that are used", "--workdir=runs/a", TABLE, FORMAT),
-        _study("norms", "length and movement of rows against their frequency", "--workdir=runs/a", TABLE, FORMAT),
+        _study("embeddings.spectrum", "singular values, effective rank, directions that are used", "--workdir=runs/a", TABLE, FORMAT),
+        _study("embeddings.norms", "length and movement of rows against their frequency", "--workdir=runs/a", TABLE, FORMAT),
         _study(
-            "stability",
+            "compare.stability",
             "nearest neighbours that the seeds of a sweep have in common",
             "--workdir=runs/s",
             K,
             TABLE._replace(help="which table of a translator; default: both"),
             FORMAT,
             reads="a sweep",
-            package="compare",
         ),
         _study(
-            "pip_loss",
+            "embeddings.pip_loss",
             "the size of word vectors estimated from their text, without a sweep",
             "--workdir=runs/a",
             FORMAT,
             one_thread=False,
         ),
         _study(
-            "export",
+            "embeddings.export",
             "writes the whole table for other tools, also specials and rows never trained; symbols escaped where a file cannot hold them",
             "--workdir=runs/a --format=word2vec --output=vectors.txt",
             Option("format", "form of the file; projector: a folder for TensorBoard", "word2vec", FORMS),
