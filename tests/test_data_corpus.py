@@ -321,7 +321,7 @@ def test_reading_a_split_touches_no_other_file(tmp_path):
     (tmp_path / "train.txt").unlink()
     assert corpus.load_split(config, "dev", vocabularies=loaded.vocabularies, recorded=loaded.sha256) == loaded.dev
     with pytest.raises(UserError, match="--split=test: the run's data has no test split"):
-        corpus.load_split(config, "test", vocabularies=loaded.vocabularies)
+        corpus.load_split(config, "test", vocabularies=loaded.vocabularies, recorded=loaded.sha256)
 
 
 def test_cutting_a_split_reads_the_training_file_only(tmp_path):
@@ -336,7 +336,8 @@ def test_another_file_is_scored_in_place_of_a_split(tmp_path):
     loaded = _load(config)
     other = tmp_path / "other.tsv"
     other.write_text("new\t1\nnew\t2\n")
-    assert corpus.load_split(config, "dev", str(other), vocabularies=loaded.vocabularies) == corpus.PairSplit(["new"], [["1", "2"]])
+    split = corpus.load_split(config, "dev", str(other), vocabularies=loaded.vocabularies, recorded=loaded.sha256)
+    assert split == corpus.PairSplit(["new"], [["1", "2"]])
 
 
 def test_paths_become_absolute(tmp_path, monkeypatch):

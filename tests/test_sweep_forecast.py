@@ -134,13 +134,14 @@ def test_a_larger_batch_takes_longer(tmp_path, monkeypatch):
     assert [found[member.name].seconds for member in members] == [pytest.approx(4 * 0.5), pytest.approx(4 * 4 * 0.5)]
 
 
-def test_what_a_container_has_cached_of_files_is_free(tmp_path):
+def test_what_a_container_has_cached_of_files_is_free(tmp_path, monkeypatch):
     """Red if the page cache counts as used: after a large file was read, hardly anything would seem to fit."""
     for name, text in {"memory.max": "3000", "memory.current": "2800", "memory.stat": "anon 700\ninactive_file 2000\n"}.items():
         (tmp_path / name).write_text(text)
-    assert forecast.available_bytes(tmp_path) == 3000 - 800
+    monkeypatch.setattr(forecast, "CONTROL_GROUP", tmp_path)
+    assert forecast.available_bytes() == 3000 - 800
     (tmp_path / "memory.max").write_text("max\n")
-    assert forecast.available_bytes(tmp_path) > 2**20
+    assert forecast.available_bytes() > 2**20
 
 
 def test_a_few_updates_are_timed_where_nothing_is_finished(tmp_path, monkeypatch):

@@ -118,7 +118,7 @@ def load_split(
     file: str | None = None,
     *,
     vocabularies: Mapping[str, Vocabulary],
-    recorded: Mapping[str, str] | None = None,
+    recorded: Mapping[str, str],
     notes: list[str] | None = None,
 ) -> PairSplit | TextSplit:
     """Reads one split of a recorded run again, or ``file`` in its place.
@@ -128,7 +128,7 @@ def load_split(
       split: which.
       file: data of the same form as data.dev, scored instead.
       vocabularies: the run's; they give a text its ids.
-      recorded: the sha256 of the run's data, against which its files are checked (of word vectors those of questions too); None: unchecked.
+      recorded: the sha256 of the run's data, against which its files are checked, of word vectors those of questions too.
       notes: gets a sentence on what is left out of ``file``.
 
     Raises UserError where there is no such split or the data has changed.
@@ -136,14 +136,12 @@ def load_split(
     asked = None
     if config.model.kind == "skip_gram" and (file is not None or split != "test"):
         asked = word_questions.load(config, vocabularies["target"])
-        if recorded is not None:
-            check_recorded(recorded, asked.sha256, asked.paths)
+        check_recorded(recorded, asked.sha256, asked.paths)
     if file is not None:
         content = raw_splits.read_file(config, raw_splits.absolute(config, file), [] if notes is None else notes)
         return _split(config, content, vocabularies, file, asked)
     raw = raw_splits.read_splits(config, [split])
-    if recorded is not None:
-        check_recorded(recorded, raw.sha256, raw.paths)
+    check_recorded(recorded, raw.sha256, raw.paths)
     if split not in raw.content:
         raise UserError(f"--split={split}: the run's data has no {split} split")
     return _split(config, raw.content[split], vocabularies, _origin(raw, split), asked)

@@ -53,12 +53,12 @@ def squared_singular_values(table: Float[np.ndarray, "V D"]) -> Float[np.ndarray
     return np.linalg.eigvalsh(smaller)[::-1].clip(0)
 
 
-def directions(table: Float[np.ndarray, "V D"], share: float = CARRIED) -> int:
-    """Returns how many directions of a table carry ``share`` of its sum of squares (its squared singular values)."""
+def directions(table: Float[np.ndarray, "V D"]) -> int:
+    """Returns how many directions of a table carry ``CARRIED`` of its sum of squares (its squared singular values)."""
     squares = squared_singular_values(table)
     if squares.sum() == 0:
         return 0
-    return int(np.searchsorted(np.cumsum(squares) / squares.sum(), share - 1e-12) + 1)
+    return int(np.searchsorted(np.cumsum(squares) / squares.sum(), CARRIED - 1e-12) + 1)
 
 
 def effective_rank(table: Float[np.ndarray, "V D"]) -> float:

@@ -87,16 +87,16 @@ def forecast(members: Sequence[Member], folder: pathlib.Path) -> tuple[dict[str,
     return forecasts, f"{basis}; memory: {available / 2**30:.1f} GiB are free"
 
 
-def available_bytes(group: pathlib.Path = CONTROL_GROUP) -> int:
+def available_bytes() -> int:
     """Returns the memory that training may use: the accelerator's, or what the machine and its control group have left."""
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
     available = psutil.virtual_memory().available
-    limit = group / "memory.max"
+    limit = CONTROL_GROUP / "memory.max"
     if limit.exists() and limit.read_text().strip() != "max":
-        counters = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        used = int((group / "memory.current").read_text()) - int(counters["inactive_file"])  # of files read, given up when needed
+        counters = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
+        used = int((CONTROL_GROUP / "memory.current").read_text()) - int(counters["inactive_file"])  # of files read, given up when needed
         available = min(available, int(limit.read_text()) - used)
     return available
 
