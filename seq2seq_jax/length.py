@@ -99,12 +99,3 @@ def has_checkpoint(run: pathlib.Path, step: int) -> bool:
 def newest_checkpoint(run: pathlib.Path) -> int:
     """Returns the updates that a run has made as far as they are saved, also where it has not finished."""
     return max((int(path.name) for path in (run / CHECKPOINTS).glob("*") if path.name.isdigit()), default=0)
-
-
-def of_other_length(standings: Mapping[str, Standing]) -> dict[str, Standing]:
-    """Returns those runs of a sweep, by name, that have another length than it asks for now.
-
-    Where all have, as at the beginning of a longer sweep, none is returned.
-    """
-    others = {name: stands for name, stands in standings.items() if stands is not Standing.DONE}
-    return {} if len(others) == len(standings) else others

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seq2seq_jax.length import Length, Standing, of_other_length, standing
+from seq2seq_jax.length import Length, Standing, standing
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,3 @@ def test_a_run_that_cannot_be_brought_to_a_length_is_told_from_one_that_can(tmp_
         (tmp_path / "checkpoints/200").mkdir(parents=True)
     result = {"steps": 300, "best_step": 200, "length": None if made is None else made._asdict()}
     assert standing(tmp_path, result, asked) is expected
-
-
-def test_no_run_is_of_another_length_than_all():
-    assert of_other_length({"a": Standing.DONE, "b": Standing.THINNED}) == {"b": Standing.THINNED}
-    assert of_other_length({"a": Standing.EXTENDABLE, "b": Standing.BEYOND}) == {}

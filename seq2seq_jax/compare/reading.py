@@ -35,7 +35,7 @@ from seq2seq_jax.config import (
 from seq2seq_jax.errors import UserError, has_diverged
 from seq2seq_jax.json_files import parsed, read_record, readable_object
 from seq2seq_jax.kinds import metric_of
-from seq2seq_jax.length import Length, Standing, failed_longer, length_of, of_other_length, standing
+from seq2seq_jax.length import Length, Standing, failed_longer, length_of, standing
 from seq2seq_jax.records import (
     CONFIG_FILE,
     NO_DIRECTORY,
@@ -82,9 +82,7 @@ def read_sweep(workdir: str) -> Sweep:
     metric = _metric_asked_for(record)
     outcomes = [_outcome(file, member, metric) for file, member in zip(files, _members(entries, files), strict=True)]
     finished = [outcome for outcome in outcomes if isinstance(outcome, FinishedRun)]
-    asked = {entry["name"]: length_of(record, entry) for entry in entries} if is_planned else {}
-    standings = _standings(finished, asked) if is_planned else {}
-    runs, others = _of_equal_length(finished, standings, asked)
+    runs, others, unreached = _by_length(record, finished) if is_planned else (finished, [], None)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)] + others
     if runs and not is_planned:  # a failure may stand in a setting of its own, where no run says what is compared
         failures = [dataclasses.replace(failure, metric=failure.metric or runs[0].result["metric"]) for failure in failures]
@@ -104,7 +102,7 @@ def read_sweep(workdir: str) -> Sweep:
         tuned=design.get("tune", {}),
         hidden_dims=_hidden_dims(record),
         fixed_size=_has_given_table(record),
-        unreached=length_of(record) if standings and Standing.DONE not in standings.values() else None,
+        unreached=unreached,
         unlike_fields=unlike_fields,
         unlike_data=unlike_data,
     )
@@ -145,24 +143,26 @@ def _hidden_dims(record: SweepRecord) -> dict[str, tuple[int, int | None]]:
     return {name: (values[HIDDEN], values[ENCODER_HIDDEN]) for name, values in found.items() if isinstance(values[HIDDEN], int)}
 
 
-def _standings(runs: list[FinishedRun], asked: Mapping[str, Length | None]) -> dict[str, Standing]:
-    """Returns by name where the runs stand with regard to the length that is asked for now."""
-    return {run.member.name: standing(run.directory, run.result, asked[run.member.name]) for run in runs}
+def _by_length(record: SweepRecord, runs: list[FinishedRun]) -> tuple[list[FinishedRun], list[Failure], Length | None]:
+    """Returns the runs as long as the sweep asks for now, why the others are not, and the length asked for where no run has it yet.
+
+    In that case, as where a longer sweep was stopped early, all runs are compared at the length before.
+    """
+    asked = {entry["name"]: length_of(record, entry) for entry in record["members"]}
+    others = {run.member.name: failure for run in runs if (failure := _of_other_length(run, asked[run.member.name])) is not None}
+    if runs and len(others) == len(runs):
+        return runs, [], length_of(record)
+    return [run for run in runs if run.member.name not in others], list(others.values()), None
 
 
-def _of_equal_length(
-    runs: list[FinishedRun], standings: dict[str, Standing], asked: Mapping[str, Length | None]
-) -> tuple[list[FinishedRun], list[Failure]]:
-    """Parts the runs as long as the sweep asks for now from those that a longer sweep has not reached, or that were lengthened alone."""
-    others = of_other_length(standings)
-    failures = []
-    for run in runs:
-        name = run.member.name
-        if name in others:
-            error = failed_longer(run.result, asked[name])
-            cause = Cause.STUCK if others[name] is not Standing.EXTENDABLE else Cause.SHORTER if error is None else Cause.FAILED
-            failures.append(Failure(name, cause, printable(error or cause.value), run.member, run.result["metric"], has_finished=True))
-    return [run for run in runs if run.member.name not in others], failures
+def _of_other_length(run: FinishedRun, asked: Length | None) -> Failure | None:
+    """Returns why a run is not as long as asked for: a longer sweep has not reached it, or it was lengthened alone; None where it is."""
+    stands = standing(run.directory, run.result, asked)
+    if stands is Standing.DONE:
+        return None
+    error = failed_longer(run.result, asked)
+    cause = Cause.STUCK if stands is not Standing.EXTENDABLE else Cause.SHORTER if error is None else Cause.FAILED
+    return Failure(run.member.name, cause, printable(error or cause.value), run.member, run.result["metric"], has_finished=True)
 
 
 def _axes_of(runs: list[FinishedRun], failures: list[Failure]) -> dict[str, list[Any]]:
