@@ -246,9 +246,9 @@ def test_stability_asks_for_the_most_read_rows_that_all_seeds_have_trained(tmp_p
         arrays["target_moved"] = np.where(np.arange(16) == 10 + seed, 0.0, arrays["source_moved"])
         np.savez(folder / "embedding.npz", **arrays)
     ((found,), _) = stability(str(tmp_path), 10, "target")
-    assert (found.side, found.rows, found.k, found.chance) == ("target", 3, 4, 4 / 8)  # nine rows are left of eleven
+    assert (found.table, found.rows, found.k, found.chance) == ("target", 3, 4, 4 / 8)  # nine rows are left of eleven
     assert asked == [[8, 7, 6]] * 2
-    assert [result.side for result in stability(str(tmp_path), 10)[0]] == ["source", "target"]
+    assert [result.table for result in stability(str(tmp_path), 10)[0]] == ["source", "target"]
 
 
 def test_stability_of_other_symbols_is_refused(tmp_path):

@@ -26,11 +26,11 @@ MOST_QUERIES = 1000  # rows whose neighbours are compared, the most read ones
 
 @dataclasses.dataclass(frozen=True)
 class Stability:
-    """The neighbourhoods of one table over the seeds of one size.
+    """The neighbourhoods of one table over the seeds of one size, by the keys of ``--format=json``.
 
     Attributes:
       setting: what the sweep varies besides the seed.
-      side: of the table.
+      table: ``source`` or ``target``.
       seeds: that were compared, each with each.
       k: neighbours of a row.
       rows: whose neighbours are compared.
@@ -40,7 +40,7 @@ class Stability:
     """
 
     setting: dict[str, Any]
-    side: str
+    table: str
     seeds: list[int]
     k: int
     rows: int
@@ -53,12 +53,12 @@ def run(options: Mapping[str, Any]) -> None:
     """Prints for each size of a sweep the share of nearest neighbours that two seeds have in common."""
     found, left_out = stability(options["workdir"], options["k"], options["table"])
     if options["format"] == "json":
-        print_json({"groups": [_as_json(result) for result in found], "left_out": left_out})
+        print_json({"groups": [dataclasses.asdict(result) for result in found], "left_out": left_out})
         return
     rows = [
         [
             ", ".join(f"{name.split('.')[-1]}={value}" for name, value in result.setting.items()),
-            result.side,
+            result.table,
             str(len(result.seeds)),
             str(result.k),
             f"{result.overlap:.3f}" + ("" if result.deviation is None else f" ± {result.deviation:.3f}"),
@@ -71,19 +71,6 @@ def run(options: Mapping[str, Any]) -> None:
     if left_out:
         why = "without a table or trained for other steps or epochs than the sweep asks for now"
         print_sentence(f"Left out, {why}: {', '.join(left_out)}.")
-
-
-def _as_json(result: Stability) -> dict[str, Any]:
-    return {
-        "setting": result.setting,
-        "table": result.side,
-        "seeds": result.seeds,
-        "k": result.k,
-        "rows": result.rows,
-        "overlap": result.overlap,
-        "deviation": result.deviation,
-        "chance": result.chance,
-    }
 
 
 def stability(workdir: str, k: int, side: str | None = None) -> tuple[list[Stability], list[str]]:
