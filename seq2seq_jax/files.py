@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Generator
 
 from seq2seq_jax.errors import UserError
 
@@ -46,10 +46,11 @@ def check_figure(figure: str | None) -> None:
     check_place("--figure", pathlib.Path(figure))
 
 
-def write_file(write: Callable[[], Any], flag: str, path: str) -> None:
-    """Calls ``write``, which writes where the user has said. Raises UserError, naming the ``flag``, where that cannot be."""
+@contextlib.contextmanager
+def writing(flag: str, path: str | pathlib.Path) -> Generator[None, None, None]:
+    """Raises UserError, naming the ``flag``, where the block cannot write to the ``path`` that the user has given."""
     try:
-        write()
+        yield
     except OSError as error:
         raise UserError(f"{flag}={path}: cannot be written: {error.strerror}; expected a place for a file") from None
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from seq2seq_jax.data.spelling import spellings
 from seq2seq_jax.embeddings.tables import open_table
-from seq2seq_jax.files import write_file
+from seq2seq_jax.files import writing
 
 
 def run(options: Mapping[str, Any]) -> None:
@@ -29,7 +29,8 @@ def run(options: Mapping[str, Any]) -> None:
         "projector": lambda: write_projector(path, *rows, counts),
         "npz": lambda: write_npz(path, *rows, counts),
     }
-    write_file(writers[options["format"]], "--output", output)
+    with writing("--output", output):
+        writers[options["format"]]()
     print(output)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from seq2seq_jax.embeddings.tables import TrainedTable, open_trained
-from seq2seq_jax.files import write_file
+from seq2seq_jax.files import writing
 from seq2seq_jax.show.picture import MUTED, Picture, text_size
 
 MOST_POINTS = 2000
@@ -21,7 +21,8 @@ LONGEST_LABEL = 16  # characters
 def run(options: Mapping[str, Any]) -> None:
     """Writes the map of a table as SVG and prints where."""
     table, figure = open_trained(options), options["figure"]
-    write_file(lambda: pathlib.Path(figure).write_text(symbol_map(table).svg(), encoding="utf-8"), "--figure", figure)
+    with writing("--figure", figure):
+        pathlib.Path(figure).write_text(symbol_map(table).svg(), encoding="utf-8")
     print(figure)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.files import check_place, write_file
+from seq2seq_jax.files import check_place, writing
 
 _DEVICES = (pathlib.Path("/dev"), pathlib.Path("/dev/fd"))  # where no picture belongs beside what is written to
 
@@ -48,22 +48,17 @@ def write_attention(path: pathlib.Path, found: Sequence[Attended | None]) -> pat
     nothing = Attended([], [], np.zeros((0, 0)))
     attended = [one or nothing for one in found]
     rows = ({"source": one.source, "output": one.output, "weights": one.weights.astype(np.float64).round(6).tolist()} for one in attended)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     drawn, picture = next((one for one in attended if one.source), None), _picture_of(path)
-    write_file(lambda: _write(path, text, "a" if picture is None else "w"), "--attention", str(path))
+    # To a device it is added, since /dev/stdout may be a file that has the answers.
+    with writing("--attention", path), open(path, "a" if picture is None else "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if drawn is None or picture is None:
         return None
     from seq2seq_jax.inference.attention_picture import attention_svg  # Matplotlib takes its time
 
-    svg = attention_svg(drawn.source, drawn.output, drawn.weights)
-    write_file(lambda: picture.write_text(svg, encoding="utf-8"), "--attention", str(picture))
+    with writing("--attention", picture):
+        picture.write_text(attention_svg(drawn.source, drawn.output, drawn.weights), encoding="utf-8")
     return picture
-
-
-def _write(path: pathlib.Path, text: str, mode: str) -> None:
-    """Writes a text; to a device it is added, since /dev/stdout may be a file that has the answers."""
-    with open(path, mode, encoding="utf-8") as file:
-        file.write(text)
 
 
 def _picture_of(path: pathlib.Path) -> pathlib.Path | None:

@@ -14,7 +14,7 @@ from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS, EOS
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.files import write_file
+from seq2seq_jax.files import writing
 from seq2seq_jax.inference.flow import print_flow, to_json
 from seq2seq_jax.inference.gradient_flow import IdsBySide, gradient_flow
 from seq2seq_jax.inference.trained_run import TrainedRun
@@ -49,7 +49,8 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
     if figure is not None:
         from seq2seq_jax.inference.flow_picture import flow_svg  # Matplotlib takes its time
 
-        write_file(lambda: pathlib.Path(figure).write_text(flow_svg(flow, run.vocabularies), encoding="utf-8"), "--figure", figure)
+        with writing("--figure", figure):
+            pathlib.Path(figure).write_text(flow_svg(flow, run.vocabularies), encoding="utf-8")
         print(f"picture: {figure}", file=sys.stderr)
 
 
