@@ -12,7 +12,7 @@ from seq2seq_jax.compare import labels
 from seq2seq_jax.compare.examples import print_examples, recommended_run
 from seq2seq_jax.compare.main import print_answer, run
 from seq2seq_jax.compare.reading import read_sweep
-from seq2seq_jax.compare.table import print_table, to_csv
+from seq2seq_jax.compare.table import print_comparison, to_csv
 from seq2seq_jax.show.labels import counted
 from tests.sweep_fixture import add_artifacts, compare, member_name, write_sweep
 
@@ -24,7 +24,7 @@ def fixture_printed(capsys):
     """Returns a function that prints a table and returns what stood on standard output."""
 
     def printed(comparison, **options):
-        print_table([comparison], **options)
+        print_comparison([comparison], **options)
         return capsys.readouterr().out
 
     return printed
@@ -257,11 +257,11 @@ WAITING = """
 import collections, sys
 from seq2seq_jax.compare.comparison import compare_sweeps
 from seq2seq_jax.compare.reading import read_sweep
-from seq2seq_jax.compare.table import print_table
+from seq2seq_jax.compare.table import print_comparison
 import launch, seq2seq_jax.compare.main
 opened = collections.Counter()
 sys.addaudithook(lambda event, found: opened.update([str(found[0])]) if event == "open" else None)
-print_table(compare_sweeps([read_sweep(sys.argv[1])]))
+print_comparison(compare_sweeps([read_sweep(sys.argv[1])]))
 heavy = {"jax", "flax", "optax", "orbax", "matplotlib", "scipy.stats", "jinja2"} & set(sys.modules)
 assert not heavy, heavy
 read = {path: times for path, times in opened.items() if path.startswith(sys.argv[1])}

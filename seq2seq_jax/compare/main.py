@@ -84,5 +84,5 @@ def _print(parts: list[SettingComparison], format: Format, noise_floor: bool) ->
     elif format == "csv":
         print(table.to_csv(parts), end="")
     else:
-        table.print_table(parts, noise_floor=noise_floor)
+        table.print_comparison(parts, noise_floor=noise_floor)
     sys.stdout.flush()  # the answer is there before the report is drawn

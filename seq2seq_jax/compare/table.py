@@ -34,7 +34,7 @@ from seq2seq_jax.errors import without_configuration
 from seq2seq_jax.show.terminal import full_width, print_whole, stdout_console
 
 
-def print_table(parts: Sequence[SettingComparison], noise_floor: bool = False) -> None:
+def print_comparison(parts: Sequence[SettingComparison], noise_floor: bool = False) -> None:
     """Prints the comparison: sizes, what to take and why, what it costs, what failed; with ``noise_floor`` the scatter over seeds alone."""
     console = stdout_console()
     for part in parts:
