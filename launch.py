@@ -181,13 +181,7 @@ def _sweep(values: flags.FlagValues) -> int:
     (prepare_to_use if values.dry_run else prepare)()
     axes = make_axes(experiment.sweep, parse_axes(values.axis, {flag: values[flag].value for flag in AXIS_FLAGS}))
     design = Design(parse_baselines(values.baselines), values.budget, parse_tune(values.tune))
-    for path, flag in {**dict.fromkeys(design.tune, "tune"), **dict.fromkeys(axes, "axis")}.items():
-        if values[f"config.{path}"].value is not None:
-            short = "".join(f", or --{name}" for name, own in AXIS_FLAGS.items() if own == path)
-            given = "tuned" if flag == "tune" else "swept"
-            raise UserError(f"--config.{path}: this field is {given}; give its values with --{flag}={path}=VALUE{short}")
-    config = _without_opposites(config, [*axes, *design.tune], values)
-    plan = make_plan(config, axes, values.workdir, design)
+    plan = make_plan(_shared(config, axes, design.tune, values), axes, values.workdir, design)
     if values.dry_run:
         from seq2seq_jax.sweep.dry_run import print_dry_run
 
@@ -197,13 +191,29 @@ def _sweep(values: flags.FlagValues) -> int:
     outcomes = run_sweep(plan, options, _command_line())
     from seq2seq_jax.compare.main import print_answer
 
-    shown = print_answer(values.workdir, values.tolerance)
+    compared = print_answer(values.workdir, values.tolerance)
     failed = [outcome.member for outcome in outcomes if outcome.status == "failed"]
     if failed:
-        earlier = ", ".join(run.member.name for run in shown.runs if run.member.name in failed)
+        earlier = ", ".join(run.member.name for run in compared.runs if run.member.name in failed)
         remark = f"; the table shows the earlier result of {earlier}" if earlier else ""
         print(f"failed: {len(failed)} of {len(plan.members)} members{remark}", file=sys.stderr)
-    return ERROR if shown.failures or failed else DONE
+    return ERROR if compared.failures or failed else DONE
+
+
+def _shared(config: Config, axes: Iterable[str], tune: Iterable[str], values: flags.FlagValues) -> Config:
+    """Returns what the members share: the configuration without what an axis excludes, such as steps beside epochs.
+
+    Raises UserError where a flag gives one value to a field that is swept, tuned or excluded.
+    """
+    for path, flag, what in (*((path, "tune", "tuned") for path in tune), *((path, "axis", "swept") for path in axes)):
+        if values[f"config.{path}"].value is not None:
+            short = "".join(f", or --{name}" for name, own in AXIS_FLAGS.items() if own == path)
+            raise UserError(f"--config.{path}: this field is {what}; give its values with --{flag}={path}=VALUE{short}")
+    shared = without_opposites(config, [*axes, *tune])
+    for path in config_lib.differences(config, shared):
+        if values[f"config.{path}"].value is not None:
+            raise UserError(f"--config.{path}: an axis of the sweep excludes it; expected one or the other")
+    return shared
 
 
 def _command_line() -> str:
@@ -212,15 +222,6 @@ def _command_line() -> str:
     if interpreter.is_relative_to(pathlib.Path.cwd()):
         interpreter = interpreter.relative_to(pathlib.Path.cwd())
     return shlex.join([str(interpreter), *sys.argv])
-
-
-def _without_opposites(config: Config, axes: Iterable[str], values: flags.FlagValues) -> Config:
-    """Returns the configuration without what an axis excludes, such as steps beside epochs. Raises UserError where that was typed."""
-    cleared = without_opposites(config, axes)
-    for path in config_lib.differences(config, cleared):
-        if values[f"config.{path}"].value is not None:
-            raise UserError(f"--config.{path}: an axis of the sweep excludes it; expected one or the other")
-    return cleared
 
 
 def _status(values: flags.FlagValues) -> int:
