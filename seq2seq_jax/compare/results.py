@@ -150,13 +150,13 @@ class Sweep:
     runs: list[FinishedRun]
     failures: list[Failure]
     command: str | None
-    tuning: dict[str, Any] | None = None
-    axes: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
-    earlier_commands: list[str] = dataclasses.field(default_factory=list)
-    budget: str = "hidden"
-    tuned: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
-    hidden_dims: dict[str, tuple[int, int | None]] = dataclasses.field(default_factory=dict)
-    fixed_size: bool = False
-    unreached: Length | None = None
-    unlike_fields: list[str] = dataclasses.field(default_factory=list)
-    unlike_data: list[str] = dataclasses.field(default_factory=list)
+    tuning: dict[str, Any] | None
+    axes: dict[str, list[Any]]
+    earlier_commands: list[str]
+    budget: str
+    tuned: dict[str, list[Any]]
+    hidden_dims: dict[str, tuple[int, int | None]]
+    fixed_size: bool
+    unreached: Length | None
+    unlike_fields: list[str]
+    unlike_data: list[str]
