@@ -170,7 +170,7 @@ def test_who_types_sources_is_told_how_to_end_them(tmp_path, capsys):
 
 def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch):
     """Red if a tab, which aligned files may have, is taken for the one between source and target that is typed."""
-    monkeypatch.setattr(trace, "load_split", lambda *given, **named: PairSplit(["a\tb", "c"], [["b\t", "a"], ["c"]]))
+    monkeypatch.setattr(TrainedRun, "split", lambda run, name: PairSplit(["a\tb", "c"], [["b\t", "a"], ["c"]]))
     trace.trace_run(workdirs["a"], None, 0, "json", None)
     found = json.loads(capsys.readouterr().out)
     assert found["sequences"]["source"]["symbols"] == ["a", "<unk>", "b", "<eos>"]

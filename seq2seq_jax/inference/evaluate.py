@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from seq2seq_jax.config import LENGTH_PENALTY
-from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.data.coverage import unknown_units
 from seq2seq_jax.data.examples import PairSplit
 from seq2seq_jax.evaluate.metrics import PER_CORPUS, translation_metrics
@@ -42,7 +41,7 @@ def evaluate(
     runs = open_translators(workdirs) if together else [TrainedRun(workdirs[0])]
     run = runs[0]
     notes: list[str] = []
-    data = load_split(run.config, split, file, vocabularies=run.vocabularies, recorded=run.data_sha256, notes=notes)
+    data = run.split(split, file, notes)
     if together:
         assert isinstance(data, PairSplit)  # they are translators
         outputs = [best.text for best, *_ in translations(runs, data.sources, beam_size, 1, length_penalty)]

@@ -9,7 +9,6 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Int
 
-from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.readers import normalize
 from seq2seq_jax.data.vocabulary import BOS, EOS
@@ -101,13 +100,13 @@ def _typed_pair(run: TrainedRun, text: str) -> tuple[str, str]:
 
 def _dev_pair(run: TrainedRun) -> tuple[str, str]:
     """Returns the first pair of dev, which may have tabs where its parts stand in two files."""
-    dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.data_sha256)
+    dev = run.split("dev")
     assert isinstance(dev, PairSplit)  # it is a translator
     return dev.sources[0], dev.targets[0][0]
 
 
 def _dev_line(run: TrainedRun) -> str:
     """Returns the first line of dev's text that is not blank."""
-    dev = load_split(run.config, "dev", vocabularies=run.vocabularies, recorded=run.data_sha256)
+    dev = run.split("dev")
     assert isinstance(dev, TextSplit)  # it is a language model
     return next((line for line in dev.text.split("\n") if line.strip()), dev.text)

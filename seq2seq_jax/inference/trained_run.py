@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
 from seq2seq_jax.config import Config
+from seq2seq_jax.data.corpus import load_split
+from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import has_checkpoint
@@ -40,6 +42,10 @@ class TrainedRun:
         self.params: Params = jax.device_put(params)  # once, not at every batch
         # The shapes of training again: what was compiled for it is on disk, and a score is the same to the last digit.
         self.evaluator: Evaluator = make_evaluator(self.config, self.programs, self.vocabularies, record.batch_shapes)
+
+    def split(self, name: Literal["dev", "test"], file: str | None = None, notes: list[str] | None = None) -> PairSplit | TextSplit:
+        """Reads a split of the run's data again, or ``file`` in its place, as ``corpus.load_split`` does."""
+        return load_split(self.config, name, file, vocabularies=self.vocabularies, recorded=self.data_sha256, notes=notes)
 
 
 def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Scoring) -> Params:

@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import Float
 
 from seq2seq_jax.config import setting_key
-from seq2seq_jax.data.corpus import load_split
 from seq2seq_jax.embeddings.pip_loss import as_json, estimated_size
 from seq2seq_jax.errors import Interrupted, error_line
 from seq2seq_jax.inference.trained_run import TrainedRun
@@ -97,7 +96,7 @@ STUDIES = (cut_tables, estimate_sizes)
 def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None:
     """Scores dev with the tables of a run's best checkpoint cut to 1, 2, 4, ... directions, and whole."""
     trained = TrainedRun(str(run.path))
-    dev = load_split(trained.config, "dev", vocabularies=trained.vocabularies, recorded=trained.data_sha256)
+    dev = trained.split("dev")
     name = metric_of(trained.config).name
     most = max(min(table.shape) for table in embedding_tables(trained.params).values())
     parts, points = decomposed(trained.params), []
