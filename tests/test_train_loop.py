@@ -223,7 +223,7 @@ def test_threads_score_what_one_scores(tmp_path, monkeypatch):
     assert isinstance(corpus.dev, PairSplit)
     found = []
     for threads in (1, 3):
-        evaluator._each.threads = threads
+        evaluator._threads.count = threads
         measured = evaluator.measure(params, corpus.dev)
         measured = measured._replace(values=jax.device_get(measured.values))
         found.append((measured, evaluator.score(corpus.dev, measured).outputs))

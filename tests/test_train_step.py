@@ -17,7 +17,7 @@ from seq2seq_jax.data.corpus import load_corpus, training_batches
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.train import devices
-from seq2seq_jax.train.devices import Devices, Each, Threads, choose_device_count, choose_devices
+from seq2seq_jax.train.devices import Devices, EvaluationThreads, Threads, choose_device_count, choose_devices
 from seq2seq_jax.train.optimizer import learning_rate_of, make_schedule
 from seq2seq_jax.train.programs import initial_state, programs
 from seq2seq_jax.train.state import TrainState, root_key
@@ -148,9 +148,9 @@ def test_threads_share_no_batch_with_larger_arrays_than_their_heaps_can_hold(
     monkeypatch.setattr(devices, "core_count", lambda: 2)
     assert choose_devices(config, vocabulary_size, [(4, 4), shape]) == expected
     whole = replace(config, {"train.batch_size": 16})  # what has a batch of 32 in halves has as many rows as this in one piece
-    assert Each(whole, vocabulary_size, [(4, 4), shape]).threads == (2 if expected == Threads(2) else 1)
-    assert Each(replace(whole, {"train.devices": 1}), vocabulary_size, [shape]).threads == 1
-    assert Each(replace(whole, {"train.batch_size": 8}), vocabulary_size, [(4, 4), shape], 2).threads == (
+    assert EvaluationThreads(whole, vocabulary_size, [(4, 4), shape]).count == (2 if expected == Threads(2) else 1)
+    assert EvaluationThreads(replace(whole, {"train.devices": 1}), vocabulary_size, [shape]).count == 1
+    assert EvaluationThreads(replace(whole, {"train.batch_size": 8}), vocabulary_size, [(4, 4), shape], 2).count == (
         2 if expected == Threads(2) else 1
     )
 

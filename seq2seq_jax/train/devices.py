@@ -98,18 +98,18 @@ def _suit_threads(config: Config, rows: int, vocabulary_size: int, shapes: Colle
     return rows * _most_numbers_of_a_row(config.model, vocabulary_size, shapes) <= _MOST_NUMBERS
 
 
-class Each:
-    """Calls a program for one batch after the other, each of them whole, in threads where these suit the model."""
+class EvaluationThreads:
+    """Threads that share the batches of an evaluation, each batch whole, where threads suit the model; else the caller alone."""
 
     def __init__(self, config: Config, vocabulary_size: int, shapes: Collection[Shape], members: int = 1):
         """Takes what ``choose_devices`` does, and how many members of a sweep a program computes at once."""
-        self.threads = core_count() if _suit_threads(config, members * config.train.batch_size, vocabulary_size, shapes) else 1
+        self.count = core_count() if _suit_threads(config, members * config.train.batch_size, vocabulary_size, shapes) else 1
 
-    def __call__(self, call: Callable[[Given], Result], batches: Iterable[Given]) -> list[Result]:
-        """Returns the results in the order of the batches."""
-        if self.threads == 1:
+    def map(self, call: Callable[[Given], Result], batches: Iterable[Given]) -> list[Result]:
+        """Returns what ``call`` makes of each batch, in their order."""
+        if self.count == 1:
             return list(map(call, batches))
-        with ThreadPoolExecutor(self.threads) as pool:
+        with ThreadPoolExecutor(self.count) as pool:
             return list(pool.map(call, batches))
 
 

@@ -35,7 +35,7 @@ from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.model.loss import Loss
 from seq2seq_jax.model.skip_gram import VECTORS
-from seq2seq_jax.train.devices import Each
+from seq2seq_jax.train.devices import EvaluationThreads
 from seq2seq_jax.train.programs import Scoring
 
 DECODE_ROWS = 256  # sources decoded together
@@ -139,7 +139,7 @@ class TranslatorEvaluator(Evaluator):
         """Prepares to score in every second of training's ``shapes``, from the largest: compiling costs more than padding."""
         super().__init__(config, scoring, vocabularies)
         self._shapes = list(shapes)[::-2]
-        self._each = Each(config, len(vocabularies["target"]), shapes, members)
+        self._threads = EvaluationThreads(config, len(vocabularies["target"]), shapes, members)
         self._decoded_shapes: set[tuple[int, ...]] = set()
 
     def measure(self, params: Params, split: PairSplit) -> Measured:
@@ -189,7 +189,7 @@ class TranslatorEvaluator(Evaluator):
 
     def _losses(self, folded: Params, split: PairSplit) -> list[Loss]:
         batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
-        return self._each(lambda batch: self._scoring.eval_step(folded, (), batch)[0], (batch for _, batch in batches))
+        return self._threads.map(lambda batch: self._scoring.eval_step(folded, (), batch)[0], (batch for _, batch in batches))
 
     def _decode(self, folded: Params, sources: Sequence[str]) -> tuple[list[Int[np.ndarray, " _"]], list[Int[Array, "... _ _"]]]:
         """Returns, batch by batch, the index of each row's source and, still on the device, the ids of its output."""
@@ -199,7 +199,7 @@ class TranslatorEvaluator(Evaluator):
             self._decoded_shapes.add(batch.source.shape)
             return of_batch, self._scoring.decode(folded, batch.source, batch.source_lengths)
 
-        decoded = self._each(decode, self.source_batches(sources, DECODE_ROWS))
+        decoded = self._threads.map(decode, self.source_batches(sources, DECODE_ROWS))
         return [of_batch for of_batch, _ in decoded], [ids for _, ids in decoded]
 
     def _texts(self, sources: Sequence[str], indices: Sequence[Int[np.ndarray, " _"]], ids: Sequence[Int[np.ndarray, "_ _"]]) -> list[str]:
