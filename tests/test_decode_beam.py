@@ -7,9 +7,8 @@ import pytest
 
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
 from seq2seq_jax.decode.beam import Hypotheses, beam_search, length_penalty
-from seq2seq_jax.decode.ensemble import ensemble_step
 from seq2seq_jax.decode.greedy import greedy
-from seq2seq_jax.decode.translators import begin, mean_attention, translate_by_beam, translate_greedily
+from seq2seq_jax.decode.translators import begin, ensemble_step, mean_attention, translate_by_beam, translate_greedily
 from tests import oracles
 from tests.model_fixture import SIZES, Small, ids, normal
 

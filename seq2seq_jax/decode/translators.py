@@ -1,16 +1,16 @@
-"""Decoding with translators, one or several together. The only file here that knows a model."""
+"""Decoding with translators, one or several together by the mean of their probabilities. The only file here that knows a model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from seq2seq_jax.arrays import Ids, Lengths
+from seq2seq_jax.arrays import Ids, Lengths, StepLogits
 from seq2seq_jax.decode.beam import Hypotheses, beam_search
-from seq2seq_jax.decode.ensemble import ensemble_step
 from seq2seq_jax.decode.greedy import Step, greedy
 from seq2seq_jax.model.translator import Translator
 
@@ -19,6 +19,17 @@ def begin(translators: Sequence[Translator], source: Int[Array, "B S"], lengths:
     """Returns the step of translating these sources by all translators together, and its first state."""
     steps, states = zip(*(translator.decoding(source, lengths, limit) for translator in translators), strict=True)
     return (steps[0], states[0]) if len(steps) == 1 else (ensemble_step(steps), states)
+
+
+def ensemble_step(steps: Sequence[Step]) -> Step:
+    """Returns a step over the tuple of the models' states, whose logits are the log of the mean of their probabilities."""
+
+    def step(states: tuple[Any, ...], ids: Int[Array, " B"]) -> tuple[tuple[Any, ...], StepLogits]:
+        advanced, logits = zip(*(step(state, ids) for step, state in zip(steps, states, strict=True)), strict=True)
+        logs = jnp.stack([jax.nn.log_softmax(member, axis=-1) for member in logits])
+        return tuple(advanced), jax.nn.logsumexp(logs, axis=0) - jnp.log(len(steps))
+
+    return step
 
 
 def translate_greedily(translators: Sequence[Translator], source: Int[Array, "B S"], lengths: Lengths, limit: int) -> Int[Array, "B T"]:
