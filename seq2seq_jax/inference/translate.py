@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
 
 import jax
 import numpy as np
@@ -94,19 +94,8 @@ def translations(
     beam_size = max(beam_size, n_best)
     if attention and all(run.config.model.attention == "none" for run in runs):
         raise UserError(f"--attention: the model of --workdir={runs[0].directory.path} has none (model.attention=none)")
-    limit = max(run.output_limit for run in runs)
-    structures, params = [run.programs.structure for run in runs], [run.params for run in runs]
-
-    @jax.jit
-    def decode(params: list[Params], source: Int[Array, "B S"], lengths: Lengths) -> Hypotheses:
-        return translate_by_beam(list(map(nnx.merge, structures, params)), source, lengths, limit, beam_size, length_penalty)
-
-    @jax.jit
-    def attend(
-        params: list[Params], source: Int[Array, "B S"], lengths: Lengths, target: Int[Array, "B T"]
-    ) -> Float[Array, "B T S"] | None:
-        return mean_attention(list(map(nnx.merge, structures, params)), source, lengths, target)
-
+    decode, attend = _compiled(runs, beam_size, length_penalty)
+    params = [run.params for run in runs]
     outputs = [[Translation("", 0.0)] for _ in sources]
     rows = max(1, min(len(sources), ROWS // beam_size))
     evaluator = runs[0].evaluator
@@ -123,6 +112,21 @@ def translations(
                 outputs[indices[row]] = _listed(runs[0], decoded, row, n_best, attended)
             done(len(filled))
     return outputs
+
+
+def _compiled(runs: Sequence[TrainedRun], beam_size: int, length_penalty: float) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Returns what decodes sources, and what says where the attention looks for outputs; both take the parameters of the runs first."""
+    limit, structures = max(run.output_limit for run in runs), [run.programs.structure for run in runs]
+
+    def decode(params: list[Params], source: Int[Array, "B S"], lengths: Lengths) -> Hypotheses:
+        return translate_by_beam(list(map(nnx.merge, structures, params)), source, lengths, limit, beam_size, length_penalty)
+
+    def attend(
+        params: list[Params], source: Int[Array, "B S"], lengths: Lengths, target: Int[Array, "B T"]
+    ) -> Float[Array, "B T S"] | None:
+        return mean_attention(list(map(nnx.merge, structures, params)), source, lengths, target)
+
+    return jax.jit(decode), jax.jit(attend)
 
 
 def _check_together(runs: Sequence[TrainedRun]) -> None:
