@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import math
 import unicodedata
 from typing import Any
 
@@ -104,13 +105,25 @@ def test_words_are_the_same_source_whatever_blanks_stand_between_them(tmp_path):
     assert [note.split(": ")[1] for note in _load(lines).notes] == ["1 repeated lines dropped.", "1 of 1 lines are also in train."]
 
 
+def test_the_loss_of_frequencies_alone_is_that_of_training():
+    """Red if it is fitted to the text that is scored, which no model can be, or a unit that training has not seen is impossible."""
+
+    def loss(train, dev):
+        return coverage.unigram_loss(*(corpus.TextSplit("", np.array(ids)) for ids in (train, dev)), rows=8)
+
+    assert loss([4, 5, 6, 7], [4, 4, 4]) == {"unigram_nats_per_token": pytest.approx(-math.log(2 / 12))}
+    rare = -(199 * math.log(4 / 12) + math.log(1 / 12)) / 200
+    assert loss([4, 4, 4, 5], [*[4] * 199, 7]) == {"unigram_nats_per_token": pytest.approx(rare)}
+    assert loss([4, 4, 4, 5], [4, 7]) == {}
+
+
 def test_of_a_list_of_lines_it_is_said_too_what_is_also_in_train(tmp_path):
     """Red if not, or of a running text, whose lines are no items; or if lines that end in CR alone, or are all empty, are one item."""
     config = _config(tmp_path, "language_model", train="anna\nbob\ncarl\n", dev="anna\nbob\nabba\n", lines=True)
     assert _load(config).notes == ["dev: 2 of 3 lines are also in train."]
     assert _load(configuration.replace(config, {"data.lines": False})).notes == []
     part = _load(_config(tmp_path, "language_model", train="anna\nbob\ncarl\n", dev="bob\nca"))
-    assert (part.notes, part.coverage) == (["dev: all of it is also in train."], {"dev": {"also_in_train": 6}})
+    assert (part.notes, part.coverage["dev"]["also_in_train"]) == (["dev: all of it is also in train."], 6)
     for content, message in (("anna\rbob\n", ":1: lines end in a carriage return alone"), ("\n\n", ": all lines are empty")):
         with pytest.raises(UserError, match=rf"train\.txt{message}"):
             _load(_config(tmp_path, "language_model", train=content, lines=True))

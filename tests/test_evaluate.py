@@ -158,12 +158,6 @@ def test_the_loss_of_a_text_in_its_units():
     assert math.isfinite(metrics.text_metrics(1e9, 1, 1)["perplexity_per_token"])
 
 
-def test_the_loss_of_frequencies_alone_is_that_of_training():
-    """Red if it is fitted to the text that is scored, which no model can be, or a unit that training has not seen is impossible."""
-    assert metrics.unigram_nats(np.array([4, 5, 6, 7]), np.array([4, 4, 4]), 8) == pytest.approx(-math.log(2 / 12))
-    assert metrics.unigram_nats(np.array([4, 4, 4, 5]), np.array([4, 7]), 8) == pytest.approx(-(math.log(4 / 12) + math.log(1 / 12)) / 2)
-
-
 def test_every_metric_of_the_configuration_is_computed_here():
     offered = {*metrics.PER_EXAMPLE, *metrics.PER_CORPUS, *metrics.text_metrics(1.0, 1, 1)}
     assert {name for kind in KINDS.values() for name in kind.metrics} == set(METRICS)

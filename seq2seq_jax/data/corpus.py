@@ -17,7 +17,7 @@ from jaxtyping import Int
 from seq2seq_jax.config import Config, ModelConfig, TrainConfig
 from seq2seq_jax.data import raw_splits, word_questions
 from seq2seq_jax.data.batches import PairBatches, TextBatches
-from seq2seq_jax.data.coverage import remarks
+from seq2seq_jax.data.coverage import remarks, unigram_loss
 from seq2seq_jax.data.examples import PairExamples, PairSplit, TextSplit
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.raw_splits import Pairs
@@ -42,7 +42,8 @@ class Corpus:
       notes: sentences on what was dropped and what is remarkable.
       sha256: hash of the content of each file read, by split or field; a split that was cut from train has none.
       paths: the absolute path specification of each of these.
-      coverage: of dev and test, the counts that stand beside their metrics: what train has too, and what is out of reach.
+      coverage: of dev and test, the figures that stand beside their metrics: what train has too, what is out of reach, and what the
+        frequencies of units alone reach on a language model's dev.
     """
 
     train: PairExamples | TextSplit
@@ -52,7 +53,7 @@ class Corpus:
     notes: list[str]
     sha256: dict[str, str]
     paths: dict[str, str]
-    coverage: dict[str, dict[str, int]]
+    coverage: dict[str, dict[str, float]]
 
     @property
     def vocabulary_sizes(self) -> dict[str, int]:
@@ -92,10 +93,14 @@ def load_corpus(config: Config) -> Corpus:
         split: _split(config, content, vocabularies, _origin(raw, split), asked if split == "dev" else None)
         for split, content in held_out.items()
     }
-    coverage = {}
+    coverage: dict[str, dict[str, float]] = {}
     for name, split in others.items():
-        coverage[name], remarkable = remarks(name, split, raw.content["train"], vocabularies, config.data)
+        counts, remarkable = remarks(name, split, raw.content["train"], vocabularies, config.data)
+        coverage[name] = dict(counts)
         notes += remarkable
+    dev = others.get("dev")
+    if config.model.kind == "language_model" and isinstance(train, TextSplit) and isinstance(dev, TextSplit):
+        coverage["dev"] = unigram_loss(train, dev, len(vocabularies["target"])) | coverage["dev"]
     digests, paths = dict(raw.sha256), dict(raw.paths)
     if asked is not None:
         notes += asked.notes

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from seq2seq_jax.config import DataConfig
 from seq2seq_jax.data import mistakes, readers
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.raw_splits import Pairs
 from seq2seq_jax.data.vocabulary import UNK, Vocabulary
-from seq2seq_jax.kinds import IN_TRAIN, OUT_OF_REACH
+from seq2seq_jax.kinds import IN_TRAIN, OUT_OF_REACH, UNIGRAM
 
+MOST_UNSEEN = 0.01  # share of dev's units that training has not, up to which frequencies say what a model is worth
 LONG_PAIR = 2_000 * 2_000  # characters of a source times those of its target, above which scoring a pair may want for memory
 
 
@@ -31,6 +34,19 @@ def remarks(
     elif unknown and data.min_count == 1 and vocabularies["target"].counts is None:
         found.append(f"{name}: training has no <unk> to learn from; --config.data.min_count=2 makes some of its rarest units.")
     return {key: count for key, count in ((IN_TRAIN, trained), (OUT_OF_REACH, lost)) if count}, found
+
+
+def unigram_loss(train: TextSplit, dev: TextSplit, rows: int) -> dict[str, float]:
+    """Returns what the frequencies of training's units alone reach on dev, beside which a language model's loss is read.
+
+    Not where much of dev was never seen: what one added to each count gives such units, a model learns to take away. The vocabulary has so
+    many ``rows``.
+    """
+    counts = np.bincount(train.ids, minlength=rows)
+    if (counts[dev.ids] == 0).mean() > MOST_UNSEEN:
+        return {}
+    added = counts + 1
+    return {UNIGRAM: float(-np.log(added[dev.ids] / added.sum()).mean())}
 
 
 def _of_targets(name: str, split: PairSplit, lost: int, trained: Sequence[str], unit: str) -> list[str]:

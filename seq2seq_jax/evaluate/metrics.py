@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 References = Sequence[Sequence[str]]
 
@@ -147,12 +147,6 @@ def text_metrics(loss_sum_nats: float, units: int, characters: int) -> dict[str,
         "perplexity_per_token": math.exp(min(loss, 709.0)),
         "examples": units,
     }
-
-
-def unigram_nats(train: Int[np.ndarray, " _"], ids: Int[np.ndarray, " T"], vocabulary_size: int) -> float:
-    """Returns the loss, nats a unit, of a model that knows nothing but how often each unit occurs in training, one added to each count."""
-    counts = np.bincount(train, minlength=vocabulary_size) + 1
-    return float(-np.log(counts[ids] / counts.sum()).mean())
 
 
 def _corpus_metric(hypotheses: Sequence[str], references: References, name: str) -> dict[str, Any]:

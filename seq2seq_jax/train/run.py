@@ -19,11 +19,9 @@ from jaxtyping import Float
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
-from seq2seq_jax.data.examples import TextSplit
 from seq2seq_jax.errors import TrainingFailed
-from seq2seq_jax.evaluate.metrics import unigram_nats
 from seq2seq_jax.json_files import write_json
-from seq2seq_jax.kinds import LOSS, UNIGRAM, metric_of
+from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.length import Length
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
@@ -40,8 +38,6 @@ from seq2seq_jax.train.progress import Progress
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import LogSums, TrainState, parameter_counts, root_key, total_steps
 from seq2seq_jax.train.view import View
-
-MOST_UNSEEN = 0.01  # share of dev's units that training has not, up to which frequencies say what a model is worth
 
 
 class Due(NamedTuple):
@@ -270,7 +266,7 @@ class Run:
         if dev is not None and self.corpus.dev is not None:
             write_outputs(self.directory.path, self.corpus.dev, dev)
         figures = Figures(
-            dev=None if dev is None else dev.metrics | self._unigram_loss() | self.corpus.coverage.get("dev", {}),
+            dev=None if dev is None else dev.metrics | self.corpus.coverage.get("dev", {}),
             test=None if test is None else test.metrics | self.corpus.coverage.get("test", {}),
             best_step=progress.best_step,
             steps=self.step,
@@ -293,19 +289,6 @@ class Run:
                 f"ends at step {self.step} of {self.total}: no better for {self.config.train.patience} evaluations (train.patience)"
             )
         self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
-
-    def _unigram_loss(self) -> dict[str, float]:
-        """Returns what the frequencies of training's units alone reach on dev, beside which a language model's loss is read.
-
-        Not where much of dev was never seen: what one added to each count gives such units, a model learns to take away.
-        """
-        train, dev = self.corpus.train, self.corpus.dev
-        if self.config.model.kind != "language_model" or not isinstance(train, TextSplit) or not isinstance(dev, TextSplit):
-            return {}
-        unseen = np.isin(dev.ids, np.unique(train.ids), invert=True).mean()
-        if unseen > MOST_UNSEEN:
-            return {}
-        return {UNIGRAM: unigram_nats(train.ids, dev.ids, self.corpus.vocabulary_sizes["target"])}
 
     def fail(self, error: Exception) -> None:
         """Ends the run and writes why; the result of an earlier start that finished stays."""
