@@ -115,22 +115,21 @@ Model = Callable[[tuple[int, ...]], np.ndarray]  # symbols so far -> log-probabi
 
 
 def greedy(model: Model, limit: int, end: int, never: Sequence[int]) -> list[int]:
-    """Appends the most probable symbol until the end symbol."""
+    """Appends the most probable symbol until the end symbol, which comes at the limit in any case."""
     output: list[int] = []
-    while len(output) < limit and (not output or output[-1] != end):
+    while end not in output:
         logs = np.array(model(tuple(output)))
         logs[list(never)] = -np.inf
-        output.append(int(np.argmax(logs)))
+        output.append(int(np.argmax(logs)) if len(output) < limit - 1 else end)
     return output
 
 
 def all_outputs(model: Model, limit: int, end: int, symbols: Sequence[int]) -> dict[tuple[int, ...], float]:
-    """Returns the log-probability of every output: those that end, and those that the limit cuts off."""
+    """Returns the log-probability of every output of at most ``limit`` symbols, the last of which is the end symbol."""
     found = {}
     for length in range(1, limit + 1):
         for output in itertools.product(symbols, repeat=length):
-            whole = end not in output[:-1] and (output[-1] == end or length == limit)
-            if whole:
+            if end in output and output.index(end) == length - 1:
                 found[output] = sum(float(model(output[:t])[output[t]]) for t in range(length))
     return found
 

@@ -75,13 +75,13 @@ def test_a_narrow_beam_keeps_the_best_of_what_it_has():
     found = search(chain, width, alpha)
     for row in range(ROWS):
         model, beam = chain.of_row(row), {(): 0.0}
-        for _ in range(LIMIT):
+        for t in range(LIMIT):
             longer = {}
             for output, value in beam.items():
                 if output and output[-1] == EOS:
                     longer[output] = value
                 else:
-                    longer.update({(*output, symbol): value + model(output)[symbol] for symbol in TEXT})
+                    longer.update({(*output, symbol): value + model(output)[symbol] for symbol in (TEXT if t < LIMIT - 1 else [EOS])})
             ranked = sorted(longer, key=lambda output: longer[output] / ((5 + len(output)) / 6) ** alpha, reverse=True)
             beam = {output: longer[output] for output in ranked[:width]}
         assert listed(found, row) == list(beam)
@@ -126,6 +126,7 @@ def test_translators_decode_what_they_score(feeding):
     beam, forced, first, greedily, twice = model.run(decode)
     np.testing.assert_allclose(beam.log_probabilities, forced, rtol=1e-5)
     assert (np.diff(beam.scores) <= 0).all()
+    assert ((np.asarray(beam.ids) == EOS).sum(axis=-1) == 1).all()
     assert len({tuple(output) for output in np.asarray(beam.ids).reshape(-1, 5).tolist()}) > 4
     np.testing.assert_array_equal(first, greedily)
     np.testing.assert_array_equal(twice.ids, beam.ids)

@@ -10,14 +10,14 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
-from seq2seq_jax.decode.greedy import Step, mask_forbidden
+from seq2seq_jax.decode.greedy import Step, ending_in_time, mask_forbidden
 
 
 class Hypotheses(NamedTuple):
     """The outputs of a beam, best first.
 
     Attributes:
-      ids: symbols up to and including EOS, then PAD; without EOS where the limit cut them off.
+      ids: symbols up to and including EOS, then PAD.
       log_probabilities: of the whole output, nats; minus infinity where there were fewer outputs than places.
       scores: log-probabilities over the length penalty.
     """
@@ -42,7 +42,8 @@ def length_penalty(lengths: Int[Array, "*B"] | int, alpha: float) -> Float[Array
 def beam_search(step: Step, state: Any, rows: int, width: int, limit: int, alpha: float) -> Hypotheses:
     """Decodes ``rows`` sequences of at most ``limit`` symbols and keeps the best ``width`` hypotheses of each.
 
-    A hypothesis that has ended stays and competes with its score; the search ends when all that are kept have ended.
+    A hypothesis that has ended stays and competes with its score; the search ends when all that are kept have ended. One that has not
+    by the limit ends there, with the end symbol's probability in its score, as teacher forcing gives it.
     With ``width`` 1 it is greedy decoding.
 
     Args:
@@ -62,7 +63,7 @@ def beam_search(step: Step, state: Any, rows: int, width: int, limit: int, alpha
         """Extends every hypothesis by one symbol and keeps the best."""
         t, state, beam, ids = carried
         state, logits = step(state, ids.reshape(-1))
-        parents, ids, log_probabilities, scores = _best(logits, beam, _ended(beam, t), t, alpha)
+        parents, ids, log_probabilities, scores = _best(logits, beam, _ended(beam, t), t, limit, alpha)
         places = (jnp.arange(rows)[:, None] * width + parents).reshape(-1)
         state = jax.tree.map(lambda leaf: leaf[places], state)
         outputs = jnp.take_along_axis(beam.ids, parents[..., None], axis=1).at[..., t].set(ids)
@@ -81,14 +82,14 @@ def _ended(beam: Hypotheses, t: Int[Array, ""]) -> Bool[Array, "B K"]:
 
 
 def _best(
-    logits: Float[Array, "_ V"], beam: Hypotheses, ended: Bool[Array, "B K"], t: Int[Array, ""], alpha: float
+    logits: Float[Array, "_ V"], beam: Hypotheses, ended: Bool[Array, "B K"], t: Int[Array, ""], limit: int, alpha: float
 ) -> tuple[Int[Array, "B K"], Int[Array, "B K"], Float[Array, "B K"], Float[Array, "B K"]]:
     """Returns the best ``width`` of all hypotheses' continuations: parent, symbol, log-probability and score.
 
     An ended hypothesis has one continuation, by PAD, which leaves it as it is.
     """
     rows, width = beam.scores.shape
-    added = mask_forbidden(jax.nn.log_softmax(logits, axis=-1)).reshape(rows, width, -1)
+    added = ending_in_time(mask_forbidden(jax.nn.log_softmax(logits, axis=-1)), t, limit).reshape(rows, width, -1)
     held = jnp.where(jnp.arange(added.shape[-1]) == PAD, 0.0, -jnp.inf)
     log_probabilities = beam.log_probabilities[..., None] + jnp.where(ended[..., None], held, added)
     scores = jnp.where(ended[..., None], beam.scores[..., None] + held, log_probabilities / length_penalty(t + 1, alpha))

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from seq2seq_jax.arrays import StepLogits
 from seq2seq_jax.data.vocabulary import BOS, EOS, PAD
@@ -23,8 +23,13 @@ def mask_forbidden(logits: StepLogits, symbols: Sequence[int] = FORBIDDEN) -> St
     return logits.at[..., jnp.array(symbols)].set(-jnp.inf)
 
 
+def ending_in_time(logits: Float[Array, "*B V"], t: Int[Array, ""], limit: int) -> Float[Array, "*B V"]:
+    """Returns the logits, or log-probabilities, of symbol number ``t``, from 0; the last that ``limit`` allows can only be the end."""
+    return jnp.where((t + 1 < limit) | (jnp.arange(logits.shape[-1]) == EOS), logits, -jnp.inf)
+
+
 def greedy(step: Step, state: Any, rows: int, limit: int) -> Int[Array, "B T"]:
-    """Decodes ``rows`` sequences of at most ``limit`` symbols.
+    """Decodes ``rows`` sequences of at most ``limit`` symbols, the last of which is the end symbol.
 
     Args:
       step: reads one symbol a row and gives the logits of the next.
@@ -43,7 +48,7 @@ def greedy(step: Step, state: Any, rows: int, limit: int) -> Int[Array, "B T"]:
     def advance(carried: _Carried) -> _Carried:
         t, state, ids, done, outputs = carried
         state, logits = step(state, ids)
-        ids = jnp.where(done, PAD, jnp.argmax(mask_forbidden(logits), axis=-1))
+        ids = jnp.where(done, PAD, jnp.argmax(ending_in_time(mask_forbidden(logits), t, limit), axis=-1))
         return t + 1, state, ids, done | (ids == EOS), outputs.at[:, t].set(ids)
 
     start = (jnp.array(0), state, jnp.full(rows, BOS), jnp.zeros(rows, bool), jnp.full((rows, limit), PAD))
