@@ -44,15 +44,18 @@ def test_equal_sums_in_another_order_are_a_tie(tmp_path):
     assert "is the best, as is that of size 16" in found["recommendation"]["answer"][0]
 
 
-def test_no_baseline_is_on_a_front(tmp_path):
-    """Red if one is named as a size, or keeps off the front the sizes that it beats."""
-    fronts = []
+def test_a_baseline_is_on_no_front_and_in_no_correlation(tmp_path):
+    """Red if one is named as a size, or keeps off the front the sizes that it beats, or changes how far these vary alike."""
+    fronts, correlations = [], []
     for name in ("learned", "frozen"):
-        workdir = sweep(tmp_path / name, VALUES | ({2: [0.1, 0.1, 0.1]} if name == "frozen" else {}))
+        workdir = sweep(tmp_path / name, VALUES | ({2: [0.1, 0.14, 0.09]} if name == "frozen" else {}))
         grid = json.loads((tmp_path / name / "sweep.json").read_text())
         members = [member | ({"table": "frozen"} if member["varied"]["model.embedding_dim"] == 2 else {}) for member in grid["members"]]
         (tmp_path / name / "sweep.json").write_text(json.dumps(grid | {"members": members}))
-        fronts.append(compare([workdir])["pareto"])
+        found = compare([workdir])
+        fronts.append(found["pareto"])
+        correlations.append(found["seed_correlation"])
+    assert correlations[0] == correlations[1]
     assert fronts[0] == fronts[1] == {"parameters": [4, 16, 64], "train_seconds": [4, 16, 64]}
 
 

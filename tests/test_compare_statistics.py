@@ -128,6 +128,8 @@ def test_seed_correlation_against_numpy():
     assert statistics.seed_correlation(values) == pytest.approx(0.8, abs=0.02)
     two = VALUES[:, :2]
     assert statistics.seed_correlation(two) == pytest.approx(np.corrcoef(two.T)[0, 1], rel=1e-9)
+    alike = np.random.default_rng(3).normal(size=(200, 2, 1)) + np.array([0.0, 0.1])
+    assert (statistics.seed_correlation(alike) <= 1).all()  # rounding gives 1.0000000000000002
     lacking = np.array([[NAN, 0.9], *two[1:]])  # of seeds that not all sizes have, nothing counts
     assert statistics.seed_correlation(lacking) == pytest.approx(np.corrcoef(two[1:].T)[0, 1], rel=1e-9)
 

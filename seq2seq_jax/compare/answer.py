@@ -62,7 +62,7 @@ def answer_object(
         "metric": cast(MetricRow, grid.metric.to_json()),
         "split": "dev",
         "setting": setting,
-        "seed_correlation": math.nan if grid.pooled else float(statistics.seed_correlation(grid.values)),
+        "seed_correlation": math.nan if grid.pooled else float(statistics.seed_correlation(grid.values[:, grid.learned])),
         "sizes": _size_rows(grid, recommendation.best, setting, costs),
         "best": {"embedding_dim": _dim(grid, recommendation.best)},
         "recommendation": _recommendation(grid, recommendation, words),

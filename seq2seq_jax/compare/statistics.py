@@ -176,7 +176,8 @@ def seed_correlation(values: Values) -> PerSweep:
     covariance = (variance + mirrored - _moments(differences, -3)[2] ** 2) / 2
     upper = np.triu(np.ones(covariance.shape[-2:], dtype=bool), 1) & ~np.isnan(covariance)
     scale = np.where(upper, np.sqrt(variance * mirrored), 0.0).sum((-2, -1))
-    return np.asarray(np.where(upper, covariance, 0.0).sum((-2, -1)) / np.where(scale > 0, scale, np.nan))
+    correlation = np.where(upper, covariance, 0.0).sum((-2, -1)) / np.where(scale > 0, scale, np.nan)
+    return np.asarray(correlation.clip(-1, 1))  # which rounding may leave
 
 
 def pooled_deviation(deviations: Float[np.ndarray, " n"]) -> float:
