@@ -130,8 +130,8 @@ def test_what_is_saved_is_loaded(unit, tmp_path):
     for text in [*TEXTS, "unseen ẞ <eos>"]:
         assert loaded.encode(text) == vocabulary.encode(text)
         assert loaded.decode(loaded.encode(text)) == vocabulary.decode(vocabulary.encode(text))
-    names = {"source.json", "source.tokenizer.json"} if unit == "bpe" else {"source.json"}
-    assert {path.name for path in (tmp_path / "vocabulary").iterdir()} == names
+    names = {"source.json", "source", "source/tokenizer.json"} if unit == "bpe" else {"source.json"}
+    assert {str(path.relative_to(tmp_path / "vocabulary")) for path in (tmp_path / "vocabulary").rglob("*")} == names
 
 
 def test_subwords_are_learned_and_the_same_every_time(tmp_path):
@@ -144,7 +144,7 @@ def test_subwords_are_learned_and_the_same_every_time(tmp_path):
     import tokenizers
 
     one.save(tmp_path, "target")
-    bare = tokenizers.Tokenizer.from_file(str(tmp_path / "vocabulary" / "target.tokenizer.json"))
+    bare = tokenizers.Tokenizer.from_file(str(tmp_path / "vocabulary" / "target" / "tokenizer.json"))
     assert [bare.token_to_id(special) for special in SPECIALS] == [0, 1, 2, 3]
     for text in ("the theme ß", "the<eos> theme<pad>"):
         assert bare.encode(text).ids == one.encode(text)
@@ -155,8 +155,8 @@ def test_a_missing_or_damaged_vocabulary_is_named(tmp_path):
     with pytest.raises(UserError, match=r"source\.json: cannot be read"):
         Vocabulary.load(tmp_path, "source")
     _build("bpe").save(tmp_path, "source")
-    (tmp_path / "vocabulary" / "source.tokenizer.json").write_text("{")
-    with pytest.raises(UserError, match=r"source\.tokenizer\.json: damaged"):
+    (tmp_path / "vocabulary" / "source" / "tokenizer.json").write_text("{")
+    with pytest.raises(UserError, match=r"source/tokenizer\.json: damaged"):
         Vocabulary.load(tmp_path, "source")
     (tmp_path / "vocabulary" / "source.json").write_text('{"format": 99}')
     with pytest.raises(UserError, match=r"source\.json: expected a vocabulary of format"):

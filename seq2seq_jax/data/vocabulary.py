@@ -36,6 +36,7 @@ _FIRST = len(SPECIALS)
 _TEXTS_AT_A_TIME = 10_000  # whose subwords are held in memory with all that the library says of them
 UNREADABLE = "\ufffd"  # Unicode's replacement character
 FOLDER = "vocabulary"  # in a run directory
+TOKENIZER = "tokenizer.json"  # in a directory of its side
 
 
 class _Rows(dict[str, int]):
@@ -162,11 +163,12 @@ class Vocabulary:
         return next((form for form in forms if not self.unknown(form)), text)
 
     def save(self, folder: str | os.PathLike[str], side: str) -> None:
-        """Writes ``vocabulary/<side>.json`` into a run directory, and for bpe ``vocabulary/<side>.tokenizer.json``."""
+        """Writes ``vocabulary/<side>.json`` into a run directory, and for bpe ``vocabulary/<side>/tokenizer.json``."""
         place = pathlib.Path(folder) / FOLDER
         place.mkdir(parents=True, exist_ok=True)
-        if self._tokenizer is not None:
-            write_atomically(place / f"{side}.tokenizer.json", self._tokenizer.to_str(pretty=True))
+        if self._tokenizer is not None:  # in a directory of its own, which Hugging Face's libraries take for a tokenizer
+            (place / side).mkdir(exist_ok=True)
+            write_atomically(place / side / TOKENIZER, self._tokenizer.to_str(pretty=True))
         content: dict[str, Any] = {"format": FORMAT_VERSION, "unit": self.unit, "symbols": self.symbols}
         if self.counts is not None:
             content["counts"] = self.counts.tolist()
@@ -183,7 +185,7 @@ class Vocabulary:
             return cls(content["symbols"], content["unit"], counts=content.get("counts"))
         import tokenizers
 
-        tokenizer = _read(path.with_name(f"{side}.tokenizer.json"), tokenizers.Tokenizer.from_str)
+        tokenizer = _read(path.with_name(side) / TOKENIZER, tokenizers.Tokenizer.from_str)
         return cls(content["symbols"], "bpe", tokenizer, content.get("counts"))
 
     def _units(self, text: str) -> Sequence[str]:
