@@ -141,7 +141,14 @@ SAMPLE = (
 )
 TRACE = (
     RUN,
-    Option("text", "text of a language model; a source, or source, tab, target, for a translator; default: the first line of dev"),
+    Option("text", "text of a language model; a source, or source, tab, target, for a translator; default: a line of dev"),
+    Option(
+        "line",
+        "source of dev, or line of its text that is not blank, to follow where --text is not given, counted from 1",
+        1,
+        kind=int,
+        low=1,
+    ),
     Option("position", "follow the loss of this output symbol alone, counted from 1; 0: the mean over all", 0, kind=int, low=0),
     FORMAT,
     Option("figure", "file to draw the gradient norms to, as SVG"),
@@ -308,12 +315,14 @@ def _sample(values: flags.FlagValues) -> int:
 
 
 def _trace(values: flags.FlagValues) -> int:
+    if values.text is not None and values["line"].present:
+        raise UserError(f"--line={values.line}: --text is followed instead of a line of dev; expected one of the two flags")
     check_figure(values.figure)
     from seq2seq_jax.inference.trace import trace_run
     from seq2seq_jax.train.runtime import prepare_to_use
 
     prepare_to_use()
-    trace_run(values.workdir, values.text, values.position, values.format, values.figure)
+    trace_run(values.workdir, values.text, values.line, values.position, values.format, values.figure)
     return DONE
 
 

@@ -22,7 +22,7 @@ from seq2seq_jax.inference.trained_run import TrainedRun
 from seq2seq_jax.inference.translate import open_translators, read_sources, translations
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import train
-from tests.training_fixture import text_config
+from tests.training_fixture import pair_config, text_config, write_pairs
 
 WORDS = [a + b + c for a in "abc" for b in "abcd" for c in "ab"]
 SOURCES = ["abЖ", "", "c", "dab"]  # no run has seen the third letter
@@ -171,12 +171,31 @@ def test_who_types_sources_is_told_how_to_end_them(tmp_path, capsys):
 def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch):
     """Red if a tab, which aligned files may have, is taken for the one between source and target that is typed."""
     monkeypatch.setattr(TrainedRun, "split", lambda run, name: PairSplit(["a\tb", "c"], [["b\t", "a"], ["c"]]))
-    trace.trace_run(workdirs["a"], None, 0, "json", None)
+    trace.trace_run(workdirs["a"], None, 1, 0, "json", None)
     found = json.loads(capsys.readouterr().out)
     assert found["sequences"]["source"]["symbols"] == ["a", "<unk>", "b", "<eos>"]
     assert [row["symbol"] for row in found["outputs"]] == ["b", "<unk>", "<eos>"]
     with pytest.raises(UserError, match="--text: has more than one tab"):
-        trace.trace_run(workdirs["a"], "a\tb\tc", 0, "json", None)
+        trace.trace_run(workdirs["a"], "a\tb\tc", 1, 0, "json", None)
+
+
+def test_an_output_of_bytes_is_traced_as_it_is(tmp_path, capsys, monkeypatch):
+    """Red if it is read as text first: bytes that spell none would become others."""
+    write_pairs(tmp_path / "a.tsv", 40)
+    train(pair_config(tmp_path / "a.tsv", data__target_unit="byte", train__steps=2), str(tmp_path / "run"))
+    run = TrainedRun(str(tmp_path / "run"))
+    broken = [run.vocabularies["target"].symbols.index(byte) for byte in ("0xa4", "0xff")]
+    monkeypatch.setattr(type(run.evaluator), "output_ids", lambda evaluator, params, source: broken)
+    capsys.readouterr()
+    trace.trace_run(str(tmp_path / "run"), "ab", 1, 0, "json", None)
+    assert [row["symbol"] for row in json.loads(capsys.readouterr().out)["outputs"]] == ["0xa4", "0xff", "<eos>"]
+
+
+def test_the_own_output_that_is_traced_is_what_translate_gives(workdirs):
+    run = TrainedRun(workdirs["a"])
+    for source in SOURCES:
+        ids = run.evaluator.output_ids(run.params, source)
+        assert run.vocabularies["target"].decode_line(ids) == run.evaluator.translate(run.params, [source])[0]
 
 
 def test_the_line_of_dev_that_is_traced_is_the_one_in_the_file(tmp_path, capsys):
@@ -185,7 +204,7 @@ def test_the_line_of_dev_that_is_traced_is_the_one_in_the_file(tmp_path, capsys)
     (tmp_path / "dev.txt").write_text("\nniñe kin " + 60 * "n")
     train(text_config(tmp_path / "a.txt", data__dev=str(tmp_path / "dev.txt"), train__steps=2), str(tmp_path / "run"))
     capsys.readouterr()
-    trace.trace_run(str(tmp_path / "run"), None, 0, "json", None)
+    trace.trace_run(str(tmp_path / "run"), None, 1, 0, "json", None)
     symbols = [row["symbol"] for row in json.loads(capsys.readouterr().out)["outputs"]]
     assert symbols == [*"ni", "<unk>", *"e kin ", *"n" * (trace.MOST_UNITS - 9)]
 

@@ -323,6 +323,12 @@ def test_trace_prints_tables_json_and_a_picture(capsys, translator, tmp_path):
     assert {row["symbol"] for row in found["tables"][0]["gradient_norms"]} == {"a", "b", "<unk>", "<eos>"}
     assert {row["symbol"] for row in found["tables"][1]["gradient_norms"]} == {"<bos>", "b"}
     assert found["tables"][0]["rows_without_gradient"] == {"lookup": found["tables"][0]["rows"] - 4}
+    lines = [run(capsys, "embeddings", "trace", f"--workdir={translator}", "--format=json", f"--line={line}")[1] for line in (1, 2)]
+    assert json.loads(lines[0])["sequences"] != json.loads(lines[1])["sequences"]
+    for wrong, said in ((["--line=999"], "--line=999: dev has"), (["--line=2", "--text=ab"], "--line=2: --text is followed")):
+        code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", *wrong)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"error: {said}")
     code, out, err = run(capsys, "embeddings", "trace", f"--workdir={translator}", "--text=", "--position=99")
     assert (code, out) == (2, "")
     assert "--position=99: there are" in err

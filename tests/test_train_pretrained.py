@@ -183,7 +183,7 @@ def test_a_language_model_takes_over_every_symbol_of_another(tmp_path, capsys):
     assert (result["pretrained"]["share"], result["pretrained"]["tables"]) == (1.0, ["target"])
     np.testing.assert_array_equal(read_tables(tmp_path / "two")[0].vectors, table.vectors)
     for text in (None, "to be\n"):
-        trace_run(str(tmp_path / "one"), text, 0, "table", None)
+        trace_run(str(tmp_path / "one"), text, 1, 0, "table", None)
     out = capsys.readouterr().out
     assert "carry gradient through the lookup" in out
     assert "carry gradient through the softmax; 0 carry exactly none" in out.replace("\n", " ")

@@ -27,16 +27,16 @@ from seq2seq_jax.train.run_directory import RunDirectory
 MOST_UNITS = 40  # of a language model's dev line that nobody has chosen
 
 
-def trace_run(workdir: str, text: str | None, position: int, format: str, figure: str | None) -> None:
-    """Prints the flow of the gradient through a text, or a line of dev, and draws it where a ``figure`` is asked for.
+def trace_run(workdir: str, text: str | None, line: int, position: int, format: str, figure: str | None) -> None:
+    """Prints the flow of the gradient through a text, or a ``line`` of dev, and draws it where a ``figure`` is asked for.
 
-    Raises UserError where there is no trained translator or language model, no text, or no such position.
+    Raises UserError where there is no trained translator or language model, no text, or no such line or position.
     """
     kind = RunDirectory(pathlib.Path(workdir)).begun().config.model.kind  # before the run is opened, which takes seconds
     if kind not in ("translator", "language_model"):
         raise UserError(f"--workdir={workdir}: expected a translator or a language model, this run is a {kind}")
     run = TrainedRun(workdir)
-    ids, targets = _example(run, text)
+    ids, targets = _example(run, text, line)
     if position > len(targets):
         raise UserError(f"--position={position}: there are {len(targets)} output symbols; expected at most that")
     with shown("trace: compiling the gradient"):
@@ -53,18 +53,18 @@ def trace_run(workdir: str, text: str | None, position: int, format: str, figure
         print(f"picture: {figure}", file=sys.stderr)
 
 
-def _example(run: TrainedRun, text: str | None) -> tuple[IdsBySide, Int[np.ndarray, " T"]]:
+def _example(run: TrainedRun, text: str | None, line: int) -> tuple[IdsBySide, Int[np.ndarray, " T"]]:
     """Returns what is read and what is predicted, as ids."""
     if run.config.model.kind == "language_model":
-        units = _encode(run, "target", _dev_line(run) if text is None else _typed(run, "target", text))
+        units = _encode(run, "target", _dev_line(run, line) if text is None else _typed(run, "target", text))
         if text is None and len(units) > MOST_UNITS:
-            print(f"trace: the first {MOST_UNITS} of {len(units)} units of the first line of dev; --text follows another", file=sys.stderr)
+            print(f"trace: the first {MOST_UNITS} of {len(units)} units of line {line} of dev; --text follows another", file=sys.stderr)
             units = units[:MOST_UNITS]
         if not units:
             raise UserError("--text: has no unit to predict; expected some text")
         return {"target": np.array([BOS, *units[:-1]], np.int32)}, np.array(units, np.int32)
-    source, target = _dev_pair(run) if text is None else _typed_pair(run, text)
-    units = _encode(run, "target", target)
+    source, target = _dev_pair(run, line) if text is None else _typed_pair(run, text)
+    units = _own_output(run, source) if target is None else _encode(run, "target", target)
     ids = {"source": np.array([*_encode(run, "source", source), EOS], np.int32), "target": np.array([BOS, *units], np.int32)}
     return ids, np.array([*units, EOS], np.int32)
 
@@ -85,28 +85,40 @@ def _typed(run: TrainedRun, side: str, text: str) -> str:
     return run.vocabularies[side].in_known_form(normalize(text, run.config.data.normalize_nfc))
 
 
-def _typed_pair(run: TrainedRun, text: str) -> tuple[str, str]:
-    """Returns source and target of a text that has a tab between them; without one the target is what the model makes of it."""
-    typed, tab, answer = text.partition("\t")
-    if "\t" in answer:
+def _typed_pair(run: TrainedRun, text: str) -> tuple[str, str | None]:
+    """Returns source and target of a text that has a tab between them; without one there is no target."""
+    source, tab, target = text.partition("\t")
+    if "\t" in target:
         raise UserError("--text: has more than one tab; expected a source, or source, tab, target")
-    source, target = _typed(run, "source", typed), _typed(run, "target", answer)
-    if not tab:
-        assert isinstance(run.evaluator, TranslatorEvaluator)  # pairs are a translator's
-        target = run.evaluator.translate(run.params, [source])[0]
-        print(f"trace: the target is the model's own output, {target!r}; give another after a tab", file=sys.stderr)
-    return source, target
+    return _typed(run, "source", source), _typed(run, "target", target) if tab else None
 
 
-def _dev_pair(run: TrainedRun) -> tuple[str, str]:
-    """Returns the first pair of dev, which may have tabs where its parts stand in two files."""
+def _own_output(run: TrainedRun, source: str) -> list[int]:
+    """Returns the ids of what the model makes of a source: of bytes, they need not be those of any text."""
+    assert isinstance(run.evaluator, TranslatorEvaluator)  # pairs are a translator's
+    units = run.evaluator.output_ids(run.params, source)
+    output = run.vocabularies["target"].decode_line(units)
+    print(f"trace: the target is the model's own output, {output!r}; give another after a tab", file=sys.stderr)
+    return units
+
+
+def _dev_pair(run: TrainedRun, line: int) -> tuple[str, str]:
+    """Returns a source of dev with its first target, which may have tabs where its parts stand in two files."""
     dev = run.split("dev")
     assert isinstance(dev, PairSplit)  # it is a translator
-    return dev.sources[0], dev.targets[0][0]
+    _check_line(line, len(dev.sources), "sources")
+    return dev.sources[line - 1], dev.targets[line - 1][0]
 
 
-def _dev_line(run: TrainedRun) -> str:
-    """Returns the first line of dev's text that is not blank."""
+def _dev_line(run: TrainedRun, line: int) -> str:
+    """Returns a line of dev's text, of those that are not blank."""
     dev = run.split("dev")
     assert isinstance(dev, TextSplit)  # it is a language model
-    return next((line for line in dev.text.split("\n") if line.strip()), dev.text)
+    lines = [one for one in dev.text.split("\n") if one.strip()] or [dev.text]
+    _check_line(line, len(lines), "lines that are not blank")
+    return lines[line - 1]
+
+
+def _check_line(line: int, count: int, what: str) -> None:
+    if line > count:
+        raise UserError(f"--line={line}: dev has {count} {what}; expected at most that")

@@ -26,7 +26,7 @@ from seq2seq_jax.data.corpus import Corpus, encode_pairs
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.ragged import Ragged
 from seq2seq_jax.data.readers import normalize
-from seq2seq_jax.data.vocabulary import Vocabulary
+from seq2seq_jax.data.vocabulary import EOS, Vocabulary
 from seq2seq_jax.data.windows import EVALUATION_SEED, window_batches
 from seq2seq_jax.data.word_questions import WordQuestions
 from seq2seq_jax.evaluate.metrics import PER_EXAMPLE, ExampleScores, example_scores, metric_names, text_metrics, translation_metrics
@@ -170,6 +170,12 @@ class TranslatorEvaluator(Evaluator):
         """Returns the most probable output of each source, decoded greedily; nothing for an empty one."""
         indices, ids = self._decode(self._scoring.fold(params), sources)
         return self._texts(sources, indices, jax.device_get(ids))
+
+    def output_ids(self, params: Params, source: str) -> list[int]:
+        """Returns the ids of what ``translate`` makes of a source, without the end symbol."""
+        indices, ids = self._decode(self._scoring.fold(params), [source])
+        rows = [row for of_batch, outputs in zip(indices, ids, strict=True) for row in np.asarray(outputs)[of_batch == 0].tolist()]
+        return [] if not rows else rows[0][: rows[0].index(EOS)]
 
     def calls(self, params: Params) -> list[Callable[[], object]]:
         """Returns calls of the programs that scoring has for training's own shapes, on batches without content."""
