@@ -244,7 +244,10 @@ def test_a_loss_that_is_not_finite_names_its_first_step(tmp_path):
         ("constant", [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
         ("linear", [0.25, 0.5, 0.75, 1.0, *(1 - i / 8 for i in range(8))]),
         ("cosine", [0.25, 0.5, 0.75, 1.0, *(0.5 + 0.5 * np.cos(np.pi * i / 8) for i in range(8))]),
-        ("inverse_sqrt", [0.25, 0.5, 0.75, 1.0, *(np.sqrt(4 / (4 + i)) for i in range(8))]),
+        (
+            "inverse_sqrt",
+            [0.25, 0.5, 0.75, 1.0, *(np.sqrt(4 / update) for update in range(5, 13))],
+        ),  # eq. 3 of Vaswani et al. 2017, whose peak is 1
     ],
 )
 def test_schedules_rise_to_their_peak_and_fall(schedule, expected):
@@ -253,6 +256,11 @@ def test_schedules_rise_to_their_peak_and_fall(schedule, expected):
     config = TrainConfig(schedule=schedule, warmup_steps=4, learning_rate=0.2)
     logged = [learning_rate_of(config, 12, step) for step in range(1, 13)]  # the first update is number 1
     np.testing.assert_allclose(logged, 0.2 * np.array(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_without_warm_up_the_rate_falls_from_the_first_update():
+    logged = [learning_rate_of(TrainConfig(schedule="inverse_sqrt", learning_rate=1.0), 4, step) for step in range(1, 5)]
+    np.testing.assert_allclose(logged, [1, 2**-0.5, 3**-0.5, 0.5], rtol=1e-6)
 
 
 @pytest.mark.parametrize("schedule", config_lib.field_of("train.schedule").choices)

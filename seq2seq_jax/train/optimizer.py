@@ -51,8 +51,8 @@ def make_schedule(config: TrainConfig, total_steps: int) -> optax.Schedule:
     elif config.schedule == "linear":
         after = optax.linear_schedule(1.0, 0.0, rest)
     elif config.schedule == "inverse_sqrt":
-        start = max(warmup, 1)
-        after = lambda step: jnp.sqrt(start / (start + jnp.maximum(step, 0)))  # noqa: E731  a schedule is a function
+        # Of update number n the root of warmup / n; a schedule counts from 0, and after the warm-up.
+        after = lambda step: jnp.sqrt(max(warmup, 1) / (warmup + jnp.maximum(step, 0) + 1))  # noqa: E731  a schedule is a function
     elif config.schedule == "constant":
         after = optax.constant_schedule(1.0)
     else:
