@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Required, TypedDict, cast
 
 from seq2seq_jax.config import FORMAT_VERSION, TABLES, Config, field_of, from_dict
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import MADE_AGAIN, UserError
 from seq2seq_jax.json_files import read_record, readable_object
 from seq2seq_jax.length import Length
 from seq2seq_jax.validation import check_type, validate
@@ -131,12 +131,15 @@ def read_result(path: pathlib.Path) -> dict[str, Any] | None:
     return dict.fromkeys(_RESULT_KINDS) | result if sound else None
 
 
-def no_run(directory: pathlib.Path, missing: str, otherwise: str) -> UserError:
+def no_run(directory: pathlib.Path, missing: str) -> UserError:
     """Returns the error for a directory in which a run's file is ``missing``.
 
-    Of a sweep's directory it names a member that has the file. Of any other it says ``otherwise``, and where the directory's name looks
+    Of a sweep's directory it names a member that has the file. Of any other it says what is missing, and where the directory's name looks
     like a misspelt member of the sweep around it, which one may be meant.
     """
+    is_run = missing != CONFIG_FILE and os.path.exists(directory / CONFIG_FILE)
+    unfinished = f"there is no {missing}; expected the directory of a finished run{MADE_AGAIN}"
+    otherwise = unfinished if is_run else f"there is no run here (no {CONFIG_FILE}); train one first"
     if not (directory / SWEEP_FILE).exists():
         entries = readable_object(directory.parent / SWEEP_FILE).get("members") or []
         names = [entry["name"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)]

@@ -109,9 +109,7 @@ def read_tables(directory: pathlib.Path) -> list[TrainedTable]:
             arrays = {name: archive[name] for name in archive.files}
         return [_table(side, arrays) for side in ("source", "target") if f"{side}_table" in arrays]
     except FileNotFoundError:
-        raise no_run(
-            directory, EMBEDDING_FILE, f"there is no embedding.npz; expected the directory of a finished run{MADE_AGAIN}"
-        ) from None
+        raise no_run(directory, EMBEDDING_FILE) from None
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); expected the tables of a run{MADE_AGAIN}") from None
 

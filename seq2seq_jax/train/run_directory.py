@@ -122,7 +122,7 @@ class RunDirectory:
         """Returns what config.json says. Raises UserError where there is no run."""
         record = self.record()
         if record is None:
-            raise no_run(self.path, CONFIG_FILE, "there is no run here (no config.json); train one first")
+            raise no_run(self.path, CONFIG_FILE)
         return record
 
     def check(self, record: RunRecord, config: Config, data_sha256: Mapping[str, str]) -> None:
