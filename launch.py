@@ -204,6 +204,9 @@ def _sweep(values: flags.FlagValues) -> int:
         earlier = ", ".join(run.member.name for run in compared.runs if run.member.name in failed)
         remark = f"; the table shows the earlier result of {earlier}" if earlier else ""
         print(f"failed: {len(failed)} of {len(plan.members)} members{remark}", file=sys.stderr)
+    elif compared.failures:
+        without = f"without a result from before: {len(compared.failures)} of {len(plan.members)} members"
+        print(f"{without}; --retry_failed trains those again that failed", file=sys.stderr)
     return ERROR if compared.failures or failed else DONE
 
 

@@ -242,6 +242,11 @@ def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatc
     code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
     assert code == 1
     assert err.endswith("failed: 1 of 1 members; the table shows the earlier result of embedding_dim=2,seed=0\n")
+    monkeypatch.setattr("seq2seq_jax.sweep.sweep.run_sweep", lambda *rest: [])
+    monkeypatch.setattr("seq2seq_jax.compare.main.print_answer", lambda *rest: types.SimpleNamespace(failures=["why"], runs=[]))
+    code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
+    assert code == 1
+    assert err.endswith("without a result from before: 1 of 1 members; --retry_failed trains those again that failed\n")
 
 
 @pytest.mark.parametrize(("folder", "interpreter"), [("home/a b", ".venv/bin/python"), ("home", "a b/.venv/bin/python"), ("other", None)])
