@@ -41,6 +41,21 @@ def test_totals_are_equal_within_one_percent(config, tmp_path):
     assert {member.config.model.hidden_dim for member in planned(config, tmp_path / "s", (64, 4), Design()).values()} == {128}
 
 
+@pytest.mark.parametrize("encoder", [None, 48])
+def test_any_two_sizes_are_equal_within_one_percent(config, tmp_path, encoder):
+    """Red if one may be a per cent above the smallest and another one below, or a small network, of coarse steps, is refused."""
+    small = config_lib.replace(config, {"model.hidden_dim": 32, "model.encoder_hidden_dim": encoder})
+    members = planned(small, tmp_path / "s", (2, 4, 8, 16, 32, 64), Design((), "parameters")).values()
+    totals = [count_parameters(member.config)["total"] for member in members]
+    assert max(totals) <= 1.01 * min(totals)
+
+
+def test_dot_attention_keeps_the_encoder_as_wide_as_the_decoder(config, tmp_path):
+    alike = config_lib.replace(config, {"model.attention": "dot", "model.encoder_hidden_dim": 128})
+    models = [member.config.model for member in planned(alike, tmp_path / "s", (4, 64), Design((), "parameters")).values()]
+    assert all(model.encoder_hidden_dim == model.hidden_dim for model in models)
+
+
 def test_a_size_of_one_side_is_paid_for_too(config, tmp_path):
     """Red if members with other sizes of one side alone are taken for members with another budget."""
     axes = {"model.source_embedding_dim": (64, 4), "train.seed": (0,)}
@@ -53,7 +68,8 @@ def test_an_encoder_of_its_own_width_shrinks_in_proportion(config, tmp_path):
     """Red if the decoder alone pays for the table: then it is another network that is compared."""
     members = planned(config_lib.replace(config, {"model.encoder_hidden_dim": 64}), tmp_path / "s", (64, 4), Design((), "parameters"))
     small, large = (members[f"embedding_dim={size},seed=0"].config for size in (4, 64))
-    assert large.model.encoder_hidden_dim == round(large.model.hidden_dim / 2) < 64
+    assert large.model.encoder_hidden_dim == pytest.approx(large.model.hidden_dim / 2, abs=4.5)
+    assert large.model.encoder_hidden_dim < 64
     assert count_parameters(large)["total"] == pytest.approx(count_parameters(small)["total"], rel=0.01)
 
 

@@ -18,6 +18,7 @@ from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.train.state import parameter_counts
 
 CLOSE = 0.01  # of the total: budgets this near to each other count as equal
+MOST_MORE = 4  # units by which an encoder may depart from its share of the hidden units
 
 
 def count_parameters(config: Config) -> dict[str, int]:
@@ -41,7 +42,7 @@ def equal_parameters(members: Sequence[Member]) -> list[Member]:
         if member.config.model == smallest.config.model:
             matched.append(member)
         else:
-            matched.append(_with_hidden_dim(member, matching_hidden_dim(member, count_parameters(smallest.config)["total"])))
+            matched.append(matched_to(count_parameters(smallest.config)["total"], member))
     return matched
 
 
@@ -69,17 +70,21 @@ def _budget_of(member: Member) -> dict[str, Any]:
     return {path: value for path, value in member.setting.items() if path not in SIDES}
 
 
-def _with_hidden_dim(member: Member, hidden_dim: int) -> Member:
-    """Returns the member with so many hidden units, and as many more or fewer of its encoder where that has a number of its own."""
+def _with_hidden_dim(member: Member, hidden_dim: int, more: int = 0) -> Member:
+    """Returns the member with so many hidden units, as many more or fewer of its encoder in proportion, and ``more`` of these."""
     model = member.config.model
-    if model.encoder_hidden_dim is None:
+    if model.kind != "translator" or (model.encoder_hidden_dim is None and not more):
         return member.adapt({HIDDEN: hidden_dim})
-    scaled = round(model.encoder_hidden_dim * hidden_dim / model.hidden_dim)
-    return member.adapt({HIDDEN: hidden_dim, ENCODER_HIDDEN: max(scaled, 2)})  # one for each direction
+    scaled = round(model.encoder_dim * hidden_dim / model.hidden_dim)
+    return member.adapt({HIDDEN: hidden_dim, ENCODER_HIDDEN: max(scaled + more, 2)})  # one for each direction
 
 
-def matching_hidden_dim(member: Member, target: int) -> int:
-    """Returns the hidden size with which a member has nearest to ``target`` parameters. Raises UserError where that is not near."""
+def matched_to(target: int, member: Member) -> Member:
+    """Returns the member with the hidden size that gives it nearest to ``target`` parameters. Raises UserError where that is not near.
+
+    A hidden unit more or less may be more than 1 %. Those of an encoder are fewer parameters each, so it may have a few more or less than
+    in proportion; not with dot attention, which wants it as wide as the decoder.
+    """
 
     def total(hidden_dim: int) -> int:
         return count_parameters(_with_hidden_dim(member, hidden_dim).config)["total"]
@@ -90,13 +95,19 @@ def matching_hidden_dim(member: Member, target: int) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if total(middle) < target else (low, middle)
-    best = min((low, high), key=lambda hidden_dim: abs(total(hidden_dim) - target))
-    if abs(total(best) - target) > CLOSE * target:
+    model = member.config.model
+    more = range(-MOST_MORE, MOST_MORE + 1) if model.kind == "translator" and model.attention != "dot" else (0,)
+    found = [_with_hidden_dim(member, hidden_dim, units) for units in sorted(more, key=abs) for hidden_dim in (low, high)]
+    totals = [count_parameters(one.config)["total"] for one in found]
+    near_enough = CLOSE / 4 * target  # of which the first, nearest to its share, is taken
+    nearest, best = min(zip(totals, found, strict=True), key=lambda pair: max(abs(pair[0] - target), near_enough))
+    if abs(nearest - target) > CLOSE * target:
+        hidden_dim = best.config.model.hidden_dim
         learned = member.table == "learned"
         what = f"{SIZE}={member.varied.get(SIZE)}" if learned else f"the baseline {member.table}, of size {member.varied.get(SIZE)},"
         way_out = "with sizes nearer to each other" if learned else "without this baseline"
         raise UserError(
-            f"--budget=parameters: {what} comes no nearer to {target:,} parameters than {total(best):,}, with {HIDDEN}={best}; "
+            f"--budget=parameters: {what} comes no nearer to {target:,} parameters than {nearest:,}, with {HIDDEN}={hidden_dim}; "
             f"expected to come within 1 %, {way_out} or with a larger {HIDDEN}"
         )
     return best
