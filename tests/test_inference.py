@@ -193,6 +193,7 @@ def test_an_output_of_bytes_is_traced_as_it_is(tmp_path, capsys, monkeypatch):
 
 def test_the_own_output_that_is_traced_is_what_translate_gives(workdirs):
     run = TrainedRun(workdirs["a"])
+    assert isinstance(run.evaluator, TranslatorEvaluator)
     for source in SOURCES:
         ids = run.evaluator.output_ids(run.params, source)
         assert run.vocabularies["target"].decode_line(ids) == run.evaluator.translate(run.params, [source])[0]

@@ -86,18 +86,9 @@ def matched_to(target: int, member: Member) -> Member:
     in proportion; not with dot attention, which wants it as wide as the decoder.
     """
 
-    def total(hidden_dim: int) -> int:
-        return count_parameters(_with_hidden_dim(member, hidden_dim).config)["total"]
-
-    low, high = 2, 4  # an encoder of as many units has one for each direction
-    while total(high) < target:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if total(middle) < target else (low, middle)
     model = member.config.model
     more = range(-MOST_MORE, MOST_MORE + 1) if model.kind == "translator" and model.attention != "dot" else (0,)
-    found = [_with_hidden_dim(member, hidden_dim, units) for units in sorted(more, key=abs) for hidden_dim in (low, high)]
+    found = [_with_hidden_dim(member, hidden_dim, units) for units in sorted(more, key=abs) for hidden_dim in _around(target, member)]
     totals = [count_parameters(one.config)["total"] for one in found]
     near_enough = CLOSE / 4 * target  # of which the first, nearest to its share, is taken
     nearest, best = min(zip(totals, found, strict=True), key=lambda pair: max(abs(pair[0] - target), near_enough))
@@ -111,3 +102,18 @@ def matched_to(target: int, member: Member) -> Member:
             f"expected to come within 1 %, {way_out} or with a larger {HIDDEN}"
         )
     return best
+
+
+def _around(target: int, member: Member) -> tuple[int, int]:
+    """Returns the largest hidden size with fewer than ``target`` parameters, and the next one."""
+
+    def total(hidden_dim: int) -> int:
+        return count_parameters(_with_hidden_dim(member, hidden_dim).config)["total"]
+
+    low, high = 2, 4  # an encoder of as many units has one for each direction
+    while total(high) < target:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if total(middle) < target else (low, middle)
+    return low, high
