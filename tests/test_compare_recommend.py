@@ -5,6 +5,7 @@ import math
 import pathlib
 import re
 import shlex
+from typing import Any
 
 import pytest
 
@@ -286,6 +287,49 @@ def test_no_command_trains_again_what_has_diverged(tmp_path):
     found = compare([path])["recommendation"]
     assert (found["command"], found["going_on"]) == (None, [])
     assert found["warnings"][0].startswith("1 member has diverged: tried again as it was, training would end so again.")
+
+
+def write_configs(workdir: str, **train: Any) -> None:
+    """Writes the configuration beside every result, with these values of the section train."""
+    for file in pathlib.Path(workdir).glob("*/result.json"):
+        (file.parent / "config.json").write_text(json.dumps({"config": {"train": {"steps": None, "epochs": None} | train}}))
+
+
+@pytest.mark.parametrize(
+    ("train", "longer"), [({"steps": 100}, "--config.train.steps=400"), ({"epochs": 3}, "--config.train.epochs=12"), ({}, None)]
+)
+def test_what_has_not_learned_yet_is_trained_longer(tmp_path, train, longer):
+    """Red if an undecided answer ends without a command, or with seeds that are as useless as those at hand, or in the same workdir."""
+    path = write_sweep(tmp_path / "s", {4: [1.0, 1.0, 0.98], 16: [0.99, 1.0, 1.0], 64: [1.0, 1.0, 1.0]})
+    write_configs(path, **train)
+    found = compare([path], tolerance=0.005)["recommendation"]
+    assert (found["verdict"], found["command"] is None) == ("undecided", longer is None)
+    if longer is not None:
+        words = shlex.split(found["command"])
+        assert {longer, f"--workdir={path}_anew", "--seeds=0..2", "--embedding_dims=4,16,64", "--tolerance=0.005"} <= set(words)
+        assert found["reason"].endswith(f"To train all of them anew four times as long, in another workdir: {found['command']}")
+    lengths = {file: 100 + number for number, file in enumerate(pathlib.Path(path).glob("*/config.json"))}
+    for file, steps in lengths.items():
+        file.write_text(json.dumps({"config": {"train": {"steps": steps}}}))
+    assert compare([path], tolerance=0.005)["recommendation"]["command"] is None  # it would train for other lengths than theirs
+
+
+def test_what_has_diverged_is_trained_anew_at_a_lower_rate(tmp_path):
+    """Red if the answer ends without a command, or with one that repeats what has failed, or that gives one value to what is tuned."""
+    path = write_sweep(tmp_path / "s", CLEAR | {64: [0.3, 0.31, None]})
+    (file,) = (tmp_path / "s").glob("embedding_dim=64,seed=2/result.json")
+    error = str(TrainingFailed("loss is not finite at step 3", "train.learning_rate=9"))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"error": error}))
+    write_configs(path, learning_rate=0.006)
+    found = compare([path])["recommendation"]
+    words = shlex.split(found["command"])
+    assert {"--config.train.learning_rate=0.002", f"--workdir={path}_anew", "--seeds=0..2"} <= set(words)
+    assert "--retry_failed" not in words
+    assert found["going_on"] == [f"To train all of them anew at a third of the learning rate, in another workdir: {found['command']}"]
+    record = json.loads((tmp_path / "s/sweep.json").read_text())
+    record["design"] = {"baselines": [], "budget": "hidden", "tune": {"train.learning_rate": [0.006, 0.01]}}
+    (tmp_path / "s/sweep.json").write_text(json.dumps(record))
+    assert compare([path])["recommendation"]["command"] is None
 
 
 def test_members_without_a_result_are_failed(tmp_path):

@@ -15,12 +15,12 @@ import numpy as np
 from seq2seq_jax.compare import conditions, pooling, reason
 from seq2seq_jax.compare.answer import answer_object, without_nan
 from seq2seq_jax.compare.fairness import hidden_dims_of, tuning_of
-from seq2seq_jax.compare.grid import make_grid
-from seq2seq_jax.compare.next_command import next_command, seeds_asked_for
+from seq2seq_jax.compare.grid import Grid, make_grid
+from seq2seq_jax.compare.next_command import longer_command, next_command, seeds_asked_for, slower_command
 from seq2seq_jax.compare.reason import Words
-from seq2seq_jax.compare.recommend import recommend
+from seq2seq_jax.compare.recommend import Recommendation, recommend
 from seq2seq_jax.compare.results import Failure, FinishedRun, Sweep
-from seq2seq_jax.compare.schema import SettingComparison
+from seq2seq_jax.compare.schema import SettingComparison, TuningSummary
 from seq2seq_jax.config import setting_key
 from seq2seq_jax.errors import UserError
 
@@ -75,9 +75,7 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
     grid = make_grid(part.runs, part.failures)
     recommendation = recommend(grid, tolerance)
     tuning = tuning_of(sweep, grid, setting)
-    unlearned = reason.unlearned(grid)
-    seeds_are_no_use = conditions.diverged_members(grid) or (unlearned and not grid.lacks_runs)
-    command = None if seeds_are_no_use else next_command(sweep, grid, recommendation, tolerance, tuning)
+    going_on, command = _going_on(sweep, grid, recommendation, tolerance, tuning)
     cautions = [
         *conditions.side_warning(grid, setting),
         *conditions.scored_warning(sweep, grid),
@@ -86,12 +84,26 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
         *conditions.dev_set_warning(grid, recommendation),
         *conditions.unrecorded_command_warning(sweep, command),
     ]
-    going_on = [] if seeds_are_no_use else reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))
-    going_on = reason.after_lengthening(grid, command, going_on)
-    first = [*conditions.other_dev_data(sweep), *conditions.other_schedules(part.runs), *unlearned]
+    first = [*conditions.other_dev_data(sweep), *conditions.other_schedules(part.runs), *reason.unlearned(grid)]
     answer = [*first, *reason.verdict_sentences(grid, recommendation)]
     words = Words(answer, cautions, going_on, command)
     return answer_object(grid, recommendation, words, setting, part.failures, tuning, hidden_dims_of(sweep, grid))
+
+
+def _going_on(
+    sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: TuningSummary | None
+) -> tuple[list[str], str | None]:
+    """Returns the sentences that an undecided answer ends with, and the command in them; where seeds are no use, it trains anew."""
+    if recommendation.decided:
+        return [], None
+    if conditions.diverged_members(grid):
+        command = slower_command(sweep, grid, 1 / 3, tolerance)
+        return reason.anew("at a third of the learning rate", command), command
+    if reason.unlearned(grid) and not grid.lacks_runs:
+        command = None if conditions.mostly_out_of_reach(grid) else longer_command(sweep, grid, 4, tolerance)
+        return reason.anew("four times as long", command), command
+    command = next_command(sweep, grid, recommendation, tolerance, tuning)
+    return reason.after_lengthening(grid, command, reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))), command
 
 
 def _pool_settings(sweeps: list[Sweep], tolerance: float | None) -> list[SettingComparison]:

@@ -1,4 +1,4 @@
-"""The command that makes an undecided answer surer: that of the whole sweep, with more seeds.
+"""The command that goes on from an undecided answer: that of the whole sweep, with more seeds or, where these are no use, anew.
 
 Knows the flags of ``launch.py sweep`` and how a command line is written.
 Read next: ``comparison.py``.
@@ -12,14 +12,18 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from seq2seq_jax.compare import run_files
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import Cause, Sweep
 from seq2seq_jax.compare.schema import TuningSummary
 from seq2seq_jax.config import AXIS_FLAGS, SEED, SIZE
+from seq2seq_jax.json_files import readable_object
+from seq2seq_jax.records import CONFIG_FILE
 
 SHORT_FLAGS = {f"--{flag}": path for flag, path in AXIS_FLAGS.items()}  # --axis names the same fields
-OWN_FLAGS = [f"--config.{path}" for path in AXIS_FLAGS.values()]
+STEPS, EPOCHS, LEARNING_RATE = "train.steps", "train.epochs", "train.learning_rate"
+OWN_FLAGS = [f"--config.{path}" for path in (*AXIS_FLAGS.values(), STEPS, EPOCHS, LEARNING_RATE)]
 REPLACED = ("--axis", "--tolerance", "--workdir", *SHORT_FLAGS, *OWN_FLAGS)
 FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 
@@ -27,7 +31,7 @@ FIRST_SEEDS = 3  # asked for where no two sizes have two seeds in common
 def next_command(
     sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: TuningSummary | None
 ) -> str | None:
-    """Returns the command that makes an undecided answer surer; None where the answer is decided, or no such command exists.
+    """Returns the command that makes an undecided answer surer; None where no such command exists.
 
     It names every value of every axis, since the last call of the sweep may have given only those that it added. Only an axis with a
     comma in its values is not named: no flag can hold one, so they are those of the experiment file. Its tolerance is the one that
@@ -40,14 +44,13 @@ def next_command(
       tolerance: as typed for this comparison; None: the metric's own.
       tuning: which sizes of the setting were tuned (``fairness.tuning_of``); None in a sweep without tuning.
     """
-    if recommendation.decided or any(failure.cause in (Cause.STUCK, Cause.DIVERGED) for size in grid.sizes for failure in size.failures):
+    if any(failure.cause is Cause.STUCK for size in grid.sizes for failure in size.failures):
         return None
     alone = grid.learned.sum() == 1  # baselines do not count
     can_grow = SIZE in sweep.axes and not sweep.fixed_size
     if alone and not can_grow and recommendation.chosen is not None:
         return None  # no number of seeds decides for a size that stands alone
-    typable = {path: values for path, values in sweep.axes.items() if path != SEED and not any("," in str(value) for value in values)}
-    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in typable.items()}
+    flags = _axis_flags(sweep)
     if alone and can_grow:
         flags[_axis_flag(SIZE)] = _typed(_sizes_beside(sweep, grid.sizes[0].embedding_dim))  # learned tables come first
     flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
@@ -56,9 +59,50 @@ def next_command(
     if tolerance is not None:
         flags["--tolerance"] = str(tolerance)
     if grid.lengthened and not grid.lacks_runs:  # what it adds would not compare with them
-        place = pathlib.Path(sweep.workdir)
-        flags["--workdir"] = f"{place if place.name not in ('', '..') else place.resolve()}_anew"
+        flags["--workdir"] = _beside(sweep)
     return _sweep_command(sweep, flags)
+
+
+def longer_command(sweep: Sweep, grid: Grid, factor: int, tolerance: float | None) -> str | None:
+    """Returns the command that trains all members anew, ``factor`` times as long; None where they have no one length."""
+    for path in (EPOCHS, STEPS):
+        value = _shared_number(sweep, grid, path)
+        if value is not None:
+            return _command_anew(sweep, grid, path, str(round(factor * value)), tolerance)
+    return None
+
+
+def slower_command(sweep: Sweep, grid: Grid, factor: float, tolerance: float | None) -> str | None:
+    """Returns the command that trains all members anew at a learning rate of ``factor`` times theirs; None where they have several."""
+    value = _shared_number(sweep, grid, LEARNING_RATE)
+    return None if value is None else _command_anew(sweep, grid, LEARNING_RATE, f"{factor * value:.2g}", tolerance)
+
+
+def _command_anew(sweep: Sweep, grid: Grid, path: str, value: str, tolerance: float | None) -> str:
+    flags = _axis_flags(sweep) | {_axis_flag(SEED): _seeds_flag(seeds_asked_for(grid)), f"--config.{path}": value}
+    if tolerance is not None:
+        flags["--tolerance"] = str(tolerance)
+    return _sweep_command(sweep, flags | {"--workdir": _beside(sweep)})
+
+
+def _shared_number(sweep: Sweep, grid: Grid, path: str) -> float | None:
+    """Returns what all members have in a field that is neither swept nor tuned; None where that is no number, or not one."""
+    failed = [pathlib.Path(sweep.workdir) / failure.name / CONFIG_FILE for size in grid.sizes for failure in size.failures]
+    found = [run.fields for size in grid.sizes for run in size.runs] + [run_files.fields_in(readable_object(file)) for file in failed]
+    numbers = {fields[path] for fields in found if run_files.is_number(fields.get(path))}
+    return numbers.pop() if len(numbers) == 1 and path not in {**sweep.axes, **sweep.tuned} else None
+
+
+def _axis_flags(sweep: Sweep) -> dict[str, str | None]:
+    """Returns the flags that name the values of every axis but the seed's."""
+    typable = {path: values for path, values in sweep.axes.items() if path != SEED and not any("," in str(value) for value in values)}
+    return {_axis_flag(path): _typed(values) for path, values in typable.items()}
+
+
+def _beside(sweep: Sweep) -> str:
+    """Returns a workdir beside that of the sweep."""
+    place = pathlib.Path(sweep.workdir)
+    return f"{place if place.name not in ('', '..') else place.resolve()}_anew"
 
 
 def _sizes_beside(sweep: Sweep, size: int) -> list[int]:

@@ -264,6 +264,11 @@ def still_improving(run: FinishedRun, metric: Metric) -> bool:
     return not history or (len(history) > 1 and history[-1] < min(history[:-1]) - statistics.ROUNDING)
 
 
+def anew(how: str, command: str | None) -> list[str]:
+    """Says what trains all members anew, where more seeds of what they are would be no use; nothing where there is no such command."""
+    return [f"To train all of them anew {how}, in another workdir: {command}"] if command else []
+
+
 def after_lengthening(grid: Grid, command: str | None, going_on: list[str]) -> list[str]:
     """Returns what ``going_on`` says, with why the command does not simply add seeds where the runs were lengthened."""
     if not grid.lengthened or command is None:
