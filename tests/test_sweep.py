@@ -403,7 +403,9 @@ def test_a_process_that_dies_over_its_study_has_finished_the_member(tmp_path):
     assert [pool.outcome_of_dead(member, exit_code).status for exit_code in (-11, -9)] == ["finished"] * 2
 
 
-@pytest.mark.parametrize(("exit_code", "new_checkpoints", "endings"), [(-9, 0, "iif"), (-9, 3, "iii"), (-15, 0, "iif"), (-11, 0, "f")])
+@pytest.mark.parametrize(
+    ("exit_code", "new_checkpoints", "endings"), [(-9, 0, "iif"), (-9, 3, "iii"), (-15, 0, "iif"), (-11, 0, "f"), (-6, 0, "f")]
+)
 def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_path, exit_code, new_checkpoints, endings):
     """Red if a killed member is given up at once, if one that never fits into memory is tried for ever, or if a crash is tried again.
 
@@ -418,6 +420,7 @@ def test_a_member_whose_process_is_killed_goes_on_unless_that_leads_nowhere(tmp_
         assert outcome.status[0] == ending
         assert (tmp_path / member.name / "result.json").exists() == (ending == "f")
         assert outcome.error is None or f"exit code {exit_code}" in outcome.error
+        assert outcome.error is None or ("lack of memory" in outcome.error) == (exit_code != -11)
 
 
 def test_a_process_that_ends_as_it_was_told_is_no_news(tmp_path, capsys):

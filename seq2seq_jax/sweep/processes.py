@@ -34,6 +34,7 @@ from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.signals import Stop, stop_signals
 
 _FROM_OUTSIDE = (0, -signal.SIGTERM, -signal.SIGKILL)  # exit codes of what did not crash: a person killed it, or a kernel short of memory
+_SHORT_OF_MEMORY = (*_FROM_OUTSIDE, -signal.SIGABRT)  # as which C++ ends where it can allocate nothing
 MOST_KILLS = 3  # of a member at the same checkpoint; then it has failed
 
 
@@ -220,7 +221,8 @@ class Pool:
             if not self._stopping:  # else it was told to end before it could listen
                 self._view.line(f"{member.name}: {error}; it goes on from {f'step {newest}' if newest else 'the beginning'}")
             return Outcome(member.name, "interrupted")
-        error += f", {MOST_KILLS} times at step {newest} (often for lack of memory)" if exit_code in _FROM_OUTSIDE else ""
+        error += f", {MOST_KILLS} times at step {newest}" if exit_code in _FROM_OUTSIDE else ""
+        error += " (often for lack of memory)" if exit_code in _SHORT_OF_MEMORY else ""
         note_failure(self._folder, member, error)
         return Outcome(member.name, "failed", error)
 
