@@ -13,6 +13,7 @@ import struct
 import subprocess
 import threading
 import time
+import types
 from collections.abc import Callable
 
 import jax
@@ -222,6 +223,17 @@ def test_what_a_killed_save_has_left_is_removed_by_the_next(tmp_path, caplog):
     Checkpoints(tmp_path / "c").save(jax.device_get(first_state(pair_config(write_pairs(tmp_path / "a.tsv", 40)))), {})
     assert os.listdir(tmp_path / "c") == ["0"]
     assert not caplog.records
+
+
+def test_a_save_that_the_disk_has_no_room_for_is_not_begun(tmp_path, monkeypatch, capfd, caplog):
+    """Red if a library begins it, and tells of what it meets in hundreds of lines."""
+    state, checkpoints = jax.device_get(first_state(pair_config(write_pairs(tmp_path / "a.tsv", 40)))), Checkpoints(tmp_path / "c")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        checkpoints.save(state, {})
+    assert caught.value.filename == str(tmp_path / "c")
+    assert os.listdir(tmp_path / "c") == caplog.records == []
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}"])

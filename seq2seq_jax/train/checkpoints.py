@@ -7,7 +7,9 @@ list of its files with their sha256, by which damage is found before it is read.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Callable, Collection
@@ -80,7 +82,13 @@ class Checkpoints:
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
 
     def save(self, state: TrainState, progress: dict[str, Any]) -> None:
-        """Writes a host state and, as JSON values, what the loop must remember with it."""
+        """Writes a host state and, as JSON values, what the loop must remember with it.
+
+        Raises OSError where the disk has no room for it. Orbax, which would find that out half-way, has hundreds of lines to say of it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if sum(leaf.nbytes for leaf in jax.tree.leaves(state)) > shutil.disk_usage(self.folder).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
         path = self.folder / str(int(state.step))
         unfinished = path.with_suffix(".unfinished")
         tree: Any = state
