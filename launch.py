@@ -204,9 +204,10 @@ def _sweep(values: flags.FlagValues) -> int:
         earlier = ", ".join(run.member.name for run in compared.runs if run.member.name in failed)
         remark = f"; the table shows the earlier result of {earlier}" if earlier else ""
         print(f"failed: {len(failed)} of {len(plan.members)} members{remark}", file=sys.stderr)
-    elif compared.failures:
-        without = f"without a result from before: {len(compared.failures)} of {len(plan.members)} members"
-        print(f"{without}; --retry_failed trains those again that failed", file=sys.stderr)
+    before = [failure for failure in compared.failures if failure.has_failed and failure.name not in failed]
+    if before:
+        retry = "; --retry_failed does that" if any(failure.needs_retry for failure in before) else ""
+        print(f"failed before and not tried again: {len(before)} of {len(plan.members)} members{retry}", file=sys.stderr)
     return ERROR if compared.failures or failed else DONE
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import operator
 import os
 import pathlib
 import shlex
@@ -114,11 +113,17 @@ def read_config(path: pathlib.Path) -> RunRecord:
                 check_type(field_of(f"{section}.{name}"), value, f"{section}.{name}={value!r}")
         config = from_dict(found["config"])
         validate(config)
-        steps, limit = (operator.index(found[key]) for key in ("steps", "output_limit"))
+        steps, limit = (_whole(found[key], key) for key in ("steps", "output_limit"))
         shapes = [(int(source), int(target)) for source, target in found["batch_shapes"]]
         return RunRecord(config, steps, dict(found["data_sha256"].items()), limit, shapes)
     except (KeyError, ValueError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{path}: expected the configuration of a run, found something else ({error})") from error
+
+
+def _whole(value: Any, key: str) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"{key}: {value!r}")
+    return value
 
 
 def read_result(path: pathlib.Path) -> dict[str, Any] | None:

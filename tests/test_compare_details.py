@@ -290,7 +290,7 @@ def test_a_budget_of_parameters_tells_its_hidden_sizes(tmp_path):
     grid = json.loads((tmp_path / "sweep.json").read_text())
     for entry in grid["members"]:
         entry["adapted"] = {"model.hidden_dim": 97} if entry["varied"]["model.embedding_dim"] == 8 else {}
-    own = {"config": {"model": {"hidden_dim": 100}, "train": {}}}
+    own: dict[str, Any] = {"config": {"model": {"hidden_dim": 100}, "train": {}}}
     (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
     assert design_lines(compare([workdir])) == ["Hidden size, for equally many parameters: 100 at size 2, 97 at size 8."]
     own["config"]["model"]["encoder_hidden_dim"] = 50
@@ -299,5 +299,9 @@ def test_a_budget_of_parameters_tells_its_hidden_sizes(tmp_path):
     (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
     wide = "Hidden size, for equally many parameters: 100 (encoder 50) at size 2, 97 (encoder 48) at size 8."
     assert design_lines(compare([workdir])) == [wide]
+    for bidirectional, units in ((True, 200), (False, 100)):
+        own["config"]["model"] |= {"encoder_hidden_dim": None, "bidirectional": bidirectional}
+        (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
+        assert f"100 (encoder {units}) at size 2, 97 (encoder 48) at size 8" in design_lines(compare([workdir]))[0]
     (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "hidden", "tune": {}}}))
     assert design_lines(compare([workdir])) == []

@@ -295,41 +295,102 @@ def write_configs(workdir: str, **train: Any) -> None:
         (file.parent / "config.json").write_text(json.dumps({"config": {"train": {"steps": None, "epochs": None} | train}}))
 
 
+def change_record(workdir: str, **changes: Any) -> None:
+    """Changes what sweep.json says."""
+    path = pathlib.Path(workdir) / "sweep.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def diverge(workdir: str, name: str) -> None:
+    """Lets the loss of a member no longer be finite."""
+    file = pathlib.Path(workdir, name, "result.json")
+    failed = {"status": "failed", "dev": None, "test": None, "error": str(TrainingFailed("loss is not finite at step 3", "train.steps=9"))}
+    file.write_text(json.dumps(json.loads(file.read_text()) | failed))
+
+
+UNLEARNED = {4: [1.0, 1.0, 0.98], 16: [0.99, 1.0, 1.0], 64: [1.0, 1.0, 1.0]}
+
+
 @pytest.mark.parametrize(
     ("train", "longer"), [({"steps": 100}, "--config.train.steps=400"), ({"epochs": 3}, "--config.train.epochs=12"), ({}, None)]
 )
 def test_what_has_not_learned_yet_is_trained_longer(tmp_path, train, longer):
     """Red if an undecided answer ends without a command, or with seeds that are as useless as those at hand, or in the same workdir."""
-    path = write_sweep(tmp_path / "s", {4: [1.0, 1.0, 0.98], 16: [0.99, 1.0, 1.0], 64: [1.0, 1.0, 1.0]})
+    path = write_sweep(tmp_path / "s", UNLEARNED)
     write_configs(path, **train)
+    change_record(path, command=f"launch.py sweep --config=e.py -config.train.steps 100 --config.train.epochs 3 --workdir={path}")
     found = compare([path], tolerance=0.005)["recommendation"]
     assert (found["verdict"], found["command"] is None) == ("undecided", longer is None)
     if longer is not None:
         words = shlex.split(found["command"])
         assert {longer, f"--workdir={path}_anew", "--seeds=0..2", "--embedding_dims=4,16,64", "--tolerance=0.005"} <= set(words)
+        assert [word.startswith(longer.partition("=")[0]) for word in words].count(True) == 1  # in place of what was typed, as two words
         assert found["reason"].endswith(f"To train all of them anew four times as long, in another workdir: {found['command']}")
-    lengths = {file: 100 + number for number, file in enumerate(pathlib.Path(path).glob("*/config.json"))}
-    for file, steps in lengths.items():
-        file.write_text(json.dumps({"config": {"train": {"steps": steps}}}))
-    assert compare([path], tolerance=0.005)["recommendation"]["command"] is None  # it would train for other lengths than theirs
+
+
+def test_no_command_trains_longer_where_that_is_not_known_or_no_use(tmp_path):
+    """Red if a command gives one length to members that have several, or to a swept length, or learns what no output can be right for."""
+    path = write_sweep(tmp_path / "s", UNLEARNED)
+    write_configs(path, steps=100)
+    assert compare([path], 0.005)["recommendation"]["command"] is not None
+    change_record(path, axes={"model.embedding_dim": [4, 16, 64], "train.steps": [100]})
+    assert compare([path], 0.005)["recommendation"]["command"] is None
+    change_record(path, axes={})
+    (pathlib.Path(path) / member_name(64, 2) / "config.json").write_text(json.dumps({"config": {"train": {"epochs": 9}}}))
+    assert compare([path], 0.005)["recommendation"]["command"] is None
+    dev = {"word_error_rate": 1.0, "loss_nats_per_token": 0.6, "examples": 450, "out_of_reach": 400}
+    useless = write_sweep(tmp_path / "useless", {4: [1.0], 16: [1.0]}, dev=dev)
+    write_configs(useless, steps=100)
+    assert compare([useless])["recommendation"]["command"] is None
+
+
+def test_a_longer_training_that_was_begun_goes_on_where_it_is(tmp_path):
+    """Red if members that have not learned yet are to be trained anew although the sweep asks for more updates already."""
+    path = write_sweep(tmp_path / "s", UNLEARNED, length={"steps": 2400, "epochs": None, "updates": 2400})
+    write_configs(path, steps=4000)
+    change_record(path, config={"train": {"steps": 4000, "epochs": None}}, axes={"model.embedding_dim": [4, 16, 64]})
+    assert f"--workdir={path}" in shlex.split(compare([path], 0.005)["recommendation"]["command"])
+
+
+def test_one_seed_of_one_size_is_trained_longer_with_others(tmp_path):
+    """Red if the command can only lead to one that is undecided again."""
+    path = write_sweep(tmp_path / "s", {4: [1.0]})
+    write_configs(path, steps=100)
+    change_record(path, axes={"model.embedding_dim": [4], "train.seed": [0]})
+    words = shlex.split(compare([path])["recommendation"]["command"])
+    assert {"--seeds=0..2", "--embedding_dims=1,4,16"} <= set(words)
 
 
 def test_what_has_diverged_is_trained_anew_at_a_lower_rate(tmp_path):
     """Red if the answer ends without a command, or with one that repeats what has failed, or that gives one value to what is tuned."""
-    path = write_sweep(tmp_path / "s", CLEAR | {64: [0.3, 0.31, None]})
-    (file,) = (tmp_path / "s").glob("embedding_dim=64,seed=2/result.json")
-    error = str(TrainingFailed("loss is not finite at step 3", "train.learning_rate=9"))
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"error": error}))
+    path = write_sweep(tmp_path / "s", CLEAR | {64: [0.3, 0.31, 0.3]})
     write_configs(path, learning_rate=0.006)
+    diverge(path, member_name(64, 2))
     found = compare([path])["recommendation"]
     words = shlex.split(found["command"])
     assert {"--config.train.learning_rate=0.002", f"--workdir={path}_anew", "--seeds=0..2"} <= set(words)
     assert "--retry_failed" not in words
     assert found["going_on"] == [f"To train all of them anew at a third of the learning rate, in another workdir: {found['command']}"]
-    record = json.loads((tmp_path / "s/sweep.json").read_text())
-    record["design"] = {"baselines": [], "budget": "hidden", "tune": {"train.learning_rate": [0.006, 0.01]}}
-    (tmp_path / "s/sweep.json").write_text(json.dumps(record))
+    for name in [member_name(size, seed) for size in CLEAR for seed in range(3)]:
+        diverge(path, name)
+    assert "--config.train.learning_rate=0.002" in shlex.split(compare([path])["recommendation"]["command"])
+    change_record(path, design={"baselines": [], "budget": "hidden", "tune": {"train.learning_rate": [0.006, 0.01]}})
     assert compare([path])["recommendation"]["command"] is None
+
+
+def test_a_baseline_that_has_diverged_changes_no_command(tmp_path):
+    """Red if all sizes are to be trained anew for its sake, or if it is tried again as it was."""
+    path = write_sweep(tmp_path / "s", {4: [0.5, 0.31], 16: [0.3, 0.5], 64: [0.4, 0.4]})
+    write_configs(path, learning_rate=0.006)
+    members = json.loads(pathlib.Path(path, "sweep.json").read_text())["members"]
+    change_record(path, members=[member | ({"table": "frozen"} if "dim=64" in member["name"] else {}) for member in members])
+    for seed in range(2):
+        diverge(path, member_name(64, seed))
+    found = compare([path])["recommendation"]
+    words = shlex.split(found["command"])
+    assert f"--workdir={path}" in words
+    assert not {"--retry_failed", "--config.train.learning_rate=0.002"} & set(words)
+    assert found["warnings"][0].startswith("2 members have diverged")
 
 
 def test_members_without_a_result_are_failed(tmp_path):

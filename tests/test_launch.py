@@ -21,6 +21,7 @@ import pytest
 import launch as launch_module
 from seq2seq_jax.command import DONE, Verb
 from seq2seq_jax.command import run as run_command
+from seq2seq_jax.compare.results import Cause, Failure
 from seq2seq_jax.inference.translate import Translation
 from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep.design import Design
@@ -242,11 +243,18 @@ def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatc
     code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
     assert code == 1
     assert err.endswith("failed: 1 of 1 members; the table shows the earlier result of embedding_dim=2,seed=0\n")
-    monkeypatch.setattr("seq2seq_jax.sweep.sweep.run_sweep", lambda *rest: [])
-    monkeypatch.setattr("seq2seq_jax.compare.main.print_answer", lambda *rest: types.SimpleNamespace(failures=["why"], runs=[]))
-    code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
-    assert code == 1
-    assert err.endswith("without a result from before: 1 of 1 members; --retry_failed trains those again that failed\n")
+    earlier = [Failure(name, cause, "why", None) for name, cause in (("a", Cause.DIVERGED), ("b", Cause.NOT_RUN), ("c", Cause.FAILED))]
+    for failures, said in (
+        (earlier[:2], "failed before and not tried again: 1 of 1 members"),
+        (earlier, "failed before and not tried again: 2 of 1 members; --retry_failed does that"),
+    ):
+        shown = types.SimpleNamespace(failures=failures, runs=[])
+        monkeypatch.setattr("seq2seq_jax.compare.main.print_answer", lambda *rest, shown=shown: shown)
+        for outcomes, now in (([], ""), ([Outcome("d", "failed", "why")], "failed: 1 of 1 members\n")):
+            monkeypatch.setattr("seq2seq_jax.sweep.sweep.run_sweep", lambda *rest, outcomes=outcomes: outcomes)
+            code, _, err = run(capsys, "sweep", *shared, "--config.train.steps=8")
+            assert code == 1
+            assert err.endswith(f"{now}{said}\n")
 
 
 @pytest.mark.parametrize(("folder", "interpreter"), [("home/a b", ".venv/bin/python"), ("home", "a b/.venv/bin/python"), ("other", None)])
@@ -483,7 +491,7 @@ def test_what_is_typed_reaches_what_does_the_work(capsys, monkeypatch, tmp_path)
         "--max_failures=2",
     ]
     asked += ["--keep=last", "--tolerance=0.3", "--config.train.batch_size=9"]
-    for failures, code in (([], 0), (["not run"], 1)):
+    for failures, code in (([], 0), ([Failure("a", Cause.NOT_RUN, "not run", None)], 1)):
         stand_in("compare.main.print_answer", types.SimpleNamespace(failures=failures, runs=[]))
         assert run(capsys, "sweep", f"--config={EXPERIMENT}", "--workdir=W", *asked)[0] == code
     config, *planned = called["sweep.plan.make_plan"]

@@ -139,8 +139,8 @@ def test_a_damaged_grid_or_configuration_is_named(swept):
         ('"embedding_dim": 6', '"embedding_dim": -3', "model.embedding_dim=-3"),
         ('"kind": "translator"', '"kind": "foo"', "model.kind='foo': expected one of translator"),
         ('"dropout": 0.0', '"dropout": NaN', "model.dropout=None: expected a number"),
-        ('"steps": 100, "data_sha256"', '"steps": "x", "data_sha256"', "'str' object"),
-        ('"output_limit": 9', '"output_limit": 2.5', "'float' object"),
+        ('"steps": 100, "data_sha256"', '"steps": "x", "data_sha256"', "steps: 'x'"),
+        ('"output_limit": 9', '"output_limit": 2.5', "output_limit: 2.5"),
         ('"batch_shapes": []', '"batch_shapes": ["ab"]', "invalid literal"),
     ):
         assert before in sound

@@ -96,10 +96,10 @@ def _going_on(
     """Returns the sentences that an undecided answer ends with, and the command in them; where seeds are no use, it trains anew."""
     if recommendation.decided:
         return [], None
-    if conditions.diverged_members(grid):
+    if any(size.diverged for size in grid.sizes if size.table == "learned"):
         command = slower_command(sweep, grid, 1 / 3, tolerance)
         return reason.anew("at a third of the learning rate", command), command
-    if reason.unlearned(grid) and not grid.lacks_runs:
+    if reason.unlearned(grid) and not grid.lacks_runs and sweep.unreached is None:
         command = None if conditions.mostly_out_of_reach(grid) else longer_command(sweep, grid, 4, tolerance)
         return reason.anew("four times as long", command), command
     command = next_command(sweep, grid, recommendation, tolerance, tuning)

@@ -13,7 +13,7 @@ from seq2seq_jax.compare.bootstrap import scored_together, standard_error
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for
 from seq2seq_jax.compare.recommend import Recommendation
-from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, Sweep
+from seq2seq_jax.compare.results import FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
 from seq2seq_jax.kinds import IN_TRAIN, OUT_OF_REACH, changes_scores
 
@@ -49,14 +49,9 @@ def warnings_of_data_set(sweep: Sweep, grid: Grid) -> list[str]:
     ]
 
 
-def diverged_members(grid: Grid) -> list[Failure]:
-    """Returns the members whose loss was not finite: no command brings them to an end."""
-    return [failure for size in grid.sizes for failure in size.failures if failure.cause is Cause.DIVERGED]
-
-
 def _diverged_warning(grid: Grid) -> list[str]:
     """Says what to do where a loss was not finite: the same configuration would make it so again."""
-    diverged = diverged_members(grid)
+    diverged = [failure for size in grid.sizes for failure in size.diverged]
     members = "1 member has" if len(diverged) == 1 else f"{len(diverged)} members have"
     remedy = "tried again as it was, training would end so again. Lower train.learning_rate, in another workdir."
     return [f"{members} diverged: {remedy}"] if diverged else []

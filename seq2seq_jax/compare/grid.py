@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from seq2seq_jax.compare.labels import size_name
-from seq2seq_jax.compare.results import Failure, FinishedRun, runs_of
+from seq2seq_jax.compare.results import Cause, Failure, FinishedRun, runs_of
 from seq2seq_jax.config import TABLES
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import LOSS, METRICS, UNIGRAM, Metric
@@ -31,6 +31,11 @@ class Size:
     def label(self) -> str:
         """The size as readers see it."""
         return size_name(self.embedding_dim, self.table)
+
+    @property
+    def diverged(self) -> list[Failure]:
+        """Its members whose loss was not finite: no command brings them to an end."""
+        return [failure for failure in self.failures if failure.cause is Cause.DIVERGED]
 
     @property
     def has_finished(self) -> bool:

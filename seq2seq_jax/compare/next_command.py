@@ -46,14 +46,9 @@ def next_command(
     """
     if any(failure.cause is Cause.STUCK for size in grid.sizes for failure in size.failures):
         return None
-    alone = grid.learned.sum() == 1  # baselines do not count
-    can_grow = SIZE in sweep.axes and not sweep.fixed_size
-    if alone and not can_grow and recommendation.chosen is not None:
+    if grid.learned.sum() == 1 and not _can_grow(sweep) and recommendation.chosen is not None:
         return None  # no number of seeds decides for a size that stands alone
-    flags = _axis_flags(sweep)
-    if alone and can_grow:
-        flags[_axis_flag(SIZE)] = _typed(_sizes_beside(sweep, grid.sizes[0].embedding_dim))  # learned tables come first
-    flags[_axis_flag(SEED)] = _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))
+    flags = _axis_flags(sweep, grid) | {_axis_flag(SEED): _seeds_flag(_seeds_to_ask_for(sweep, grid, recommendation))}
     if _needs_retry(grid, tuning):
         flags["--retry_failed"] = None
     if tolerance is not None:
@@ -79,24 +74,35 @@ def slower_command(sweep: Sweep, grid: Grid, factor: float, tolerance: float | N
 
 
 def _command_anew(sweep: Sweep, grid: Grid, path: str, value: str, tolerance: float | None) -> str:
-    flags = _axis_flags(sweep) | {_axis_flag(SEED): _seeds_flag(seeds_asked_for(grid)), f"--config.{path}": value}
+    now = seeds_asked_for(grid)
+    seeds = _grown(now, max(len(now), FIRST_SEEDS), _tuned_with(sweep))
+    flags = _axis_flags(sweep, grid) | {_axis_flag(SEED): _seeds_flag(seeds), f"--config.{path}": value}
     if tolerance is not None:
         flags["--tolerance"] = str(tolerance)
     return _sweep_command(sweep, flags | {"--workdir": _beside(sweep)})
 
 
 def _shared_number(sweep: Sweep, grid: Grid, path: str) -> float | None:
-    """Returns what all members have in a field that is neither swept nor tuned; None where that is no number, or not one."""
+    """Returns what all members have in a field that is neither swept nor tuned; None where that is no number, or not one and the same."""
     failed = [pathlib.Path(sweep.workdir) / failure.name / CONFIG_FILE for size in grid.sizes for failure in size.failures]
     found = [run.fields for size in grid.sizes for run in size.runs] + [run_files.fields_in(readable_object(file)) for file in failed]
-    numbers = {fields[path] for fields in found if run_files.is_number(fields.get(path))}
-    return numbers.pop() if len(numbers) == 1 and path not in {**sweep.axes, **sweep.tuned} else None
+    values = [fields.get(path) for fields in found if fields]  # of those that were begun
+    alike = bool(values) and values.count(values[0]) == len(values) and path not in {**sweep.axes, **sweep.tuned}
+    return values[0] if alike and run_files.is_number(values[0]) else None
 
 
-def _axis_flags(sweep: Sweep) -> dict[str, str | None]:
-    """Returns the flags that name the values of every axis but the seed's."""
+def _axis_flags(sweep: Sweep, grid: Grid) -> dict[str, str | None]:
+    """Returns the flags that name the values of every axis but the seed's; a size that stands alone gets others beside it."""
     typable = {path: values for path, values in sweep.axes.items() if path != SEED and not any("," in str(value) for value in values)}
-    return {_axis_flag(path): _typed(values) for path, values in typable.items()}
+    flags: dict[str, str | None] = {_axis_flag(path): _typed(values) for path, values in typable.items()}
+    if grid.learned.sum() == 1 and _can_grow(sweep):  # baselines do not count
+        flags[_axis_flag(SIZE)] = _typed(_sizes_beside(sweep, grid.sizes[0].embedding_dim))  # learned tables come first
+    return flags
+
+
+def _can_grow(sweep: Sweep) -> bool:
+    """Returns whether other sizes can be asked for."""
+    return SIZE in sweep.axes and not sweep.fixed_size
 
 
 def _beside(sweep: Sweep) -> str:
@@ -127,8 +133,12 @@ def _seeds_to_ask_for(sweep: Sweep, grid: Grid, recommendation: Recommendation) 
         number = recommendation.seeds_needed
     else:
         number = len(now) if recommendation.may_change else 2 * len(now)
-    tuned_with = [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
-    return _grown(now, max(number, len(now)), tuned_with)
+    return _grown(now, max(number, len(now)), _tuned_with(sweep))
+
+
+def _tuned_with(sweep: Sweep) -> list[int]:
+    """Returns the seed that tuned the sweep, which is not compared, or none."""
+    return [] if sweep.tuning is None else [int(sweep.tuning["seed"])]
 
 
 def _needs_retry(grid: Grid, tuning: TuningSummary | None) -> bool:

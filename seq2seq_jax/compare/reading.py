@@ -134,13 +134,20 @@ def _has_given_table(record: SweepRecord) -> bool:
 
 
 def _hidden_dims(record: SweepRecord) -> dict[str, tuple[int, int | None]]:
-    """Returns by member the hidden sizes that a budget of parameters has led to; nothing where all have the same."""
+    """Returns by member the hidden sizes that a budget of parameters has led to; nothing where all have the same.
+
+    An encoder's, of both directions together, are there where some member has a number of its own.
+    """
     if record.get("design", {}).get("budget") != "parameters":
         return {}
     model = record.get("config", {}).get("model", {})
     shared = {HIDDEN: model.get("hidden_dim"), ENCODER_HIDDEN: model.get("encoder_hidden_dim")}
     found = {entry["name"]: shared | entry.get("adapted", {}) for entry in record["members"]}
-    return {name: (values[HIDDEN], values[ENCODER_HIDDEN]) for name, values in found.items() if isinstance(values[HIDDEN], int)}
+    found = {name: values for name, values in found.items() if isinstance(values[HIDDEN], int)}
+    if any(values[ENCODER_HIDDEN] for values in found.values()):
+        directions = 2 if model.get("bidirectional", True) else 1
+        return {name: (values[HIDDEN], values[ENCODER_HIDDEN] or directions * values[HIDDEN]) for name, values in found.items()}
+    return {name: (values[HIDDEN], None) for name, values in found.items()}
 
 
 def _by_length(record: SweepRecord, runs: list[FinishedRun]) -> tuple[list[FinishedRun], list[Failure], Length | None]:

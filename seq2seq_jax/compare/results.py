@@ -120,8 +120,13 @@ class Failure:
 
     @property
     def needs_retry(self) -> bool:
-        """Whether the sweep's command leaves it alone unless told to retry it: it goes on with all that are only unfinished."""
-        return self.cause not in (Cause.NOT_RUN, Cause.INTERRUPTED, Cause.SHORTER)
+        """Whether ``--retry_failed`` is of use: a sweep goes on by itself with what is only unfinished, and what diverged would again."""
+        return self.cause is Cause.FAILED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it was tried and failed; a sweep does not try it again by itself."""
+        return self.cause in (Cause.FAILED, Cause.DIVERGED)
 
 
 @dataclasses.dataclass(frozen=True)

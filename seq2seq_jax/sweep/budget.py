@@ -32,7 +32,7 @@ def _count(model: ModelConfig, vocabularies: tuple[tuple[str, int], ...]) -> dic
 
 
 def equal_parameters(members: Sequence[Member]) -> list[Member]:
-    """Returns the members with hidden sizes that give each as many parameters as the smallest table leads to.
+    """Returns the members with hidden sizes that give each as many parameters as the smallest table leads to, within 1 % of these.
 
     Members with other values of further axes have a budget of their own. Raises UserError where no hidden size comes within 1 %.
     """
@@ -85,12 +85,11 @@ def matched_to(target: int, member: Member) -> Member:
     A hidden unit more or less may be more than 1 %. Those of an encoder are fewer parameters each, so it may have a few more or less than
     in proportion; not with dot attention, which wants it as wide as the decoder.
     """
-
-    model = member.config.model
-    more = range(-MOST_MORE, MOST_MORE + 1) if model.kind == "translator" and model.attention != "dot" else (0,)
-    found = [_with_hidden_dim(member, hidden_dim, units) for units in sorted(more, key=abs) for hidden_dim in _around(target, member)]
+    hidden_dims = _around(target, member)
+    more = (0,) if member.config.model.attention == "dot" else sorted(range(-MOST_MORE, MOST_MORE + 1), key=abs)
+    found = [_with_hidden_dim(member, hidden_dim, units) for units in more for hidden_dim in hidden_dims]
     totals = [count_parameters(one.config)["total"] for one in found]
-    near_enough = CLOSE / 4 * target  # of which the first, nearest to its share, is taken
+    near_enough = CLOSE / 2 * target  # so that two such are close to each other; of several the first, whose encoder departs least
     nearest, best = min(zip(totals, found, strict=True), key=lambda pair: max(abs(pair[0] - target), near_enough))
     if abs(nearest - target) > CLOSE * target:
         hidden_dim = best.config.model.hidden_dim
@@ -104,16 +103,16 @@ def matched_to(target: int, member: Member) -> Member:
     return best
 
 
-def _around(target: int, member: Member) -> tuple[int, int]:
-    """Returns the largest hidden size with fewer than ``target`` parameters, and the next one."""
+def _around(target: int, member: Member) -> list[int]:
+    """Returns two hidden sizes on either side of ``target`` parameters, the nearest first; at least 2, one for each direction."""
 
     def total(hidden_dim: int) -> int:
         return count_parameters(_with_hidden_dim(member, hidden_dim).config)["total"]
 
-    low, high = 2, 4  # an encoder of as many units has one for each direction
+    low, high = 2, 4
     while total(high) < target:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if total(middle) < target else (low, middle)
-    return low, high
+    return [hidden_dim for hidden_dim in (low, high, low - 1, high + 1) if hidden_dim >= 2]
