@@ -385,3 +385,12 @@ def test_studies_import_no_jax(tmp_path):
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_without_its_tables_is_told_from_a_place_without_a_run(tmp_path):
+    """Red if who has misspelt a workdir is sent to mend a run, or who has an unfinished one to begin it."""
+    with pytest.raises(UserError, match=r"there is no run here \(no config\.json\); train one first$"):
+        read_tables(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"there is no embedding\.npz; expected the directory of a finished run\. \(Of a"):
+        read_tables(tmp_path)

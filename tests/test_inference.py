@@ -175,6 +175,9 @@ def test_a_pair_of_dev_is_traced_whatever_it_holds(workdirs, capsys, monkeypatch
     found = json.loads(capsys.readouterr().out)
     assert found["sequences"]["source"]["symbols"] == ["a", "<unk>", "b", "<eos>"]
     assert [row["symbol"] for row in found["outputs"]] == ["b", "<unk>", "<eos>"]
+    trace.trace_run(workdirs["a"], None, 2, 0, "json", None)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["sequences"]["source"]["symbols"], found["outputs"][0]["symbol"]) == (["c", "<eos>"], "c")
     with pytest.raises(UserError, match="--text: has more than one tab"):
         trace.trace_run(workdirs["a"], "a\tb\tc", 1, 0, "json", None)
 
@@ -202,12 +205,14 @@ def test_the_own_output_that_is_traced_is_what_translate_gives(workdirs):
 def test_the_line_of_dev_that_is_traced_is_the_one_in_the_file(tmp_path, capsys):
     """Red if a unit without a row is spelled as <unk> and that is read letter by letter."""
     (tmp_path / "a.txt").write_text("nine kin " * 40)
-    (tmp_path / "dev.txt").write_text("\nniñe kin " + 60 * "n")
+    (tmp_path / "dev.txt").write_text("\nniñe kin " + 60 * "n" + "\n \nkin\n")
     train(text_config(tmp_path / "a.txt", data__dev=str(tmp_path / "dev.txt"), train__steps=2), str(tmp_path / "run"))
     capsys.readouterr()
     trace.trace_run(str(tmp_path / "run"), None, 1, 0, "json", None)
     symbols = [row["symbol"] for row in json.loads(capsys.readouterr().out)["outputs"]]
     assert symbols == [*"ni", "<unk>", *"e kin ", *"n" * (trace.MOST_UNITS - 9)]
+    trace.trace_run(str(tmp_path / "run"), None, 2, 0, "json", None)
+    assert [row["symbol"] for row in json.loads(capsys.readouterr().out)["outputs"]] == [*"kin"]
 
 
 def test_attention_is_written_and_drawn(workdirs, tmp_path):

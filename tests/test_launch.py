@@ -120,6 +120,7 @@ def test_help_lists_the_verbs(capsys):
         (["evaluate", "--workdir=W", "--data=a.tsv", "--split=test"], "--split=test: --data=a.tsv is scored instead of a split"),
         (["evaluate", "--workdir=W", "--split=dev", "--data=a.tsv"], "--split=dev: --data=a.tsv is scored instead of a split"),
         (["translate", "--workdir=W"], "there is no run here"),
+        (["embeddings", "spectrum", "--workdir=W"], "there is no run here"),
         (["embeddings", "analogy", "-x", "a", "b", "--workdir=W"], "-x: no such flag; words that begin with a dash stand last, after --"),
         (["sample", "--workdir=W", "-lenght=3"], "-lenght: no such flag; did you mean --length?"),
         (["evaluate", "--workdir=W", "--beam_size=100000"], "--beam_size=100000: "),

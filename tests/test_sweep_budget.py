@@ -50,6 +50,12 @@ def test_any_two_sizes_are_equal_within_one_percent(config, tmp_path, encoder):
     assert max(totals) <= 1.01 * min(totals)
 
 
+def test_an_encoder_departs_from_its_share_only_where_that_is_needed(config, tmp_path):
+    """Red if it does for a gain that nobody needs."""
+    members = planned(config, tmp_path / "s", (4, 8, 32, 64), Design((), "parameters"))
+    assert [name for name, member in members.items() if "model.encoder_hidden_dim" in member.adapted] == []
+
+
 def test_dot_attention_keeps_the_encoder_as_wide_as_the_decoder(config, tmp_path):
     alike = config_lib.replace(config, {"model.attention": "dot", "model.encoder_hidden_dim": 128})
     models = [member.config.model for member in planned(alike, tmp_path / "s", (4, 64), Design((), "parameters")).values()]
