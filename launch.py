@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pathlib
 import shlex
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -389,4 +390,7 @@ def main(argv: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     collect_garbage_rarely()
-    sys.exit(main(sys.argv))
+    code = main(sys.argv)
+    for late in (signal.SIGINT, signal.SIGTERM):  # which would belie the exit code of what has ended
+        signal.signal(late, signal.SIG_IGN)
+    sys.exit(code)

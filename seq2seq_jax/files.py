@@ -11,9 +11,14 @@ from collections.abc import Generator
 from seq2seq_jax.errors import UserError
 
 
+def unfinished_name(name: str, process: str) -> str:
+    """Returns what a file is called while a process writes it, or with ``*`` the pattern of such names."""
+    return f".{name}.{process}.partial"
+
+
 def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
     """Replaces a file's content in one move, so that neither a kill nor a reader finds half of it. Raises OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = path.with_name(unfinished_name(path.name, str(os.getpid())))
     try:
         with open(beside, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

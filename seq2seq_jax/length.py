@@ -98,4 +98,4 @@ def has_checkpoint(run: pathlib.Path, step: int) -> bool:
 
 def newest_checkpoint(run: pathlib.Path) -> int:
     """Returns the updates that a run has made as far as they are saved, also where it has not finished."""
-    return max((int(path.name) for path in (run / CHECKPOINTS).glob("*") if path.name.isdigit()), default=0)
+    return max((int(path.name) for path in (run / CHECKPOINTS).glob("*") if path.name.isdecimal() and path.is_dir()), default=0)

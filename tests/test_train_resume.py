@@ -23,9 +23,11 @@ from tensorboardX.proto import event_pb2
 
 from seq2seq_jax.config import Config, replace
 from seq2seq_jax.data.corpus import load_corpus
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.inference.trained_run import TrainedRun
+from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.model.build import initial_params, structure
+from seq2seq_jax.sweep.outcomes import thin
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.metrics_log import MetricsLog
@@ -34,6 +36,7 @@ from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import TrainState, root_key
 from tests.training_fixture import (
+    after_saving,
     checkpoint_arrays,
     command,
     environment,
@@ -421,6 +424,62 @@ def test_only_the_checkpoints_asked_for_are_kept(tmp_path):
         (tmp_path / name).mkdir()
     Checkpoints(tmp_path).keep([3])
     assert os.listdir(tmp_path) == ["3"]
+
+
+def test_what_is_no_checkpoint_is_taken_for_none(tmp_path):
+    """Red if a stray file, or a digit that is no number, ends every start in a traceback."""
+    for name in ("3", "²"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    (tmp_path / "checkpoints" / "9999").touch()
+    assert Checkpoints(tmp_path / "checkpoints").steps() == [newest_checkpoint(tmp_path)] == [3]
+
+
+def test_checkpoints_of_another_configuration_are_refused_where_config_json_is_lost(finished, tmp_path):
+    """Red if a run goes on with the state of one seed and the batches of another, or a result passes for that of another configuration."""
+    longer, part, whole = finished
+    for name, folder in (("part", part), ("whole", whole)):
+        run = shutil.copytree(folder, tmp_path / name)
+        (run / "config.json").unlink()
+        with pytest.raises(UserError, match=r"config\.json is missing, and what was trained here has another configuration"):
+            train(replace(longer, {"train.seed": 9}), str(run))
+        assert not (run / "config.json").exists()
+        train(replace(longer, {"train.devices": 1}), str(run))
+        assert result_of(run) == result_of(whole)
+        assert (run / "config.json").exists()
+
+
+def test_what_a_kill_has_left_behind_the_result_is_removed_by_the_next_call(finished, tmp_path):
+    """Red if checkpoints that the kill has kept from being removed, or halves of files, stay for ever."""
+    longer, _, whole = finished
+    run = shutil.copytree(whole, tmp_path / "run")
+    kept = {path.name for path in (run / "checkpoints").iterdir()}
+    result = json.loads((run / "result.json").read_text())
+    for call in (lambda: train(longer, str(run)), lambda: thin(run, None)):
+        shutil.copytree(run / "checkpoints" / str(result["steps"]), run / "checkpoints" / "25")
+        call()
+        assert {path.name for path in (run / "checkpoints").iterdir()} == kept
+    left = [run / ".embedding.npz.77.partial", run / "vocabulary" / ".source.json.77.partial"]
+    for file in left:
+        file.touch()
+    train(longer, str(run))
+    assert not any(file.exists() for file in left)
+
+
+def test_a_run_that_is_to_end_where_it_was_stopped_has_the_last_line_of_its_log(finished, tmp_path):
+    """Red if what it was stopped on the way to leaves a gap there."""
+    longer, _, _ = finished
+
+    def stop(own):
+        if own.step == 13:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    straight = replace(longer, {"train.steps": 14, "train.eval_every": 5, "train.log_every": 5})
+    train(straight, str(tmp_path / "straight"))
+    with after_saving(stop), pytest.raises(Interrupted):
+        train(replace(straight, {"train.steps": 30, "train.checkpoint_every": 13}), str(tmp_path / "stopped"))
+    assert not json.loads((tmp_path / "stopped/result.json").read_text())["dev"]
+    train(replace(straight, {"train.checkpoint_every": 13}), str(tmp_path / "stopped"))
+    assert metrics_of(tmp_path / "stopped") == metrics_of(tmp_path / "straight")
 
 
 def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):

@@ -46,16 +46,17 @@ def result_as_asked(folder: pathlib.Path, member: Member) -> dict[str, Any] | No
 
 
 def thin(run: pathlib.Path, keep: str | None) -> None:
-    """Removes the checkpoints of a finished run but the ``best`` or the ``last`` one; None keeps both.
+    """Removes the checkpoints of a finished run but the ``best`` or the ``last`` one, or those two where ``keep`` is None.
 
     So a sweep needs a bounded part of the disk. An unfinished run stays whole, and so does one that has begun a longer training since it
     finished.
     """
     directory = RunDirectory(run)
     result = directory.finished()
-    if keep is None or result is None or newest_checkpoint(run) > result["steps"]:
+    if result is None or newest_checkpoint(run) > result["steps"]:
         return
-    kept = {"best": [result["best_step"]], "last": [result["steps"]], "none": []}[keep]
+    best, last = result["best_step"], result["steps"]
+    kept = {None: [best, last], "best": [best], "last": [last], "none": []}[keep]
     Checkpoints(directory.checkpoints).keep(kept)
 
 

@@ -79,7 +79,7 @@ class Checkpoints:
         """Returns the steps that have a checkpoint, oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
+        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdecimal() and path.is_dir())
 
     def save(self, state: TrainState, progress: dict[str, Any]) -> None:
         """Writes a host state and, as JSON values, what the loop must remember with it.
@@ -144,5 +144,5 @@ class Checkpoints:
         if not self.folder.is_dir():
             return
         for path in self.folder.iterdir():
-            if not (path.name.isdigit() and int(path.name) in steps):
+            if not (path.name.isdecimal() and int(path.name) in steps):
                 shutil.rmtree(path, ignore_errors=True)

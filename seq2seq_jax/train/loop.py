@@ -130,11 +130,10 @@ class Loop:
             self._batch_at.close()
 
     def _run(self) -> None:
-        complete = [run for run in self._going() if run.complete]
-        # Stopped here between evaluations, on the way to more updates than are asked for now: the last step of a run is always evaluated.
-        for run in self._evaluate([run for run in complete if run.progress.evaluated_step != run.step]):
-            run.save(self._engine.state(self._places[run]))
-        self._finish(complete)
+        for run in self._going():
+            if run.complete and run.progress.evaluated_step != run.step:  # stopped here on the way to more updates than are asked for now
+                self._visit([run], run.due(), time.monotonic())  # as the last step of any run
+        self._finish([run for run in self._going() if run.complete])
         since = time.monotonic()
         while going := self._going():
             step = min(run.step for run in going)

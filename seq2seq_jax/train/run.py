@@ -19,7 +19,7 @@ from jaxtyping import Float
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
-from seq2seq_jax.errors import TrainingFailed
+from seq2seq_jax.errors import TrainingFailed, UserError
 from seq2seq_jax.json_files import write_json
 from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.length import Length
@@ -113,6 +113,7 @@ class Run:
             self.directory.check(earlier.record, self.config, sha256)
             self.directory.check_vocabularies(self.corpus.vocabularies)
         state = self.resume(structure)
+        self._check_owner(earlier)
         holds = earlier.holds(self.step, self.complete)
         if not holds:  # before config.json asks for more updates than the old result has
             self._shorter_best = earlier.make_way(self.step)
@@ -121,11 +122,24 @@ class Run:
         self.directory.traceback_file.unlink(missing_ok=True)  # of an earlier start that failed
         if holds:
             self.result = earlier.taken_over()
+            if self.step == self.result["steps"]:
+                self._checkpoints.keep({self.step, *self._best_step()})  # as ``finish`` does, before which a kill may have come
             self.view.note(f"finished at step {self.result['steps']} before: nothing to train")
         else:
             self._schedule()
             self._announce()
         return state
+
+    def _check_owner(self, earlier: Earlier) -> None:
+        """Raises UserError where config.json is lost and what was trained here is of another configuration than this run's."""
+        own = config_lib.config_sha256(self.config)
+        trained = {self.progress.config_sha256, (earlier.result or {}).get("config_sha256")} - {None, own}
+        if earlier.record is None and trained:
+            raise UserError(
+                f"--workdir={self.directory.path}: config.json is missing, and what was trained here has another configuration; "
+                "expected the command that trained it, or another workdir"
+            )
+        self.progress.config_sha256 = own
 
     def _schedule(self) -> None:
         """Takes note of a learning rate that is scheduled anew: such a run does not compare with one that had the whole course at once."""

@@ -17,6 +17,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import unfinished_name
 from seq2seq_jax.json_files import write_json
 from seq2seq_jax.kinds import KINDS
 from seq2seq_jax.length import CHECKPOINTS
@@ -150,7 +151,9 @@ class RunDirectory:
                 )
 
     def begin(self, record: RunRecord, vocabularies: Mapping[str, Vocabulary]) -> None:
-        """Writes what must be there before step 0."""
+        """Writes what must be there before step 0, and removes the halves of files that killed processes have left."""
+        for left in self.path.glob(f"**/{unfinished_name('*', '*')}"):
+            left.unlink(missing_ok=True)
         for side, vocabulary in vocabularies.items():
             vocabulary.save(self.path, side)
         write_json(self.path / CONFIG_FILE, record.to_json())
