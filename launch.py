@@ -207,7 +207,7 @@ def _sweep(values: flags.FlagValues) -> int:
         print(f"failed: {len(failed)} of {len(plan.members)} members{remark}", file=sys.stderr)
     before = [failure for failure in compared.failures if failure.has_failed and failure.name not in failed]
     if before:
-        retry = "; --retry_failed does that" if any(failure.needs_retry for failure in before) else ""
+        retry = "; --retry_failed does that" if not values.retry_failed and any(failure.needs_retry for failure in before) else ""
         print(f"failed before and not tried again: {len(before)} of {len(plan.members)} members{retry}", file=sys.stderr)
     return ERROR if compared.failures or failed else DONE
 

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from seq2seq_jax.errors import UserError, nearest
@@ -367,6 +367,18 @@ def config_sha256(config: Config) -> str:
 
     Any other field counts, also the intervals of logging and saving; a new field changes the hash of every configuration.
     """
-    identity = {path: get(config, path) for path in fields() if path not in _NOT_IDENTIFYING}
-    identity["model.pretrained"] = config.model.pretrained is not None  # whether there is a file, not where
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return _sha256(_identity(config, _NOT_IDENTIFYING))
+
+
+def run_sha256(config: Config, data_sha256: Mapping[str, str]) -> str:
+    """Returns a hash that identifies a run: of all that may not change while it lasts (``MAY_CHANGE`` may), and of its data."""
+    return _sha256({**_identity(config, MAY_CHANGE), "data_sha256": dict(data_sha256)})
+
+
+def _identity(config: Config, without: Collection[str]) -> dict[str, Any]:
+    identity = {path: get(config, path) for path in fields() if path not in without}
+    return identity | {"model.pretrained": config.model.pretrained is not None}  # whether there is a file, not where
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

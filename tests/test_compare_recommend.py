@@ -391,6 +391,16 @@ def test_a_baseline_that_has_diverged_changes_no_command(tmp_path):
     assert f"--workdir={path}" in words
     assert not {"--retry_failed", "--config.train.learning_rate=0.002"} & set(words)
     assert found["warnings"][0].startswith("2 members have diverged")
+    lengthened = write_sweep(tmp_path / "lengthened", {4: [0.5, 0.31], 16: [0.3, 0.5], 64: [0.4, 0.4]}, rescheduled_at=[100])
+    unlearned = write_sweep(tmp_path / "unlearned", UNLEARNED)
+    for workdir, said in ((lengthened, "trains all of them anew"), (unlearned, "four times as long")):
+        write_configs(workdir, steps=100)
+        members = json.loads(pathlib.Path(workdir, "sweep.json").read_text())["members"]
+        change_record(workdir, members=[member | ({"table": "frozen"} if "dim=64" in member["name"] else {}) for member in members])
+        diverge(workdir, member_name(64, 0))
+        found = compare([workdir], 0.005)["recommendation"]
+        assert said in found["going_on"][0]
+        assert f"--workdir={workdir}_anew" in shlex.split(found["command"])
 
 
 def test_members_without_a_result_are_failed(tmp_path):

@@ -435,16 +435,20 @@ def test_what_is_no_checkpoint_is_taken_for_none(tmp_path):
 
 
 def test_checkpoints_of_another_configuration_are_refused_where_config_json_is_lost(finished, tmp_path):
-    """Red if a run goes on with the state of one seed and the batches of another, or a result passes for that of another configuration."""
+    """Red if a run goes on with the state of one seed and the batches of another, or with other data, or may not change what may change."""
     longer, part, whole = finished
+    other = write_pairs(tmp_path / "b.tsv", 200, "copy")
     for name, folder in (("part", part), ("whole", whole)):
         run = shutil.copytree(folder, tmp_path / name)
         (run / "config.json").unlink()
-        with pytest.raises(UserError, match=r"config\.json is missing, and what was trained here has another configuration"):
-            train(replace(longer, {"train.seed": 9}), str(run))
-        assert not (run / "config.json").exists()
-        train(replace(longer, {"train.devices": 1}), str(run))
-        assert result_of(run) == result_of(whole)
+        for changes in ({"train.seed": 9}, {"data.train": str(other)}):
+            with pytest.raises(
+                UserError, match=r"config\.json is missing, and what was trained here has another configuration or other data"
+            ):
+                train(replace(longer, changes), str(run))
+            assert not (run / "config.json").exists()
+        train(replace(longer, {"train.devices": 1, "train.checkpoint_every": 10}), str(run))
+        assert result_of(run) | {"config_sha256": None} == result_of(whole) | {"config_sha256": None}
         assert (run / "config.json").exists()
 
 
@@ -465,21 +469,28 @@ def test_what_a_kill_has_left_behind_the_result_is_removed_by_the_next_call(fini
     assert not any(file.exists() for file in left)
 
 
-def test_a_run_that_is_to_end_where_it_was_stopped_has_the_last_line_of_its_log(finished, tmp_path):
-    """Red if what it was stopped on the way to leaves a gap there."""
+@pytest.mark.parametrize("saved", [9, 13, 14, 19])
+def test_a_run_that_is_to_end_where_it_was_stopped_has_the_last_line_of_its_log(finished, tmp_path, saved, capsys):
+    """Red if what it was stopped on the way to leaves a gap there, at a step that is evaluated (10, 20), logged (15, 20) or neither."""
     longer, _, _ = finished
 
     def stop(own):
-        if own.step == 13:
+        if own.step == saved:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    straight = replace(longer, {"train.steps": 14, "train.eval_every": 5, "train.log_every": 5})
+    ends = {"train.steps": saved + 1, "train.eval_every": 10, "train.log_every": 5 if saved > 9 else 4}
+    straight = replace(longer, ends)
     train(straight, str(tmp_path / "straight"))
     with after_saving(stop), pytest.raises(Interrupted):
-        train(replace(straight, {"train.steps": 30, "train.checkpoint_every": 13}), str(tmp_path / "stopped"))
-    assert not json.loads((tmp_path / "stopped/result.json").read_text())["dev"]
-    train(replace(straight, {"train.checkpoint_every": 13}), str(tmp_path / "stopped"))
-    assert metrics_of(tmp_path / "stopped") == metrics_of(tmp_path / "straight")
+        train(replace(straight, {"train.steps": 30, "train.checkpoint_every": saved}), str(tmp_path / "stopped"))
+    capsys.readouterr()
+    train(straight, str(tmp_path / "stopped"))
+    stopped, whole = (
+        sorted(metrics_of(tmp_path / name), key=lambda line: (line["step"], line["split"])) for name in ("stopped", "straight")
+    )
+    assert stopped == whole
+    assert result_of(tmp_path / "stopped") == result_of(tmp_path / "straight")
+    assert "loss 0.000" not in capsys.readouterr().err
 
 
 def test_word_vectors_that_go_on_end_like_the_uninterrupted_ones(tmp_path):

@@ -79,8 +79,8 @@ class Grid:
 
     @property
     def lacks_runs(self) -> bool:
-        """Whether members have failed or are missing."""
-        return any(size.failures for size in self.sizes)
+        """Whether members have failed or are missing that a command can bring to an end."""
+        return any(len(size.failures) > len(size.diverged) for size in self.sizes)
 
     @property
     def tried(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,12 +86,17 @@ def matched_to(target: int, member: Member) -> Member:
     A hidden unit more or less may be more than 1 %. Those of an encoder are fewer parameters each, so it may have a few more or less than
     in proportion; not with dot attention, which wants it as wide as the decoder.
     """
-    hidden_dims = _around(target, member)
-    more = (0,) if member.config.model.attention == "dot" else sorted(range(-MOST_MORE, MOST_MORE + 1), key=abs)
-    found = [_with_hidden_dim(member, hidden_dim, units) for units in more for hidden_dim in hidden_dims]
-    totals = [count_parameters(one.config)["total"] for one in found]
-    near_enough = CLOSE / 2 * target  # so that two such are close to each other; of several the first, whose encoder departs least
-    nearest, best = min(zip(totals, found, strict=True), key=lambda pair: max(abs(pair[0] - target), near_enough))
+    model = member.config.model
+    adjustable = model.kind == "translator" and model.attention != "dot"
+    more = range(-MOST_MORE, MOST_MORE + 1) if adjustable else (0,)
+    found = []
+    for hidden_dim, units in itertools.product(_around(target, member), more):
+        candidate = _with_hidden_dim(member, hidden_dim, units)
+        total = count_parameters(candidate.config)["total"]
+        error = abs(total - target)
+        # Near enough is half of what is allowed, so that two such are close to each other; then the encoder's share counts.
+        found.append(((max(error, CLOSE / 2 * target), abs(units), error), total, candidate))
+    _, nearest, best = min(found, key=lambda one: one[0])
     if abs(nearest - target) > CLOSE * target:
         hidden_dim = best.config.model.hidden_dim
         learned = member.table == "learned"
@@ -104,7 +110,7 @@ def matched_to(target: int, member: Member) -> Member:
 
 
 def _around(target: int, member: Member) -> list[int]:
-    """Returns two hidden sizes on either side of ``target`` parameters, the nearest first; at least 2, one for each direction."""
+    """Returns two hidden sizes on either side of ``target`` parameters, of at least 2: one for each direction of the encoder."""
 
     def total(hidden_dim: int) -> int:
         return count_parameters(_with_hidden_dim(member, hidden_dim).config)["total"]
@@ -115,4 +121,4 @@ def _around(target: int, member: Member) -> list[int]:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if total(middle) < target else (low, middle)
-    return [hidden_dim for hidden_dim in (low, high, low - 1, high + 1) if hidden_dim >= 2]
+    return [hidden_dim for hidden_dim in (low - 1, low, high, high + 1) if hidden_dim >= 2]

@@ -84,8 +84,8 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
 
 
 def _thin_done(folder: pathlib.Path, member: Member, keep: str | None) -> None:
-    """Thins a member that is as long as asked for; one that is shorter has yet to go on from its checkpoints."""
-    if result_as_asked(folder, member) is not None:
+    """Thins a member that is as long as asked for; one that is shorter, or that another process works on, goes on from its checkpoints."""
+    if result_as_asked(folder, member) is not None and RunDirectory(folder / member.name).holder() is None:
         thin(folder / member.name, keep)
 
 

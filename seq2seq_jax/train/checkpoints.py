@@ -87,13 +87,13 @@ class Checkpoints:
         Raises OSError where the disk has no room for it. Orbax, which would find that out half-way, has hundreds of lines to say of it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob("*.unfinished*"):  # by a killed save; orbax would tell of it
+            shutil.rmtree(left, ignore_errors=True)
         if sum(leaf.nbytes for leaf in jax.tree.leaves(state)) > shutil.disk_usage(self.folder).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
         path = self.folder / str(int(state.step))
         unfinished = path.with_suffix(".unfinished")
         tree: Any = state
-        for left in self.folder.glob("*.unfinished*"):  # by a killed save; orbax would tell of it
-            shutil.rmtree(left, ignore_errors=True)
         context = ocp.Context()
         context.memory.deepcopy_host_arrays = False  # no array changes before this has returned
         with context:

@@ -131,8 +131,8 @@ class Loop:
 
     def _run(self) -> None:
         for run in self._going():
-            if run.complete and run.progress.evaluated_step != run.step:  # stopped here on the way to more updates than are asked for now
-                self._visit([run], run.due(), time.monotonic())  # as the last step of any run
+            if run.complete and any(left := run.left()):
+                self._visit([run], left, time.monotonic())
         self._finish([run for run in self._going() if run.complete])
         since = time.monotonic()
         while going := self._going():

@@ -42,12 +42,16 @@ class MetricsLog:
             kept.append(line.decode())
         write_atomically(self._path, "".join(kept))
 
+    def has(self, step: int, split: str) -> bool:
+        """Returns whether an earlier start has made the record."""
+        return (step, split) in self._kept
+
     def write(self, step: int, split: str, values: dict[str, Any]) -> None:
         """Appends one record; it is on its way to disk when this returns, so a checkpoint never runs ahead of it.
 
         One that an earlier start has made, of the step that this one goes on from, stays as it is.
         """
-        if (step, split) in self._kept:
+        if self.has(step, split):
             return
         self._file.write(json.dumps({"step": step, "split": split, **values}, allow_nan=False) + "\n")
         self._file.flush()

@@ -26,7 +26,7 @@ class Progress:
       trained_together: runs that have shared the time at most; 1 for a run alone.
       total: updates that the learning rate is scheduled for; 0 before the first.
       rescheduled_at: steps at which the run went on with another course of the learning rate, towards another number of updates.
-      config_sha256: of the configuration (``config.config_sha256``), which tells whose they are where config.json is lost.
+      run_sha256: of configuration and data (``config.run_sha256``), which tells whose the checkpoint is where config.json is lost.
     """
 
     best_step: int | None = None
@@ -40,7 +40,7 @@ class Progress:
     trained_together: int = 1
     total: int = 0
     rescheduled_at: list[int] = dataclasses.field(default_factory=list)
-    config_sha256: str | None = None
+    run_sha256: str | None = None
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -100,6 +100,12 @@ class Run:
             saves=last or self.step % self._checkpoint_every == 0,
         )
 
+    def left(self) -> Due:
+        """Returns what a complete run has not done yet at its last step, where it was stopped on the way to more updates, or killed."""
+        assert self._log is not None  # open from begin() to close()
+        unscored = self.progress.evaluated_step != self.step
+        return Due(logs=not self._log.has(self.step, "train"), evaluates=unscored, saves=unscored)
+
     def begin(self, structure: nnx.GraphDef) -> TrainState:
         """Writes or checks config.json and returns the host state to go on from; a run that is finished has ``result`` then.
 
@@ -113,7 +119,7 @@ class Run:
             self.directory.check(earlier.record, self.config, sha256)
             self.directory.check_vocabularies(self.corpus.vocabularies)
         state = self.resume(structure)
-        self._check_owner(earlier)
+        self._check_owner(earlier, sha256)
         holds = earlier.holds(self.step, self.complete)
         if not holds:  # before config.json asks for more updates than the old result has
             self._shorter_best = earlier.make_way(self.step)
@@ -130,16 +136,15 @@ class Run:
             self._announce()
         return state
 
-    def _check_owner(self, earlier: Earlier) -> None:
-        """Raises UserError where config.json is lost and what was trained here is of another configuration than this run's."""
-        own = config_lib.config_sha256(self.config)
-        trained = {self.progress.config_sha256, (earlier.result or {}).get("config_sha256")} - {None, own}
-        if earlier.record is None and trained:
+    def _check_owner(self, earlier: Earlier, data_sha256: Mapping[str, str]) -> None:
+        """Raises UserError where config.json is lost and the checkpoint that was read is of another configuration, or of other data."""
+        own = config_lib.run_sha256(self.config, data_sha256)
+        if earlier.record is None and self.progress.run_sha256 not in (None, own):
             raise UserError(
-                f"--workdir={self.directory.path}: config.json is missing, and what was trained here has another configuration; "
-                "expected the command that trained it, or another workdir"
+                f"--workdir={self.directory.path}: config.json is missing, and what was trained here has another configuration "
+                "or other data; expected the command that trained it, or another workdir"
             )
-        self.progress.config_sha256 = own
+        self.progress.run_sha256 = own
 
     def _schedule(self) -> None:
         """Takes note of a learning rate that is scheduled anew: such a run does not compare with one that had the whole course at once."""

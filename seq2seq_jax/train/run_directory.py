@@ -153,7 +153,8 @@ class RunDirectory:
     def begin(self, record: RunRecord, vocabularies: Mapping[str, Vocabulary]) -> None:
         """Writes what must be there before step 0, and removes the halves of files that killed processes have left."""
         for left in self.path.glob(f"**/{unfinished_name('*', '*')}"):
-            left.unlink(missing_ok=True)
+            if left.is_file():
+                left.unlink(missing_ok=True)
         for side, vocabulary in vocabularies.items():
             vocabulary.save(self.path, side)
         write_json(self.path / CONFIG_FILE, record.to_json())
