@@ -469,6 +469,24 @@ def test_what_a_kill_has_left_behind_the_result_is_removed_by_the_next_call(fini
     assert not any(file.exists() for file in left)
 
 
+def test_a_run_that_lost_patience_and_was_killed_before_its_result_ends_as_undisturbed(finished, tmp_path, monkeypatch):
+    """Red if its last step, which need not fall on a line of the log, gets one only where the process was killed."""
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    config = replace(finished[0], {"train.steps": 100, "train.patience": 1, "train.eval_every": 10, "train.log_every": 7})
+    train(config, str(tmp_path / "whole"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, str(tmp_path / "killed"))
+    train(config, str(tmp_path / "killed"))
+    assert result_of(tmp_path / "killed")["steps"] == 20
+    assert metrics_of(tmp_path / "killed") == metrics_of(tmp_path / "whole")
+    assert result_of(tmp_path / "killed") == result_of(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("saved", [9, 13, 14, 19])
 def test_a_run_that_is_to_end_where_it_was_stopped_has_the_last_line_of_its_log(finished, tmp_path, saved, capsys):
     """Red if what it was stopped on the way to leaves a gap there, at a step that is evaluated (10, 20), logged (15, 20) or neither."""

@@ -104,7 +104,7 @@ class Run:
         """Returns what a complete run has not done yet at its last step, where it was stopped on the way to more updates, or killed."""
         assert self._log is not None  # open from begin() to close()
         unscored = self.progress.evaluated_step != self.step
-        return Due(logs=not self._log.has(self.step, "train"), evaluates=unscored, saves=unscored)
+        return Due(logs=self.due().logs and not self._log.has(self.step, "train"), evaluates=unscored, saves=unscored)
 
     def begin(self, structure: nnx.GraphDef) -> TrainState:
         """Writes or checks config.json and returns the host state to go on from; a run that is finished has ``result`` then.
