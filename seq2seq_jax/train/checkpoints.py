@@ -96,6 +96,7 @@ class Checkpoints:
         tree: Any = state
         context = ocp.Context()
         context.memory.deepcopy_host_arrays = False  # no array changes before this has returned
+        context.array.saving.use_compression = False  # trained numbers would be a twelfth smaller, and take twice as long
         with context:
             ocp.save(str(unfinished), tree, custom_metadata=progress, overwrite=True)
         write_json(unfinished / _LIST, _digests(unfinished))
