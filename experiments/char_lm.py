@@ -5,7 +5,7 @@
 
 Any text: --config.data.train=FILE. A list of names: add --config.data.lines=true.
 
-The run takes 15.5 minutes on one core, by its speed ten on two, and reaches 1.473 nats a character on the last tenth of tinyshakespeare
+The run takes five to ten minutes on two cores and reaches 1.473 nats a character on the last tenth of tinyshakespeare
 (docs/results.md); the sweep trains 12 smaller ones.
 """
 
