@@ -328,6 +328,16 @@ def test_what_has_not_learned_yet_is_trained_longer(tmp_path, train, longer):
         assert found["reason"].endswith(f"To train all of them anew four times as long, in another workdir: {found['command']}")
 
 
+def test_what_has_not_learned_yet_is_trained_longer_whatever_the_verdict(tmp_path):
+    """Red if an answer that is decided by sizes equally useless leaves its reader without a next step."""
+    path = write_sweep(tmp_path / "s", {4: [1.0, 1.0, 0.999], 16: [1.0, 0.999, 1.0]})
+    write_configs(path, steps=100)
+    found = compare([path])["recommendation"]
+    assert found["verdict"] == "decided"
+    assert "--config.train.steps=400" in shlex.split(found["command"])
+    assert found["reason"].endswith(found["command"])
+
+
 def test_no_command_trains_longer_where_that_is_not_known_or_no_use(tmp_path):
     """Red if a command gives one length to members that have several, or to a swept length, or learns what no output can be right for."""
     path = write_sweep(tmp_path / "s", UNLEARNED)

@@ -77,9 +77,9 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
     loaded = _load(_config(tmp_path, train=text, dev=text + "q\tx\n", max_length=5))
     assert sorted(_texts(loaded.train.sources, loaded.vocabularies["source"])) == ["ab", "ab", "abcde"]
     assert loaded.notes == [
-        "train: 2 of 7 pairs dropped: an empty source or target.",
-        "train: 2 of 7 pairs dropped: longer than data.max_length=5 units.",
-        "train: 1 exact repetitions of a pair kept.",
+        "2 of 7 training pairs dropped: an empty source or target.",
+        "2 of 7 training pairs dropped: longer than data.max_length=5 units.",
+        "1 exact repetitions of a training pair kept.",
         "dev: 4 of 5 sources are also in train.",
         "dev: 1 of 5 sources have a unit that the vocabulary has not.",
         "dev: 1 of 5 sources have an empty target, as no pair that is trained on.",

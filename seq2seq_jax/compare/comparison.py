@@ -93,13 +93,17 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
 def _going_on(
     sweep: Sweep, grid: Grid, recommendation: Recommendation, tolerance: float | None, tuning: TuningSummary | None
 ) -> tuple[list[str], str | None]:
-    """Returns the sentences that an undecided answer ends with, and the command in them; where seeds are no use, it trains anew."""
-    if recommendation.decided:
+    """Returns the sentences that say how to go on, and the command in them, which trains anew where seeds are of no use.
+
+    Only an answer that is decided, by sizes that have learned something, has none.
+    """
+    unlearned = reason.unlearned(grid) and not grid.lacks_runs and sweep.unreached is None
+    if recommendation.decided and not unlearned:
         return [], None
     if any(size.diverged for size in grid.sizes if size.table == "learned"):
         command = slower_command(sweep, grid, 1 / 3, tolerance)
         return reason.anew("at a third of the learning rate", command), command
-    if reason.unlearned(grid) and not grid.lacks_runs and sweep.unreached is None:
+    if unlearned:
         command = None if conditions.mostly_out_of_reach(grid) else longer_command(sweep, grid, 4, tolerance)
         return reason.anew("four times as long", command), command
     command = next_command(sweep, grid, recommendation, tolerance, tuning)

@@ -211,19 +211,19 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
         _check_symbols(vocabulary, data.min_count)
     ids = {side: vocabularies[side].encode_all(texts[side]) for side in texts}
     lengths = np.stack([ids["source"].lengths, ids["target"].lengths])
-    empty, long = (lengths == 0).any(axis=0), (lengths > data.max_length).any(axis=0)
+    empty = (lengths == 0).any(axis=0)
+    long = (lengths > data.max_length).any(axis=0) & ~empty
     kept = np.flatnonzero(~empty & ~long)
     if empty.any():
-        notes.append(f"train: {empty.sum()} of {len(content)} pairs dropped: an empty source or target.")
+        notes.append(f"{empty.sum()} of {len(content)} training pairs dropped: an empty source or target.")
     if long.any():
-        count = (long & ~empty).sum()
-        notes.append(f"train: {count} of {len(content)} pairs dropped: longer than data.max_length={data.max_length} units.")
+        notes.append(f"{long.sum()} of {len(content)} training pairs dropped: longer than data.max_length={data.max_length} units.")
     if not len(kept):
         raise UserError(f"data.max_length={data.max_length}: no training pair is left; expected a larger one, or pairs that are not empty")
     pairs = [content[index] for index in kept]
     repeated = len(pairs) - len(set(pairs))
     if repeated:
-        notes.append(f"train: {repeated} exact repetitions of a pair kept.")
+        notes.append(f"{repeated} exact repetitions of a training pair kept.")
     return PairExamples(ids["source"].take(kept), ids["target"].take(kept)), vocabularies
 
 
