@@ -52,8 +52,8 @@ _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLO
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
 
 
-def no_room(error: Exception) -> str | None:
-    """Returns what the system says of a disk that is full, None where it is something else."""
+def no_room(error: Exception | str) -> str | None:
+    """Returns what the system says of a disk that is full, None where it is something else; also of the line of an error."""
     return next((words for words in _NO_ROOM if words in str(error)), None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import multiprocessing
@@ -41,6 +42,7 @@ from seq2seq_jax.sweep.status import read_status
 from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep, warn_of_schedules
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import runtime
+from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
@@ -309,6 +311,20 @@ def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "seed=" in line] == ["failed", "failed", "done", "done"]
     assert sweep(config, tmp_path / "sweep", axes, retry_failed=True, max_failures=1) == {failed[0]: "failed"}
     assert "sweep: stopped after 1 failure (--max_failures); 1 member not begun" in capsys.readouterr().err
+
+
+def test_a_full_disk_stops_a_sweep_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
+    """Red if every member fails in turn for want of room, or if those that did are left alone once there is some."""
+    config, names = small(tmp_path), [member.name for member in make_plan(small(tmp_path), AXES, str(tmp_path / "sweep"), Design()).members]
+
+    def full(own, state, progress):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(own.folder))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "save", full)
+        assert sweep(config, tmp_path / "sweep") == {names[0]: "failed"}
+    assert "sweep: stopped, since the disk is full: make room and give the command again" in capsys.readouterr().err
+    assert sweep(config, tmp_path / "sweep") == dict.fromkeys(names, "finished")
 
 
 def test_a_member_that_never_began_has_failed(tmp_path):

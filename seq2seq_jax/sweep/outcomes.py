@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.errors import Interrupted, error_line
+from seq2seq_jax.errors import Interrupted, error_line, no_room
 from seq2seq_jax.length import Standing, newest_checkpoint, standing
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of
@@ -32,8 +32,14 @@ class Outcome:
 
 
 def enough(outcomes: Sequence[Outcome], max_failures: int | None) -> bool:
-    """Returns whether no further member is to be begun."""
-    return max_failures is not None and sum(outcome.status == "failed" for outcome in outcomes) >= max_failures
+    """Returns whether no further member is to be begun: so many have failed, or the disk is full, for which all would fail."""
+    failed = sum(outcome.status == "failed" for outcome in outcomes)
+    return is_full(outcomes) or (max_failures is not None and failed >= max_failures)
+
+
+def is_full(outcomes: Sequence[Outcome]) -> bool:
+    """Returns whether a member has failed since the disk had no room."""
+    return any(outcome.error is not None and no_room(outcome.error) is not None for outcome in outcomes)
 
 
 def result_as_asked(folder: pathlib.Path, member: Member) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from seq2seq_jax.data.corpus import corpus_key
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import UserError, no_room
 from seq2seq_jax.length import NOT_KEPT, Standing, failed_longer, length_made, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.show.labels import counted
@@ -17,7 +17,7 @@ from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
 from seq2seq_jax.sweep.largest import largest_of, largest_runs, study_largest
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.outcomes import Outcome, enough, result_as_asked, thin
+from seq2seq_jax.sweep.outcomes import Outcome, enough, is_full, result_as_asked, thin
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.shares import most_at_a_time
@@ -170,7 +170,9 @@ def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOption
     with SweepView(len(members), [member.name for member in missing], thin_finished) as view:
         outcomes = execute(missing, folder, options.executor, jobs, options.max_failures, view, largest)
     left = len(missing) - len(outcomes)
-    if left and enough(outcomes, options.max_failures):
+    if is_full(outcomes):
+        print("sweep: stopped, since the disk is full: make room and give the command again, which completes the sweep", file=sys.stderr)
+    elif left and enough(outcomes, options.max_failures):
         failed = sum(outcome.status == "failed" for outcome in outcomes)
         print(f"sweep: stopped after {counted(failed, 'failure')} (--max_failures); {counted(left, 'member')} not begun", file=sys.stderr)
     return outcomes
@@ -193,9 +195,12 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
 
 
 def is_done(folder: pathlib.Path, member: Member, retry_failed: bool) -> bool:
-    """Returns whether a member needs no training: finished as asked for, or failed on the way there and not to be tried again."""
-    result = RunDirectory(folder / member.name).result() or {}
+    """Returns whether a member needs no training: finished as asked for, or failed on the way there and not to be tried again.
+
+    One that failed since the disk was full is tried again unasked: the same command goes on once there is room.
+    """
     if result_as_asked(folder, member) is not None:
         return True
-    failed = result.get("status") == "failed" or failed_longer(result, member.length) is not None
-    return failed and not retry_failed
+    result = RunDirectory(folder / member.name).result() or {}
+    failed = str(result.get("error")) if result.get("status") == "failed" else failed_longer(result, member.length)
+    return failed is not None and no_room(failed) is None and not retry_failed
