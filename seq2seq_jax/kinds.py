@@ -10,6 +10,7 @@ from seq2seq_jax.config import Config
 LOSS = "loss_nats_per_token"  # the metric that every kind of model has
 UNIGRAM = "unigram_nats_per_token"  # beside a language model's loss on dev: that of the frequencies of training's units alone
 IN_TRAIN = "also_in_train"  # beside the metrics of a split: how many of its sources, lines of a list or units of a text train has too
+TOO_LONG = "longer_than_trained"  # likewise: of how many sources train would have left out every pair, as too long
 OUT_OF_REACH = "out_of_reach"  # likewise: of how many sources no output can be right
 
 

@@ -82,13 +82,23 @@ def test_no_size_is_the_best_of_those_that_happen_to_be_evaluated(tmp_path):
     Red too if equal time is a share of what the longest run took, at which the others have ended.
     """
     write_sweep(tmp_path / "s", {4: [0.5, 0.5], 16: [0.3, 0.3], 64: [0.1, None]})
-    for size, seed, seconds in ((4, 0, 11.0), (4, 1, 11.0), (16, 0, 9.0), (16, 1, 9.0), (64, 0, 9.0)):
+    for size, seed, seconds in ((4, 0, 11.5), (4, 1, 11.5), (16, 0, 9.0), (16, 1, 9.0), (64, 0, 9.0)):
         lines = [(100, seconds, 0.6 if size == 4 else 0.4), (200, 20.0 if size == 4 else 40.0, 0.2)]
         text = "".join(json.dumps({"step": s, "split": "dev", "word_error_rate": v, "elapsed_seconds": t}) + "\n" for s, t, v in lines)
         (tmp_path / "s" / member_name(size, seed) / "metrics.jsonl").write_text(text)
     found = compare([str(tmp_path / "s")])["at_equal_time"]
     assert [(row["train_seconds"], row["best"]) for row in found] == [(5.0, None), (10.0, None), (20.0, 4)]
     assert [size["mean"] for size in found[-1]["sizes"]] == [0.2, 0.4, 0.4]
+
+
+def test_a_timer_makes_no_size_the_best_at_equal_time(tmp_path):
+    """Red if a run that took a little longer for as many steps is judged by the evaluation before its last."""
+    write_sweep(tmp_path / "s", {4: [0.9], 16: [0.7]})
+    for size, seconds in ((4, 3.5), (16, 3.6)):
+        lines = [(100, seconds / 2, 0.95), (200, seconds, 0.9 if size == 4 else 0.7)]
+        text = "".join(json.dumps({"step": s, "split": "dev", "word_error_rate": v, "elapsed_seconds": t}) + "\n" for s, t, v in lines)
+        (tmp_path / "s" / member_name(size, 0) / "metrics.jsonl").write_text(text)
+    assert compare([str(tmp_path / "s")])["at_equal_time"][-1]["best"] == 16
 
 
 def test_what_is_broken_beside_a_result_is_as_good_as_none(tmp_path):

@@ -354,6 +354,19 @@ def test_no_command_trains_longer_where_that_is_not_known_or_no_use(tmp_path):
     assert compare([useless])["recommendation"]["command"] is None
 
 
+def test_what_is_learned_by_heart_is_not_trained_longer(tmp_path):
+    """Red if runs whose loss on dev rises are told to train longer, or if one that only wavers is taken for such."""
+    path = write_sweep(tmp_path / "s", UNLEARNED)
+    write_configs(path, steps=100)
+    for last, advice in ((1.9, "Train longer."), (2.9, "more data help, and longer training does not.")):
+        for run in pathlib.Path(path).glob("embedding_dim=*"):
+            lines = [{"step": s, "split": "dev", "loss_nats_per_token": v, "elapsed_seconds": s} for s, v in ((50, 1.8), (100, last))]
+            (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        found = compare([path], 0.005)["recommendation"]
+        assert advice in found["answer"][0]
+        assert (found["command"] is None) == (last == 2.9)
+
+
 def test_a_longer_training_that_was_begun_goes_on_where_it_is(tmp_path):
     """Red if members that have not learned yet are to be trained anew although the sweep asks for more updates already."""
     path = write_sweep(tmp_path / "s", UNLEARNED, length={"steps": 2400, "epochs": None, "updates": 2400})
@@ -564,6 +577,13 @@ def test_what_dev_has_in_common_with_train_is_said(tmp_path):
         found = compare([write_sweep(tmp_path / name, {2: [0.5, 0.5], 8: [0.4, 0.4]}, dev=dev | more)])["recommendation"]
         assert not any("-" in warning for warning in found["warnings"])
         assert any("1,234 of the sources, lines or units of dev are also in train" in warning for warning in found["warnings"]) == said
+
+
+def test_what_of_dev_is_longer_than_what_was_trained_on_is_said(tmp_path):
+    """Red if errors of lengths that data.max_length kept from training pass for the model's without a word."""
+    dev = {"word_error_rate": 0.2, "loss_nats_per_token": 0.6, "examples": 450, "longer_than_trained": 120}
+    found = compare([write_sweep(tmp_path / "s", {2: [0.5, 0.5], 8: [0.4, 0.4]}, dev=dev)])["recommendation"]
+    assert any(warning.startswith("120 of the dev sources, or all their references, are longer") for warning in found["warnings"])
 
 
 def test_runs_with_another_course_of_the_learning_rate_do_not_compare(tmp_path):

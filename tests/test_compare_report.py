@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -125,6 +126,12 @@ def test_many_sizes_and_curves_can_be_read(tmp_path):
     legend = curves.axes.get_legend()
     assert legend is not None
     assert legend.get_window_extent().x0 >= curves.axes.get_window_extent().x1
+    add_artifacts(tmp_path / "s", evaluations=1000)
+    curves = pictures.learning_curves(part, read_sweep(workdir).runs, by_seconds=False)
+    assert curves is not None
+    for line in curves.axes.get_lines():  # or a page of long runs has megabytes of points
+        at = np.asarray(line.get_xdata())
+        assert (len(at), line.get_marker(), at[-1]) == (200, "None", 2400)
     add_artifacts(tmp_path / "s", evaluations=1)
     assert pictures.learning_curves(part, read_sweep(workdir).runs, by_seconds=False) is None  # one evaluation is no curve
 

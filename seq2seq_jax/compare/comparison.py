@@ -104,7 +104,8 @@ def _going_on(
         command = slower_command(sweep, grid, 1 / 3, tolerance)
         return reason.anew("at a third of the learning rate", command), command
     if unlearned:
-        command = None if conditions.mostly_out_of_reach(grid) else longer_command(sweep, grid, 4, tolerance)
+        no_use = conditions.mostly_out_of_reach(grid) or conditions.mostly_overfitting(grid)
+        command = None if no_use else longer_command(sweep, grid, 4, tolerance)
         return reason.anew("four times as long", command), command
     command = next_command(sweep, grid, recommendation, tolerance, tuning)
     return reason.after_lengthening(grid, command, reason.going_on(recommendation, command, asked=len(seeds_asked_for(grid)))), command

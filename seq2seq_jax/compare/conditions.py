@@ -15,8 +15,9 @@ from seq2seq_jax.compare.labels import decimals_for
 from seq2seq_jax.compare.recommend import Recommendation
 from seq2seq_jax.compare.results import FinishedRun, Sweep
 from seq2seq_jax.config import SIDES, SIZE
-from seq2seq_jax.kinds import IN_TRAIN, OUT_OF_REACH, changes_scores
+from seq2seq_jax.kinds import IN_TRAIN, LOSS, OUT_OF_REACH, TOO_LONG, changes_scores
 
+RISEN = 1.1  # times its least: a loss that has risen by more than chance
 SMALL_DEV_SET = 2000  # examples below which the dev set's own error is worth a sentence
 
 
@@ -43,6 +44,7 @@ def warnings_of_data_set(sweep: Sweep, grid: Grid) -> list[str]:
         *_diverged_warning(grid),
         *_out_of_reach_warning(grid),
         *_in_train_warning(grid),
+        *_too_long_warning(grid),
         *_length_warning(sweep),
         *_unlike_warning(sweep),
         *_tuned_seed_warning(sweep, grid),
@@ -68,6 +70,12 @@ def _in_train_warning(grid: Grid) -> list[str]:
     """Warns where dev has sources, lines of a list or a whole text that were trained on."""
     count = _count_of_dev(grid, IN_TRAIN)
     return [f"{count:,} of the sources, lines or units of dev are also in train: they say little about new ones."] if count else []
+
+
+def _too_long_warning(grid: Grid) -> list[str]:
+    """Warns where pairs of dev are longer than any that was trained on."""
+    count = _count_of_dev(grid, TOO_LONG)
+    return [f"{count:,} of the dev sources, or all their references, are longer than any pair of train (data.max_length)."] if count else []
 
 
 def _length_warning(sweep: Sweep) -> list[str]:
@@ -142,6 +150,13 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
 def mostly_out_of_reach(grid: Grid) -> bool:
     """Says whether for half of dev or more no output can be right, so that training longer is no use."""
     return not grid.pooled and 2 * _count_of_dev(grid, OUT_OF_REACH) >= max(1, _count_of_dev(grid, "examples"))
+
+
+def mostly_overfitting(grid: Grid) -> bool:
+    """Says whether in more than half of the runs the loss on dev has risen again, so that training longer is no use."""
+    runs = [run for size in grid.sizes for run in size.runs]
+    losses = [[record[LOSS] for record in run.dev_history if LOSS in record] for run in runs]
+    return 2 * sum(bool(own) and own[-1] > RISEN * min(own) for own in losses) > len(runs)
 
 
 def _count_of_dev(grid: Grid, key: str) -> int:

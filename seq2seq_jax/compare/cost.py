@@ -18,6 +18,7 @@ from seq2seq_jax.compare.schema import Cost, EqualTimeRow, ReachedRow
 from seq2seq_jax.compare.statistics import ROUNDING
 
 TIME_SHARES = (0.25, 0.5, 1.0)  # of the shortest run's training time
+TIMER_NOISE = 0.1  # of the time: runs that differ by less in it have had the same
 Evaluations = list[tuple[float, float]]  # (training seconds so far, loss), in order
 
 
@@ -74,8 +75,9 @@ def fronts(grid: Grid, losses: Float[np.ndarray, " sizes"], costs: list[Cost]) -
 def at_equal_time(grid: Grid) -> list[EqualTimeRow] | None:
     """Returns the mean over seeds of the best value reached within shares of the shortest run's training time.
 
-    Empty where a run has no history, None where members were trained together. A size has a mean once all of its runs have been
-    evaluated, and there is a best one once every complete size has a mean.
+    An evaluation counts that comes up to a tenth later: a machine's times of the same work differ by as much, and where evaluations are
+    few each decides. Empty where a run has no history, None where members were trained together. A size has a mean once all of its runs
+    have been evaluated, and there is a best one once every complete size has a mean.
     """
     if trained_together(grid) > 1:
         return None
@@ -105,4 +107,4 @@ def _evaluations(run: FinishedRun, sign: float) -> Evaluations:
 
 
 def _best_within(history: Evaluations, seconds: float) -> float:
-    return min((loss for elapsed, loss in history if elapsed <= seconds), default=float("nan"))
+    return min((loss for elapsed, loss in history if elapsed <= (1 + TIMER_NOISE) * seconds), default=float("nan"))

@@ -19,6 +19,8 @@ from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_col
 
 NAME_WIDTH = 0.08  # of a size below a picture, as a share of its axis
 LINE_HEIGHT = 0.07  # of a name beside a picture, as a share of the picture
+MOST_POINTS = 200  # of a curve that is drawn
+MARKED_POINTS = 50  # up to which each has a marker
 ASIDE = 1.12  # runs stand beside their mean, not under it
 
 
@@ -134,7 +136,8 @@ def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds
         if len(steps) < 2:  # a dot is no curve
             continue
         label, at = str(point.size), seconds if by_seconds else steps
-        (line,) = picture.axes.plot(at, values, color=size_colour(index, len(points)), lw=1.8, label=label, marker="o", ms=2.5)
+        marker = "o" if len(at) <= MARKED_POINTS else None
+        (line,) = picture.axes.plot(at, values, color=size_colour(index, len(points)), lw=1.8, label=label, marker=marker, ms=2.5)
         picture.name(line, f"size {label}, mean over {counted(len(same), 'run')}")
         drawn = True
     if not drawn:
@@ -146,11 +149,17 @@ def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds
 
 
 def _mean_history(histories: list[list[dict[str, Any]]], name: str) -> tuple[list[int], list[float], list[float]]:
-    """Returns steps, mean training seconds and mean values at the steps at which every run was evaluated."""
+    """Returns steps, mean training seconds and mean values at the steps at which every run was evaluated; of very many, at some."""
     by_step = [{record["step"]: record for record in history if name in record} for history in histories]
-    steps = sorted(set.intersection(*map(set, by_step))) if by_step else []
+    steps = _thinned(sorted(set.intersection(*map(set, by_step))) if by_step else [])
     seconds = [float(np.mean([records[step]["elapsed_seconds"] for records in by_step])) for step in steps]
     return steps, seconds, [float(np.mean([records[step][name] for records in by_step])) for step in steps]
+
+
+def _thinned(steps: list[int]) -> list[int]:
+    """Returns as many steps as a curve shows, evenly chosen, with the first and the last."""
+    places = np.linspace(0, len(steps) - 1, min(len(steps), MOST_POINTS)).round().astype(int)
+    return [steps[place] for place in places]
 
 
 def pareto(part: SettingComparison) -> Picture | None:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from seq2seq_jax.compare import statistics
-from seq2seq_jax.compare.conditions import mostly_out_of_reach
+from seq2seq_jax.compare.conditions import mostly_out_of_reach, mostly_overfitting
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.labels import decimals_for, spelled
 from seq2seq_jax.compare.recommend import Recommendation
@@ -149,7 +149,7 @@ def _spread_warning(grid: Grid, judged: Sequence[int]) -> list[str]:
     several = sum(bool(size.runs) for size in grid.sizes) > 1
     if several and np.nanmax(grid.values) - np.nanmin(grid.values) <= statistics.ROUNDING:
         faultless = all(run.value == grid.metric.best for size in grid.sizes for run in size.runs)
-        longer = "Use other data" if mostly_out_of_reach(grid) else "Train longer"
+        longer = "Use other data" if mostly_out_of_reach(grid) else "Use more data" if mostly_overfitting(grid) else "Train longer"
         advice = "Use another metric, or harder data." if faultless else f"{longer}, or use another metric."
         return [f"All runs have the same value: this metric tells no size from another. {advice}"]
     if grid.pooled:
@@ -207,7 +207,14 @@ def unlearned(grid: Grid) -> list[str]:
     needs = f"{untrained:g} needs no learning"
     if grid.metric.untrained is None:
         needs = f"how often each unit occurs in training gives {untrained:.{decimals}f} by itself"
-    advice = "For most of dev no output can be right: see below." if mostly_out_of_reach(grid) else "Train longer."
+    if mostly_out_of_reach(grid):
+        advice = "For most of dev no output can be right: see below."
+    elif mostly_overfitting(grid):
+        advice = (
+            "The loss on dev has risen again in training, which learns its data by heart: more data help, and longer training does not."
+        )
+    else:
+        advice = "Train longer."
     return [f"No size has learned the task yet: the best mean {name} is {abs(best):.{decimals}f}, and {needs}. {advice}"]
 
 

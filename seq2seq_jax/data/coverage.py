@@ -11,7 +11,7 @@ from seq2seq_jax.data import mistakes, readers
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.raw_splits import Pairs
 from seq2seq_jax.data.vocabulary import UNK, Vocabulary
-from seq2seq_jax.kinds import IN_TRAIN, OUT_OF_REACH, UNIGRAM
+from seq2seq_jax.kinds import IN_TRAIN, OUT_OF_REACH, TOO_LONG, UNIGRAM
 
 MOST_UNSEEN = 0.01  # share of dev's units that training has not, up to which frequencies say what a model is worth
 LONG_PAIR = 2_000 * 2_000  # characters of a source times those of its target, above which scoring a pair may want for memory
@@ -27,13 +27,16 @@ def remarks(
     trained, found = _in_train(name, split, train, data)
     unknown, said = unknown_units(name, split, vocabularies, data.normalize_nfc)
     found += said
-    lost = 0
+    lost = long = 0
     if isinstance(split, PairSplit):
-        lost = _out_of_reach(split, vocabularies["target"])
+        lost, long = _out_of_reach(split, vocabularies["target"]), _too_long(split, vocabularies, data.max_length)
         found += _of_targets(name, split, lost, [target for _, target in train], data.target_unit) + _of_length(name, split)
+        if long:
+            what = f"longer than data.max_length={data.max_length} units, or all their references"
+            found.append(f"{name}: {long} of {len(split)} sources are {what}: no such pair is trained on.")
     elif unknown and data.min_count == 1 and vocabularies["target"].counts is None:
         found.append(f"{name}: training has no <unk> to learn from; --config.data.min_count=2 makes some of its rarest units.")
-    return {key: count for key, count in ((IN_TRAIN, trained), (OUT_OF_REACH, lost)) if count}, found
+    return {key: count for key, count in ((IN_TRAIN, trained), (OUT_OF_REACH, lost), (TOO_LONG, long)) if count}, found
 
 
 def unigram_loss(train: TextSplit, dev: TextSplit, rows: int) -> dict[str, float]:
@@ -68,6 +71,14 @@ def _of_length(name: str, split: PairSplit) -> list[str]:
         f"{name}: its longest pair has {source:,} and {target:,} characters; scoring it takes memory in proportion to their product, and"
         " data.max_length leaves out pairs of train alone."
     ]
+
+
+def _too_long(split: PairSplit, vocabularies: Mapping[str, Vocabulary], most: int) -> int:
+    """Returns of how many sources every pair has a side of more than ``most`` units."""
+    sources = vocabularies["source"].encode_all(split.sources).lengths
+    targets = iter(vocabularies["target"].encode_all([answer for answers in split.targets for answer in answers]).lengths)
+    shortest = [min([int(next(targets)) for _ in answers], default=0) for answers in split.targets]
+    return int(((sources > most) | (np.array(shortest, int) > most)).sum())
 
 
 def _in_train(name: str, split: PairSplit | TextSplit, train: Pairs | str, data: DataConfig) -> tuple[int, list[str]]:

@@ -14,7 +14,7 @@ import os
 import pathlib
 import signal
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -23,10 +23,12 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted
 from seq2seq_jax.interpreter import collect_garbage_rarely
 from seq2seq_jax.length import newest_checkpoint
+from seq2seq_jax.show.progress import SECONDS_UNSHOWN
 from seq2seq_jax.sweep.compile_ahead import compile_ahead
 from seq2seq_jax.sweep.largest import STUDIES
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, result_as_asked, train_member
+from seq2seq_jax.sweep.shared_corpus import corpus_of, forget_corpus
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.programs import shape_key
@@ -75,6 +77,8 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int
             if not compiled:
                 compiled = True
                 with contextlib.suppress(Exception):  # which training the member will meet, and tell
+                    with _noted(view, "reading the data ..."):
+                        corpus_of(member.config)
                     compile_ahead(member.config, place, processes, view.note, stop)
             outcome = Outcome(member.name, "interrupted") if stop.requested else train_member(member, folder, view)
             if outcome.status == "finished" and member.name in largest:
@@ -82,6 +86,18 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int
                     for study in STUDIES:
                         study([member], folder)
             connection.send(("ended", outcome))
+
+
+@contextlib.contextmanager
+def _noted(view: _PipeView, what: str) -> Generator[None, None, None]:
+    """Lets the view say what is being done once that has lasted some time."""
+    timer = threading.Timer(SECONDS_UNSHOWN, view.note, [what])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # no other thread sends at the same time
 
 
 def _die_with_parent() -> None:
@@ -126,6 +142,7 @@ class Pool:
 
     def run(self, members: Sequence[Member], max_failures: int | None) -> list[Outcome]:
         """Trains all members and returns their outcomes. Raises Interrupted."""
+        forget_corpus()  # each process reads its own
         with stop_signals() as stop:
             workers: list[_Worker] = []
             try:

@@ -16,6 +16,11 @@ def corpus_of(config: Config) -> Corpus:
 _corpus = functools.lru_cache(maxsize=1)(load_corpus)
 
 
+def forget_corpus() -> None:
+    """Gives back the memory of what was loaded; it is read again where it is asked for."""
+    _corpus.cache_clear()
+
+
 def vocabulary_sizes(config: Config) -> dict[str, int]:
     """Returns the symbols of each side of a configuration's data. Raises UserError likewise.
 

@@ -12,6 +12,7 @@ from seq2seq_jax.errors import UserError, no_room
 from seq2seq_jax.length import NOT_KEPT, Standing, failed_longer, length_made, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.show.labels import counted
+from seq2seq_jax.show.progress import shown
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
@@ -154,7 +155,8 @@ def _begins(run: RunDirectory) -> bool:
 def _check_data(members: Sequence[Member]) -> None:
     """Raises UserError for a mistake in data that all members share: it is said once, and not by each of them as it begins."""
     if len({corpus_key(member.config) for member in members}) == 1:
-        corpus_of(members[0].config)
+        with shown("sweep: reading the data"):
+            corpus_of(members[0].config)
 
 
 def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOptions, largest: Collection[str] = ()) -> list[Outcome]:
