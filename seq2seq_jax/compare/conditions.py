@@ -135,7 +135,7 @@ def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     examples = runs[0].result["dev"].get("examples")
     if not isinstance(examples, int) or examples < 1:
         return ["All of this is conditional on this dev set."]
-    sentence = f"All of this is conditional on this dev set of {examples:,} examples"
+    sentence = f"All of this is conditional on this dev set of {examples:,} example{'' if examples == 1 else 's'}"
     if grid.metric.proportion and 0 < recommendation.tolerance < 1 / examples - statistics.ROUNDING:
         sentence += f", of which a single one counts {1 / examples:.2g}, more than the tolerance"
     judged = recommendation.incomplete_chosen if recommendation.chosen is None else recommendation.chosen

@@ -233,7 +233,10 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
 def _check_symbols(vocabulary: Vocabulary, min_count: int) -> None:
     """Raises UserError where only specials have a row: a model of nothing but unknown units would score well and know nothing."""
     if min_count > 1 and len(vocabulary) == len(SPECIALS):
-        raise UserError(f"data.min_count={min_count}: no {vocabulary.unit} of the training text is that frequent; expected a smaller one")
+        blanks = " (words are what stands between blanks)" if vocabulary.unit == "word" else ""
+        raise UserError(
+            f"data.min_count={min_count}: no {vocabulary.unit} of the training text is that frequent{blanks}; expected a smaller one"
+        )
 
 
 def _vocabularies(config: Config, texts: Mapping[str, Sequence[str]]) -> dict[str, Vocabulary]:
@@ -272,4 +275,4 @@ def _split(
 
 
 def _text_split(text: str, vocabulary: Vocabulary, asked: WordQuestions | None = None) -> TextSplit:
-    return TextSplit(text, np.array(vocabulary.encode(text), np.int32), asked)
+    return TextSplit(text, vocabulary.encode_all([text]).flat, asked)
