@@ -187,7 +187,7 @@ def test_a_single_setting_is_named(tmp_path, capsys):
     assert "<h2>model.hidden_dim=128</h2>" in page_of(tmp_path / "s")
 
 
-def test_the_answers_of_several_settings_are_said_in_one_sentence(tmp_path, capsys):
+def test_the_answers_of_several_settings_stand_together(tmp_path, capsys):
     """Red if one has to look for them between the tables, or one setting's size is said of another."""
     for hidden, values in ((64, {4: [0.5, 0.5, 0.5], 16: [0.3, 0.3, 0.3]}), (128, {4: [0.3, 0.31], 16: [0.31, 0.32]}), (256, {4: [None]})):
         write_sweep(tmp_path / f"{hidden}", values, grid=False)
@@ -197,12 +197,15 @@ def test_the_answers_of_several_settings_are_said_in_one_sentence(tmp_path, caps
             path.parent.rename(tmp_path / f"{path.parent.name},hidden_dim={hidden}")
         (tmp_path / f"{hidden}").rmdir()
     run([str(tmp_path)])
-    by_setting = {
-        part["setting"]["model.hidden_dim"]: part["recommendation"]["verdict"] for part in compare([str(tmp_path)])["comparisons"]
-    }
-    said = f"size 4 at model.hidden_dim=128 ({by_setting[128]}); size 16 at model.hidden_dim=64 (decided); no size at model.hidden_dim=256."
-    assert " ".join(capsys.readouterr().out.split()).endswith(f"By setting: {said}")
-    assert said in page_of(tmp_path)
+    verdict = {part["setting"]["model.hidden_dim"]: part["recommendation"]["verdict"] for part in compare([str(tmp_path)])["comparisons"]}
+    said = [
+        f"model.hidden_dim=128: size 4, 0.305, {verdict[128]}",
+        "model.hidden_dim=64: size 16, 0.300, decided",
+        "model.hidden_dim=256: no size",
+    ]
+    assert capsys.readouterr().out.endswith("\nBy setting:\n" + "".join(f"  {line}\n" for line in said))
+    page = page_of(tmp_path)
+    assert "".join(f"<li>{line}</li>" for line in said) in page
     run([write_sweep(tmp_path / "one", VALUES)])
     assert "By setting" not in capsys.readouterr().out + page_of(tmp_path / "one")
 

@@ -92,15 +92,16 @@ def sentence_on_test(part: SettingComparison) -> str | None:
     return f"On test, size {part['recommendation']['embedding_dim']}: {name} {figure} over {counted(test['runs'], 'run')}."
 
 
-def settings_sentence(parts: Sequence[SettingComparison]) -> str | None:
-    """Says which size each of several settings takes; None where there is but one."""
-    return f"By setting: {'; '.join(map(_taken, parts))}." if len(parts) > 1 else None
+def settings_lines(parts: Sequence[SettingComparison]) -> list[str]:
+    """Says which size each of several settings takes, what it reaches and how sure that is; nothing where there is but one."""
+    return list(map(_taken, parts)) if len(parts) > 1 else []
 
 
 def _taken(part: SettingComparison) -> str:
     recommendation, label = part["recommendation"], setting_label(part["setting"])
     size = recommendation["embedding_dim"]
-    return f"no size at {label}" if size is None else f"size {size} at {label} ({recommendation['verdict']})"
+    mean = next((row["mean"] for row in part["sizes"] if (row["embedding_dim"], row["table"]) == (size, "learned")), None)
+    return f"{label}: no size" if mean is None else f"{label}: size {size}, {mean:.{decimals_of(part)}f}, {recommendation['verdict']}"
 
 
 def correlation_sentence(part: SettingComparison) -> str | None:

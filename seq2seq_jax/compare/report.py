@@ -42,7 +42,7 @@ def write_report(sweeps: list[Sweep], parts: list[SettingComparison], figures_di
             title=f"{labels.spelled(parts[0]['metric']['name'])} and embedding size: {names}",
             parts=[_part_view(sweeps, part, shown, index) for index, (part, shown) in enumerate(zip(parts, drawn, strict=True))],
             by_setting=by_setting(parts),
-            settings_sentence=labels.settings_sentence(parts),
+            settings_lines=labels.settings_lines(parts),
             role=labels.role,
             making=_making(sweeps, parts),
             light=picture.css_variables(dark=False),

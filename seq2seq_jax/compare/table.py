@@ -25,7 +25,7 @@ from seq2seq_jax.compare.labels import (
     role,
     sentence_on_test,
     setting_label,
-    settings_sentence,
+    settings_lines,
     spelled,
 )
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow, by_setting
@@ -46,9 +46,11 @@ def print_comparison(parts: Sequence[SettingComparison], noise_floor: bool = Fal
         for line in cost_lines(part) + design_lines(part) + (noise_lines(part) if noise_floor else []):
             console.print(line)
         _print_failed(console, part)
-    by_settings = settings_sentence(parts)
+    by_settings = settings_lines(parts)
     if by_settings:
-        console.print(f"\n{by_settings}", style="bold")
+        console.print("\nBy setting:", style="bold")
+    for line in by_settings:
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def _print_sizes(console: rich.console.Console, part: SettingComparison) -> None:
