@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from typing import Any
 
 import jax
@@ -78,7 +79,10 @@ def test_a_signal_ends_it(tmp_path, monkeypatch):
 
 
 def test_a_process_compiles_ahead_once_and_its_members_stand_whatever_becomes_of_the_study(tmp_path, monkeypatch):
-    """Red if it compiles nothing ahead, or for every member, or if a study that fails, or that a signal ends, takes an outcome along."""
+    """Red if it compiles nothing ahead, or for every member, or if a study that fails, or that a signal ends, takes an outcome along.
+
+    Red too if data that take their time are read without a word, or others with one.
+    """
     members = make_members(pair_config(tmp_path / "a.tsv"), {"model.embedding_dim": (2, 4)})
     ahead = []
 
@@ -90,14 +94,18 @@ def test_a_process_compiles_ahead_once_and_its_members_stand_whatever_becomes_of
         monkeypatch.setattr(processes, of_a_process, lambda: None)
     monkeypatch.setattr(processes, "compile_ahead", lambda config, *place: ahead.append((config.model.embedding_dim, *place[:2])))
     monkeypatch.setattr(processes, "train_member", lambda member, folder, view: Outcome(member.name, "finished"))
+    monkeypatch.setattr(processes, "corpus_of", lambda config: time.sleep(0.3))
     monkeypatch.setattr(Share, "take", lambda share: None)
     ours, theirs = multiprocessing.Pipe()
-    for given in (*members, None):
-        ours.send(given)
-    processes._work(theirs, tmp_path, Share(frozenset({0}), 1), 1, 2, [member.name for member in members])
-    sent = [ours.recv() for _ in members]
-    assert [(kind, outcome.member) for kind, outcome in sent] == [("ended", member.name) for member in members]
-    assert ahead == [(2, 1, 2)]
+    for seconds, notes in ((0.01, [("note", ("reading the data ...",))]), (60.0, [])):
+        monkeypatch.setattr(processes, "SECONDS_UNSHOWN", seconds)
+        for given in (*members, None):
+            ours.send(given)
+        processes._work(theirs, tmp_path, Share(frozenset({0}), 1), 1, 2, [member.name for member in members])
+        assert [ours.recv() for _ in notes] == notes
+        sent = [ours.recv() for _ in members]
+        assert [(kind, outcome.member) for kind, outcome in sent] == [("ended", member.name) for member in members]
+    assert ahead == [(2, 1, 2), (2, 1, 2)]  # once by each of the two processes
 
 
 def test_tables_are_folded_that_every_batch_projects_whole(tmp_path):
