@@ -73,12 +73,12 @@ def test_a_share_of_0_gives_no_split(tmp_path):
 
 
 def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
-    text = "ab\tx\nab\tx\n\tuvwxyz\nab\t\nabcdef\tx\nab\tuvwxyz\nabcde\ty\n"
+    text = "ab\tx\nab\tx\n\tuvwxyzzz\nab\t\nabcdef\tx\nab\tuvwxyz\nabcde\ty\n"
     loaded = _load(_config(tmp_path, train=text, dev=text + "q\tx\n", max_length=5))
     assert sorted(_texts(loaded.train.sources, loaded.vocabularies["source"])) == ["ab", "ab", "abcde"]
     assert loaded.notes == [
         "2 of 7 training pairs dropped: an empty source or target.",
-        "2 of 7 training pairs dropped: longer than data.max_length=5 units; --config.data.max_length=6 keeps all.",
+        "2 of 7 training pairs dropped: longer than data.max_length=5 units, the longest 6.",
         "1 exact repetitions of a training pair kept.",
         "dev: 4 of 5 sources are also in train.",
         "dev: 1 of 5 sources have a unit that the vocabulary has not.",
@@ -86,7 +86,7 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
         "dev: 2 of 5 sources are longer than data.max_length=5 units, or all their references: no such pair is trained on.",
     ]
     assert loaded.coverage == {"dev": {"also_in_train": 4, "longer_than_trained": 2}}
-    assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abcde", "q"], [["x", "", "uvwxyz"], ["uvwxyz"], ["x"], ["y"], ["x"]])
+    assert loaded.dev == corpus.PairSplit(["ab", "", "abcdef", "abcde", "q"], [["x", "", "uvwxyz"], ["uvwxyzzz"], ["x"], ["y"], ["x"]])
     with pytest.raises(UserError, match=r"data\.min_count=9: no char of the training text is that frequent"):
         _load(_config(tmp_path, train="ab\tab\n", dev="a\tb\n", min_count=9))
     with pytest.raises(UserError, match=r"data\.max_length=1: no training pair is left"):

@@ -314,7 +314,7 @@ def test_a_member_that_fails_is_reported_and_the_others_go_on(tmp_path, capsys):
 
 
 def test_a_full_disk_stops_a_sweep_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
-    """Red if every member fails in turn for want of room, or if those that did are left alone once there is some."""
+    """Red if every member fails in turn for want of room, or if those that did are left alone, or said to be, once there is some."""
     config, names = small(tmp_path), [member.name for member in make_plan(small(tmp_path), AXES, str(tmp_path / "sweep"), Design()).members]
 
     def full(own, state, progress):
@@ -324,6 +324,7 @@ def test_a_full_disk_stops_a_sweep_and_the_same_command_goes_on(tmp_path, monkey
         patched.setattr(Checkpoints, "save", full)
         assert sweep(config, tmp_path / "sweep") == {names[0]: "failed"}
     assert "sweep: stopped, since the disk is full: make room and give the command again" in capsys.readouterr().err
+    assert not any(failure.has_failed or failure.needs_retry for failure in read_sweep(str(tmp_path / "sweep")).failures)
     assert sweep(config, tmp_path / "sweep") == dict.fromkeys(names, "finished")
 
 

@@ -32,7 +32,7 @@ from seq2seq_jax.config import (
     in_order,
     setting_of,
 )
-from seq2seq_jax.errors import UserError, has_diverged
+from seq2seq_jax.errors import UserError, has_diverged, no_room
 from seq2seq_jax.json_files import parsed, read_record, readable_object
 from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import Length, Standing, failed_longer, length_of, standing
@@ -318,7 +318,8 @@ def _read_file(directory: pathlib.Path) -> _File:
         return _File(directory, readable_object(path), Cause.FAILED, str(error).removeprefix(f"{directory}/"))
     if result["status"] != "finished":
         error = str(result.get("error") or "")
-        cause = Cause.INTERRUPTED if result["status"] == "interrupted" else Cause.DIVERGED if has_diverged(error) else Cause.FAILED
+        goes_on = result["status"] == "interrupted" or no_room(error) is not None  # by the same command
+        cause = Cause.INTERRUPTED if goes_on else Cause.DIVERGED if has_diverged(error) else Cause.FAILED
         return _File(directory, result, cause, printable(error or cause.value))
     return _File(directory, result)
 

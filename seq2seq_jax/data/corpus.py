@@ -217,10 +217,8 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
     if empty.any():
         notes.append(f"{empty.sum()} of {len(content)} training pairs dropped: an empty source or target.")
     if long.any():
-        notes.append(
-            f"{long.sum()} of {len(content)} training pairs dropped: longer than data.max_length={data.max_length} units; "
-            f"--config.data.max_length={lengths.max()} keeps all."
-        )
+        limit = f"data.max_length={data.max_length} units, the longest {lengths[:, long].max()}"
+        notes.append(f"{long.sum()} of {len(content)} training pairs dropped: longer than {limit}.")
     if not len(kept):
         raise UserError(f"data.max_length={data.max_length}: no training pair is left; expected a larger one, or pairs that are not empty")
     pairs = [content[index] for index in kept]
