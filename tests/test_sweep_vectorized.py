@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import shutil
@@ -27,7 +28,7 @@ from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import run_directory
 from seq2seq_jax.train.devices import choose_member_device_count
 from seq2seq_jax.train.engine import OneRun
-from seq2seq_jax.train.evaluation import Evaluation, Measured
+from seq2seq_jax.train.evaluation import Evaluation, LanguageModelEvaluator, Measured, unwatched
 from seq2seq_jax.train.run_directory import RunDirectory
 from tests.training_fixture import (
     checkpoint_arrays,
@@ -227,6 +228,44 @@ def test_a_stopped_sweep_goes_on_to_the_same_end(text, tmp_path, monkeypatch):
         assert_same_run(serial / name, whole / name)
 
 
+def test_a_stop_amid_scoring_goes_on_to_the_same_end(text, tmp_path, monkeypatch):
+    """At each scoring, also that of a member which has lost patience and finishes where the other goes on.
+
+    Red if what that other has learned since its last checkpoint is lost, or if one of them is scored twice or not at all.
+    """
+    config = small(text, train__patience=1, train__steps=12, data__test_fraction=0.1)
+    axes = {"train.learning_rate": (1e-12, 1e-2)}
+    whole, measure, count = tmp_path / "whole", LanguageModelEvaluator.measure, [0]
+
+    def stopping_at(number: int | None) -> None:
+        def stopped(self, *arguments):
+            count[0] += 1
+            if count[0] == number:
+                signal.raise_signal(signal.SIGTERM)
+            return measure(self, *arguments)
+
+        count[0] = 0
+        monkeypatch.setattr(LanguageModelEvaluator, "measure", stopped)
+
+    members = [member.name for member in make_plan(config, axes, str(whole), Design()).members]
+    stopping_at(None)
+    sweep(config, whole, axes, "vectorized")
+    reached = set()
+    for number in itertools.count(1):
+        stopping_at(number)
+        run = tmp_path / str(number)
+        with pytest.raises(Interrupted, match="the same command completes the sweep"):
+            sweep(config, run, axes, "vectorized")
+        if all(result_of(run / name)["status"] == "finished" for name in members):
+            break  # what is scored now are tables cut to a few directions
+        reached.add(tuple(max(int(step.name) for step in (run / name / "checkpoints").iterdir()) for name in members))
+        stopping_at(None)
+        assert "finished" in sweep(config, run, axes, "vectorized").values()
+        for name in members:
+            assert_same_run(run / name, whole / name, exactly=True)
+    assert reached == {(4, 4), (8, 8), (8, 12)}
+
+
 def test_what_has_one_program_is_grouped(tmp_path):
     config = small(tmp_path / "a.txt")
     members = make_members(config, SIZES | SEEDS | {"train.learning_rate": (1e-3, 2e-3), "model.hidden_dim": (4, 8)})
@@ -310,9 +349,9 @@ def test_the_speed_of_decoding_is_that_of_all_members(speed, expected):
     """Red if it counts the outputs of one member alone of those that are decoded together."""
     devices = types.SimpleNamespace(stack=list, place=list, unstack=list)
     evaluator = types.SimpleNamespace(
-        measure=lambda params, split: Measured(params, (), speed),
+        measure=lambda params, split, watch: Measured(params, (), speed),
         score=lambda split, measured: Evaluation(measured.values, [], None, measured.decoded_per_second),
     )
     runs: Any = types.SimpleNamespace(_own="abc", _readable=lambda params: params, _devices=devices, _evaluator=evaluator)
-    found = stacked.StackedRuns.evaluate(runs, [{"a": 1}, {"a": 2}], PairSplit(["x"], [["y"]]))
+    found = stacked.StackedRuns.evaluate(runs, [{"a": 1}, {"a": 2}], PairSplit(["x"], [["y"]]), unwatched)
     assert [(evaluation.metrics, evaluation.decoded_per_second) for evaluation in found] == [({"a": 1}, expected), ({"a": 2}, expected)]

@@ -145,7 +145,7 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
 def scripted(values, metric="word_error_rate"):
     """Returns an ``Evaluator.evaluate`` that gives these values of a metric in turn, each with outputs of its own."""
 
-    def evaluate(self, params, split):
+    def evaluate(self, params, split, watch):
         value = values.pop(0)
         scores = ExampleScores(np.full(len(split.sources), value), np.ones(len(split.sources)))
         return Evaluation({metric: value}, [str(value)] * len(split.sources), scores, decoded_per_second=1.0)
@@ -161,9 +161,9 @@ def test_the_best_checkpoint_is_scored_when_it_is_found_and_no_second_time(tmp_p
     values = [0.3, 0.1, 0.2, 0.1]
     score, tables = scripted(values), []
 
-    def evaluate(self, params, split):
+    def evaluate(self, params, split, watch):
         tables.append(np.array(params["source_embedding"]["table"]))
-        return score(self, params, split)
+        return score(self, params, split, watch)
 
     monkeypatch.setattr(Evaluator, "evaluate", evaluate)
     config = pair_config(write_pairs(tmp_path / "a.tsv", 60), train__steps=6, train__eval_every=2, data__test_fraction=0.0)
@@ -711,8 +711,8 @@ def test_of_equal_metrics_the_one_with_less_loss_is_better(tmp_path, monkeypatch
     losses = [2.5, 2.0, 2.2, 1.5, 1.7, 1.6]
     scored = scripted([1.0] * len(losses))
 
-    def evaluate(self, params, split):
-        evaluation = scored(self, params, split)
+    def evaluate(self, params, split, watch):
+        evaluation = scored(self, params, split, watch)
         return dataclasses.replace(evaluation, metrics={**evaluation.metrics, "loss_nats_per_token": losses.pop(0)})
 
     monkeypatch.setattr(Evaluator, "evaluate", evaluate)
@@ -764,9 +764,9 @@ def test_the_speed_of_decoding_is_that_without_compiling(monkeypatch):
     """Red if the time of a shape that had to be compiled counts."""
     now = [0.0]
     programs_of = types.SimpleNamespace(fold=lambda params: params)
-    asked: Any = types.SimpleNamespace(_scoring=programs_of, _losses=lambda folded, split: [], _decoded_shapes=set())
+    asked: Any = types.SimpleNamespace(_scoring=programs_of, _losses=lambda *_: [], _decoded_shapes=set())
 
-    def decode(folded, sources):
+    def decode(folded, sources, watch):
         now[0] += 2.0
         asked._decoded_shapes.add((2, 4))
         return [], []

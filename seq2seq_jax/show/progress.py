@@ -89,15 +89,15 @@ def shown(what: str, total: int | None = None) -> Generator[Callable[[int], None
 
 
 class LineTimer:
-    """When another line is due where there is no terminal that a live bar could move in."""
+    """When another line is due where there is no terminal that a live bar could move in, or whatever else is shown now and then."""
 
-    def __init__(self) -> None:
-        """Begins to wait for the first line."""
-        self._last = time.monotonic()
+    def __init__(self, seconds: float | None = None) -> None:
+        """Begins to wait for the first line, ``seconds`` as before every other; None: as long as lines are apart."""
+        self._seconds, self._last = SECONDS_BETWEEN_LINES if seconds is None else seconds, time.monotonic()
 
     def due(self) -> bool:
         """Returns whether a line is due, and begins to wait for the next one where it is."""
-        is_due = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
+        is_due = time.monotonic() - self._last >= self._seconds
         if is_due:
             self._last = time.monotonic()
         return is_due

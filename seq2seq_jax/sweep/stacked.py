@@ -21,7 +21,7 @@ from seq2seq_jax.model.build import Params, structure
 from seq2seq_jax.model.folding import Network
 from seq2seq_jax.sweep.padding import at_own_scale, output_scale, padded, shapes_of, unpad, widest
 from seq2seq_jax.train.devices import MemberDevices
-from seq2seq_jax.train.evaluation import Evaluation, Evaluator
+from seq2seq_jax.train.evaluation import Evaluation, Evaluator, Watch
 from seq2seq_jax.train.programs import Programs, VocabularySizes, make_decode, network_of, program_key, start_carry
 from seq2seq_jax.train.state import LogSums, TrainState
 from seq2seq_jax.train.step import Batch, make_eval_step, make_train_step
@@ -137,12 +137,12 @@ class StackedRuns:
             self._host = self._devices.unstack(self._state)  # of all, since the others are asked for next
         return unpad(self._host[place], self._own[place])
 
-    def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit) -> list[Evaluation]:
+    def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit, watch: Watch) -> list[Evaluation]:
         """Scores a split with each of the host parameters, with all at once."""
         read = [self._readable(own) for own in params]
         filled = [*read, *[read[-1]] * (len(self._own) - len(read))]  # as many as ever, so that nothing new is compiled
         stacked = self._devices.place(self._devices.stack(filled))
-        measured = self._evaluator.measure(stacked, split)
+        measured = self._evaluator.measure(stacked, split, watch)
         if measured.decoded_per_second is not None:  # by each of the members, which share the time
             measured = measured._replace(decoded_per_second=measured.decoded_per_second * len(filled))
         members = self._devices.unstack(measured.values)[: len(params)]

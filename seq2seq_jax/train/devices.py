@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import operator
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -105,12 +105,13 @@ class EvaluationThreads:
         """Takes what ``choose_devices`` does, and how many members of a sweep a program computes at once."""
         self.count = core_count() if _suit_threads(config, members * config.train.batch_size, vocabulary_size, shapes) else 1
 
-    def map(self, call: Callable[[Given], Result], batches: Iterable[Given]) -> list[Result]:
-        """Returns what ``call`` makes of each batch, in their order."""
+    def map(self, call: Callable[[Given], Result], batches: Iterable[Given]) -> Generator[Result, None, None]:
+        """Yields what ``call`` makes of each batch, in their order. No thread begins another once the generator is closed."""
         if self.count == 1:
-            return list(map(call, batches))
+            yield from map(call, batches)
+            return
         with ThreadPoolExecutor(self.count) as pool:
-            return list(pool.map(call, batches))
+            yield from pool.map(lambda given: jax.block_until_ready(call(given)), batches)
 
 
 def _most_numbers_of_a_row(model: ModelConfig, vocabulary_size: int, shapes: Collection[Shape]) -> int:

@@ -10,7 +10,7 @@ import jax
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.train.devices import Devices
-from seq2seq_jax.train.evaluation import Evaluation, Evaluator
+from seq2seq_jax.train.evaluation import Evaluation, Evaluator, Watch
 from seq2seq_jax.train.programs import Programs
 from seq2seq_jax.train.state import LogSums, TrainState
 from seq2seq_jax.train.step import Batch
@@ -32,7 +32,7 @@ class Engine(Protocol):
     def state(self, place: int) -> TrainState:
         """Returns a run's state on the host, as checkpoints hold it."""
 
-    def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit) -> list[Evaluation]:
+    def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit, watch: Watch) -> list[Evaluation]:
         """Scores a split with each of the host parameters, at most as many as there are runs."""
 
 
@@ -64,6 +64,6 @@ class OneRun:
         del place
         return self._devices.gather(self._state)
 
-    def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit) -> list[Evaluation]:
+    def evaluate(self, params: Sequence[Params], split: PairSplit | TextSplit, watch: Watch) -> list[Evaluation]:
         """Scores a split."""
-        return [self._evaluator.evaluate(jax.device_put(own), split) for own in params]
+        return [self._evaluator.evaluate(jax.device_put(own), split, watch) for own in params]

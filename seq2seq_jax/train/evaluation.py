@@ -7,11 +7,12 @@ host; a sweep that trains its members together measures them together and scores
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -44,6 +45,14 @@ TEXT_PART = 1024  # least units per part; a text shorter than two parts is score
 TEXT_SEGMENT = 64  # units of each part in a batch, however long training's segments are
 TEXT_WARM_UP = 4  # such segments read before each part, so that where the text is cut hardly changes its score
 FEWEST_BLOCKS = 10  # with fewer batches, resampling them would understate how scores vary from text to text
+
+
+Watch = Callable[[str], None]  # is told how far scoring has come, batch by batch; what it raises ends the scoring
+
+
+def unwatched(how_far: str) -> None:
+    """Looks on where nobody does."""
+    del how_far
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +107,13 @@ class Evaluator(abc.ABC):
         self._config, self._scoring, self._vocabularies = config, scoring, vocabularies
         self._metric = metric_of(config).name
 
-    def evaluate(self, params: Params, split: Any) -> Evaluation:
+    def evaluate(self, params: Params, split: Any, watch: Watch = unwatched) -> Evaluation:
         """Scores a split."""
-        measured = self.measure(params, split)
+        measured = self.measure(params, split, watch)
         return self.score(split, measured._replace(values=jax.device_get(measured.values)))
 
     @abc.abstractmethod
-    def measure(self, params: Params, split: Any) -> Measured:
+    def measure(self, params: Params, split: Any, watch: Watch = unwatched) -> Measured:
         """Does the work of the devices, for one model or, where the programs take their ``params`` stacked, for all members at once."""
 
     @abc.abstractmethod
@@ -142,12 +151,12 @@ class TranslatorEvaluator(Evaluator):
         self._threads = EvaluationThreads(config, len(vocabularies["target"]), shapes, members)
         self._decoded_shapes: set[tuple[int, ...]] = set()
 
-    def measure(self, params: Params, split: PairSplit) -> Measured:
+    def measure(self, params: Params, split: PairSplit, watch: Watch = unwatched) -> Measured:
         """Sums the loss of each batch and decodes the sources."""
         folded = self._scoring.fold(params)
-        losses = jax.block_until_ready(self._losses(folded, split))  # so that the clock sees decoding alone
+        losses = jax.block_until_ready(self._losses(folded, split, watch))  # so that the clock sees decoding alone
         compiled, since = set(self._decoded_shapes), time.monotonic()
-        sources, ids = jax.block_until_ready(self._decode(folded, split.sources))
+        sources, ids = jax.block_until_ready(self._decode(folded, split.sources, watch))
         seconds = time.monotonic() - since
         speed = len(split.sources) / seconds if compiled == self._decoded_shapes else None
         return Measured((losses, ids), sources, speed)
@@ -193,20 +202,35 @@ class TranslatorEvaluator(Evaluator):
         for indices, batch in evaluation_batches(encoded.take(filled), nothing, rows, shapes):
             yield np.where(indices >= 0, filled[indices], -1), batch
 
-    def _losses(self, folded: Params, split: PairSplit) -> list[Loss]:
-        batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
-        return self._threads.map(lambda batch: self._scoring.eval_step(folded, (), batch)[0], (batch for _, batch in batches))
+    def _losses(self, folded: Params, split: PairSplit, watch: Watch) -> list[Loss]:
+        def loss(batch: PairBatch) -> Loss:
+            return self._scoring.eval_step(folded, (), batch)[0]
 
-    def _decode(self, folded: Params, sources: Sequence[str]) -> tuple[list[Int[np.ndarray, " _"]], list[Int[Array, "... _ _"]]]:
+        batches = evaluation_batches(*encode_pairs(split, self._vocabularies), self._config.train.batch_size, self._shapes)
+        return self._by_row(loss, batches, _Course(watch, "read", len(split.sources)))[1]
+
+    def _decode(
+        self, folded: Params, sources: Sequence[str], watch: Watch = unwatched
+    ) -> tuple[list[Int[np.ndarray, " _"]], list[Int[Array, "... _ _"]]]:
         """Returns, batch by batch, the index of each row's source and, still on the device, the ids of its output."""
 
-        def decode(given: tuple[Int[np.ndarray, " _"], PairBatch]) -> tuple[Int[np.ndarray, " _"], Int[Array, "... _ _"]]:
-            of_batch, batch = given
+        def decode(batch: PairBatch) -> Int[Array, "... _ _"]:
             self._decoded_shapes.add(batch.source.shape)
-            return of_batch, self._scoring.decode(folded, batch.source, batch.source_lengths)
+            return self._scoring.decode(folded, batch.source, batch.source_lengths)
 
-        decoded = self._threads.map(decode, self.source_batches(sources, DECODE_ROWS))
-        return [of_batch for of_batch, _ in decoded], [ids for _, ids in decoded]
+        return self._by_row(decode, self.source_batches(sources, DECODE_ROWS), _Course(watch, "decoded", len(sources)))
+
+    def _by_row(
+        self, call: Callable[[PairBatch], Any], batches: Iterable[tuple[Int[np.ndarray, " _"], PairBatch]], course: _Course
+    ) -> tuple[list[Int[np.ndarray, " _"]], list[Any]]:
+        """Returns, batch by batch, the index of each row's example, -1 for none, and what ``call`` makes of the batch."""
+        indices, results = [], []
+        with contextlib.closing(self._threads.map(lambda given: (given[0], call(given[1])), batches)) as computed:
+            for of_batch, result in computed:
+                course.begun(result, int((of_batch >= 0).sum()))
+                indices.append(of_batch)
+                results.append(result)
+        return indices, results
 
     def _texts(self, sources: Sequence[str], indices: Sequence[Int[np.ndarray, " _"]], ids: Sequence[Int[np.ndarray, "_ _"]]) -> list[str]:
         """Returns the output of each source; nothing for one without units."""
@@ -219,14 +243,16 @@ class TranslatorEvaluator(Evaluator):
 class LanguageModelEvaluator(Evaluator):
     """Reads the text in up to ``TEXT_ROWS`` parts at once, each after the end of the one before it."""
 
-    def measure(self, params: Params, split: TextSplit) -> Measured:
+    def measure(self, params: Params, split: TextSplit, watch: Watch = unwatched) -> Measured:
         """Sums the loss of each batch."""
+        course = _Course(watch, "read", len(split.ids))
         rows = min(TEXT_ROWS, max(1, len(split.ids) // TEXT_PART))
         folded = self._scoring.fold(params)
         carry = self._scoring.start(folded, rows)
         losses = []
         for batch in text_evaluation_batches(split.ids, rows, TEXT_SEGMENT, TEXT_WARM_UP):
             loss, carry = self._scoring.eval_step(folded, carry, batch)
+            course.begun(loss, rows * TEXT_SEGMENT)
             losses.append(loss)
         return Measured(losses)
 
@@ -242,11 +268,15 @@ class LanguageModelEvaluator(Evaluator):
 class WordVectorEvaluator(Evaluator):
     """Scores the text as training reads it, thinned out, with windows and negatives that are always the same; then asks the table."""
 
-    def measure(self, params: Params, split: TextSplit) -> Measured:
+    def measure(self, params: Params, split: TextSplit, watch: Watch = unwatched) -> Measured:
         """Sums the loss of each batch, and adds the table of vectors."""
         batches = window_batches(self._config, split.ids, self._vocabularies["target"])
-        steps = range(batches.steps_per_epoch)
-        losses = [self._scoring.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))[0] for step in steps]
+        course = _Course(watch, "batches read", batches.steps_per_epoch)
+        losses = []
+        for step in range(batches.steps_per_epoch):
+            loss, _ = self._scoring.eval_step(params, (), batches.batch_at(EVALUATION_SEED, step))
+            course.begun(loss, 1)
+            losses.append(loss)
         return Measured((losses, params[VECTORS]["table"]))
 
     def score(self, split: TextSplit, measured: Measured) -> Evaluation:
@@ -271,6 +301,22 @@ class WordVectorEvaluator(Evaluator):
             metrics["word_similarity_pairs"] = len(asked.pairs)
             metrics["examples"] = len(asked.pairs) if self._metric == "word_similarity" else metrics["examples"]
         return Evaluation(metrics, [], scores.get(self._metric))
+
+
+class _Course:
+    """Tells how far the devices are with a split, which they read batch by batch."""
+
+    def __init__(self, watch: Watch, what: str, total: int):
+        """Begins with nothing of ``total`` done; ``what`` is said of what is, such as ``decoded``."""
+        self._watch, self._what, self._total = watch, what, total
+        self._done, self._newest, self._size = 0, (), 0
+
+    def begun(self, result: Any, size: int) -> None:
+        """Tells what is done once the batch before this one is: meanwhile the devices have this one to go on with."""
+        jax.block_until_ready(self._newest)
+        self._done = min(self._total, self._done + self._size)
+        self._newest, self._size = result, size
+        self._watch(f"{self._done:,} of {self._total:,} {self._what}")
 
 
 def _hits_by_metric(table: Float[np.ndarray, "V D"], asked: WordQuestions) -> dict[str, Float[np.ndarray, " _"]]:

@@ -10,19 +10,18 @@ import contextlib
 import pathlib
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED, SIZE, Config
 from seq2seq_jax.data.ahead import ReadAhead
 from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Batches, Corpus, load_corpus, training_batches
-from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.records import SWEEP_FILE
-from seq2seq_jax.show.progress import shown
+from seq2seq_jax.show.progress import SECONDS_UNSHOWN, LineTimer, shown
 from seq2seq_jax.train.devices import Devices, choose_devices
 from seq2seq_jax.train.engine import Engine, OneRun
 from seq2seq_jax.train.evaluation import Evaluation, Evaluator, make_evaluator, output_limit
@@ -108,6 +107,10 @@ def prepare_alone(config: Config, corpus: Corpus, batches: Batches) -> Prepared:
     return Prepared(compiled, devices, make_evaluator(config, compiled, corpus.vocabularies, batches.shapes))
 
 
+class _ScoringStopped(Exception):
+    """A signal came while a split was scored, of which nothing counts."""
+
+
 class Loop:
     """Brings runs to their end: one alone, or several of the same data, batch shapes and number of updates.
 
@@ -126,12 +129,14 @@ class Loop:
         """Goes on until every run has finished or failed. Raises Interrupted when a signal came, after all have saved."""
         try:
             self._run()
+        except _ScoringStopped:
+            self._interrupt()
         finally:
             self._batch_at.close()
 
     def _run(self) -> None:
         for run in self._going():
-            if run.complete and any(left := run.left()):
+            if run.step and any(left := run.left()):
                 self._visit([run], left, time.monotonic())
         self._finish([run for run in self._going() if run.complete])
         since = time.monotonic()
@@ -139,14 +144,26 @@ class Loop:
             step = min(run.step for run in going)
             together = [run for run in going if run.step == step]
             since += self._advance(together)
-            due, stopping = together[0].due(), self._stop.requested  # asked once: what stops here has saved here
+            due, stopping = together[0].due(), self._stop.requested  # asked once: what stops here was visited here
             if any(due) or stopping:
-                self._visit(together, due._replace(saves=due.saves or stopping), since)
+                self._visit(together, due, since)
                 since = time.monotonic()
-            if stopping and self._going():
-                for run in self._going():
-                    run.interrupt()
-                raise Interrupted(f"at step {step + 1}; the same command goes on from there")
+            if stopping:
+                self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Saves what is not saved yet, and raises Interrupted once each run that this has not ended has written that it can go on."""
+        for run in self._going():
+            if not run.saved:
+                self._save(run)
+        if going := self._going():
+            for run in going:
+                run.interrupt()
+            raise Interrupted(f"at step {min(run.step for run in going)}; the same command goes on from there")
+
+    def _save(self, run: Run) -> None:
+        with self._ending(run):
+            run.save(self._engine.state(self._places[run]))
 
     def _going(self) -> list[Run]:
         return [run for run in self._runs if not run.ended]
@@ -187,19 +204,18 @@ class Loop:
             self._engine.clear_log_sums([self._places[run] for run in going])
         improved = self._evaluate(going) if due.evaluates else ()
         for run in going:
-            if due.logs and not run.ended:
+            if not run.ended:
                 run.show()
         for run in going:
             if not run.ended and (due.saves or run in improved or run.complete):
-                with self._ending(run):
-                    run.save(self._engine.state(self._places[run]))
+                self._save(run)
         self._finish([run for run in going if run.complete and not run.ended])
 
     def _evaluate(self, runs: Sequence[Run]) -> list[Run]:
         """Scores dev and returns the runs that were never better."""
         params = [self._engine.state(self._places[run]).evaluated for run in runs]
         improved = []
-        for run, evaluation in zip(runs, self._scores(params, self._runs[0].corpus.dev), strict=True):
+        for run, evaluation in zip(runs, self._scores(runs, params, "dev"), strict=True):
             with self._ending(run):
                 improved += [run] if run.note_evaluation(evaluation) else []
         return improved
@@ -214,14 +230,27 @@ class Loop:
                 best[run] = run.best_params(self._engine.state(self._places[run]))
         dev = {run: run.best_evaluation for run in best if run.best_evaluation is not None and run.best_evaluation.complete}
         unscored = [run for run in best if run not in dev]
-        dev |= dict(zip(unscored, self._scores([best[run] for run in unscored], self._runs[0].corpus.dev), strict=True))
-        test = self._scores(list(best.values()), self._runs[0].corpus.test)
+        dev |= dict(zip(unscored, self._scores(unscored, [best[run] for run in unscored], "dev"), strict=True))
+        test = self._scores(list(best), list(best.values()), "test")
         for (run, params), of_test in zip(best.items(), test, strict=True):
             with self._ending(run):
                 run.finish(params, dev[run], of_test)
 
-    def _scores(self, params: list[Params], split: PairSplit | TextSplit | None) -> list[Evaluation] | list[None]:
-        return self._engine.evaluate(params, split) if split is not None and params else [None] * len(params)
+    def _scores(self, runs: Sequence[Run], params: list[Params], name: Literal["dev", "test"]) -> list[Evaluation] | list[None]:
+        """Scores the split with each run's ``params``; None for each where there is no such split. Raises _ScoringStopped at a signal."""
+        split = getattr(self._runs[0].corpus, name)
+        if split is None or not params:
+            return [None] * len(params)
+        lines = LineTimer(SECONDS_UNSHOWN)
+
+        def watch(how_far: str) -> None:
+            if self._stop.requested:
+                raise _ScoringStopped
+            if lines.due():
+                for run in runs:
+                    run.view.scoring(f"scoring {name}: {how_far}")
+
+        return self._engine.evaluate(params, split, watch)
 
     @contextlib.contextmanager
     def _ending(self, run: Run) -> Generator[None, None, None]:

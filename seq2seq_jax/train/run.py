@@ -79,6 +79,7 @@ class Run:
         self._checkpoints = Checkpoints(directory.checkpoints)
         self._log: MetricsLog | None = None
         self._logged: tuple[float, float | None] = (math.nan, None)  # loss and speed of the last line of the log
+        self._saved_step = 0  # which needs no checkpoint
 
     @property
     def complete(self) -> bool:
@@ -91,6 +92,11 @@ class Run:
         """Whether nothing is left to do: finished, or failed."""
         return self.result is not None or self.error is not None
 
+    @property
+    def saved(self) -> bool:
+        """Whether a run that is started again goes on from the step that this one has reached."""
+        return self.step == self._saved_step
+
     def due(self) -> Due:
         """Returns what falls on the step that the run has reached."""
         last = self.step == self.total
@@ -101,10 +107,14 @@ class Run:
         )
 
     def left(self) -> Due:
-        """Returns what a complete run has not done yet at its last step, where it was stopped on the way to more updates, or killed."""
+        """Returns what is not done yet at the step that the run goes on from: it was stopped amid it, or on the way to more updates.
+
+        Every step ends with a checkpoint of what it has scored, so one that has not can only be the newest.
+        """
         assert self._log is not None  # open from begin() to close()
-        unscored = self.progress.evaluated_step != self.step
-        return Due(logs=self.due().logs and not self._log.has(self.step, "train"), evaluates=unscored, saves=unscored)
+        due = self.due()
+        unscored = (due.evaluates or self.complete) and self.progress.evaluated_step != self.step
+        return Due(logs=due.logs and not self._log.has(self.step, "train"), evaluates=unscored, saves=unscored)
 
     def begin(self, structure: nnx.GraphDef) -> TrainState:
         """Writes or checks config.json and returns the host state to go on from; a run that is finished has ``result`` then.
@@ -184,6 +194,7 @@ class Run:
             return initial
         state, progress = loaded
         self.step, self.progress = int(state.step), Progress(**progress)
+        self._saved_step = self.step
         self._forget_a_lost_best()
         self._checkpoints.keep([step for step in self._checkpoints.steps() if step <= self.step])
         return state
@@ -238,8 +249,9 @@ class Run:
         self._logged = (loss, speed)
 
     def show(self) -> None:
-        """Shows the last line of the log beside the best metric, which may be of the same step."""
-        self.view.update(self.step, *self._logged, self.progress.best_value)
+        """Shows the last line of the log, where there is one, beside the best metric, which may be of the same step."""
+        if not math.isnan(self._logged[0]):
+            self.view.update(self.step, *self._logged, self.progress.best_value)
 
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:
         """Writes a record of dev's scores and returns whether they are the best so far; without a dev split the last is the best.
@@ -264,6 +276,7 @@ class Run:
         """Writes a checkpoint of a host state and keeps beside it the best one and, against damage, the one before."""
         before = [step for step in self._checkpoints.steps() if step < self.step]
         self._checkpoints.save(state, dataclasses.asdict(self.progress))
+        self._saved_step = self.step
         self._checkpoints.keep({self.step, *self._best_step(), *before[-1:], *self._shorter_best})
 
     def best_params(self, state: TrainState) -> Params:

@@ -46,8 +46,9 @@ def undisturbed() -> Generator[None, None, None]:
 
 @contextlib.contextmanager
 def stop_signals(quiet: bool = False) -> Generator[Stop, None, None]:
-    """Turns SIGTERM and SIGINT into a request that whoever trains meets at the next step, and says so unless ``quiet``.
+    """Turns SIGTERM and SIGINT into a request, and says so unless ``quiet``.
 
+    Whoever trains meets it at the next step or, while a split is scored, at the next batch.
     Inside another one it is the other's, so that what comes during the last step of a run still stops the sweep around it. In a thread
     that is not the main one, which gets no signals, nothing asks to stop.
     """
