@@ -25,6 +25,7 @@ from seq2seq_jax.kinds import metric_of
 from seq2seq_jax.length import has_checkpoint
 from seq2seq_jax.model.build import Params, embedding_tables, table_names
 from seq2seq_jax.records import PIP_LOSS_FILE, TRUNCATED_FILE
+from seq2seq_jax.show.progress import shown
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED
 from seq2seq_jax.sweep.shared_corpus import corpus_of
@@ -42,7 +43,8 @@ def study_largest(members: Sequence[Member], folder: pathlib.Path) -> None:
     """
     for study in STUDIES:
         try:
-            study(members, folder)
+            with shown(f"sweep: {STUDYING}"):
+                study(members, folder)
         except Interrupted:
             raise
         except Exception as error:
@@ -86,24 +88,28 @@ def estimate_sizes(members: Sequence[Member], folder: pathlib.Path) -> None:
         path = folder / name / PIP_LOSS_FILE
         config = next(member.config for member in members if member.name == name)
         if config.model.kind == "skip_gram" and not path.exists():
-            print("sweep: estimating the size from the text (PIP loss)", file=sys.stderr)
             write_json(path, as_json(estimated_size(config, corpus_of(config))))
 
 
 STUDIES = (cut_tables, estimate_sizes)
+STUDYING = "studying the table of the largest size"
 
 
 def _cut(run: RunDirectory, best_step: int, stopped: Callable[[], bool]) -> None:
     """Scores dev with the tables of a run's best checkpoint cut to 1, 2, 4, ... directions, and whole."""
+
+    def watch(how_far: str) -> None:
+        del how_far
+        if stopped():
+            raise Interrupted(STOPPED)
+
     trained = TrainedRun(str(run.path))
     dev = trained.split("dev")
     name = metric_of(trained.config).name
     most = max(min(table.shape) for table in embedding_tables(trained.params).values())
     parts, points = decomposed(trained.params), []
     for count in [*(2**power for power in range(most.bit_length()) if 2**power < most), most]:
-        if stopped():
-            raise Interrupted(STOPPED)
-        value = trained.evaluator.evaluate(jax.device_put(truncated(trained.params, parts, count)), dev).metrics[name]
+        value = trained.evaluator.evaluate(jax.device_put(truncated(trained.params, parts, count)), dev, watch).metrics[name]
         points.append({"directions": count, "value": value})
     write_json(run.path / TRUNCATED_FILE, {"best_step": best_step, "points": points})
 

@@ -25,7 +25,7 @@ from seq2seq_jax.interpreter import collect_garbage_rarely
 from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.show.progress import SECONDS_UNSHOWN
 from seq2seq_jax.sweep.compile_ahead import compile_ahead
-from seq2seq_jax.sweep.largest import STUDIES
+from seq2seq_jax.sweep.largest import STUDIES, STUDYING
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, result_as_asked, train_member
 from seq2seq_jax.sweep.shared_corpus import corpus_of, forget_corpus
@@ -85,7 +85,8 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int
                     compile_ahead(member.config, place, processes, view.note, stop)
             outcome = Outcome(member.name, "interrupted") if stop.requested else train_member(member, folder, view)
             if outcome.status == "finished" and member.name in largest:
-                with contextlib.suppress(Exception):  # a signal's too; the sweep's own study makes up for it, and tells
+                # A signal's exception too; the sweep's own study makes up for it, and tells.
+                with contextlib.suppress(Exception), _noted(view, f"{STUDYING} ..."):
                     for study in STUDIES:
                         study([member], folder)
             connection.send(("ended", outcome))
