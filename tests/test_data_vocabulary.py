@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax.data import vocabulary as vocabulary_module
-from seq2seq_jax.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, split_words
+from seq2seq_jax.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, words_of
 from seq2seq_jax.errors import UserError
 
 TEXTS = ["naïve cafe\u0301 <eos> 👩‍👩‍👧 日本語", "हिन्दी <pad> \u2028 cafe", "a a a b b <eos>"]
@@ -116,7 +116,7 @@ def test_a_byte_vocabulary_always_has_all_bytes():
 
 
 def test_line_breaks_are_words():
-    assert split_words("a  b\n\n c\u00a0d\n") == ["a", "b", "\n", "\n", "c", "d", "\n"]
+    assert list(words_of("a  b\n\n c\u00a0d\n")) == ["a", "b", "\n", "\n", "c", "d", "\n"]
     vocabulary = Vocabulary.build(["a b\nc\n"], "word", 1, 0)
     assert vocabulary.decode(vocabulary.encode("a b\nc\n\na")) == "a b\nc\n\na"
 

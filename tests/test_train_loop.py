@@ -28,7 +28,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import load_corpus, training_batches
 from seq2seq_jax.data.examples import PairSplit, TextSplit
-from seq2seq_jax.data.vocabulary import BOS, UNK, Vocabulary, split_words
+from seq2seq_jax.data.vocabulary import BOS, UNK, Vocabulary, words_of
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_configuration
 from seq2seq_jax.evaluate.metrics import ExampleScores
 from seq2seq_jax.inference import sample
@@ -320,8 +320,8 @@ def test_a_text_goes_on_from_its_prompt_as_the_units_are_spelled(tmp_path):
     assert texts[:1] == alone  # whatever the number of texts
     for text in texts:
         assert re.match(r"to be[ \n]\w", text)
-        assert len(split_words(text)) == 66
-    visits = np.array([split_words(text)[2:] for text in texts]).reshape(4, sample.SAMPLE_CHUNK)
+        assert len(list(words_of(text))) == 66
+    visits = np.array([list(words_of(text))[2:] for text in texts]).reshape(4, sample.SAMPLE_CHUNK)
     assert all((one == other).mean() < 0.5 for one, other in itertools.combinations(visits, 2))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from seq2seq_jax.config import FILES, Config, get, replace
 from seq2seq_jax.data import mistakes, named, readers, splits
-from seq2seq_jax.data.vocabulary import split_words
+from seq2seq_jax.data.vocabulary import words_of
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import KINDS
 
@@ -137,7 +137,7 @@ def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
 
 def _as_read(text: str, unit: str) -> str:
     """Returns the same text for texts that are read alike: words, whatever blanks stand between them."""
-    return " ".join(split_words(text)) if unit == "word" else text
+    return " ".join(words_of(text)) if unit == "word" else text
 
 
 def _distinct_lines(text: str, path: str, unit: str, notes: list[str]) -> str:

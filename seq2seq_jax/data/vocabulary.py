@@ -81,7 +81,7 @@ class Vocabulary:
         if unit == "bpe":
             tokenizer = _train_bpe(texts, min_count, bpe_size)
             return cls(_symbols_of(tokenizer), unit, tokenizer)
-        counts = collections.Counter(itertools.chain.from_iterable(texts if unit == "char" else map(split_words, texts)))
+        counts = collections.Counter(itertools.chain.from_iterable(texts if unit == "char" else map(words_of, texts)))
         kept = sorted((-count, symbol) for symbol, count in counts.items() if count >= min_count)
         return cls([*SPECIALS, *(symbol for _, symbol in kept)], unit)
 
@@ -101,7 +101,10 @@ class Vocabulary:
             return Ragged(np.frombuffer(b"".join(encoded), np.uint8).astype(np.int32) + _FIRST, lengths)
         if self._tokenizer is not None:
             return Ragged.of(self._encoded_in_parallel(self._tokenizer, texts))
-        units = [self._units(text) for text in texts]
+        if len(texts) == 1:  # a running text, whose words would take ten times its memory
+            flat = np.fromiter(map(self._ids.__getitem__, self._units(texts[0])), np.int32)
+            return Ragged(flat, np.array([len(flat)], np.int32))
+        units = texts if self.unit == "char" else [list(words_of(text)) for text in texts]
         lengths = np.fromiter(map(len, units), np.int32, len(units))
         return Ragged(np.fromiter(map(self._ids.__getitem__, itertools.chain.from_iterable(units)), np.int32, int(lengths.sum())), lengths)
 
@@ -188,16 +191,21 @@ class Vocabulary:
         tokenizer = _read(path.with_name(side) / TOKENIZER, tokenizers.Tokenizer.from_str)
         return cls(content["symbols"], "bpe", tokenizer, content.get("counts"))
 
-    def _units(self, text: str) -> Sequence[str]:
-        return text if self.unit == "char" else split_words(text)
+    def _units(self, text: str) -> Iterable[str]:
+        return text if self.unit == "char" else words_of(text)
 
 
-def split_words(text: str) -> list[str]:
-    """Splits at white space; every line break is a word of its own."""
-    if "\n" not in text:
-        return text.split()
+def words_of(text: str) -> Iterable[str]:
+    """Splits at white space, where every line break is a word of its own; a text of many lines one by one."""
+    return _words_by_line(text) if "\n" in text else text.split()
+
+
+def _words_by_line(text: str) -> Iterator[str]:
     first, *rest = text.split("\n")
-    return [*first.split(), *(word for line in rest for word in ("\n", *line.split()))]
+    yield from first.split()
+    for line in rest:
+        yield "\n"
+        yield from line.split()
 
 
 def name_of_byte(value: int) -> str:
