@@ -116,7 +116,7 @@ EVALUATE = (
     RUNS,
     *BEAM,
     Option("split", "which split of the run's data is scored", "dev", ("dev", "test")),
-    Option("data", "a file to score instead of a split, in the form of the run's data"),
+    Option("data", "a file to score instead of a split, in the form of data.train (also where the run has data.name)"),
 )
 TRANSLATE = (
     RUNS,

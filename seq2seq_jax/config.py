@@ -179,6 +179,16 @@ class ModelConfig:
         """Units of an encoder's layer, both directions together."""
         return self.encoder_hidden_dim or self.hidden_dim * (2 if self.bidirectional else 1)
 
+    @property
+    def attention_wants_equal_widths(self) -> bool:
+        """Whether attention multiplies the encoder's outputs by the decoder's state as they are."""
+        return self.attention == "dot"
+
+    @property
+    def attention_compares_vectors(self) -> bool:
+        """Whether attention makes a vector for each pair of a source and a target position, and not only a number."""
+        return self.attention == "additive"
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:

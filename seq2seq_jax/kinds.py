@@ -25,6 +25,7 @@ class Metric:
       tolerance: largest difference that does not matter, in the metric's unit; None: 5 % of the best mean.
       untrained: value where every output is empty, or every answer wrong: a model that does no better has learned nothing yet; None where
         there is no such value.
+      label: how it is written for people; None: its name in words.
       proportion: whether it is a mean of zeros and ones over the examples of dev, whose standard error follows from the mean.
     """
 
@@ -34,6 +35,7 @@ class Metric:
     tolerance: float | None
     untrained: float | None = None
     proportion: bool = False
+    label: str | None = None
 
     @property
     def best(self) -> float | None:
@@ -61,8 +63,8 @@ METRICS = {
         Metric("token_error_rate", "fraction", True, 0.01, untrained=1.0),
         Metric("character_error_rate", "fraction", True, 0.01, untrained=1.0),
         Metric("exact_match", "fraction", False, 0.01, untrained=0.0, proportion=True),
-        Metric("bleu", "points", False, 0.5, untrained=0.0),
-        Metric("chrf", "points", False, 0.5, untrained=0.0),
+        Metric("bleu", "points", False, 0.5, untrained=0.0, label="BLEU"),
+        Metric("chrf", "points", False, 0.5, untrained=0.0, label="chrF"),
         Metric("bits_per_character", "bits", True, 0.01),
         Metric(LOSS, "nats", True, None),
         Metric("analogy_accuracy", "fraction", False, 0.01, untrained=0.0),
@@ -89,6 +91,7 @@ class ModelKind:
 
 
 _SEGMENT = "data.segment_length"
+_OF_TRAINING = (_SEGMENT, "data.max_length")  # they leave dev as it is
 _OF_THE_LOSS = ("data.window", "data.subsample", "data.bpe_size", "model.cbow", "model.negatives")  # they change it and no other metric
 _ERRORS = ("word_error_rate", "phone_error_rate", "token_error_rate", "character_error_rate")
 _ANALOGIES = ("analogy_accuracy", "semantic_analogy_accuracy", "syntactic_analogy_accuracy")
@@ -114,4 +117,4 @@ def changes_scores(path: str, metric: str, kind: str) -> bool:
     """
     if path in _OF_THE_LOSS or (path == _SEGMENT and kind == "skip_gram"):
         return metric == LOSS
-    return path == "train.metric" or (path.startswith("data.") and path != _SEGMENT)
+    return path == "train.metric" or (path.startswith("data.") and path not in _OF_TRAINING)

@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from seq2seq_jax.config import Config
+
 CHECKPOINTS = "checkpoints"  # folder of a run directory, with one for each step that was saved
 NOT_KEPT = "finished and its best checkpoint was not kept (--keep), so it cannot go on"  # said of a run that is THINNED
 
@@ -31,6 +33,14 @@ class Length(NamedTuple):
         if made.updates is None or made.epochs is None or self.epochs is None:
             return None
         return made.updates // made.epochs * self.epochs
+
+
+def total_steps(config: Config, steps_per_epoch: int) -> int:
+    """Returns the updates that a run asks for."""
+    if config.train.steps is not None:
+        return config.train.steps
+    assert config.train.epochs is not None  # validate() saw to it
+    return config.train.epochs * steps_per_epoch
 
 
 class Standing(enum.Enum):

@@ -101,9 +101,9 @@ def _check_translator_options(config: Config) -> None:
         raise UserError(
             "model.input_feeding=True: there is no attentional vector without attention; expected model.attention other than none"
         )
-    if model.attention == "dot" and model.encoder_dim != model.hidden_dim:
+    if model.attention_wants_equal_widths and model.encoder_dim != model.hidden_dim:
         raise UserError(
-            f"model.attention=dot: needs encoder outputs as wide as the decoder's state; expected general, or "
+            f"model.attention={model.attention}: needs encoder outputs as wide as the decoder's state; expected general, or "
             f"model.encoder_hidden_dim={model.hidden_dim}"
         )
     if model.bidirectional and model.encoder_hidden_dim == 1:

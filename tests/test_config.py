@@ -126,8 +126,6 @@ def test_one_of_an_exclusive_pair_clears_the_other():
         {"train.learning_rate": 0.0},
         {"train.clip_norm": 0.0},
         {"model.dropout": 1.0},
-        {"model.attention": "dot"},
-        {"model.encoder_hidden_dim": 1},
         {"train.metric": "bits_per_character"},
         {"model.kind": "language_model", "train.metric": "bleu"},
     ],

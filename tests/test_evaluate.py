@@ -2,7 +2,9 @@
 
 import json
 import math
+import pathlib
 import random
+import re
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax.evaluate import metrics
-from seq2seq_jax.kinds import KINDS, METRICS
+from seq2seq_jax.kinds import KINDS, METRICS, Metric
 
 
 def _edits(one, other):
@@ -76,6 +78,18 @@ def test_an_output_with_the_words_of_its_reference_is_perfect_however_the_refere
     assert found == [best, best]
     longer = metrics.translation_metrics(["a b"], [[" a  bc "]], "word", ["character_error_rate"])
     assert longer == {"examples": 1, "character_error_rate": 1 / 4}  # of "a bc"
+
+
+def test_the_metric_that_contributing_shows_is_one(monkeypatch):
+    """Red if who copies the example gets something that the tests of every metric refuse."""
+    page = pathlib.Path(__file__).parent.parent.joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
+    (entry,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (given,) = re.findall(r"`(Metric\(.*?\))`", page)
+    ((name, score),) = eval(f"{{{entry}}}", vars(metrics)).items()
+    monkeypatch.setitem(metrics.PER_EXAMPLE, name, score)
+    monkeypatch.setitem(METRICS, name, eval(given, {"Metric": Metric}))
+    test_an_output_with_the_words_of_its_reference_is_perfect_however_the_reference_is_spaced(name)
+    test_a_right_output_ranks_before_a_wrong_one(name)
 
 
 @pytest.mark.parametrize("name", [*metrics.PER_EXAMPLE, *metrics.PER_CORPUS])

@@ -1,36 +1,41 @@
 """The encoder-decoder: against a NumPy loop, step by step, under padding and regrouping, and by its gradients."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
+from seq2seq_jax import config as config_lib
+from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import PairBatch
 from seq2seq_jax.model.attention import Attention
 from seq2seq_jax.model.dropout import draw_dropout
 from tests import oracles
 from tests.model_fixture import SIZES, Small, ids, normal
 
-KINDS = ("none", "dot", "general", "additive")
+ATTENDING = [kind for kind in config_lib.field_of("model.attention").choices if kind != "none"]
 LENGTHS = jnp.array([6, 1, 4])
 TARGET_LENGTHS = jnp.array([2, 5, 0])
 SOURCE, TARGET = ids(3, 6, SIZES["source"], seed=1), ids(3, 5, SIZES["target"], seed=2)
 NEAR = {"rtol": 2e-5, "atol": 2e-6}  # rounding of float32 over a dozen steps
 
 
-def small(kind: str, encoder_hidden_dim: int | None = None, **settings) -> Small:
-    return Small(attention=kind, encoder_hidden_dim=4 if kind == "dot" else encoder_hidden_dim, **settings)
+def small(kind: Any, encoder_hidden_dim: int | None = None, **settings) -> Small:
+    equal = ModelConfig(attention=kind).attention_wants_equal_widths
+    return Small(attention=kind, encoder_hidden_dim=4 if equal else encoder_hidden_dim, **settings)
 
 
 def teacher_forced(model, source, lengths, inputs):
     return model.decode(*model.encode(source, lengths), inputs)
 
 
-@pytest.mark.parametrize(("kind", "encoder_hidden_dim"), [("dot", 4), ("general", 7), ("additive", 5)])
-def test_translator_equals_a_loop(kind, encoder_hidden_dim):
+@pytest.mark.parametrize("kind", ATTENDING)
+def test_translator_equals_a_loop(kind):
     """Two layers on each side, directions of unequal widths, residual connections, input feeding: all there is, one pair at a time."""
-    model = small(kind, encoder_layers=2, decoder_layers=2, residual=True, input_feeding=True, encoder_hidden_dim=encoder_hidden_dim)
+    model = small(kind, encoder_layers=2, decoder_layers=2, residual=True, input_feeding=True, encoder_hidden_dim=7)
     logits = model.run(teacher_forced, SOURCE, LENGTHS, TARGET)
     inputs = jnp.concatenate([jnp.ones_like(TARGET[:, :1]), TARGET[:, :-1]], axis=1)  # BOS first
     weights = model.run(lambda model, *args: model.attention_weights(*args), SOURCE, LENGTHS, TARGET)
@@ -43,10 +48,10 @@ def test_translator_equals_a_loop(kind, encoder_hidden_dim):
         assert not weights[b, :, length:].any()
 
 
-@pytest.mark.parametrize("kind", ["dot", "general", "additive"])
+@pytest.mark.parametrize("kind", ATTENDING)
 def test_attention_equals_a_loop(kind):
     """Weights sum to 1 and are exactly 0 on padding, whose content is immaterial."""
-    memory_dim = 4 if kind == "dot" else 6
+    memory_dim = 4 if ModelConfig(attention=kind).attention_wants_equal_widths else 6
     attention = Attention(kind, memory_dim, 4, jax.random.key(0))
     values, queries = normal(3, 6, memory_dim, seed=1), normal(3, 2, 4, seed=2)
     mask = jnp.arange(6) < LENGTHS[:, None]
@@ -68,7 +73,7 @@ def test_attention_to_nothing_is_even():
     np.testing.assert_allclose(weights, 1 / 3, rtol=1e-6)
 
 
-CASES = [("none", 1, False), ("none", 2, False), ("dot", 1, False), ("general", 2, False), ("additive", 1, False), ("general", 2, True)]
+CASES = [("none", 1, False), ("none", 2, False), *((kind, 1, False) for kind in ATTENDING), ("general", 2, False), ("general", 2, True)]
 
 
 @pytest.mark.parametrize(("kind", "layers", "feeding"), CASES)

@@ -87,6 +87,10 @@ def test_values_are_read_as_lists_and_spans():
         (lambda: axes_lib.parse_field("axis", "model.hidden_dim"), "expected field=value,value"),
         (lambda: axes_lib.make_axes({}, [("train.seed", (0,)), ("train.seed", (1,))]), "train.seed: this axis is given twice"),
         (lambda: members_lib.make_members(PAIRS, {"data.train": ("a/b.tsv", "a_b.tsv")}), "two members are both called train=a_b.tsv"),
+        (
+            lambda: members_lib.make_members(PAIRS, {"data.train": ("a" * 250, "b")}),
+            r"called train=a+\.\.\. \(256 characters\)",
+        ),
         (lambda: members_lib.make_members(Config(), {"model.embedding_dim": (0,)}), "model.embedding_dim=0: expected a value at least 1"),
         (lambda: members_lib.make_members(TEXT, {"model.attention": ("dot",)}), "^model.attention=dot: only a translator reads it"),
     ],

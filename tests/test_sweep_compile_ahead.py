@@ -12,6 +12,7 @@ import pytest
 from seq2seq_jax.config import replace
 from seq2seq_jax.data.corpus import training_batches
 from seq2seq_jax.errors import Interrupted
+from seq2seq_jax.length import total_steps
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep import processes
 from seq2seq_jax.sweep.compile_ahead import compile_ahead, own_first
@@ -25,7 +26,7 @@ from seq2seq_jax.train.evaluation import output_limit
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.programs import network_of, programs
 from seq2seq_jax.train.signals import Stop
-from seq2seq_jax.train.state import root_key, total_steps
+from seq2seq_jax.train.state import root_key
 from tests.training_fixture import pair_config, text_config, write_pairs, write_text
 
 

@@ -30,7 +30,7 @@ from seq2seq_jax.data.corpus import load_corpus, training_batches
 from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.vocabulary import BOS, UNK, Vocabulary, words_of
 from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, without_configuration
-from seq2seq_jax.evaluate.metrics import ExampleScores
+from seq2seq_jax.evaluate.metrics import PER_CORPUS, ExampleScores
 from seq2seq_jax.inference import sample
 from seq2seq_jax.inference.evaluate import evaluate
 from seq2seq_jax.inference.sample import sample_texts
@@ -136,7 +136,7 @@ def test_a_run_directory_holds_what_is_promised(tmp_path):
     assert config_lib.from_dict(record["config"]) == config
     assert record["batch_shapes"] == [list(shape) for shape in training_batches(config, load_corpus(config)).shapes]
     evaluated = evaluate([str(run)], "dev")
-    corpus_metrics = {"bleu", "bleu_signature", "chrf", "chrf_signature"}  # which are not the run's own
+    corpus_metrics = {key for name in PER_CORPUS for key in (name, f"{name}_signature")}  # which are not the run's own
     assert corpus_metrics <= evaluated.keys() - result["dev"].keys()
     own = {name: value for name, value in evaluated.items() if name not in corpus_metrics}
     assert own == {"workdir": str(run), "split": "dev", "data": None, **result["dev"]}

@@ -115,7 +115,7 @@ def side_warning(grid: Grid, setting: dict[str, Any]) -> list[str]:
 def scored_warning(sweep: Sweep, grid: Grid) -> list[str]:
     """Warns where settings differ in what they are scored on, such as the words that have no row."""
     kind = next((run.fields.get("model.kind", "") for size in grid.sizes for run in size.runs), "")
-    swept = [path for path, values in sweep.axes.items() if len(values) > 1 and path != "data.max_length"]  # which leaves dev as it is
+    swept = [path for path, values in sweep.axes.items() if len(values) > 1]
     fields = " and ".join(path for path in swept if changes_scores(path, grid.metric.name, kind))
     return [f"Settings differ in {fields}, which may change what is scored: do not compare their figures."] if fields else []
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq_jax.compare.schema import ChosenRow, HiddenDimRow, Interval, SettingComparison, SizeRow
+from seq2seq_jax.kinds import METRICS
 from seq2seq_jax.show.labels import MISSING, count_label, counted, seconds_label
 
 HUGE = 1e6  # from here on figures, as of a run that has diverged, are shown with three digits
@@ -29,7 +30,8 @@ def decimals_for(tolerance: float) -> int:
 
 def spelled(metric_name: str, unit: str = "") -> str:
     """Returns the name of a metric in words, ``relative`` before it where its unit is that of pooled figures."""
-    words = {"bleu": "BLEU", "chrf": "chrF"}.get(metric_name, metric_name.replace("_", " "))
+    known = METRICS.get(metric_name)
+    words = known.label if known is not None and known.label else metric_name.replace("_", " ")
     return f"{'relative ' if unit == RELATIVE else ''}{words}"
 
 

@@ -122,6 +122,7 @@ def _csv_row(part: SettingComparison, row: SizeRow) -> dict[str, Any]:
             cells |= {f"{key}_{name}": (value or {}).get(name) for name in ("embedding", "total")}
         elif key.endswith("ci95"):
             cells |= dict(zip((f"{key}_low", f"{key}_high"), value or (None, None), strict=True))
-        elif not isinstance(value, list):
+        elif key not in ("seeds", "values"):  # of each run
+            assert not isinstance(value, list | dict), key  # which would need columns of its own
             cells[key] = value
     return cells | {"role": role(part, row)}

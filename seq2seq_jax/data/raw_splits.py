@@ -45,13 +45,12 @@ def read_splits(config: Config, asked: Iterable[str]) -> RawSplits:
     A share of 0 cuts nothing. Raises UserError for every mistake in the data.
     """
     _check_form(config)
-    files = _files_of(config)
-    cut = [split for split in HELD_OUT if split not in files and "dev" not in files]
+    given = _splits_of(config)
+    cut = [split for split in HELD_OUT if split not in given and "dev" not in given]
     needed = set(asked)
     if needed & set(cut):
         needed.add("train")
-    paths = {split: place for split, place in files.items() if split in needed}
-    paths = _located(config, paths)
+    paths = {split: _located(config, split) for split in given if split in needed}
     notes: list[str] = []
     read_pairs = readers.read_pairs if config.data.name is None else named.data_set(config.data.name).read_pairs
     content: dict = {split: read_file(config, path, notes, read_pairs) for split, path in paths.items()}
@@ -65,8 +64,9 @@ def data_sha256(config: Config) -> dict[str, str]:
 
     It reads them, and downloads those of a named data set that are not in the cache. Raises UserError where one cannot be read.
     """
+    files = {split: _located(config, split) for split in _splits_of(config)}
     questions = {name: path for name in WORD_QUESTIONS if (path := get(config, f"data.{name}")) is not None}
-    return {name: readers.spec_sha256(path) for name, path in {**_located(config, _files_of(config)), **questions}.items()}
+    return {name: readers.spec_sha256(path) for name, path in {**files, **questions}.items()}
 
 
 def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[[str], Pairs] = readers.read_pairs) -> Pairs | str:
@@ -93,7 +93,7 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
 
 def has_dev(config: Config) -> bool:
     """Returns whether the configuration asks for a dev split. Raises UserError for an unknown data set."""
-    return "dev" in _files_of(config) or config.data.dev_fraction > 0
+    return "dev" in _splits_of(config) or config.data.dev_fraction > 0
 
 
 def with_absolute_paths(config: Config) -> Config:
@@ -121,18 +121,17 @@ def _check_form(config: Config) -> None:
         raise UserError(f"data.name={name}: holds {holds}; expected {needs} for model.kind={config.model.kind}")
 
 
-def _files_of(config: Config) -> dict[str, str]:
-    """Returns the path specification of each split that has a file of its own, train first; empty ones for a named data set."""
+def _splits_of(config: Config) -> list[str]:
+    """Returns the splits that have a file of their own, train first."""
     if config.data.name is not None:
-        return dict.fromkeys(named.data_set(config.data.name).files, "")
-    return {split: spec for split in SPLITS if (spec := get(config, f"data.{split}")) is not None}
+        return list(named.data_set(config.data.name).files)
+    return [split for split in SPLITS if get(config, f"data.{split}") is not None]
 
 
-def _located(config: Config, files: Mapping[str, str]) -> dict[str, str]:
-    """Returns the absolute path specifications of splits; what a named data set lacks in the cache is downloaded."""
-    if config.data.name is None:
-        return {split: absolute(config, spec) for split, spec in files.items()}
-    return {split: named.locate(config.data.name, split) for split in files}
+def _located(config: Config, split: str) -> str:
+    """Returns the absolute path specification of a split; what a named data set lacks in the cache is downloaded."""
+    name = config.data.name
+    return absolute(config, get(config, f"data.{split}")) if name is None else named.locate(name, split)
 
 
 def _as_read(text: str, unit: str) -> str:

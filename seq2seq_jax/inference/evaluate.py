@@ -28,7 +28,7 @@ def evaluate(
     Args:
       workdirs: one run, or several translators that decode together. These, and a beam wider than 1, give no loss.
       split: of the first run's data.
-      file: what is scored instead, in the form of the data; None: the split.
+      file: what is scored instead, in the form of data.train; None: the split.
       beam_size: hypotheses kept at every step; 1 is greedy.
       length_penalty: strength of the beam's length normalisation.
 
@@ -51,7 +51,8 @@ def evaluate(
             evaluation = run.evaluator.evaluate(run.params, data)
         outputs, metrics = evaluation.outputs, evaluation.metrics
     if isinstance(data, PairSplit):  # of a corpus, which training computes only where one of them chooses: they take a second
-        metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, PER_CORPUS)
+        left = [name for name in PER_CORPUS if name not in metrics]
+        metrics |= translation_metrics(outputs, data.targets, run.config.data.target_unit, left)
     if file is not None:
         metrics["unknown_units"], remarks = unknown_units(file, data, run.vocabularies, run.config.data.normalize_nfc)
         for remark in notes + remarks:

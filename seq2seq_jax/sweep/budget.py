@@ -84,10 +84,10 @@ def matched_to(target: int, member: Member) -> Member:
     """Returns the member with the hidden size that gives it nearest to ``target`` parameters. Raises UserError where that is not near.
 
     A hidden unit more or less may be more than 1 %. Those of an encoder are fewer parameters each, so it may have a few more or less than
-    in proportion; not with dot attention, which wants it as wide as the decoder.
+    in proportion; not where attention wants it as wide as the decoder.
     """
     model = member.config.model
-    adjustable = model.kind == "translator" and model.attention != "dot"
+    adjustable = model.kind == "translator" and not model.attention_wants_equal_widths
     more = range(-MOST_MORE, MOST_MORE + 1) if adjustable else (0,)
     found = []
     for hidden_dim, units in itertools.product(_around(target, member), more):

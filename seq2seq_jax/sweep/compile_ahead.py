@@ -10,13 +10,13 @@ import jax
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import training_batches
+from seq2seq_jax.length import total_steps
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.evaluation import TranslatorEvaluator
 from seq2seq_jax.train.loop import prepare_alone
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.signals import Stop
-from seq2seq_jax.train.state import total_steps
 
 Call = TypeVar("Call")
 

@@ -29,7 +29,7 @@ import psutil
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, corpus_key, training_batches
-from seq2seq_jax.length import newest_checkpoint
+from seq2seq_jax.length import newest_checkpoint, total_steps
 from seq2seq_jax.model.build import initial_params
 from seq2seq_jax.model.dropout import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters
@@ -40,7 +40,6 @@ from seq2seq_jax.train.optimizer import make_optimizer
 from seq2seq_jax.train.programs import initial_state, network_of, programs, shape_key, start_carry
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import CONTROL_GROUP
-from seq2seq_jax.train.state import total_steps
 
 TIMED_STEPS = 3
 

@@ -17,6 +17,8 @@ from seq2seq_jax.model.embedding import configured_width
 from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.validation import validate
 
+_LONGEST_NAME = 255  # of a directory, in file systems as they are today
+
 
 @dataclasses.dataclass(frozen=True)
 class Member:
@@ -129,6 +131,11 @@ def make_members(base: Config, axes: Axes) -> list[Member]:
         members.append(Member(varied, config))
     seen: dict[str, Member] = {}
     for member in members:
+        if len(member.name) > _LONGEST_NAME:
+            raise UserError(
+                f"sweep: a member's directory would be called {member.name[:60]}... ({len(member.name)} characters); expected values that "
+                f"come to at most {_LONGEST_NAME}, such as paths from a folder nearer to the files"
+            )
         if member.name in seen:
             raise UserError(f"sweep: two members are both called {member.name}; expected distinct values")
         seen[member.name] = member

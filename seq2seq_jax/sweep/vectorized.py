@@ -16,6 +16,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, Corpus, training_batches
 from seq2seq_jax.data.raw_splits import with_absolute_paths
 from seq2seq_jax.errors import Interrupted, is_out_of_memory
+from seq2seq_jax.length import total_steps
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import Outcome, failure
 from seq2seq_jax.sweep.shared_corpus import corpus_of
@@ -28,7 +29,7 @@ from seq2seq_jax.train.programs import program_key
 from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import Stop, stop_signals
-from seq2seq_jax.train.state import TrainState, total_steps
+from seq2seq_jax.train.state import TrainState
 
 
 def group(members: Sequence[Member]) -> list[list[Member]]:

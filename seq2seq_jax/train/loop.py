@@ -19,6 +19,7 @@ from seq2seq_jax.data.buckets import Shape
 from seq2seq_jax.data.corpus import Batches, Corpus, load_corpus, training_batches
 from seq2seq_jax.data.raw_splits import has_dev, with_absolute_paths
 from seq2seq_jax.errors import Interrupted, UserError
+from seq2seq_jax.length import total_steps
 from seq2seq_jax.model.build import Params
 from seq2seq_jax.records import SWEEP_FILE
 from seq2seq_jax.show.progress import SECONDS_UNSHOWN, LineTimer, shown
@@ -29,7 +30,7 @@ from seq2seq_jax.train.programs import Programs, programs
 from seq2seq_jax.train.run import Due, Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import Stop, stop_signals
-from seq2seq_jax.train.state import TrainState, total_steps
+from seq2seq_jax.train.state import TrainState
 from seq2seq_jax.train.view import Reporter, View
 from seq2seq_jax.validation import validate
 

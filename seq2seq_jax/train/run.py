@@ -22,7 +22,7 @@ from seq2seq_jax.data.corpus import Batches, Corpus, lookup_counts
 from seq2seq_jax.errors import TrainingFailed, UserError
 from seq2seq_jax.json_files import write_json
 from seq2seq_jax.kinds import LOSS, metric_of
-from seq2seq_jax.length import Length
+from seq2seq_jax.length import Length, total_steps
 from seq2seq_jax.model.build import Params, embedding_tables, initial_params
 from seq2seq_jax.model.keys import named
 from seq2seq_jax.records import RunRecord
@@ -36,7 +36,7 @@ from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.progress import Progress
 from seq2seq_jax.train.run_directory import RunDirectory
-from seq2seq_jax.train.state import LogSums, TrainState, parameter_counts, root_key, total_steps
+from seq2seq_jax.train.state import LogSums, TrainState, parameter_counts, root_key
 from seq2seq_jax.train.view import View
 
 
@@ -142,7 +142,7 @@ class Run:
                 self._checkpoints.keep({self.step, *self._best_step()})  # as ``finish`` does, before which a kill may have come
             self.view.note(f"finished at step {self.result['steps']} before: nothing to train")
         else:
-            self._schedule()
+            self._note_rescheduling()
             self._announce()
         return state
 
@@ -156,7 +156,7 @@ class Run:
             )
         self.progress.run_sha256 = own
 
-    def _schedule(self) -> None:
+    def _note_rescheduling(self) -> None:
         """Takes note of a learning rate that is scheduled anew: such a run does not compare with one that had the whole course at once."""
         progress = self.progress
         if self.config.train.schedule_ends and self.step and progress.total != self.total:

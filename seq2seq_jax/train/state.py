@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Int, Key, UInt32
 
 from seq2seq_jax.arrays import Array, Scalar
-from seq2seq_jax.config import Config, ModelConfig, TrainConfig
+from seq2seq_jax.config import ModelConfig, TrainConfig
 from seq2seq_jax.model.build import Params, held_tables, table_names
 from seq2seq_jax.model.loss import Loss
 
@@ -95,11 +95,3 @@ def parameter_counts(params: Params, model: ModelConfig) -> dict[str, int]:
     held, tables = held_tables(model), table_names(params)
     sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in params.items() if name not in held}
     return {"embedding": sum(sizes.get(name, 0) for name in tables), "total": sum(sizes.values())}
-
-
-def total_steps(config: Config, steps_per_epoch: int) -> int:
-    """Returns the updates that the run asks for."""
-    if config.train.steps is not None:
-        return config.train.steps
-    assert config.train.epochs is not None  # validate() saw to it
-    return config.train.epochs * steps_per_epoch
