@@ -137,6 +137,16 @@ def test_padding_and_place_in_the_batch_change_nothing(kind, feeding):
     jax.tree.map(lambda moved, kept: np.testing.assert_allclose(moved, kept[order], **NEAR), moved_state, state)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_both_directions_read_a_large_table_once(shared):
+    """Red if its gradient is added up twice in the same rows: that costs twice as much, and XLA on CPU may abort (docs/performance.md)."""
+    sizes = {"source": 50, "target": 50}  # more rows than a batch reads symbols
+    model = Small(sizes=sizes, share_embeddings=shared, tie_output=True)
+    batch = PairBatch(SOURCE, LENGTHS, TARGET, TARGET_LENGTHS)
+    program = jax.make_jaxpr(jax.grad(lambda params: model.merge(params).loss(batch, (), None, 0.0)[0].objective))(model.params)
+    assert str(program).count(":f32[50,3] = scatter-add") == 2  # once for the encoder, once for the decoder
+
+
 @pytest.mark.parametrize("feeding", [False, True])
 def test_decoder_sees_nothing_of_the_future(feeding):
     """Gradient of the logits at t with respect to the vectors of the inputs: 0 after t, not 0 up to t."""

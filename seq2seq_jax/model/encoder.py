@@ -11,7 +11,7 @@ from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.model.dropout import Dropout, dropped
 from seq2seq_jax.model.embedding import Embedding
 from seq2seq_jax.model.keys import named
-from seq2seq_jax.model.recurrent import LSTM
+from seq2seq_jax.model.recurrent import LSTM, lookup_together
 
 
 def length_mask(lengths: Lengths, size: int) -> Bool[Array, "B S"]:
@@ -49,8 +49,7 @@ class Encoder(nnx.Module):
     ) -> tuple[Float[Array, "B S M"], Float[Array, "B M"]]:
         """Returns the outputs at every source position and the last layer's last states, directions side by side."""
         mask = length_mask(lengths, source.shape[1]).T
-        first = [lstm.lookup(embedding, source.T) for lstm in self.layers[0]]
-        outputs, last = self._read(0, first, mask, dropout)
+        outputs, last = self._read(0, lookup_together(self.layers[0], embedding, source.T), mask, dropout)
         for i in range(1, len(self.layers)):
             below = outputs
             outputs, last = self._read(i, [lstm.preactivations(below) for lstm in self.layers[i]], mask, dropout)

@@ -30,5 +30,6 @@ class Output(nnx.Module):
         features = product(hidden, self.kernel[...])
         if self.tied:
             table = embedding.table[...]
-            features = product(features, table.T) / (INITIAL_STD * jnp.sqrt(table.shape[1]))  # so that logits too have variance 1
+            features = features / (INITIAL_STD * jnp.sqrt(table.shape[1]))  # so that logits too have variance 1
+            features = product(features, table.T)
         return features + self.bias[...]

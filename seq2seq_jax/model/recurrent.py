@@ -28,7 +28,7 @@ Time is the leading axis, so that each step reads contiguous memory.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import jax
@@ -270,3 +270,15 @@ class LSTM(nnx.Module):
     def step(self, preactivations: Float[Array, "B G"], state: LSTMState) -> LSTMState:
         """Advances the state by one step, for loops that hold more than the layer; its gradient is JAX's own."""
         return _cell(preactivations + state.hidden @ self.recurrent_kernel[...], state.cell)[0]
+
+
+def lookup_together(layers: Iterable[LSTM], embedding: Embedding, ids: Int[Array, "T B"]) -> list[Float[Array, "T B _"]]:
+    """Returns what ``LSTM.lookup`` gives for each of several layers, which read the same symbols.
+
+    A table that is not projected first is read once: two gradients, each added up in the same rows of it, cost twice as much, and XLA
+    may merge the two sums on CPU and then abort the process (docs/performance.md).
+    """
+    if embedding.is_projected_first(ids.size):
+        return [layer.lookup(embedding, ids) for layer in layers]
+    vectors = embedding(ids)
+    return [layer.preactivations(vectors) for layer in layers]
