@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import signal
 import sys
 import textwrap
+import threading
+import traceback
+import types
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +22,7 @@ from seq2seq_jax.options import Option, Verb
 
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 SAID_BY_ABSL = ";\n    repeat this option to specify a list of values"  # of such flags, whose own help says it already
+_PUT_OFF_BY, _MOST_PUT_OFF = 0.05, 200  # seconds, and times: of a signal amid an import
 _EXPECTED = {  # in place of how Python says that a flag's text is no such value
     "invalid literal for int()": "a whole number",
     "could not convert string to float": "a number",
@@ -71,7 +76,7 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
     output, progress = _Stream(sys.stdout, unread), _Stream(sys.stderr, lambda error: None)  # progress that nobody reads ends nothing
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(progress):  # type: ignore[type-var]  like streams
         try:
-            with _terminated_like_interrupted():
+            with _interruptible():
                 _check_utf_8(arguments)
                 name, verb, arguments = _named(arguments, title, verbs, groups)
                 code = verb.run(_parse(name, verb, arguments))
@@ -144,17 +149,27 @@ def _drop_output() -> None:
 
 
 @contextlib.contextmanager
-def _terminated_like_interrupted() -> Generator[None, None, None]:
-    """Makes SIGTERM raise KeyboardInterrupt, as SIGINT does, where training has not begun to handle both itself."""
+def _interruptible() -> Generator[None, None, None]:
+    """Makes SIGTERM and SIGINT raise KeyboardInterrupt, where training has not begun to handle both itself, but amid no import.
 
-    def interrupt(signum: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+    A module that is half made, in C++ above all, would lose the exception or turn it into another: the signal comes again a little later.
+    """
+    put_off = itertools.count()
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    def interrupt(signum: int, frame: types.FrameType | None) -> None:
+        imports = any(frame.f_code.co_filename.startswith("<frozen importlib") for frame, _ in traceback.walk_stack(frame))
+        if not imports or next(put_off) >= _MOST_PUT_OFF:  # an experiment file that hangs is imported too
+            raise KeyboardInterrupt
+        again = threading.Timer(_PUT_OFF_BY, os.kill, (os.getpid(), signum))
+        again.daemon = True
+        again.start()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_utf_8(arguments: Sequence[str]) -> None:

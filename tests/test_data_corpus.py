@@ -79,7 +79,7 @@ def test_only_training_pairs_are_dropped_and_it_is_said(tmp_path):
     assert loaded.notes == [
         "2 of 7 training pairs dropped: an empty source or target.",
         "2 of 7 training pairs dropped: longer than data.max_length=5 units, the longest 6.",
-        "1 exact repetitions of a training pair kept.",
+        "1 exact repetition of training pairs kept.",
         "dev: 4 of 5 sources are also in train.",
         "dev: 1 of 5 sources have a unit that the vocabulary has not.",
         "dev: 1 of 5 sources have an empty target, as no pair that is trained on.",

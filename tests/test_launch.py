@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import json
@@ -411,6 +412,34 @@ def test_a_signal_before_training_has_begun_is_a_stop_like_any_other(monkeypatch
     goes_on = (75, "", "stopped: the same command goes on from here\n")
     assert run(capsys, verb, "--workdir=W") == (goes_on if verb in ("train", "sweep") else (1, "", "stopped\n"))
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_amid_an_import_waits_for_its_end(tmp_path, monkeypatch, capsys, number):
+    """Red if the exception comes inside a module that is half made: JAX's libraries then fail with another error, or pass over it."""
+    half = f"import os\ntry:\n    os.kill({os.getpid()}, {int(number)})\nexcept KeyboardInterrupt:\n    raise ImportError\nwhole = True\n"
+    (tmp_path / "half_made.py").write_text(half)
+    monkeypatch.syspath_prepend(tmp_path)
+    imported = []
+
+    def load_and_wait(values):
+        imported.append(importlib.import_module("half_made").whole)
+        time.sleep(9)
+
+    monkeypatch.setitem(launch_module.VERBS, "train", launch_module.VERBS["train"]._replace(run=load_and_wait))
+    assert run(capsys, "train", "--workdir=W") == (75, "", "stopped: the same command goes on from here\n")
+    assert imported == [True]
+    assert sys.modules.pop("half_made")
+
+
+def test_an_import_that_hangs_can_be_stopped(tmp_path, monkeypatch, capsys):
+    """Red if Ctrl-C does nothing while an experiment file is imported that never ends."""
+    (tmp_path / "endless.py").write_text(f"import os, time\nos.kill({os.getpid()}, {int(signal.SIGINT)})\ntime.sleep(9)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("seq2seq_jax.command._MOST_PUT_OFF", 2)
+    hanging = launch_module.VERBS["compare"]._replace(run=lambda values: importlib.import_module("endless"))
+    monkeypatch.setitem(launch_module.VERBS, "compare", hanging)
+    assert run(capsys, "compare", "--workdir=W") == (1, "", "stopped\n")
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
     pairs = [content[index] for index in kept]
     repeated = len(pairs) - len(set(pairs))
     if repeated:
-        notes.append(f"{repeated} exact repetitions of a training pair kept.")
+        notes.append(f"{repeated} exact repetition{'s' if repeated > 1 else ''} of training pairs kept.")
     return PairExamples(ids["source"].take(kept), ids["target"].take(kept)), vocabularies
 
 

@@ -109,7 +109,10 @@ def check_sizes(members: Sequence[Member]) -> None:
         given = [f"{path}={columns[path]}" for path in columns if config_lib.get(config, path) is not None]
         if SIZE in member.varied and len(given) == len(columns):
             every = f"{' and '.join(given)} {'set' if len(given) > 1 else 'sets'} every table"
-            raise UserError(f"{SIZE}: its sizes (--embedding_dims) have no effect, since {every}; expected to leave that out")
+            instead = (
+                "one of these alone: --embedding_dims are the sizes of the other table then" if len(given) > 1 else "to leave that out"
+            )
+            raise UserError(f"{SIZE}: its sizes (--embedding_dims) have no effect, since {every}; expected {instead}")
         network = config_lib.replace(config, {SIZE: 1, **columns})  # with every table's size said once
         other = seen.setdefault(network, member)
         if other is not member:
