@@ -6,8 +6,9 @@
 The training file of Chen (2003) and Yao & Zweig (2015), two columns (word, tab, phones separated by blanks), is not downloaded: give it by
 flag. One word in 40 is held out as dev, with all its pronunciations.
 
-A run takes 55 minutes on 2 cores with AVX-512 and reaches a dev word error rate of 21.0 % (mean of three seeds), the three together 19.5 %
-with a beam of 5; what else was tried is in docs/results.md. The sweep trains 12 such runs: look at --dry_run first.
+A run takes about 55 minutes on 2 cores with AVX-512 (by the speed of its first updates; docs/results.md) and reaches a dev word
+error rate of 21.0 % (mean of three seeds), the three together 19.5 % with a beam of 5. The sweep trains 12 such
+runs: look at --dry_run first.
 """
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
