@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from absl import flags
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.command import DONE, ERROR, run
+from seq2seq_jax.command import DONE, ERROR, program, run
 from seq2seq_jax.config import AXIS_FLAGS, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
@@ -196,7 +196,7 @@ def _sweep(values: flags.FlagValues) -> int:
         print_dry_run(plan, values.retry_failed)
         return DONE
     options = SweepOptions(values.executor, values.jobs, values.retry_failed, values.max_failures, values.keep)
-    outcomes = run_sweep(plan, options, _command_line())
+    outcomes = run_sweep(plan, options, f"{program()} {shlex.join(sys.argv[1:])}")
     from seq2seq_jax.compare.main import print_answer
 
     compared = print_answer(values.workdir, values.tolerance)
@@ -226,14 +226,6 @@ def _shared(config: Config, axes: Iterable[str], tune: Iterable[str], values: fl
         if values[f"config.{path}"].value is not None:
             raise UserError(f"--config.{path}: an axis of the sweep excludes it; expected one or the other")
     return shared
-
-
-def _command_line() -> str:
-    """Returns the command as typed, with the interpreter that runs it, so that it can be pasted where it was typed."""
-    interpreter = pathlib.Path(sys.executable)  # in an environment a symbolic link, which says more than what it leads to
-    if interpreter.is_relative_to(pathlib.Path.cwd()):
-        interpreter = interpreter.relative_to(pathlib.Path.cwd())
-    return shlex.join([str(interpreter), *sys.argv])
 
 
 def _status(values: flags.FlagValues) -> int:

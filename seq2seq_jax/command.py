@@ -6,6 +6,8 @@ import contextlib
 import itertools
 import math
 import os
+import pathlib
+import shlex
 import signal
 import sys
 import textwrap
@@ -182,10 +184,18 @@ def _check_utf_8(arguments: Sequence[str]) -> None:
             raise UserError(f"{typed}: not UTF-8, or typed where the locale is not; expected text in UTF-8") from None
 
 
+def program() -> str:
+    """Returns how this command was called, with the interpreter that runs it, so that it can be pasted where it was typed."""
+    interpreter = pathlib.Path(sys.executable)  # in an environment a symbolic link, which says more than what it leads to
+    if interpreter.is_relative_to(pathlib.Path.cwd()):
+        interpreter = interpreter.relative_to(pathlib.Path.cwd())
+    return shlex.join([str(interpreter), sys.argv[0]])
+
+
 def _overview(title: str, verbs: Verbs) -> str:
     width, first = max(map(len, verbs)), next(iter(verbs.values()))
     rows = [f"  {name:<{width}}  {verb.summary}" for name, verb in verbs.items()]
-    return "\n".join([title, "", *rows, "", f"For example: launch.py {first.example}"])
+    return "\n".join([title, "", *rows, "", f"For example: {program()} {first.example}"])
 
 
 def _named(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str, Verbs]) -> tuple[str, Verb, Sequence[str]]:
@@ -205,7 +215,7 @@ def _named(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[s
 
 
 def _help(name: str, verb: Verb, values: flags.FlagValues) -> str:
-    lines = [f"launch.py {name}: {verb.summary}", "", f"For example: launch.py {verb.example}", ""]
+    lines = [f"launch.py {name}: {verb.summary}", "", f"For example: {program()} {verb.example}", ""]
     lines += [*textwrap.wrap(verb.remark, 118), ""] if verb.remark else []
     for flag in (values[option.name] for option in verb.options):
         default = "" if flag.default in (None, [], "") else f" (default: {flag.default})"

@@ -14,6 +14,7 @@ import scipy.stats
 from gensim.models import KeyedVectors
 
 import launch as launch_module
+from seq2seq_jax.command import program
 from seq2seq_jax.compare import stability as stability_module
 from seq2seq_jax.compare.stability import stability
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
@@ -368,7 +369,7 @@ def test_a_run_without_a_table_is_a_mistake(tmp_path, capsys, content):
 def test_every_study_has_help_with_an_example(capsys, study):
     code, out, err = run(capsys, *([] if study is None else [study]), "--help")
     assert (code, err) == (0, "")
-    assert f"For example: launch.py embeddings {study or ''}" in out
+    assert f"For example: {program()} embeddings {study or ''}" in out
     assert "--workdir" in out
     assert study != "export" or "also specials and rows never trained" in out  # which neighbours leaves out
     assert study is not None or all(f"\n  embeddings {name} " in out for name in launch_module.STUDIES)

@@ -106,7 +106,12 @@ OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16
 @pytest.mark.parametrize(
     ("base", "values", "axes", "message"),
     [
-        (Config(), OVERRIDDEN, AXES, "^model.embedding_dim: .*source_embedding_dim=16 and model.target_embedding_dim=16 set every.*leave"),
+        (
+            Config(),
+            OVERRIDDEN,
+            AXES,
+            "^model.embedding_dim: .*source_embedding_dim=16 and model.target_embedding_dim=16 set every.*one of these alone",
+        ),
         (Config(), OVERRIDDEN, {"model.embedding_dim": (4,)}, "^model.embedding_dim: "),
         (Config(), {}, {**AXES, **dict.fromkeys(OVERRIDDEN, (8, 16))}, "^model.embedding_dim: "),
         (TEXT, {"model.target_embedding_dim": 16}, AXES, "^model.embedding_dim: .*since model.target_embedding_dim=16 sets"),
