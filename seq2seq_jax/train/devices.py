@@ -260,7 +260,7 @@ class MemberDevices:
         """
         mapped = jax.vmap(function, in_axes)
         if self.count == 1:
-            # The process would be aborted: of some mapped programs XLA cannot merge the loops, and fails a check of its own (0.10.2).
+            # Of some programs XLA cannot merge the loops and aborts the process (docs/performance.md).
             return jax.jit(mapped, donate_argnums=donated, compiler_options=WITHOUT_MERGED_LOOPS)
         return jax.pmap(mapped, in_axes=in_axes, devices=_devices()[: self.count], donate_argnums=donated)
 
