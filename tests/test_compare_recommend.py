@@ -533,6 +533,12 @@ def test_runs_are_the_same_only_where_there_are_several_sizes(tmp_path):
     assert "Decided: it is no worse than any other of the sizes tried" in rounded["reason"]
 
 
+def test_a_size_that_lacks_a_run_is_not_called_as_good_as_the_best(tmp_path):
+    """Red if a size that the rule passes over, since a run of it has failed, is named beside the best one."""
+    answer = recommend(tmp_path, {2: [0.3, 0.3], 8: [0.3, None], 16: [0.3, 0.3]})["recommendation"]["answer"]
+    assert any(sentence.endswith("is the best, as is that of size 16.") for sentence in answer), answer
+
+
 def test_runs_that_are_all_the_same_are_not_called_the_best(tmp_path):
     """Red if what has learned nothing is sold as the best size, or its dev set as known to the last digit."""
     found = recommend(tmp_path, {2: [1.0, 1.0], 8: [1.0, 1.0]})["recommendation"]

@@ -85,7 +85,7 @@ def _choice(grid: Grid, recommendation: Recommendation) -> str:
     if chosen != best:
         near = f"{take} within {tolerance:.3g} of {the_best}, {means[best]:.{decimals}f} at size {grid.sizes[best].label}"
         return f"{near}." if smallest else f"{near}, and {no_smaller} is."
-    ties = grid.learned & (np.abs(means - means[best]) <= statistics.ROUNDING)
+    ties = grid.eligible & (np.abs(means - means[best]) <= statistics.ROUNDING)
     equal = [grid.sizes[column].label for column in np.flatnonzero(ties) if column != best]
     as_good = f", as is that of size {', '.join(equal)}" if equal else ""
     return f"{take} {the_best}{as_good}." if smallest else f"{take} {the_best}{as_good}, and {no_smaller} is within {tolerance:.3g} of it."
