@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from seq2seq_jax.config import Config
 
+RANK_CORRELATION = "rank correlation"  # unit of a metric: Spearman's
 LOSS = "loss_nats_per_token"  # the metric that every kind of model has
 UNIGRAM = "unigram_nats_per_token"  # beside a language model's loss on dev: that of the frequencies of training's units alone
 IN_TRAIN = "also_in_train"  # beside the metrics of a split: how many of its sources, lines of a list or units of a text train has too
@@ -70,7 +71,7 @@ METRICS = {
         Metric("analogy_accuracy", "fraction", False, 0.01, untrained=0.0),
         Metric("semantic_analogy_accuracy", "fraction", False, 0.01, untrained=0.0),
         Metric("syntactic_analogy_accuracy", "fraction", False, 0.01, untrained=0.0),
-        Metric("word_similarity", "rank correlation", False, 0.02),
+        Metric("word_similarity", RANK_CORRELATION, False, 0.02),
     )
 }
 

@@ -5,6 +5,7 @@ bootstrap understates their share of the spread (it resamples from those at hand
 Read next: ``answer.py``.
 
 References:
+  Bonett & Wright 2000, Sample size requirements for estimating Pearson, Kendall and Spearman correlations (by Fisher's transformation).
   Cochran 1977, Sampling Techniques, section 6.4 (the ratio estimator, for the standard error).
   Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13 (percentile intervals).
   Koehn 2004, Statistical significance tests for machine translation evaluation (resampling a test set, paired).
@@ -22,6 +23,7 @@ from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.results import FinishedRun
 from seq2seq_jax.evaluate.metrics import ExampleScores
+from seq2seq_jax.kinds import RANK_CORRELATION
 
 DRAWS = 1000
 MOST_NUMBERS = 10_000_000  # random numbers drawn, so that a large dev set does not keep anyone waiting: it needs fewer draws too
@@ -111,6 +113,8 @@ def scored_together(grid: Grid, column: int) -> int | None:
 def standard_error(grid: Grid, column: int, examples: int) -> float | None:
     """Returns the standard error of one size's metric over dev examples: of a quotient of sums, or of a share (Cochran 1977).
 
+    That of a rank correlation is Bonett & Wright's.
+
     None where it is not known, as where all examples are wrong.
     """
     scores = _fitting_scores(grid.sizes[column].runs[0])
@@ -118,7 +122,10 @@ def standard_error(grid: Grid, column: int, examples: int) -> float | None:
         amounts, sizes = scores
         residuals = amounts - amounts.sum() / sizes.sum() * sizes
         return float(np.std(residuals, ddof=1) * math.sqrt(len(amounts)) / sizes.sum()) or None  # no scatter says nothing of it
+    mean = float(statistics.means(grid.values)[column])
     if grid.metric.proportion:
-        share = min(1.0, max(0.0, float(statistics.means(grid.values)[column])))
+        share = min(1.0, max(0.0, mean))
         return math.sqrt(share * (1 - share) / examples) or None
+    if grid.metric.unit == RANK_CORRELATION and examples > 3:
+        return (1 - mean**2) * math.sqrt((1 + mean**2 / 2) / (examples - 3)) or None
     return None
