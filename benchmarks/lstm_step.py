@@ -2,6 +2,8 @@
 
 ``lstm_step`` has both sides in float32. In ``lstm_step_bf16`` PyTorch's side multiplies in bfloat16, by autocast, which on processors
 that have instructions for it nearly doubles its speed; ours stays as it is, since it has no faster way (docs/performance.md).
+
+Where JAX computes on a GPU, PyTorch does too, by cuDNN's LSTM, and the shapes are larger ones. (No GPU was at hand to try it.)
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import torch
 
@@ -38,9 +41,19 @@ SHAPES = (
     Shape(65, 64, 128, 1, 32, 64),
     Shape(5000, 256, 512, 2, 64, 32),
 )
+GPU_SHAPES = (SHAPES[0], Shape(65, 64, 1024, 1, 64, 128))
 AGREEMENT = {torch.float32: 2e-4, torch.bfloat16: 2e-2}  # largest relative difference of the losses of the first updates, by type
 NAMES = {torch.float32: "lstm_step", torch.bfloat16: "lstm_step_bf16"}
 UPDATES = 4
+
+
+def device() -> str:
+    """Returns where PyTorch's side computes: where ours does. Ends the program where it cannot."""
+    if jax.default_backend() != "gpu":
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise SystemExit("make bench: JAX computes on a GPU and this PyTorch does not; install one for CUDA into .venv-bench")
+    return "cuda"
 
 
 class LanguageModel(torch.nn.Module):
@@ -100,12 +113,12 @@ class Optimizer:
 class Training:
     """The model in training: each call makes one update."""
 
-    def __init__(self, shape: Shape, params: Params, batch: TextBatch, dtype: torch.dtype):
-        self._autocast = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
-        self._model = LanguageModel(shape, params)
+    def __init__(self, shape: Shape, params: Params, batch: TextBatch, dtype: torch.dtype, device: str):
+        self._autocast = torch.autocast(device, dtype, enabled=dtype != torch.float32)
+        self._model = LanguageModel(shape, params).to(device)
         self._optimizer = Optimizer(self._model)
-        self._inputs, self._targets = (tensor(ids.T).long() for ids in (batch.inputs, batch.targets))
-        zeros = torch.zeros(shape.layers, shape.b, shape.h)
+        self._inputs, self._targets = (tensor(ids.T).long().to(device) for ids in (batch.inputs, batch.targets))
+        zeros = torch.zeros(shape.layers, shape.b, shape.h, device=device)
         self._state = (zeros, zeros.clone())
 
     def __call__(self) -> float:
@@ -120,10 +133,11 @@ class Training:
 
 def measure(repetitions: int) -> Iterator[timing.Figure]:
     """Yields a figure for each type and shape."""
+    place = device()
     for dtype, name in NAMES.items():
-        for shape in SHAPES:
+        for shape in SHAPES if place == "cpu" else GPU_SHAPES:
             mine = ours.language_model(*shape)
-            with OwnProcess(Training, shape, mine.initial, ours.text_batch(shape.v, shape.b, shape.t), dtype) as theirs:
+            with OwnProcess(Training, shape, mine.initial, ours.text_batch(shape.v, shape.b, shape.t), dtype, place) as theirs:
                 check_agreement(mine, theirs, AGREEMENT[dtype])
                 yield timing.compared(f"{name}/{shape}", mine, theirs, repetitions)
 

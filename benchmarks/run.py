@@ -72,6 +72,7 @@ def _prepare(count: int) -> None:
     """Sets the cores of both sides, and how JAX compiles and runs; before it starts, since it counts cores once."""
     from seq2seq_jax.train.runtime import confine, cores, speed_up_cpu
 
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # on a GPU the other side needs memory too
     confine(cores()[:count])
     speed_up_cpu()
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.utils import rnn
 
 from benchmarks import ours, timing
-from benchmarks.lstm_step import Optimizer, check_agreement, copy_lstm, tensor
+from benchmarks.lstm_step import Optimizer, check_agreement, copy_lstm, device, tensor
 from benchmarks.own_process import OwnProcess
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import PairBatch
@@ -69,11 +69,11 @@ class Translator(torch.nn.Module):
 class Training:
     """The model in training: each call makes one update."""
 
-    def __init__(self, params: Params, batch: PairBatch):
-        self._model = Translator(params)
+    def __init__(self, params: Params, batch: PairBatch, device: str):
+        self._model = Translator(params).to(device)
         self._optimizer = Optimizer(self._model)
-        self._source, self._target = tensor(batch.source).long(), tensor(batch.target).long()
-        self._lengths = tensor(batch.source_lengths).long()
+        self._source, self._target = (tensor(ids).long().to(device) for ids in (batch.source, batch.target))
+        self._lengths = tensor(batch.source_lengths).long()  # which stay on the host
         self._inputs = torch.cat([torch.full_like(self._target[:, :1], BOS), self._target[:, :-1]], dim=1)
 
     def __call__(self) -> float:
@@ -87,6 +87,6 @@ class Training:
 def measure(repetitions: int) -> Iterator[timing.Figure]:
     """Yields the figure, after checking that both sides do the same."""
     mine, batch = ours.translator(CONFIG, SIZES, ROWS, LENGTHS)
-    with OwnProcess(Training, mine.initial, batch) as theirs:
+    with OwnProcess(Training, mine.initial, batch, device()) as theirs:
         check_agreement(mine, theirs)
         yield timing.compared(NAME, mine, theirs, repetitions)
