@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import os
 import pathlib
@@ -155,21 +154,31 @@ def _interruptible() -> Generator[None, None, None]:
     """Makes SIGTERM and SIGINT raise KeyboardInterrupt, where training has not begun to handle both itself, but amid no import.
 
     A module that is half made, in C++ above all, would lose the exception or turn it into another: the signal comes again a little later.
+    What the process ignores, as one in the background of a script does SIGINT, it goes on ignoring.
     """
-    put_off = itertools.count()
+    again: list[threading.Timer] = []  # one for each time that a signal was put off
+    ended = False
 
     def interrupt(signum: int, frame: types.FrameType | None) -> None:
+        if ended:
+            return
         imports = any(frame.f_code.co_filename.startswith("<frozen importlib") for frame, _ in traceback.walk_stack(frame))
-        if not imports or next(put_off) >= _MOST_PUT_OFF:  # an experiment file that hangs is imported too
+        if not imports or len(again) >= _MOST_PUT_OFF:  # an experiment file that hangs is imported too
             raise KeyboardInterrupt
-        again = threading.Timer(_PUT_OFF_BY, os.kill, (os.getpid(), signum))
-        again.daemon = True
-        again.start()
+        if not (again and again[-1].is_alive()):  # a second one does not wait beside the first
+            again.append(threading.Timer(_PUT_OFF_BY, os.kill, (os.getpid(), signum)))
+            again[-1].daemon = True
+            again[-1].start()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    taken = [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in taken}
     try:
         yield
     finally:
+        ended = True
+        for timer in again[-1:]:
+            timer.cancel()
+            timer.join()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -187,8 +196,9 @@ def _check_utf_8(arguments: Sequence[str]) -> None:
 def program() -> str:
     """Returns how this command was called, with the interpreter that runs it, so that it can be pasted where it was typed."""
     interpreter = pathlib.Path(sys.executable)  # in an environment a symbolic link, which says more than what it leads to
-    if interpreter.is_relative_to(pathlib.Path.cwd()):
-        interpreter = interpreter.relative_to(pathlib.Path.cwd())
+    with contextlib.suppress(FileNotFoundError):  # the working directory is gone
+        if interpreter.is_relative_to(pathlib.Path.cwd()):
+            interpreter = interpreter.relative_to(pathlib.Path.cwd())
     return shlex.join([str(interpreter), sys.argv[0]])
 
 

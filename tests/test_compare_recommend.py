@@ -47,6 +47,7 @@ def test_higher_is_better_mirrors_lower_is_better(tmp_path):
     for key in ("embedding_dim", "verdict", "more_seeds_needed"):
         assert lower["recommendation"][key] == higher["recommendation"][key]
     assert lower["recommendation"]["excess_bound"] == pytest.approx(higher["recommendation"]["excess_bound"])
+    assert "its mean BLEU of" in higher["recommendation"]["reason"]
     assert by_size(higher)[4]["difference_to_best"] == pytest.approx(-by_size(lower)[4]["difference_to_best"])
 
 

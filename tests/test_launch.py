@@ -432,6 +432,42 @@ def test_a_signal_amid_an_import_waits_for_its_end(tmp_path, monkeypatch, capsys
     assert sys.modules.pop("half_made")
 
 
+@pytest.mark.parametrize(("times", "seconds", "expected"), [(2, 9.0, (1, "", "stopped\n")), (1, 0.0, (0, "", ""))])
+def test_a_signal_amid_an_import_comes_once_and_not_after_the_command(tmp_path, monkeypatch, capsys, times, seconds, expected):
+    """Red if two of them end the process on its way out, or one that came amid the last import ends whoever has called the command."""
+    kills = f"os.kill({os.getpid()}, {int(signal.SIGTERM)})\n" * times
+    (tmp_path / "last_import.py").write_text(f"import os\n{kills}")
+    monkeypatch.syspath_prepend(tmp_path)
+    late: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: late.append(number))
+
+    def load(values):
+        importlib.import_module("last_import")
+        time.sleep(seconds)
+        return 0
+
+    monkeypatch.setitem(launch_module.VERBS, "compare", launch_module.VERBS["compare"]._replace(run=load))
+    try:
+        assert run(capsys, "compare", "--workdir=W") == expected
+        time.sleep(0.2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert late == []
+    assert sys.modules.pop("last_import")
+
+
+def test_what_the_process_ignores_it_goes_on_ignoring(monkeypatch, capsys):
+    """Red if Ctrl-C reaches a command that a script has put in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    undisturbed = launch_module.VERBS["evaluate"]._replace(run=lambda values: os.kill(os.getpid(), signal.SIGINT) or 0)
+    monkeypatch.setitem(launch_module.VERBS, "evaluate", undisturbed)
+    try:
+        assert run(capsys, "evaluate", "--workdir=W") == (0, "", "")
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_import_that_hangs_can_be_stopped(tmp_path, monkeypatch, capsys):
     """Red if Ctrl-C does nothing while an experiment file is imported that never ends."""
     (tmp_path / "endless.py").write_text(f"import os, time\nos.kill({os.getpid()}, {int(signal.SIGINT)})\ntime.sleep(9)\n")

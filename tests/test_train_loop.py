@@ -53,7 +53,17 @@ from seq2seq_jax.train.run import Run
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.state import root_key
 from seq2seq_jax.train.view import Reporter
-from tests.training_fixture import after_saving, checkpoint_arrays, metrics_of, pair_config, result_of, text_config, write_pairs, write_text
+from tests.training_fixture import (
+    Terminal,
+    after_saving,
+    checkpoint_arrays,
+    metrics_of,
+    pair_config,
+    result_of,
+    text_config,
+    write_pairs,
+    write_text,
+)
 
 
 @pytest.mark.parametrize("task", ["copy", "reverse"])
@@ -620,13 +630,6 @@ def test_the_last_line_has_the_metric_of_the_result(tmp_path, capsys, ended_at, 
     best = f"best bits_per_character {result['dev']['bits_per_character']:.4f}"
     assert lines[-1] == f"train: finished at step {ended_at}, {best}"
     assert steps != ended_at or (lines[-2].startswith("train: step 8/8  ") and lines[-2].endswith(best))
-
-
-class Terminal(io.StringIO):
-    """A stream that is taken for a terminal."""
-
-    def isatty(self):
-        return True
 
 
 @pytest.mark.parametrize(("width", "figures"), [(80, "best 0.2500"), (140, "loss 1.500  4,000 tokens/s  best error 0.2500")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -22,6 +23,13 @@ from tests import compilation
 
 ROOT = pathlib.Path(__file__).parent.parent
 LETTERS = "abcdef"
+
+
+class Terminal(io.StringIO):
+    """A stream that is taken for a terminal."""
+
+    def isatty(self):
+        return True
 
 
 def write_pairs(path: pathlib.Path, count: int, task: str = "reverse", shortest: int = 4) -> pathlib.Path:

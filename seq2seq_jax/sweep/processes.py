@@ -55,8 +55,8 @@ class _PipeView:
     def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
         self._connection.send(("update", (step, loss, tokens_per_second, best)))
 
-    def scoring(self, how_far: str) -> None:
-        self._connection.send(("scoring", (how_far,)))
+    def doing(self, what: str) -> None:
+        self._connection.send(("doing", (what,)))
 
     def finish(self, step: int, best: float | None) -> None:
         self._connection.send(("finish", (step, best)))

@@ -132,12 +132,12 @@ class _Member:
             ending = f"  {seconds_label(left)} left for the sweep" if left is not None else ""
             self._sweep.line(f"{self._name}: step {step}/{self._total}  {figures}{ending}")
 
-    def scoring(self, how_far: str) -> None:
-        """Shows how far the scoring of a split has come."""
+    def doing(self, what: str) -> None:
+        """Shows what the member does between updates, where that takes long."""
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, figures=how_far, short=how_far)
+            self._live.update(self._task, figures=what, short=what)
         elif self._lines.due():
-            self._sweep.line(f"{self._name}: {how_far}")
+            self._sweep.line(f"{self._name}: {what}")
 
     def finish(self, step: int, best: float | None) -> None:
         """Keeps the metric of its result for the line that says how it ended, and its time, from which that of others follows."""

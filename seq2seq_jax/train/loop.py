@@ -136,9 +136,8 @@ class Loop:
             self._batch_at.close()
 
     def _run(self) -> None:
-        for run in self._going():
-            if run.step and any(left := run.left()):
-                self._visit([run], left, time.monotonic())
+        for (_, left), together in self._left().items():
+            self._visit(together, left, time.monotonic())
         self._finish([run for run in self._going() if run.complete])
         since = time.monotonic()
         while going := self._going():
@@ -151,6 +150,14 @@ class Loop:
                 since = time.monotonic()
             if stopping:
                 self._interrupt()
+
+    def _left(self) -> dict[tuple[int, Due], list[Run]]:
+        """Returns the runs that have something left to do at the step that they go on from, by step and what it is."""
+        found: dict[tuple[int, Due], list[Run]] = {}
+        for run in self._going():
+            if run.step and any(left := run.left()):
+                found.setdefault((run.step, left), []).append(run)
+        return found
 
     def _interrupt(self) -> None:
         """Saves what is not saved yet, and raises Interrupted once each run that this has not ended has written that it can go on."""
@@ -249,7 +256,7 @@ class Loop:
                 raise _ScoringStopped
             if lines.due():
                 for run in runs:
-                    run.view.scoring(f"scoring {name}: {how_far}")
+                    run.view.doing(f"scoring {name}: {how_far}")
 
         return self._engine.evaluate(params, split, watch)
 

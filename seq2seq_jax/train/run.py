@@ -107,14 +107,13 @@ class Run:
         )
 
     def left(self) -> Due:
-        """Returns what is not done yet at the step that the run goes on from: it was stopped amid it, or on the way to more updates.
+        """Returns what is not done yet at the step that the run goes on from.
 
-        Every step ends with a checkpoint of what it has scored, so one that has not can only be the newest.
+        It was stopped while dev was scored there, or on the way to more updates, and has saved before it had scored.
         """
-        assert self._log is not None  # open from begin() to close()
         due = self.due()
         unscored = (due.evaluates or self.complete) and self.progress.evaluated_step != self.step
-        return Due(logs=due.logs and not self._log.has(self.step, "train"), evaluates=unscored, saves=unscored)
+        return Due(logs=due.logs and self.progress.unlogged_tokens > 0, evaluates=unscored, saves=unscored)
 
     def begin(self, structure: nnx.GraphDef) -> TrainState:
         """Writes or checks config.json and returns the host state to go on from; a run that is finished has ``result`` then.
@@ -249,8 +248,10 @@ class Run:
         self._logged = (loss, speed)
 
     def show(self) -> None:
-        """Shows the last line of the log, where there is one, beside the best metric, which may be of the same step."""
-        if not math.isnan(self._logged[0]):
+        """Shows the last line of the log beside the best metric, which may be of the same step."""
+        if math.isnan(self._logged[0]):  # there is none yet
+            self.view.doing("compiling")
+        else:
             self.view.update(self.step, *self._logged, self.progress.best_value)
 
     def note_evaluation(self, evaluation: Evaluation | None) -> bool:

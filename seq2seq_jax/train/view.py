@@ -24,8 +24,8 @@ class View(Protocol):
     def update(self, step: int, loss: float, tokens_per_second: float | None, best: float | None) -> None:
         """Shows where the run stands: loss in nats a token, speed, and the best value of the metric on dev."""
 
-    def scoring(self, how_far: str) -> None:
-        """Shows how far the scoring of a split has come that takes long."""
+    def doing(self, what: str) -> None:
+        """Shows what the run does between updates, where that takes long."""
 
     def finish(self, step: int, best: float | None) -> None:
         """Shows that the run has finished after ``step`` updates, and the value of the metric on dev in its result."""
@@ -69,12 +69,12 @@ class Reporter:
             ending = f"  {seconds_label(left)} left" if left else ""
             print(f"{self._title}: step {step}/{self._total}  {figures}{ending}", file=sys.stderr, flush=True)
 
-    def scoring(self, how_far: str) -> None:
-        """Shows how far the scoring of a split has come."""
+    def doing(self, what: str) -> None:
+        """Shows what the run does between updates, where that takes long."""
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], figures=how_far, short=how_far)
+            self._bar.update(self._bar.task_ids[0], figures=what, short=what)
         elif self._lines.due():
-            self.note(how_far)
+            self.note(what)
 
     def finish(self, step: int, best: float | None) -> None:
         """Prints that the run has finished after ``step`` updates, and the value of the metric on dev in its result."""
