@@ -68,6 +68,24 @@ def test_programs_of_members_have_no_merged_loops():
     assert ran.stdout.split() == ["True", "False"]
 
 
+@pytest.mark.parametrize(
+    ("experiment", "text", "fields"),
+    [
+        ("char_lm", "abcdeabcde", ("data.segment_length=9", "model.hidden_dim=8")),  # a table of 9 rows, read at 9 time steps
+        ("pronunciation", "aaaa\tx\n", ("data.test_fraction=0", "model.hidden_dim=8", "model.encoder_hidden_dim=null")),  # of 5, at 5
+    ],
+)
+def test_a_batch_of_one_row_is_trained(tmp_path, experiment, text, fields):
+    """Red if XLA is let merge loops there, and aborts the process. In one of its own, since the tests compile in another way."""
+    (tmp_path / "data.txt").write_text(text)
+    flags = [f"--config.{field}" for field in (*fields, "data.dev_fraction=0", "train.batch_size=1", "train.steps=1")]
+    place = [f"--config=experiments/{experiment}.py", f"--workdir={tmp_path / 'run'}", f"--config.data.train={tmp_path / 'data.txt'}"]
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    root = pathlib.Path(__file__).parents[1]
+    ran = subprocess.run([sys.executable, "launch.py", "train", *place, *flags], cwd=root, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs glibc")
 def test_freed_memory_is_used_again_without_page_faults():
     # Red without the setting: each array faults in all of its pages. A process of its own, since the tests' own has it set.

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pathlib
 import signal
+import sys
 import threading
 from collections.abc import Collection, Generator, Sequence
 from multiprocessing import resource_tracker
@@ -102,6 +103,16 @@ def _noted(view: _PipeView, what: str) -> Generator[None, None, None]:
     finally:
         timer.cancel()
         timer.join()  # no other thread sends at the same time
+
+
+@contextlib.contextmanager
+def _without_warning() -> Generator[None, None, None]:
+    """Lets a resource tracker that is started meanwhile clear up after a killed worker without a warning, which says nothing to a user."""
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # which the tracker is started with
+    try:
+        yield
+    finally:
+        sys.warnoptions.pop()
 
 
 def _die_with_parent() -> None:
@@ -199,7 +210,8 @@ class Pool:
         ours, theirs = self._context.Pipe()
         arguments = (theirs, self._folder, self.shares[place], place, len(self.shares), self._largest)
         process = self._context.Process(target=_work, args=arguments, daemon=True)
-        resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
+        with _without_warning():
+            resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
         try:
             process.start()

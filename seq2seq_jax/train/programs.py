@@ -126,8 +126,10 @@ def compile_step(config: Config, network: Network, total_steps: int, devices: De
     The whole is faster by 3 to 6 %, the parts take half as long to compile for every further shape (docs/performance.md).
     """
     parts = KINDS[config.model.kind].form == "pairs"
-    # The sums over windows lose their vector instructions where XLA merges them with other loops.
-    options = WITHOUT_MERGED_LOOPS if config.model.kind == "skip_gram" else None
+    # The sums over windows lose their vector instructions where XLA merges them with other loops. With a single row it may abort the
+    # process: a table's gradient then looks like that of the sequence's time steps (docs/performance.md).
+    apart = config.model.kind == "skip_gram" or config.train.batch_size == devices.count
+    options = WITHOUT_MERGED_LOOPS if apart else None
     return devices.compile(lambda axis: make_train_step(config, network, total_steps, axis), parts, options)
 
 
