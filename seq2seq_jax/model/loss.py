@@ -33,7 +33,8 @@ def cross_entropy(
     With label smoothing s the target distribution is (1 - s) one-hot + s / V (Szegedy et al. 2016, section 7).
     """
     log_normalizer = jax.nn.logsumexp(logits, axis=-1)
-    picked = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    # Not indexed: the gradient would be written into its places one by one, and not as part of the loop that makes all of it.
+    picked = jnp.sum(jnp.where(jnp.arange(logits.shape[-1]) == targets[..., None], logits, 0), axis=-1)
     nats = jnp.sum(weights * (log_normalizer - picked))
     objective = nats
     if label_smoothing > 0.0:
