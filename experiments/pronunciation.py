@@ -10,7 +10,7 @@ The encoder keeps its 256 units, half of them in each direction, whatever hidden
 256 units and 3,600 words this is about as good as 256 in each direction, and the whole command takes two thirds of the time
 (docs/results.md). --config.model.encoder_hidden_dim=null gives each direction hidden_dim units.
 
-On two slow cores the sweep takes under five minutes and recommends size 128, at a dev word error rate of 0.488 ± 0.012 (docs/results.md).
+On two slow cores the sweep takes under five minutes and recommends size 128, at a dev word error rate of 0.488 ± 0.010 (docs/results.md).
 """
 
 from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig
