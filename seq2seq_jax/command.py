@@ -160,6 +160,7 @@ def _interruptible() -> Generator[None, None, None]:
     ended = False
 
     def interrupt(signum: int, frame: types.FrameType | None) -> None:
+        """Takes the signal, in the main thread; ``frame`` is what it has come amid. Raises KeyboardInterrupt, or lets it come again."""
         if ended:
             return
         imports = any(frame.f_code.co_filename.startswith("<frozen importlib") for frame, _ in traceback.walk_stack(frame))

@@ -69,11 +69,22 @@ def test_blanks_between_units_do_not_count_but_blanks_in_text_do():
     assert metrics.translation_metrics(["a b"], [["a  b "]], "char")["word_error_rate"] == 1
 
 
+def of_perfect_outputs(name):
+    """Returns a metric of outputs of words, which have single blanks, by references that are spaced otherwise and alike."""
+    outputs, spaced = ["w x y z .", "a b c d"], [["w  x y   z ."], [" a b\u00a0c\td "]]
+    return [metrics.translation_metrics(outputs, references, "word", [name])[name] for references in (spaced, [[one] for one in outputs])]
+
+
+def ranks_of_right_and_wrong(name):
+    """Returns what sorts a right output of greater loss, and a wrong one of less."""
+    right, wrong = (metrics.translation_metrics([output], [["a b c d"]], "word", [name])[name] for output in ("a b c d", "z a b x"))
+    return METRICS[name].rank(right, loss=9.0), METRICS[name].rank(wrong, loss=1.0)
+
+
 @pytest.mark.parametrize("name", [*metrics.PER_EXAMPLE, *metrics.PER_CORPUS])
 def test_an_output_with_the_words_of_its_reference_is_perfect_however_the_reference_is_spaced(name):
-    """Outputs of words have single blanks. Red if the edits of a perfect output are those blanks that a file has beside them."""
-    outputs, spaced = ["w x y z .", "a b c d"], [["w  x y   z ."], [" a b\u00a0c\td "]]
-    found = [metrics.translation_metrics(outputs, references, "word", [name])[name] for references in (spaced, [[one] for one in outputs])]
+    """Red if the edits of a perfect output are those blanks that a file has beside them."""
+    found = of_perfect_outputs(name)
     best = {"exact_match": 1.0, "bleu": pytest.approx(100), "chrf": pytest.approx(100)}.get(name, 0.0)
     assert found == [best, best]
     longer = metrics.translation_metrics(["a b"], [[" a  bc "]], "word", ["character_error_rate"])
@@ -88,15 +99,16 @@ def test_the_metric_that_contributing_shows_is_one(monkeypatch):
     ((name, score),) = eval(f"{{{entry}}}", vars(metrics)).items()
     monkeypatch.setitem(metrics.PER_EXAMPLE, name, score)
     monkeypatch.setitem(METRICS, name, eval(given, {"Metric": Metric}))
-    test_an_output_with_the_words_of_its_reference_is_perfect_however_the_reference_is_spaced(name)
-    test_a_right_output_ranks_before_a_wrong_one(name)
+    assert of_perfect_outputs(name) == [0.0, 0.0]
+    right, wrong = ranks_of_right_and_wrong(name)
+    assert right < wrong
 
 
 @pytest.mark.parametrize("name", [*metrics.PER_EXAMPLE, *metrics.PER_CORPUS])
 def test_a_right_output_ranks_before_a_wrong_one(name):
     """Red if the worst checkpoint and the worst size were taken for the best."""
-    right, wrong = (metrics.translation_metrics([output], [["a b c d"]], "word", [name])[name] for output in ("a b c d", "z a b x"))
-    assert METRICS[name].rank(right, loss=9.0) < METRICS[name].rank(wrong, loss=1.0)
+    right, wrong = ranks_of_right_and_wrong(name)
+    assert right < wrong
 
 
 def test_where_the_metric_says_nothing_the_loss_ranks():

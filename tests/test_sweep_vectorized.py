@@ -35,6 +35,7 @@ from tests.training_fixture import (
     metrics_of,
     pair_config,
     result_of,
+    signal_at_call,
     text_config,
     vector_config,
     write_pairs,
@@ -235,18 +236,7 @@ def test_a_stop_amid_scoring_goes_on_to_the_same_end(text, tmp_path, monkeypatch
     """
     config = small(text, train__patience=1, train__steps=12, data__test_fraction=0.1)
     axes = {"train.learning_rate": (1e-12, 1e-2)}
-    whole, measure, count = tmp_path / "whole", LanguageModelEvaluator.measure, [0]
-
-    def stopping_at(number: int | None) -> None:
-        def stopped(self, *arguments):
-            count[0] += 1
-            if count[0] == number:
-                signal.raise_signal(signal.SIGTERM)
-            return measure(self, *arguments)
-
-        count[0] = 0
-        monkeypatch.setattr(LanguageModelEvaluator, "measure", stopped)
-
+    whole, stopping_at = tmp_path / "whole", signal_at_call(monkeypatch, LanguageModelEvaluator, "measure")
     members = [member.name for member in make_plan(config, axes, str(whole), Design()).members]
     stopping_at(None)
     sweep(config, whole, axes, "vectorized")

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -147,6 +148,27 @@ def after_saving(act: Callable[[Any], object]) -> Generator[None, None, None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "save", save_and_act)
         yield
+
+
+def signal_at_call(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> Callable[[int | None], list[int]]:
+    """Returns a function that lets SIGTERM come at the call with a number, counted from 1, of ``owner.name``; None: at none.
+
+    It begins to count anew, and returns the count, as the one entry of a list.
+    """
+    function, count = getattr(owner, name), [0]
+
+    def stop_at(number: int | None) -> list[int]:
+        def counted(*arguments: Any) -> Any:
+            count[0] += 1
+            if count[0] == number:
+                signal.raise_signal(signal.SIGTERM)
+            return function(*arguments)
+
+        monkeypatch.setattr(owner, name, counted)
+        count[0] = 0
+        return count
+
+    return stop_at
 
 
 def result_of(workdir: pathlib.Path) -> Any:

@@ -212,7 +212,7 @@ class Loop:
             self._engine.clear_log_sums([self._places[run] for run in going])
         improved = self._evaluate(going) if due.evaluates else ()
         for run in going:
-            if not run.ended:
+            if (due.logs or due.evaluates) and not run.ended:
                 run.show()
         for run in going:
             if not run.ended and (due.saves or run in improved or run.complete):

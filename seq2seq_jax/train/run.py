@@ -250,7 +250,7 @@ class Run:
     def show(self) -> None:
         """Shows the last line of the log beside the best metric, which may be of the same step."""
         if math.isnan(self._logged[0]):  # there is none yet
-            self.view.doing("compiling")
+            self.view.doing(f"at step {self.step} of {self.total}")
         else:
             self.view.update(self.step, *self._logged, self.progress.best_value)
 
