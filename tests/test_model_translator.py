@@ -139,7 +139,7 @@ def test_padding_and_place_in_the_batch_change_nothing(kind, feeding):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_both_directions_read_a_large_table_once(shared):
-    """Red if its gradient is added up twice in the same rows: that costs twice as much, and XLA on CPU may abort (docs/performance.md)."""
+    """Red if its gradient is added up twice in the same rows: that is twice the work, and XLA on CPU may abort (docs/performance.md)."""
     sizes = {"source": 50, "target": 50}  # more rows than a batch reads symbols
     model = Small(sizes=sizes, share_embeddings=shared, tie_output=True)
     batch = PairBatch(SOURCE, LENGTHS, TARGET, TARGET_LENGTHS)

@@ -275,7 +275,7 @@ class LSTM(nnx.Module):
 def lookup_together(layers: Iterable[LSTM], embedding: Embedding, ids: Int[Array, "T B"]) -> list[Float[Array, "T B _"]]:
     """Returns what ``LSTM.lookup`` gives for each of several layers, which read the same symbols.
 
-    A table that is not projected first is read once: two gradients, each added up in the same rows of it, cost twice as much, and XLA
+    A table that is not projected first is read once: two gradients, each added up in the same rows of it, are twice the work, and XLA
     may merge the two sums on CPU and then abort the process (docs/performance.md).
     """
     if embedding.is_projected_first(ids.size):
