@@ -413,6 +413,15 @@ def test_a_signal_before_training_has_begun_is_a_stop_like_any_other(monkeypatch
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.fixture
+def heard():
+    """Lets SIGINT be heard, which a process that a script has put in the background ignores, as these tests may be."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_amid_an_import_waits_for_its_end(tmp_path, monkeypatch, capsys, number):
     """Red if the exception comes inside a module that is half made: JAX's libraries then fail with another error, or pass over it."""
@@ -468,6 +477,7 @@ def test_what_the_process_ignores_it_goes_on_ignoring(monkeypatch, capsys):
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.usefixtures("heard")
 def test_an_import_that_hangs_can_be_stopped(tmp_path, monkeypatch, capsys):
     """Red if Ctrl-C does nothing while an experiment file is imported that never ends."""
     (tmp_path / "endless.py").write_text(f"import os, time\nos.kill({os.getpid()}, {int(signal.SIGINT)})\ntime.sleep(9)\n")
