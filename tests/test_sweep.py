@@ -121,14 +121,36 @@ OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16
             {"model.source_embedding_dim": (None, 16)},
             "source_embedding_dim=None,seed=0 and source_.*=16,seed=0 are one",
         ),
+        (Config(), {}, {**AXES, "data.bpe_size": (500, 900)}, "bpe_size=500 and .*bpe_size=900 are one and the same run"),
+        (Config(), {}, {**AXES, "model.residual": (False, True)}, "residual=False and .*residual=True are one"),
+        (Config(), {}, {**AXES, "model.encoder_hidden_dim": (None, 512)}, "encoder_hidden_dim=None and .*=512 are one"),
+        (Config(), {}, {**AXES, "train.metric": (None, "word_error_rate")}, "metric=None and .*=word_error_rate are one"),
+        (Config(), {"data.dev": "b.tsv"}, {**AXES, "data.dev_fraction": (0.1, 0.2)}, "dev_fraction=0.1 and .*=0.2 are one"),
+        (Config(), {"data.test": "b.tsv"}, {**AXES, "data.test_fraction": (0.1, 0.2)}, "test_fraction=0.1 and .*=0.2 are one"),
         (Config(), {"model.table": "onehot"}, AXES, "^--config.model.table=onehot: a sweep compares learned tables"),
     ],
 )
-def test_sizes_that_change_no_table_are_refused(tmp_path, base, values, axes, message):
-    """Red if one network is trained under the names of several sizes, which are then compared and found equal."""
+def test_an_axis_that_changes_nothing_is_refused(tmp_path, base, values, axes, message):
+    """Red if one run is trained under several names, such as those of several sizes, which are then compared and found equal."""
     config = replace(base, {"data.train": "a.tsv", "train.epochs": None, "train.steps": 1, **values})
     with pytest.raises(UserError, match=message):
         make_plan(config, axes, str(tmp_path), Design())
+
+
+@pytest.mark.parametrize(
+    ("values", "axis"),
+    [
+        ({"data.target_unit": "bpe"}, {"data.bpe_size": (500, 900)}),
+        ({"model.decoder_layers": 2}, {"model.residual": (False, True)}),
+        ({}, {"model.encoder_hidden_dim": (None, 256)}),
+        ({"data.test": "b.tsv"}, {"data.dev_fraction": (0.1, 0.2)}),
+    ],
+)
+def test_an_axis_that_changes_something_is_not_refused(tmp_path, values, axis):
+    """Red if a field is taken for one that nothing reads, where something does."""
+    config = replace(pair_config(write_pairs(tmp_path / "a.tsv", 40)), {"model.hidden_dim": 256, **values})
+    members = members_lib.make_members(config, {"model.embedding_dim": (2, 4), **axis})
+    members_lib.check_distinct(members)
 
 
 def test_the_size_of_one_table_may_be_fixed_or_swept_by_itself(tmp_path):

@@ -45,8 +45,7 @@ def read_splits(config: Config, asked: Iterable[str]) -> RawSplits:
     A share of 0 cuts nothing. Raises UserError for every mistake in the data.
     """
     _check_form(config)
-    given = _splits_of(config)
-    cut = [split for split in HELD_OUT if split not in given and "dev" not in given]
+    given, cut = _splits_of(config), cut_splits(config)
     needed = set(asked)
     if needed & set(cut):
         needed.add("train")
@@ -89,6 +88,12 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
         return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in pairs]
     notes += mistakes.mixed_forms(["\t".join(pair) for pair in looked_at], path)
     return pairs
+
+
+def cut_splits(config: Config) -> list[str]:
+    """Returns the splits that are cut from the training file. Raises UserError for an unknown data set."""
+    given = _splits_of(config)
+    return [split for split in HELD_OUT if split not in given and "dev" not in given]
 
 
 def has_dev(config: Config) -> bool:

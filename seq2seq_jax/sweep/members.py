@@ -10,6 +10,7 @@ from typing import Any
 
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config
+from seq2seq_jax.data.raw_splits import HELD_OUT, cut_splits
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import KINDS, metric_of
 from seq2seq_jax.length import Length
@@ -97,15 +98,15 @@ def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_si
     return members
 
 
-def check_sizes(members: Sequence[Member]) -> None:
-    """Raises UserError where the swept size reaches no table, or two members are one and the same network.
+def check_distinct(members: Sequence[Member]) -> None:
+    """Raises UserError where the swept size reaches no table, or two members are one and the same run.
 
-    Either way sizes would be compared that were never trained.
+    Either way what was never trained would be compared.
     """
     seen: dict[Config, Member] = {}
     for member in members:
         config = member.config
-        columns = {f"model.{side}_embedding_dim": configured_width(config.model, side) for side in KINDS[config.model.kind].sides}
+        columns = _columns(config)
         given = [f"{path}={columns[path]}" for path in columns if config_lib.get(config, path) is not None]
         if SIZE in member.varied and len(given) == len(columns):
             every = f"{' and '.join(given)} {'set' if len(given) > 1 else 'sets'} every table"
@@ -113,12 +114,28 @@ def check_sizes(members: Sequence[Member]) -> None:
                 "one of these alone: --embedding_dims are the sizes of the other table then" if len(given) > 1 else "to leave that out"
             )
             raise UserError(f"{SIZE}: its sizes (--embedding_dims) have no effect, since {every}; expected {instead}")
-        network = config_lib.replace(config, {SIZE: 1, **columns})  # with every table's size said once
-        other = seen.setdefault(network, member)
+        other = seen.setdefault(_as_read(config), member)
         if other is not member:
             raise UserError(
-                f"sweep: {other.name} and {member.name} are one and the same network; expected axes that give tables of other sizes"
+                f"sweep: {other.name} and {member.name} are one and the same run; expected axes of what this model and its data make use of"
             )
+
+
+def _columns(config: Config) -> dict[str, int]:
+    return {f"model.{side}_embedding_dim": configured_width(config.model, side) for side in KINDS[config.model.kind].sides}
+
+
+def _as_read(config: Config) -> Config:
+    """Returns the configuration with everything said once, in one way, and what nothing reads beside the others at its default."""
+    kind, data, model = KINDS[config.model.kind], config.data, config.model
+    once = {SIZE: 1, **_columns(config), "train.metric": metric_of(config).name}
+    if kind.form == "pairs":
+        once["model.encoder_hidden_dim"] = model.encoder_dim
+    unread = [f"data.{split}_fraction" for split in HELD_OUT if split not in cut_splits(config)]
+    unread += ["data.bpe_size"] if "bpe" not in (data.source_unit, data.target_unit) else []
+    unread += ["model.residual"] if max(model.encoder_layers, model.decoder_layers) == 1 else []
+    defaults = {path: config_lib.field_of(path).default for path in unread}
+    return config_lib.replace(config, {**once, **defaults})
 
 
 def make_members(base: Config, axes: Axes) -> list[Member]:

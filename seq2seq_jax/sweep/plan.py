@@ -19,7 +19,7 @@ from seq2seq_jax.records import CONFIG_FILE, SWEEP_FILE, SweepRecord, damaged_sw
 from seq2seq_jax.sweep import budget, tuning
 from seq2seq_jax.sweep.axes import Axes, merged_axes
 from seq2seq_jax.sweep.design import Design
-from seq2seq_jax.sweep.members import Member, check_sizes, make_baselines, make_members
+from seq2seq_jax.sweep.members import Member, check_distinct, make_baselines, make_members
 from seq2seq_jax.sweep.same_data import check_same_data
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
 from seq2seq_jax.sweep.tuning import Tuning
@@ -102,7 +102,7 @@ def make_plan(config: Config, axes: Axes, workdir: str, design: Design) -> Plan:
         axes, design = merged_axes(earlier["axes"], axes), design.with_recorded(earlier)
     chosen = Tuning.recorded(earlier)
     members = make_members(config, axes)
-    check_sizes(members)
+    check_distinct(members)
     if design.baselines:
         members += make_baselines(config, axes, design.baselines, lambda own: max(vocabulary_sizes(own).values()))
     check_same_data(members, tuning.every_run(members, design.tune, chosen), workdir)
