@@ -75,12 +75,13 @@ def test_programs_of_members_have_no_merged_loops():
         ("pronunciation", "aaaa\tx\n", ("data.test_fraction=0", "model.hidden_dim=8", "model.encoder_hidden_dim=null")),  # of 5, at 5
     ],
 )
-def test_a_batch_of_one_row_is_trained(tmp_path, experiment, text, fields):
+@pytest.mark.parametrize("devices", [1, 2])
+def test_one_row_for_each_device_is_trained(tmp_path, experiment, text, fields, devices):
     """Red if XLA is let merge loops there, and aborts the process. In one of its own, since the tests compile in another way."""
     (tmp_path / "data.txt").write_text(text)
-    flags = [f"--config.{field}" for field in (*fields, "data.dev_fraction=0", "train.batch_size=1", "train.steps=1")]
+    flags = [f"--config.{field}" for field in (*fields, "data.dev_fraction=0", f"train.batch_size={devices}", "train.steps=1")]
     place = [f"--config=experiments/{experiment}.py", f"--workdir={tmp_path / 'run'}", f"--config.data.train={tmp_path / 'data.txt'}"]
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}" if devices > 1 else ""}
     root = pathlib.Path(__file__).parents[1]
     ran = subprocess.run([sys.executable, "launch.py", "train", *place, *flags], cwd=root, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

@@ -273,6 +273,7 @@ def test_a_schedule_that_ends_is_one_that_depends_on_the_number_of_updates(sched
 
 def test_devices_must_divide_the_batch():
     assert choose_device_count(None, 12) == 6
+    assert choose_device_count(None, 8) == 8  # a row each
     with pytest.raises(UserError, match=r"divisor of train\.batch_size=12"):
         choose_device_count(8, 12)
     with pytest.raises(UserError, match="expected at most 8"):

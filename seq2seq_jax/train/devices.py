@@ -69,8 +69,7 @@ def choose_device_count(requested: int | None, batch_size: int) -> int:
     """
     available = _available(requested)
     if requested is None:
-        least = 2 if platform() == "cpu" else 1  # rows of each: see ``programs.compile_step``
-        return max(n for n in range(1, available + 1) if n == 1 or (batch_size % n == 0 and batch_size // n >= least))
+        return max(n for n in range(1, available + 1) if batch_size % n == 0)
     if batch_size % requested:
         raise UserError(f"train.devices={requested}: expected a divisor of train.batch_size={batch_size}")
     return requested
@@ -140,7 +139,8 @@ class Devices:
     ) -> Callable[[TrainState, Batch], TrainState]:
         """Compiles ``make(axis)``, each of its parts by itself or the whole; the state given to the result is consumed by it.
 
-        ``options`` are XLA's, for the whole or the gradient, on one device (``jax.pmap`` takes none).
+        ``options`` are XLA's, for the whole or the gradient, on one device: ``jax.pmap`` takes none, and ``runtime.py`` sees to it that
+        it needs none.
         """
         step = make(None if self.count == 1 else AXIS)
         state, gradient = _carry_by_row(TrainState), _carry_by_row(Gradient)

@@ -128,7 +128,7 @@ def compile_step(config: Config, network: Network, total_steps: int, devices: De
     parts = KINDS[config.model.kind].form == "pairs"
     # The sums over windows lose their vector instructions where XLA merges them with other loops. With a single row it may abort the
     # process: a table's gradient then looks like that of the sequence's time steps (docs/performance.md).
-    apart = config.model.kind == "skip_gram" or config.train.batch_size == devices.count
+    apart = config.model.kind == "skip_gram" or config.train.batch_size == 1
     options = WITHOUT_MERGED_LOOPS if apart else None
     return devices.compile(lambda axis: make_train_step(config, network, total_steps, axis), parts, options)
 

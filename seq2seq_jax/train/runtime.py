@@ -51,7 +51,9 @@ def prepare_to_use() -> None:
 def speed_up_cpu() -> None:
     """Sets how programs are compiled and run on CPU, before JAX's first computation. docs/performance.md has what each setting gives."""
     flags = os.environ.get("XLA_FLAGS", "")
-    if _XLA_FLAGS not in flags:  # of the process that has started this one
+    virtual_devices = "xla_force_host_platform_device_count" in flags or jax.config.values["jax_num_cpu_devices"] > 1
+    # Of some programs XLA cannot merge the loops and aborts the process, and jax.pmap takes no WITHOUT_MERGED_LOOPS.
+    if not virtual_devices and _XLA_FLAGS not in flags:  # as in those of the process that has started this one
         os.environ["XLA_FLAGS"] = f"{_XLA_FLAGS} {flags}"
     if core_count() < len(cores()):  # XLA would start a thread for each core that a container sees, and all would wait for their turn
         os.environ.setdefault("NPROC", str(core_count()))
