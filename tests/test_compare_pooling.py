@@ -14,7 +14,7 @@ VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}
 
 
 def three_sweeps(root, scales=(1.0, 2.0, 0.5), values=VALUES):
-    scaled = [{size: [scale * value for value in row] for size, row in values.items()} for scale in scales]
+    scaled = [{size: [value and scale * value for value in row] for size, row in values.items()} for scale in scales]
     return [write_sweep(root / f"language{index}", each) for index, each in enumerate(scaled)]
 
 
@@ -88,6 +88,24 @@ def test_a_size_that_failed_in_one_data_set_is_not_left_out(tmp_path):
     assert answer["going_on"] == [
         "No number of data sets up to 100 would decide it with these differences, which the missing runs may change."
     ]
+
+
+def test_seeds_that_failed_within_a_data_set_favour_no_size(tmp_path):
+    """Red if a size looks worse than it is, and another one is decided for, since its easy seed is the one that has failed."""
+    hard = {4: [None, 0.414, 0.496], 32: [0.30, 0.45, 0.54]}  # 8 % better at both seeds that have finished, and a larger mean
+    workdirs = three_sweeps(tmp_path, (1.0, 0.5, 1.2), hard)
+    found = compare(workdirs)
+    assert found["sizes"][0]["difference_to_best"] == pytest.approx(-0.04 / np.mean([0.39, 0.43]))
+    answer = found["recommendation"]
+    assert (answer["embedding_dim"], answer["verdict"]) == (32, "undecided")
+    assert "Size 4 would have been recommended" in answer["reason"]
+    assert found["pareto"]["parameters"] == [4]
+
+
+def test_a_tolerance_in_per_cent_is_remarked(tmp_path):
+    said = {tolerance: compare(three_sweeps(tmp_path / str(tolerance)), tolerance=tolerance) for tolerance in (5.0, 0.05)}
+    assert any(text.startswith("The tolerance, 5, is as much as a data set's mean") for text in said[5.0]["recommendation"]["warnings"])
+    assert not any(text.startswith("The tolerance") for text in said[0.05]["recommendation"]["warnings"])
 
 
 def test_a_data_set_whose_dev_was_trained_on_is_named(tmp_path):

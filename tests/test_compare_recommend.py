@@ -573,8 +573,34 @@ def test_where_no_output_can_be_right_training_longer_is_not_advised(tmp_path):
 def test_a_tolerance_in_per_cent_is_remarked(tmp_path):
     path = write_sweep(tmp_path / "s", {2: [0.5, 0.52], 8: [0.4, 0.41]})
     said = {tolerance: compare([path], tolerance=tolerance)["recommendation"]["warnings"][0] for tolerance in (1.0, 0.05)}
-    assert said[1.0].startswith("No two fractions differ by more than the tolerance, 1")
-    assert not said[0.05].startswith("No two")
+    assert said[1.0].startswith("The tolerance, 1, is more than any two fractions differ by")
+    assert not said[0.05].startswith("The tolerance")
+
+
+def test_a_size_that_lacks_runs_is_judged_by_the_seeds_that_it_has(tmp_path):
+    """Red if it is by its own mean: a size whose hard seed has failed would be called better than one that beats it at every other."""
+    values = {2: [0.332, 0.480, None], 32: [0.30, 0.45, 0.54]}  # 2 has the smaller mean and is worse at both of its seeds
+    found = compare([write_sweep(tmp_path / "worse", values)])
+    assert found["sizes"][0]["mean"] < found["sizes"][1]["mean"]
+    assert "would have been" not in found["recommendation"]["reason"]
+    assert "that have all their runs" not in found["recommendation"]["reason"]
+    assert found["pareto"]["parameters"] == [2, 32]
+    found = compare([write_sweep(tmp_path / "better", {2: [None, 0.44, 0.53], 32: [0.30, 0.45, 0.54]})])
+    assert found["sizes"][0]["mean"] > found["sizes"][1]["mean"]
+    assert "Size 2 would have been recommended" in found["recommendation"]["reason"]
+    assert "the best of the sizes that have all their runs" in found["recommendation"]["reason"]
+
+
+def test_a_baseline_that_lacks_runs_is_judged_by_the_seeds_that_it_has(tmp_path):
+    """Red if it is called as good as the sizes by an easy seed, at which it is worse than they are."""
+    workdir = write_sweep(tmp_path / "s", {4: [0.32, 0.45, 0.56], 16: [0.31, 0.44, 0.54], 64: [0.33, None, None]})
+    grid = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    members = [member | ({"table": "frozen"} if member["varied"]["model.embedding_dim"] == 64 else {}) for member in grid["members"]]
+    (tmp_path / "s" / "sweep.json").write_text(json.dumps(grid | {"members": members}))
+    found = compare([workdir])
+    assert found["sizes"][2]["table"] == "frozen"
+    assert found["sizes"][2]["mean"] < found["sizes"][1]["mean"]
+    assert not any("baseline" in text for text in found["recommendation"]["warnings"])
 
 
 def test_what_dev_has_in_common_with_train_is_said(tmp_path):

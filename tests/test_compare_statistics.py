@@ -28,6 +28,15 @@ def test_intervals_and_p_values_are_students():
         assert pairs.mean[i, j] + pairs.half_widths()[i, j] == pytest.approx(test.confidence_interval().high, rel=1e-9)
 
 
+def test_adjusted_means_by_hand():
+    """Red if a size is judged by the seeds that it happens to have, or one that has them all is judged otherwise than by its own mean."""
+    values = np.array([[0.1, 0.2, NAN, NAN], [0.4, 0.5, 0.3, NAN], [0.4, 0.2, NAN, NAN]])
+    reference = np.array([True, True, False, False])
+    # the first two lie at .15, .45, .3, mean .3; the third has .3 where they have .45
+    assert statistics.adjusted_means(values, reference) == pytest.approx([0.3, 0.3, 0.15, NAN], nan_ok=True)
+    assert statistics.adjusted_means(values, np.array([True, False, False, False])) == pytest.approx([0.3, 0.3, 0.2, NAN], nan_ok=True)
+
+
 def test_holm_by_hand():
     # sorted .01 .03 .04, times 3, 2, 1: .03 .06 .04, made monotone: .03 .06 .06; a missing test does not count
     assert statistics.holm(np.array([0.01, NAN, 0.04, 0.03])) == pytest.approx([0.03, NAN, 0.06, 0.06], nan_ok=True)

@@ -53,12 +53,12 @@ def test_a_correlation_of_two_points_is_not_printed(printed, tmp_path):
     three = {4: [0.5, 0.6, 0.6], 16: [0.3, 0.4, 0.4], 64: [0.3, 0.2, 0.2]}
     assert "Correlation" not in printed(compare([write_sweep(tmp_path / "three of two", {size: row[:2] for size, row in three.items()})]))
     said = " ".join(printed(compare([write_sweep(tmp_path / "three", three)])).split())
-    assert "Correlation of sizes over seeds: -0.33, so pairing by seed makes differences less sure." in said
+    assert "Correlation of sizes over seeds: -0.33, so differences by seed scatter 15 % more than those of unrelated runs." in said
     partly = {4: [0.5, 0.6], 16: [0.3, 0.2, 0.3]}
     assert "Correlation" not in printed(compare([write_sweep(tmp_path / "partly", partly)]))
     shared = {4: [0.5, 0.6, 0.7], 16: [0.3, 0.4, 0.5]}
     said = " ".join(printed(compare([write_sweep(tmp_path / "shared", shared)])).split())
-    assert "Correlation of sizes over seeds: 1.00, so pairing by seed makes differences surer." in said
+    assert "Correlation of sizes over seeds: 1.00, so differences by seed scatter 100 % less than those of unrelated runs." in said
     pooled = compare([write_sweep(tmp_path / f"pooled {index}", three) for index in range(3)])
     assert pooled["seed_correlation"] is None  # dividing by a data set's mean makes it negative, whatever the data
 

@@ -15,7 +15,7 @@ import numpy as np
 from seq2seq_jax.compare import bootstrap, cost, rules, statistics
 from seq2seq_jax.compare.grid import Grid
 from seq2seq_jax.compare.reason import Words
-from seq2seq_jax.compare.recommend import Recommendation
+from seq2seq_jax.compare.recommend import Recommendation, comparable_losses
 from seq2seq_jax.compare.results import Failure
 from seq2seq_jax.compare.run_files import is_number
 from seq2seq_jax.compare.schema import (
@@ -69,7 +69,7 @@ def answer_object(
         "failed": [{"member": failure.name, "error": failure.error} for failure in failures],
         "noise_floor": _noise_floor(grid),
         "trained_together": cost.trained_together(grid),
-        "pareto": cost.fronts(grid, statistics.means(grid.losses), costs),
+        "pareto": cost.fronts(grid, comparable_losses(grid), costs),
         "at_equal_time": [] if grid.pooled else cost.at_equal_time(grid),
         "rules_of_thumb": [] if grid.pooled else rules.rules_of_thumb(grid),
         "truncated_table": [] if grid.pooled else rules.truncated_table(grid),

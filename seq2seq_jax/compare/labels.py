@@ -112,8 +112,9 @@ def correlation_sentence(part: SettingComparison) -> str | None:
     if correlation is None or in_common < 3:
         return None
     shown = round(correlation, 2) + 0.0  # never -0.00
-    surer = "surer" if shown > 0 else "less sure" if shown < 0 else "no surer"
-    return f"Correlation of sizes over seeds: {shown:.2f}, so pairing by seed makes differences {surer}."
+    scatter = round(100 * (math.sqrt(1 - shown) - 1))  # the variance of a paired difference is that of an unpaired one times 1 - r
+    less = f"{abs(scatter)} % {'less' if scatter < 0 else 'more'} than" if scatter else "as much as"
+    return f"Correlation of sizes over seeds: {shown:.2f}, so differences by seed scatter {less} those of unrelated runs."
 
 
 def cost_lines(part: SettingComparison) -> list[str]:

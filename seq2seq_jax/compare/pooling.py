@@ -76,9 +76,14 @@ def _learned_first(key: tuple[str, int]) -> tuple[bool, str, int]:
 
 
 def _means(grid: Grid, keys: Sequence[tuple[str, int]]) -> list[float]:
-    """Returns the mean over seeds of each of these sizes, NaN where there is no result."""
-    means = dict(zip(map(_key, grid.sizes), statistics.means(grid.values), strict=True))
-    return [means[key] for key in keys]
+    """Returns the mean over seeds of each of these sizes, NaN where there is no result.
+
+    That of a size that lacks seeds is by its differences to the sizes that have them all, where there are any.
+    """
+    complete = grid.eligible & ~np.isnan(grid.values).any(0)
+    means = statistics.adjusted_means(grid.values, complete) if complete.any() else statistics.means(grid.values)
+    of_key = dict(zip(map(_key, grid.sizes), means, strict=True))
+    return [of_key[key] for key in keys]
 
 
 def _merged(key: tuple[str, int], grids: Sequence[Grid]) -> Size:

@@ -16,8 +16,8 @@ from jaxtyping import Bool
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.conditions import mostly_out_of_reach, mostly_overfitting
 from seq2seq_jax.compare.grid import Grid
-from seq2seq_jax.compare.labels import decimals_for, spelled
-from seq2seq_jax.compare.recommend import Recommendation
+from seq2seq_jax.compare.labels import RELATIVE, decimals_for, spelled
+from seq2seq_jax.compare.recommend import Recommendation, comparable_losses
 from seq2seq_jax.compare.results import FinishedRun
 from seq2seq_jax.kinds import LOSS, Metric
 
@@ -93,7 +93,7 @@ def _choice(grid: Grid, recommendation: Recommendation) -> str:
 
 def _incomplete_within(grid: Grid, best: int, margin: float) -> Bool[np.ndarray, " sizes"]:
     """Returns which learned sizes that lack runs are not known to be worse than the ``best`` one by more than the margin."""
-    losses = statistics.means(grid.losses)
+    losses = comparable_losses(grid)
     return grid.learned & ~grid.eligible & ~(losses > losses[best] + margin)
 
 
@@ -181,8 +181,9 @@ def _seeds_warning(grid: Grid) -> list[str]:
 
 def _tolerance_warning(grid: Grid, recommendation: Recommendation) -> list[str]:
     """Warns where a tolerance covers all differences, so that the smallest size is taken: 5 % of a loss, or one typed in per cent."""
-    if grid.metric.unit == "fraction" and recommendation.tolerance >= 1:
-        return [f"No two fractions differ by more than the tolerance, {recommendation.tolerance:.3g}: one per cent is --tolerance=0.01."]
+    of_unit = {"fraction": "more than any two fractions differ by", RELATIVE: "as much as a data set's mean, or more"}
+    if recommendation.tolerance >= 1 and grid.metric.unit in of_unit:
+        return [f"The tolerance, {recommendation.tolerance:.3g}, is {of_unit[grid.metric.unit]}: one per cent is --tolerance=0.01."]
     means = statistics.means(grid.losses[:, grid.eligible])
     spread, tolerance = float(np.max(means) - np.min(means)), recommendation.tolerance
     if grid.pooled or not recommendation.relative or len(means) < 2 or not spread <= tolerance < math.inf:
@@ -256,8 +257,8 @@ def _got_worse(run: FinishedRun, metric: Metric) -> bool:
 
 
 def _baselines_warning(grid: Grid) -> list[str]:
-    means = statistics.means(grid.losses)
-    as_good = means <= np.nanmin(means[grid.learned]) + statistics.ROUNDING
+    losses = comparable_losses(grid)
+    as_good = losses <= np.nanmin(losses[grid.learned]) + statistics.ROUNDING
     better = [size.label for column, size in enumerate(grid.sizes) if size.table != "learned" and as_good[column]]
     subject = f"baselines {' and '.join(better)} are" if len(better) > 1 else f"baseline {' '.join(better)} is"
     return [f"The {subject} at least as good as every learned table."] if better else []

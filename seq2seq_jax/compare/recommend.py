@@ -11,6 +11,7 @@ import dataclasses
 import math
 
 import numpy as np
+from jaxtyping import Float
 
 from seq2seq_jax.compare import statistics
 from seq2seq_jax.compare.grid import Grid
@@ -54,7 +55,7 @@ class Recommendation:
 
 def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
     """Chooses a size and says whether that is decided. ``tolerance``, in the metric's unit, replaces the metric's own."""
-    losses = statistics.means(grid.losses)
+    losses = comparable_losses(grid)
     with_results = grid.learned & ~np.isnan(losses)
     would_best = int(statistics.best_size(losses, with_results)) if with_results.any() else None
     if not grid.eligible.any():
@@ -81,6 +82,18 @@ def recommend(grid: Grid, tolerance: float | None) -> Recommendation:
         incomplete_best=None if would_best == best else would_best,
         incomplete_chosen=None if grid.eligible[would_choose] else would_choose,
     )
+
+
+def comparable_losses(grid: Grid) -> Float[np.ndarray, " sizes"]:
+    """Returns each size's mean loss; that of a size that lacks runs by its paired difference to the best one, as the table shows it.
+
+    NaN where nothing is known of it. Plain means where every size lacks runs.
+    """
+    losses = statistics.means(grid.losses)
+    if not grid.eligible.any():
+        return losses
+    best = np.arange(len(losses)) == statistics.best_size(losses, grid.eligible)
+    return np.where(grid.eligible, losses, statistics.adjusted_means(grid.losses, best))
 
 
 def _tolerance(grid: Grid, typed: float | None, best_mean: float) -> float:

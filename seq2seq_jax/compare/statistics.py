@@ -51,6 +51,16 @@ def means(values: Values) -> PerSize:
     return _moments(values, -2)[1]
 
 
+def adjusted_means(values: Values, reference: Bool[np.ndarray, " sizes"]) -> PerSize:
+    """Returns each size's mean as if it had every seed: that of the ``reference`` sizes, plus its mean difference to them by seed.
+
+    Seeds lift and lower sizes alike, so that a size of which only the easy seeds have finished looks better than it is. A size that has all
+    seeds of the reference keeps its own mean; NaN for one that shares none with it.
+    """
+    level = values[..., reference].mean(-1, keepdims=True)
+    return means(level) + means(values - level)
+
+
 def standard_deviations(values: Values) -> PerSize:
     """Returns each size's standard deviation over its seeds, with n - 1."""
     return _moments(values, -2)[2]
