@@ -16,13 +16,12 @@ from collections.abc import Iterable, Sequence
 from absl import flags
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.command import DONE, ERROR, program, run
+from seq2seq_jax.command import DONE, ERROR, Option, Verb, program, run
 from seq2seq_jax.config import AXIS_FLAGS, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
 from seq2seq_jax.files import check_figure
 from seq2seq_jax.interpreter import collect_garbage_rarely, keep_numpy_to_one_thread
-from seq2seq_jax.options import Option, Verb
 from seq2seq_jax.studies import FORMAT, STUDIES
 from seq2seq_jax.validation import validate
 

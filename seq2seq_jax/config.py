@@ -328,13 +328,8 @@ def replace(config: Config, values: Mapping[str, Any]) -> Config:
     return config
 
 
-def to_dict(config: Config) -> dict[str, dict[str, Any]]:
-    """Returns the configuration as nested dictionaries, ready for JSON."""
-    return dataclasses.asdict(config)
-
-
 def from_dict(values: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Builds a configuration from ``to_dict``'s form. Raises UserError for an unknown field."""
+    """Builds a configuration from fields by section, as ``dataclasses.asdict`` gives them. Raises UserError for an unknown field."""
     flat = {f"{section}.{name}": value for section, inner in values.items() for name, value in inner.items()}
     for path in flat:
         field_of(path)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from seq2seq_jax.command import Option, Verb
 from seq2seq_jax.files import check_figure
 from seq2seq_jax.interpreter import keep_numpy_to_one_thread
-from seq2seq_jax.options import Option, Verb
 
 TABLE = Option("table", "which table of a translator; default: the source's", choices=("source", "target"))
 FORMAT = Option("format", "what is printed", "table", ("table", "json"))

@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from seq2seq_jax.config import ModelConfig
-from seq2seq_jax.model.build import Params, initial_params, structure
+from seq2seq_jax.model.build import Params, abstract_params, structure
 
 SIZES = {"source": 9, "target": 8}
 
@@ -23,7 +23,7 @@ class Small:
         self.config = dataclasses.replace(ModelConfig(embedding_dim=3, hidden_dim=4), **settings)
         self.sizes = sizes or SIZES
         self.structure = structure(self.config, self.sizes)
-        shapes = jax.eval_shape(lambda: initial_params(self.config, self.sizes, jax.random.key(0)))
+        shapes = abstract_params(self.config, self.sizes)
         draws = np.random.default_rng(seed)
         self.params: Params = jax.tree.map(lambda leaf: jnp.asarray(draws.normal(0, 0.8, leaf.shape), jnp.float32), shapes)
 

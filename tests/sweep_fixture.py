@@ -81,6 +81,19 @@ def write_sweep(
     return str(root)
 
 
+def change_record(workdir: str | pathlib.Path, **changes: Any) -> None:
+    """Changes what sweep.json says."""
+    path = pathlib.Path(workdir) / "sweep.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def make_baseline(workdir: str | pathlib.Path, table: str, size: int) -> None:
+    """Makes the members of one size those of a table that is not learned."""
+    path = pathlib.Path(workdir) / "sweep.json"
+    members = json.loads(path.read_text())["members"]
+    change_record(workdir, members=[one | ({"table": table} if one["varied"]["model.embedding_dim"] == size else {}) for one in members])
+
+
 EXAMPLES = 450
 SYMBOLS = [*SPECIALS, *"abcdefghijklmnopqrstuvwxyz'- ", "ß", "あ", "ξ", "$", "\n", "<script>alert(1)</script>"]
 
@@ -109,6 +122,13 @@ def add_artifacts(root: pathlib.Path, symbols: Sequence[str] = SYMBOLS, evaluati
         _write_samples(path.parent / "samples.jsonl", size)
         config = {"model": {"embedding_dim": size, "hidden_dim": 256}, "train": {"seed": seed}, "data": {"name": "cmudict"}}
         (path.parent / "config.json").write_text(json.dumps({"format": 1, "config": config}))
+
+
+def write_history(directory: pathlib.Path, evaluations: Sequence[tuple[int, float, float]]) -> pathlib.Path:
+    """Writes the evaluations of a run, each a step, the seconds of training until then, and the word error rate; returns the file."""
+    records = [{"step": step, "split": "dev", "word_error_rate": value, "elapsed_seconds": time} for step, time, value in evaluations]
+    (directory / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return directory / "metrics.jsonl"
 
 
 def _write_history(path: pathlib.Path, found: Mapping[str, Any], evaluations: int) -> None:

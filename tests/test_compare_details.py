@@ -15,7 +15,17 @@ from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.embeddings.map import principal_components
 from seq2seq_jax.embeddings.spectrum import directions
 from seq2seq_jax.evaluate.metrics import ExampleScores
-from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, compare, member_name, write_sweep
+from tests.sweep_fixture import (
+    METRIC,
+    SYMBOLS,
+    add_artifacts,
+    change_record,
+    compare,
+    make_baseline,
+    member_name,
+    write_history,
+    write_sweep,
+)
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}
 NAN = float("nan")
@@ -49,9 +59,7 @@ def test_a_baseline_is_on_no_front_and_in_no_correlation(tmp_path):
     fronts, correlations = [], []
     for name in ("learned", "frozen"):
         workdir = sweep(tmp_path / name, VALUES | ({2: [0.1, 0.14, 0.09]} if name == "frozen" else {}))
-        grid = json.loads((tmp_path / name / "sweep.json").read_text())
-        members = [member | ({"table": "frozen"} if member["varied"]["model.embedding_dim"] == 2 else {}) for member in grid["members"]]
-        (tmp_path / name / "sweep.json").write_text(json.dumps(grid | {"members": members}))
+        make_baseline(workdir, "frozen", 2)
         found = compare([workdir])
         fronts.append(found["pareto"])
         correlations.append(found["seed_correlation"])
@@ -68,9 +76,8 @@ def test_time_to_the_best_step_is_read_from_the_history(tmp_path):
 def test_a_short_budget_can_have_another_best_size(tmp_path):
     write_sweep(tmp_path / "s", {4: [0.5], 16: [0.3]})
     for size, quick in ((4, 0.55), (16, 0.9)):
-        lines = [(100, 10.0, quick), (200, 20.0, 0.5 if size == 4 else 0.3)]
-        text = "".join(json.dumps({"step": s, "split": "dev", "word_error_rate": v, "elapsed_seconds": t}) + "\n" for s, t, v in lines)
-        (tmp_path / "s" / member_name(size, 0) / "metrics.jsonl").write_text(text + '{"step": 300, "split": "dev", "wo')
+        path = write_history(tmp_path / "s" / member_name(size, 0), [(100, 10.0, quick), (200, 20.0, 0.5 if size == 4 else 0.3)])
+        path.write_text(path.read_text() + '{"step": 300, "split": "dev", "wo')
     found = compare([str(tmp_path / "s")])["at_equal_time"]
     assert [(row["train_seconds"], row["best"]) for row in found] == [(5.0, None), (10.0, 4), (20.0, 16)]
     assert [size["mean"] for size in found[1]["sizes"]] == [0.55, 0.9]
@@ -83,9 +90,8 @@ def test_no_size_is_the_best_of_those_that_happen_to_be_evaluated(tmp_path):
     """
     write_sweep(tmp_path / "s", {4: [0.5, 0.5], 16: [0.3, 0.3], 64: [0.1, None]})
     for size, seed, seconds in ((4, 0, 11.5), (4, 1, 11.5), (16, 0, 9.0), (16, 1, 9.0), (64, 0, 9.0)):
-        lines = [(100, seconds, 0.6 if size == 4 else 0.4), (200, 20.0 if size == 4 else 40.0, 0.2)]
-        text = "".join(json.dumps({"step": s, "split": "dev", "word_error_rate": v, "elapsed_seconds": t}) + "\n" for s, t, v in lines)
-        (tmp_path / "s" / member_name(size, seed) / "metrics.jsonl").write_text(text)
+        evaluations = [(100, seconds, 0.6 if size == 4 else 0.4), (200, 20.0 if size == 4 else 40.0, 0.2)]
+        write_history(tmp_path / "s" / member_name(size, seed), evaluations)
     found = compare([str(tmp_path / "s")])["at_equal_time"]
     assert [(row["train_seconds"], row["best"]) for row in found] == [(5.0, None), (10.0, None), (20.0, 4)]
     assert [size["mean"] for size in found[-1]["sizes"]] == [0.2, 0.4, 0.4]
@@ -95,9 +101,7 @@ def test_a_timer_makes_no_size_the_best_at_equal_time(tmp_path):
     """Red if a run that took a little longer for as many steps is judged by the evaluation before its last."""
     write_sweep(tmp_path / "s", {4: [0.9], 16: [0.7]})
     for size, seconds in ((4, 3.5), (16, 3.6)):
-        lines = [(100, seconds / 2, 0.95), (200, seconds, 0.9 if size == 4 else 0.7)]
-        text = "".join(json.dumps({"step": s, "split": "dev", "word_error_rate": v, "elapsed_seconds": t}) + "\n" for s, t, v in lines)
-        (tmp_path / "s" / member_name(size, 0) / "metrics.jsonl").write_text(text)
+        write_history(tmp_path / "s" / member_name(size, 0), [(100, seconds / 2, 0.95), (200, seconds, 0.9 if size == 4 else 0.7)])
     assert compare([str(tmp_path / "s")])["at_equal_time"][-1]["best"] == 16
 
 
@@ -313,17 +317,17 @@ def test_a_budget_of_parameters_tells_its_hidden_sizes(tmp_path):
     for entry in grid["members"]:
         entry["adapted"] = {"model.hidden_dim": 97} if entry["varied"]["model.embedding_dim"] == 8 else {}
     own: dict[str, Any] = {"config": {"model": {"hidden_dim": 100}, "train": {}}}
-    (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
+    change_record(workdir, members=grid["members"], design={"budget": "parameters", "tune": {}}, **own)
     assert design_lines(compare([workdir])) == ["Hidden size, for equally many parameters: 100 at size 2, 97 at size 8."]
     own["config"]["model"]["encoder_hidden_dim"] = 50
     grid["members"][-1]["adapted"] |= {"model.encoder_hidden_dim": 48}
     grid["members"][-2]["adapted"] |= {"model.encoder_hidden_dim": 48}
-    (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
+    change_record(workdir, members=grid["members"], **own)
     wide = "Hidden size, for equally many parameters: 100 (encoder 50) at size 2, 97 (encoder 48) at size 8."
     assert design_lines(compare([workdir])) == [wide]
     for bidirectional, units in ((True, 200), (False, 100)):
         own["config"]["model"] |= {"encoder_hidden_dim": None, "bidirectional": bidirectional}
-        (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "parameters", "tune": {}}}))
+        change_record(workdir, **own)
         assert f"100 (encoder {units}) at size 2, 97 (encoder 48) at size 8" in design_lines(compare([workdir]))[0]
-    (tmp_path / "sweep.json").write_text(json.dumps(grid | own | {"design": {"budget": "hidden", "tune": {}}}))
+    change_record(workdir, design={"budget": "hidden", "tune": {}})
     assert design_lines(compare([workdir])) == []

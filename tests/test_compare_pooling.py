@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax.errors import UserError
-from tests.sweep_fixture import METRIC, compare, member_name, result, write_sweep
+from tests.sweep_fixture import METRIC, change_record, compare, make_baseline, member_name, result, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, 0.29, 0.31]}
 
@@ -33,10 +33,8 @@ def test_pooling_takes_away_the_scale_of_a_data_set(tmp_path):
 def test_no_baseline_moves_a_pooled_answer(tmp_path):
     """Red if the mean that figures are divided by knows more than the sizes: a bad baseline would change it."""
     workdirs = three_sweeps(tmp_path, values=VALUES | {128: [0.9, 0.8, 0.1]})
-    for path in tmp_path.glob("*/sweep.json"):
-        grid = json.loads(path.read_text())
-        members = [member | ({"table": "frozen"} if member["varied"]["model.embedding_dim"] == 128 else {}) for member in grid["members"]]
-        path.write_text(json.dumps(grid | {"members": members}))
+    for workdir in workdirs:
+        make_baseline(workdir, "frozen", 128)
     found, means = compare(workdirs), np.array([0.51, 0.31, 0.30])
     assert [row["table"] for row in found["sizes"]] == ["learned", "learned", "learned", "frozen"]
     assert [row["mean"] for row in found["sizes"]] == pytest.approx([*(means / means.mean()), 0.6 / means.mean()])
@@ -149,8 +147,7 @@ def test_pooling_says_where_sweeps_are_not_of_data_sets_of_their_own(tmp_path):
     (warning, *others) = compare(workdirs)["recommendation"]["warnings"]
     assert warning.startswith(f"{workdirs[0]} and {workdirs[2]} are of the same data and count as 2 data sets")
     assert not [text for text in others if "different ways" in text]
-    grid = json.loads((tmp_path / "language1/sweep.json").read_text())
-    (tmp_path / "language1/sweep.json").write_text(json.dumps(grid | {"design": {"budget": "parameters", "tune": {}}}))
+    change_record(workdirs[1], design={"budget": "parameters", "tune": {}})
     assert (
         "The sweeps were made in different ways: with other budgets, or with other tuning or none."
         in compare(workdirs)["recommendation"]["warnings"]
@@ -164,8 +161,7 @@ def test_pooling_says_in_which_fields_the_sweeps_differ(tmp_path):
     def warned(fields, design=None):
         """Returns what is said of sweeps of which the second and third have these fields."""
         for index, workdir in enumerate(workdirs):
-            grid = json.loads((tmp_path / f"language{index}/sweep.json").read_text())
-            pathlib.Path(workdir, "sweep.json").write_text(json.dumps(grid | {"design": design or {}}))
+            change_record(workdir, design=design or {})
             for path in pathlib.Path(workdir).glob("*/result.json"):
                 config: Any = {"data": {"train": f"{index}.tsv", "name": str(index)}, "model": {}, "train": {"seed": 0, "log_every": index}}
                 for field, values in fields.items():
@@ -190,11 +186,10 @@ def test_pooling_says_in_which_fields_the_sweeps_differ(tmp_path):
 
 def test_pooling_says_why_there_is_no_one_hot_baseline(tmp_path):
     """Red if it is said not to have been tried: it was, in each data set at the size of the vocabulary."""
-    workdirs = [write_sweep(tmp_path / f"{rows}", {4: [0.5, 0.6], 16: [0.3, 0.35], rows: [0.3, 0.4]}) for rows in (31, 40, 52)]
-    for path in tmp_path.glob("*/sweep.json"):
-        grid = json.loads(path.read_text())
-        members = [member | ({"table": "onehot"} if member["varied"]["model.embedding_dim"] > 16 else {}) for member in grid["members"]]
-        path.write_text(json.dumps(grid | {"members": members}))
+    sizes = (31, 40, 52)
+    workdirs = [write_sweep(tmp_path / f"{rows}", {4: [0.5, 0.6], 16: [0.3, 0.35], rows: [0.3, 0.4]}) for rows in sizes]
+    for workdir, rows in zip(workdirs, sizes, strict=True):
+        make_baseline(workdir, "onehot", rows)
     warnings = compare(workdirs)["recommendation"]["warnings"]
     assert "Left out: the baseline onehot, whose size is that of each data set's vocabulary." in warnings
     assert not any("not tried in every data set: size" in warning for warning in warnings)
@@ -206,9 +201,8 @@ def test_pooling_names_a_sweep_without_a_result(tmp_path):
     empty = write_sweep(tmp_path / "empty", {4: [None, None]})
     with pytest.raises(UserError, match=f"^--workdir={empty}: none of its sizes has a result"):
         compare([*workdirs, empty])
-    grid = json.loads((tmp_path / "language1/sweep.json").read_text())
-    members = [member | {"table": "frozen"} for member in grid["members"]]
-    (tmp_path / "language1/sweep.json").write_text(json.dumps(grid | {"members": members}))
+    for size in VALUES:
+        make_baseline(workdirs[1], "frozen", size)
     with pytest.raises(UserError, match=f"^--workdir={workdirs[1]}: none of its sizes has a result"):
         compare(workdirs)
 

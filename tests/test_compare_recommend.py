@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seq2seq_jax.errors import TrainingFailed, UserError
-from tests.sweep_fixture import METRIC, add_artifacts, compare, member_name, result, write_sweep
+from tests.sweep_fixture import METRIC, add_artifacts, change_record, compare, make_baseline, member_name, result, write_sweep
 
 CLEAR = {4: [0.50, 0.51, 0.52], 16: [0.300, 0.301, 0.302], 64: [0.298, 0.299, 0.300]}
 BLEU = {"name": "bleu", "unit": "points", "lower_is_better": False, "tolerance": 0.5}
@@ -134,11 +134,9 @@ def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
     Red too if it has values that no flag can hold, or a field as an axis and by itself.
     """
     path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]})
-    recorded = json.loads((tmp_path / "s/sweep.json").read_text())
-    recorded["command"] = f"launch.py sweep --config=e.py --workdir={path} --embedding_dims 64 {seeds}"
-    recorded["axes"] = {"model.embedding_dim": [4, 16, 64], "train.seed": [0, 1, 2], "model.bidirectional": [True], "data.train": ["a,b"]}
-    recorded["tuning"] = {"seed": 3, "runs": 0, "train_seconds": 0.0, "chosen": []}
-    (tmp_path / "s/sweep.json").write_text(json.dumps(recorded))
+    axes = {"model.embedding_dim": [4, 16, 64], "train.seed": [0, 1, 2], "model.bidirectional": [True], "data.train": ["a,b"]}
+    command = f"launch.py sweep --config=e.py --workdir={path} --embedding_dims 64 {seeds}"
+    change_record(path, command=command, axes=axes, tuning={"seed": 3, "runs": 0, "train_seconds": 0.0, "chosen": []})
     words = shlex.split(compare([path])["recommendation"]["command"])
     expected = ["--embedding_dims=4,16,64", "--axis=model.bidirectional=true", "--seeds=0,1,2,4,5,6,7"]
     assert words == ["launch.py", "sweep", "--config=e.py", f"--workdir={path}", *expected]
@@ -148,9 +146,7 @@ def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
 def test_a_seed_that_tuned_and_is_compared_is_warned_of(tmp_path, seed, warned):
     """Red if a script that reads the verdict never learns of it."""
     path = write_sweep(tmp_path / "s", {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305]})
-    recorded = json.loads((tmp_path / "s/sweep.json").read_text())
-    recorded["tuning"] = {"seed": seed, "runs": 0, "train_seconds": 0.0, "chosen": []}
-    (tmp_path / "s/sweep.json").write_text(json.dumps(recorded))
+    change_record(path, tuning={"seed": seed, "runs": 0, "train_seconds": 0.0, "chosen": []})
     reason = compare([path])["recommendation"]["reason"]
     assert (f"Seed {seed}, which is compared, also chose the tuned values" in reason) == warned
 
@@ -296,12 +292,6 @@ def write_configs(workdir: str, **train: Any) -> None:
         (file.parent / "config.json").write_text(json.dumps({"config": {"train": {"steps": None, "epochs": None} | train}}))
 
 
-def change_record(workdir: str, **changes: Any) -> None:
-    """Changes what sweep.json says."""
-    path = pathlib.Path(workdir) / "sweep.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 def diverge(workdir: str, name: str) -> None:
     """Lets the loss of a member no longer be finite."""
     file = pathlib.Path(workdir, name, "result.json")
@@ -406,8 +396,7 @@ def test_a_baseline_that_has_diverged_changes_no_command(tmp_path):
     """Red if all sizes are to be trained anew for its sake, or if it is tried again as it was."""
     path = write_sweep(tmp_path / "s", {4: [0.5, 0.31], 16: [0.3, 0.5], 64: [0.4, 0.4]})
     write_configs(path, learning_rate=0.006)
-    members = json.loads(pathlib.Path(path, "sweep.json").read_text())["members"]
-    change_record(path, members=[member | ({"table": "frozen"} if "dim=64" in member["name"] else {}) for member in members])
+    make_baseline(path, "frozen", 64)
     for seed in range(2):
         diverge(path, member_name(64, seed))
     found = compare([path])["recommendation"]
@@ -419,8 +408,7 @@ def test_a_baseline_that_has_diverged_changes_no_command(tmp_path):
     unlearned = write_sweep(tmp_path / "unlearned", UNLEARNED)
     for workdir, said in ((lengthened, "trains all of them anew"), (unlearned, "four times as long")):
         write_configs(workdir, steps=100)
-        members = json.loads(pathlib.Path(workdir, "sweep.json").read_text())["members"]
-        change_record(workdir, members=[member | ({"table": "frozen"} if "dim=64" in member["name"] else {}) for member in members])
+        make_baseline(workdir, "frozen", 64)
         diverge(workdir, member_name(64, 0))
         found = compare([workdir], 0.005)["recommendation"]
         assert said in found["going_on"][0]
@@ -464,9 +452,7 @@ def test_one_column_alone_has_no_smaller_size_to_go_on_with(tmp_path):
 def test_a_size_that_a_file_of_vectors_settles_is_not_grown(tmp_path, model, axes, command):
     """Red if the command that goes on asks for sizes that the vectors do not have, which every member would refuse."""
     workdir = write_sweep(tmp_path, {16: [0.3, 0.31]})
-    grid = json.loads((tmp_path / "sweep.json").read_text())
-    grid |= {"config": {"model": model}, "axes": {"model.embedding_dim": [16], **axes, "train.seed": [0, 1]}}
-    (tmp_path / "sweep.json").write_text(json.dumps(grid))
+    change_record(workdir, config={"model": model}, axes={"model.embedding_dim": [16], **axes, "train.seed": [0, 1]})
     found = compare([workdir])["recommendation"]["command"]
     assert found is None if command is None else command in found
 
@@ -474,8 +460,7 @@ def test_a_size_that_a_file_of_vectors_settles_is_not_grown(tmp_path, model, axe
 def test_a_budget_of_parameters_grows_to_larger_sizes_alone(tmp_path):
     """Red if the command names a smaller size, to which the sweep has not matched the hidden sizes, and which it refuses."""
     workdir = write_sweep(tmp_path, {16: [0.3, 0.31]})
-    grid = json.loads((tmp_path / "sweep.json").read_text())
-    (tmp_path / "sweep.json").write_text(json.dumps(grid | {"design": {"budget": "parameters", "tune": {}}}))
+    change_record(workdir, design={"budget": "parameters", "tune": {}})
     assert "--embedding_dims=16,64 " in compare([workdir])["recommendation"]["command"]
 
 
@@ -753,12 +738,7 @@ def test_test_is_reported_for_the_recommended_size(tmp_path):
 
 def test_baselines_are_shown_but_never_recommended(tmp_path):
     workdir = write_sweep(tmp_path / "s", CLEAR)
-    path = tmp_path / "s" / "sweep.json"
-    sweep = json.loads(path.read_text())
-    for member in sweep["members"]:
-        if member["varied"]["model.embedding_dim"] == 64:
-            member["table"] = "onehot"
-    path.write_text(json.dumps(sweep))
+    make_baseline(workdir, "onehot", 64)
     found = compare([workdir])
     assert found["best"] == {"embedding_dim": 16}
     assert found["sizes"][-1]["table"] == "onehot"
@@ -767,7 +747,8 @@ def test_baselines_are_shown_but_never_recommended(tmp_path):
     write_result(tmp_path / "s", 4, 1, 0.2)
     write_result(tmp_path / "s", 4, 2, None)
     assert "onehot" not in compare([workdir])["recommendation"]["reason"]
-    path.write_text(json.dumps(sweep | {"members": [member | {"table": "frozen"} for member in sweep["members"]]}))
+    for size in CLEAR:
+        make_baseline(workdir, "frozen", size)
     assert "No size can be recommended: only baselines were tried." in compare([workdir])["recommendation"]["reason"]
 
 

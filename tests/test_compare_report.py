@@ -20,7 +20,7 @@ from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.show import picture
 from seq2seq_jax.show import symbols as text
-from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, compare, member_name, write_sweep
+from tests.sweep_fixture import METRIC, SYMBOLS, add_artifacts, compare, make_baseline, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -169,11 +169,9 @@ def test_pooled_failed_and_bare_sweeps_have_a_report_too(tmp_path):
     huge = write_sweep(tmp_path / "huge", {4: [1e200, 2e200], 16: [3e200, 5e200]}, metric=METRIC | {"tolerance": None}, test=None)
     assert [row["ci95"] for row in compare([huge])["sizes"]] == [None, None]  # their squares are no numbers
     unmeasured = write_sweep(tmp_path / "unmeasured", VALUES, parameters={})
-    lone = pathlib.Path(write_sweep(tmp_path / "lone", {4: [None], 16: [0.3]})) / "sweep.json"  # of a baseline alone there is a result
-    grid = json.loads(lone.read_text())
-    grid["members"][1]["table"] = "frozen"
-    lone.write_text(json.dumps(grid))
-    for workdirs in (bare, bare[:1], [failed], [higher], [huge], [unmeasured], [str(lone.parent)]):
+    lone = write_sweep(tmp_path / "lone", {4: [None], 16: [0.3]})  # of a baseline alone there is a result
+    make_baseline(lone, "frozen", 16)
+    for workdirs in (bare, bare[:1], [failed], [higher], [huge], [unmeasured], [lone]):
         run(workdirs, "csv")
         page = page_of(pathlib.Path(workdirs[0]), "report.html" if len(workdirs) == 1 else "report_pooled.html")
         assert compare(workdirs)["recommendation"]["answer"][0] in html.unescape(page)

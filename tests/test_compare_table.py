@@ -14,7 +14,7 @@ from seq2seq_jax.compare.main import print_answer, run
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.compare.table import print_comparison, to_csv
 from seq2seq_jax.show.labels import counted
-from tests.sweep_fixture import add_artifacts, compare, member_name, write_sweep
+from tests.sweep_fixture import add_artifacts, change_record, compare, make_baseline, member_name, write_sweep
 
 VALUES = {4: [0.50, 0.51, 0.52], 16: [0.30, 0.32, 0.31], 64: [0.30, None, 0.31], 256: [0.30, 0.29, 0.31]}
 
@@ -151,12 +151,8 @@ def test_csv_has_a_line_for_each_size(tmp_path):
 
 def test_a_baseline_has_one_name(printed, tmp_path):
     """Red if the table calls it otherwise than the sentence that warns of it."""
-    path = tmp_path / "s" / "sweep.json"
     workdir = write_sweep(tmp_path / "s", {4: [0.5, 0.5], 16: [0.3, 0.3], 64: [0.3, 0.3]})
-    grid = json.loads(path.read_text())
-    for member in grid["members"][-2:]:
-        member["table"] = "frozen"
-    path.write_text(json.dumps(grid))
+    make_baseline(workdir, "frozen", 64)
     text = printed(compare([workdir]))
     assert "The baseline frozen 64 is" in " ".join(text.split())
     assert [line.split()[:2] for line in text.splitlines()].count(["frozen", "64"]) == 1
@@ -174,9 +170,7 @@ def test_members_that_all_failed_still_make_a_table(printed, tmp_path):
 
 def sweep_without_results(root, metric="bits_per_character", tuning=None):
     workdir = write_sweep(root, {4: [], 16: []}, not_run=2)
-    grid = json.loads((root / "sweep.json").read_text())
-    config = {"model": {"kind": "language_model"}, "train": {"metric": metric}}
-    (root / "sweep.json").write_text(json.dumps(grid | {"config": config, "tuning": tuning}))
+    change_record(workdir, config={"model": {"kind": "language_model"}, "train": {"metric": metric}}, tuning=tuning)
     return workdir
 
 
@@ -215,8 +209,7 @@ def test_json_of_a_sweep_without_any_result_has_nulls(capsys, tmp_path):
 def test_a_sweep_of_which_little_is_known_has_an_answer_too(capsys, tmp_path, change):
     """Red if a traceback ends it where not even members or metric are known."""
     workdir = sweep_without_results(tmp_path / "s")
-    grid = json.loads((tmp_path / "s" / "sweep.json").read_text())
-    (tmp_path / "s" / "sweep.json").write_text(json.dumps(grid | change))
+    change_record(workdir, **change)
     for format in ("json", "csv", "table"):
         run([workdir], format, noise_floor=True)
     assert "no member has finished" in capsys.readouterr().out

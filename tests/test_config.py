@@ -82,7 +82,7 @@ def get_config() -> Config:
 
 
 def test_a_configuration_survives_json():
-    assert config_lib.from_dict(json.loads(json.dumps(config_lib.to_dict(PAIRS)))) == PAIRS
+    assert config_lib.from_dict(json.loads(json.dumps(dataclasses.asdict(PAIRS)))) == PAIRS
 
 
 @pytest.mark.parametrize(

@@ -153,9 +153,9 @@ def test_pairs_somewhat_longer_than_training_s_cost_few_shapes():
     assert len(shapes - {source for source, _ in training}) == 1
 
 
-def test_evaluation_without_training_shapes_or_examples():
-    assert list(_evaluation([], [], 4, [])) == []
-    found = list(_evaluation([[], [5]], [[], []], 4, []))
+def test_evaluation_of_nothing_and_of_empty_targets():
+    assert list(_evaluation([], [], 4, [(2, 1)])) == []
+    found = list(_evaluation([[], [5]], [[], []], 4, [(2, 1)]))
     assert [indices.tolist() for indices, _ in found] == [[0, 1, -1, -1]]
     assert found[0][1].source_lengths.tolist() == [1, 2, 1, 1]
     assert found[0][1].target_lengths.tolist() == [1, 1, 0, 0]

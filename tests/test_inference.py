@@ -84,7 +84,7 @@ def test_runs_are_scored_together_as_they_translate_together(workdirs, tmp_path,
 def test_the_loss_of_pairs_has_scores_by_batch(workdirs):
     run = TrainedRun(workdirs["a"])
     config = config_lib.replace(run.config, {"train.metric": "loss_nats_per_token"})
-    evaluator = TranslatorEvaluator(config, run.programs, run.vocabularies)
+    evaluator = TranslatorEvaluator(config, run.programs, run.vocabularies, run.directory.begun().batch_shapes)
     words = WORDS * 4  # ten batches and more
     found = evaluator.evaluate(run.params, PairSplit([*map(str, words)], [[word] for word in words]))
     assert found.scores is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import functools
 import json
@@ -23,7 +24,7 @@ import pytest
 
 import launch as launch_module
 from seq2seq_jax.compare.reading import read_sweep
-from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace, to_dict
+from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, replace
 from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.experiment import load_experiment
@@ -257,7 +258,7 @@ def test_a_sweep_trains_what_is_missing_and_nothing_twice(tmp_path, capsys):
 def test_a_damaged_grid_is_named(tmp_path, damage, said):
     """Red if it ends in a traceback, or in a line that does not say which file it is."""
     config = pair_config(tmp_path / "a.tsv")
-    grid = {"format": 1, "axes": {path: list(values) for path, values in AXES.items()}, "members": [], "config": to_dict(config)}
+    grid = {"format": 1, "axes": {path: list(values) for path, values in AXES.items()}, "members": [], "config": dataclasses.asdict(config)}
     (tmp_path / "sweep.json").write_text(json.dumps(grid))
     assert make_plan(config, AXES, str(tmp_path), Design()).members
     (tmp_path / "sweep.json").write_text(json.dumps(damage(grid)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -101,13 +102,13 @@ def test_a_smaller_size_cannot_join_a_sweep_that_was_matched_to_another(config, 
     members = planned(config, tmp_path, (16, 64))
     entries = [{"name": member.name, "varied": member.varied, "adapted": member.adapted} for member in members.values()]
     record = {"format": 1, "axes": {"model.embedding_dim": [16, 64], "train.seed": [0]}, "members": entries, "design": EQUAL.to_json()}
-    (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": config_lib.to_dict(config)}))
+    (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": dataclasses.asdict(config)}))
     grown = planned(config, tmp_path, (16, 32), seeds=(0, 1))
     assert grown["embedding_dim=64,seed=0"].adapted == members["embedding_dim=64,seed=0"].adapted
     with pytest.raises(UserError, match=r"--budget=parameters: .* were matched to the parameters of the smallest, embedding_dim=16"):
         planned(config, tmp_path, (4, 16))
     narrow = config_lib.replace(config, {"model.hidden_dim": 4})  # with which no hidden size of the others comes near enough
-    (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": config_lib.to_dict(narrow)}))
+    (tmp_path / "sweep.json").write_text(json.dumps(record | {"config": dataclasses.asdict(narrow)}))
     with pytest.raises(UserError, match="were matched to the parameters of the smallest"):
         planned(narrow, tmp_path, (4, 16))
 

@@ -359,7 +359,7 @@ def test_a_table_is_cut_for_every_comparison(tmp_path, axes, cut):
         (tmp_path / member.name).mkdir()
         found = sweep_fixture.result(2, 0, 0.5, varied=member.varied)
         (tmp_path / member.name / "result.json").write_text(json.dumps(found))
-        (tmp_path / member.name / "config.json").write_text(json.dumps({"config": config_lib.to_dict(member.config)}))
+        (tmp_path / member.name / "config.json").write_text(json.dumps({"config": dataclasses.asdict(member.config)}))
     chosen = largest_runs(members, tmp_path)
     assert chosen == [f"{name},seed=0" for name in cut]
     for name in chosen:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from seq2seq_jax import config as config_lib
+from seq2seq_jax.model.build import abstract_params
 from seq2seq_jax.sweep import forecast
 from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.design import Design
@@ -31,7 +32,8 @@ def test_memory_is_near_what_the_compiler_needs(tmp_path, symbols, hidden_dim):
     text = "".join(map(chr, np.random.default_rng(0).integers(1000, 1000 + symbols, 20_000)))
     (tmp_path / "a.txt").write_text(text, encoding="utf-8")
     config = text_config(tmp_path / "a.txt", model__hidden_dim=hidden_dim, train__batch_size=32)
-    compiled, params = programs(config, vocabulary_sizes(config), 1, Devices(1), 1), forecast._params(config)
+    sizes = vocabulary_sizes(config)
+    compiled, params = programs(config, sizes, 1, Devices(1), 1, forecast._batches(config).shapes), abstract_params(config.model, sizes)
     state = jax.eval_shape(lambda params: initial_state(config, compiled.structure, params), params)
     step: jax.stages.Wrapped = compiled.train_step  # type: ignore[bad-assignment]
     used = step.lower(state, forecast._largest_batch(config)).compile().memory_analysis()
@@ -44,7 +46,7 @@ def test_a_large_table_counts_whole(tmp_path):
     """Red if what a checkpoint holds is left out, or parameters are taken off that the backward pass does not keep."""
     (tmp_path / "a.txt").write_text("".join(map(chr, range(1000, 1600))) * 4)
     config = text_config(tmp_path / "a.txt", model__embedding_dim=512, train__batch_size=2, data__segment_length=8)
-    params = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(forecast._params(config)))
+    params = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract_params(config.model, vocabulary_sizes(config))))
     assert 10 * params < forecast.update_bytes(config) < 11 * params
     averaged = config_lib.replace(config, {"train.average_decay": 0.9})
     assert 13 * params < forecast.update_bytes(averaged) < 14 * params

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import pathlib
@@ -13,7 +14,6 @@ import sys
 
 import pytest
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.records import RunRecord
@@ -74,7 +74,7 @@ def test_every_state_is_told(swept, capsys):
 
 def test_a_member_that_a_longer_sweep_has_not_reached_is_interrupted(swept):
     """Red if it counts as finished with the updates of the earlier call: nothing would say that the sweep is not done."""
-    asked = config_lib.to_dict(pair_config(swept / "a.tsv", train__steps=150))
+    asked = dataclasses.asdict(pair_config(swept / "a.tsv", train__steps=150))
 
     def status_of(folder, **entry):
         grid = {"format": 1, "members": [{"name": "done", "varied": {}, **entry}], "config": asked}

@@ -204,7 +204,8 @@ def test_scoring_uses_shapes_of_training_only(tmp_path):
     assert isinstance(corpus.dev, PairSplit)
     shapes = training_batches(config, corpus).shapes
     assert len(shapes) > 2
-    evaluator = TranslatorEvaluator(config, programs(config, {"source": 9, "target": 9}, 1, Devices(1), 9), corpus.vocabularies, shapes)
+    compiled = programs(config, {"source": 9, "target": 9}, 1, Devices(1), 9, shapes)
+    evaluator = TranslatorEvaluator(config, compiled, corpus.vocabularies, shapes)
     used = {batch.source.shape[1] for _, batch in evaluator.source_batches(corpus.dev.sources, 8)}
     assert used <= {source for source, _ in shapes}
     assert len(used) <= (len(shapes) + 1) // 2
@@ -215,7 +216,9 @@ def test_sources_are_scored_as_training_reads_them(tmp_path):
     (tmp_path / "a.tsv").write_text("e\u0301a\tx\n", encoding="utf-8")
     config = pair_config(tmp_path / "a.tsv", data__normalize_nfc=True, data__dev_fraction=0.0, data__test_fraction=0.0)
     corpus = load_corpus(config)
-    evaluator = TranslatorEvaluator(config, programs(config, corpus.vocabulary_sizes, 1, Devices(1), 9), corpus.vocabularies)
+    shapes = training_batches(config, corpus).shapes
+    compiled = programs(config, corpus.vocabulary_sizes, 1, Devices(1), 9, shapes)
+    evaluator = TranslatorEvaluator(config, compiled, corpus.vocabularies, shapes)
     ((_, batch),) = evaluator.source_batches(["éa", "e\u0301a"], 2)
     np.testing.assert_array_equal(batch.source[0], batch.source[1])
     assert UNK not in batch.source
@@ -227,8 +230,9 @@ def test_threads_score_what_one_scores(tmp_path, monkeypatch):
     config = pair_config(write_pairs(tmp_path / "a.tsv", 300))
     corpus = load_corpus(config)
     sizes = corpus.vocabulary_sizes
-    scoring = programs(config, sizes, 1, Devices(1), 9)
-    evaluator = TranslatorEvaluator(config, scoring, corpus.vocabularies)
+    shapes = training_batches(config, corpus).shapes
+    scoring = programs(config, sizes, 1, Devices(1), 9, shapes)
+    evaluator = TranslatorEvaluator(config, scoring, corpus.vocabularies, shapes)
     params = jax.tree.map(lambda leaf: 3 * leaf, initial_params(config.model, sizes, root_key(0)))
     assert isinstance(corpus.dev, PairSplit)
     found = []
@@ -249,7 +253,9 @@ def test_a_source_without_units_is_not_decoded(tmp_path):
     (tmp_path / "a.tsv").write_text("a b\tx\n", encoding="utf-8")
     config = pair_config(tmp_path / "a.tsv", data__source_unit="word", data__dev_fraction=0.0, data__test_fraction=0.0)
     corpus = load_corpus(config)
-    evaluator = TranslatorEvaluator(config, programs(config, corpus.vocabulary_sizes, 1, Devices(1), 9), corpus.vocabularies)
+    shapes = training_batches(config, corpus).shapes
+    compiled = programs(config, corpus.vocabulary_sizes, 1, Devices(1), 9, shapes)
+    evaluator = TranslatorEvaluator(config, compiled, corpus.vocabularies, shapes)
     found = [index for indices, _ in evaluator.source_batches(["  ", "b", "", "a"], 2) for index in indices.tolist() if index >= 0]
     assert sorted(found) == [1, 3]
     assert list(evaluator.source_batches([" "], 2)) == []
@@ -265,9 +271,10 @@ def test_a_uniform_model_has_the_bits_of_its_vocabulary(tmp_path, unit, metric):
     corpus = load_corpus(config)
     assert isinstance(corpus.dev, TextSplit)
     vocabulary = corpus.vocabularies["target"]
-    compiled = programs(config, {"target": len(vocabulary)}, 1, Devices(1), 0)
+    shapes = training_batches(config, corpus).shapes
+    compiled = programs(config, {"target": len(vocabulary)}, 1, Devices(1), 0, shapes)
     params = jax.tree.map(jnp.zeros_like, initial_params(config.model, {"target": len(vocabulary)}, jax.random.key(0)))
-    evaluation = make_evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev)
+    evaluation = make_evaluator(config, compiled, corpus.vocabularies, shapes).evaluate(params, corpus.dev)
     found, scores = evaluation.metrics, evaluation.scores
     units, characters = len(vocabulary.encode(corpus.dev.text)), len(corpus.dev.text)
     assert found["examples"] == units
@@ -285,7 +292,8 @@ def test_a_text_is_scored_with_all_of_it_before_in_mind(tmp_path):
     for length, fraction in ((4, 0.2), (64, 0.2), (16, 0.6)):
         config = text_config(path, data__segment_length=length, data__dev_fraction=fraction)
         corpus = load_corpus(config)
-        compiled = programs(config, corpus.vocabulary_sizes, 1, Devices(1), 0)
+        shapes = training_batches(config, corpus).shapes
+        compiled = programs(config, corpus.vocabulary_sizes, 1, Devices(1), 0, shapes)
         params = initial_params(config.model, corpus.vocabulary_sizes, jax.random.key(0))
         params["stack"]["layers"][0]["recurrent_kernel"] *= 3  # so that the state matters
         assert isinstance(corpus.dev, TextSplit)
@@ -293,7 +301,8 @@ def test_a_text_is_scored_with_all_of_it_before_in_mind(tmp_path):
         model = nnx.merge(compiled.structure, params)
         _, logits = model.decode(model.start(1), jnp.concatenate([jnp.full((1, 1), BOS), ids[:, :-1]], axis=1))
         whole = -jnp.take_along_axis(jax.nn.log_softmax(logits), ids[..., None], axis=-1).mean()
-        scores.append(make_evaluator(config, compiled, corpus.vocabularies).evaluate(params, corpus.dev).metrics["loss_nats_per_token"])
+        evaluation = make_evaluator(config, compiled, corpus.vocabularies, shapes).evaluate(params, corpus.dev)
+        scores.append(evaluation.metrics["loss_nats_per_token"])
         assert scores[-1] == pytest.approx(float(whole), rel=1e-4)
     assert scores[0] == scores[1]
 

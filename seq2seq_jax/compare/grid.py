@@ -109,13 +109,13 @@ def make_grid(runs: list[FinishedRun], failures: list[Failure]) -> Grid:
     Raises UserError, naming both directories, for two runs in one place.
     """
     _check_distinct(runs)
-    placed = [failure for failure in failures if failure.member is not None]
-    members = [run.member for run in runs] + [failure.member for failure in placed if failure.member is not None]
+    placed = [(failure.member, failure) for failure in failures if failure.member is not None]
+    members = [run.member for run in runs] + [member for member, _ in placed]
     keys = sorted({(TABLES.index(member.table), member.size) for member in members})
     sizes = []
     for rank, dim in keys:
         key = (TABLES[rank], dim)
-        failed = [failure for failure in placed if failure.member is not None and (failure.member.table, failure.member.size) == key]
+        failed = [failure for member, failure in placed if (member.table, member.size) == key]
         sizes.append(Size(dim, key[0], runs_of(runs, dim, key[0]), failed))
     seeds = sorted({run.member.seed for run in runs})
     values = np.full((len(seeds), len(sizes)), np.nan)

@@ -15,14 +15,14 @@ from seq2seq_jax.data.examples import PairSplit, TextSplit
 from seq2seq_jax.data.vocabulary import Vocabulary
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.length import has_checkpoint
-from seq2seq_jax.model.build import Params, initial_params
+from seq2seq_jax.model.build import Params, abstract_params
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
 from seq2seq_jax.train.devices import platform
 from seq2seq_jax.train.evaluation import Evaluator, make_evaluator
 from seq2seq_jax.train.programs import Scoring, initial_state, scoring
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import undisturbed
-from seq2seq_jax.train.state import TrainState, root_key
+from seq2seq_jax.train.state import TrainState
 
 
 class TrainedRun:
@@ -51,7 +51,7 @@ class TrainedRun:
 def _best_params(directory: RunDirectory, config: Config, sizes: dict[str, int], compiled: Scoring) -> Params:
     """Returns the parameters of the run's best step so far; of a finished run of that which its result names, whatever came later."""
     # As training makes it, but for its values: only the shapes are looked at.
-    like = jax.eval_shape(lambda: initial_state(config, compiled.structure, initial_params(config.model, sizes, root_key(0))))
+    like = jax.eval_shape(lambda params: initial_state(config, compiled.structure, params), abstract_params(config.model, sizes))
     checkpoints, where = Checkpoints(directory.checkpoints), f"--workdir={directory.path}"
     result = directory.finished()
     try:

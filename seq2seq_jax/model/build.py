@@ -31,6 +31,11 @@ def abstract_model(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> 
     return nnx.eval_shape(lambda: build_model(config, vocabulary_sizes, jax.random.key(0)))
 
 
+def abstract_params(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> Params:
+    """Returns the shapes of the parameters in their place, without drawing or allocating any."""
+    return nnx.to_pure_dict(nnx.state(abstract_model(config, vocabulary_sizes)))
+
+
 def structure(config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> nnx.GraphDef:
     """Returns the static part of the model, in which no embedding size is; ``nnx.merge(structure, params)`` gives the module back."""
     return nnx.graphdef(abstract_model(config, vocabulary_sizes))

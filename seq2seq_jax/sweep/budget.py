@@ -7,12 +7,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import ENCODER_HIDDEN, HIDDEN, SIDES, SIZE, Config, ModelConfig
 from seq2seq_jax.errors import UserError
-from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.model.build import abstract_params
 from seq2seq_jax.sweep.axes import Axes
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import vocabulary_sizes
@@ -29,7 +27,7 @@ def count_parameters(config: Config) -> dict[str, int]:
 
 @functools.lru_cache(maxsize=256)
 def _count(model: ModelConfig, vocabularies: tuple[tuple[str, int], ...]) -> dict[str, int]:
-    return parameter_counts(jax.eval_shape(lambda: initial_params(model, dict(vocabularies), jax.random.key(0))), model)
+    return parameter_counts(abstract_params(model, dict(vocabularies)), model)
 
 
 def equal_parameters(members: Sequence[Member]) -> list[Member]:

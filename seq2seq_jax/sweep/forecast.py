@@ -30,7 +30,7 @@ from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Batches, corpus_key, training_batches
 from seq2seq_jax.length import newest_checkpoint, total_steps
-from seq2seq_jax.model.build import initial_params
+from seq2seq_jax.model.build import abstract_params, initial_params
 from seq2seq_jax.model.dropout import draw_dropout
 from seq2seq_jax.sweep.budget import count_parameters
 from seq2seq_jax.sweep.members import Member
@@ -103,7 +103,8 @@ def available_bytes() -> int:
 @functools.lru_cache(maxsize=256)
 def update_bytes(config: Config) -> int:
     """Returns the bytes that an update of a configuration holds at once, without allocating them."""
-    network, params = network_of(config, vocabulary_sizes(config), _batches(config).shapes), _params(config)
+    sizes = vocabulary_sizes(config)
+    network, params = network_of(config, sizes, _batches(config).shapes), abstract_params(config.model, sizes)
     batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _largest_batch(config))
     rows = jax.tree.leaves(batch)[0].shape[0]
 
@@ -121,8 +122,7 @@ def update_bytes(config: Config) -> int:
     kept = jax.eval_shape(residuals, params, batch)
     activations = _bytes(kept) - _bytes_in_common(kept, params)  # some parameters are among the residuals; not a table that is looked up
     on_host = 2 * state if jax.default_backend() == "cpu" else 0  # in the same memory: what checkpoints and the end of a run hold
-    symbols = vocabulary_sizes(config)["target"]
-    of_logits = max((_bytes(leaf) for leaf in jax.tree.leaves(kept) if leaf.shape[-1:] == (symbols,)), default=0)
+    of_logits = max((_bytes(leaf) for leaf in jax.tree.leaves(kept) if leaf.shape[-1:] == (sizes["target"],)), default=0)
     going_back = max(of_logits, activations // 4)  # the gradient of the logits, or of the layer that has the widest inputs
     folded = max(0, _bytes(jax.eval_shape(network.fold, params)) - _bytes(params))  # more than the tables, with as much gradient
     return state + _bytes(params) + activations + going_back + 2 * folded + on_host
@@ -136,10 +136,6 @@ def _bytes_in_common(tree: Any, other: Any) -> int:
 
 def _bytes(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
-def _params(config: Config) -> Any:
-    return jax.eval_shape(lambda: initial_params(config.model, vocabulary_sizes(config), jax.random.key(0)))
 
 
 def _batches(config: Config) -> Batches:

@@ -77,7 +77,7 @@ class Plan:
             design=self.design.to_json(),
             tuning=None if self.tuning is None else dataclasses.asdict(self.tuning),
             members=[_entry(member) for member in self.members],
-            config=config_lib.to_dict(self.config),
+            config=dataclasses.asdict(self.config),
         )
         write_json(self.folder / SWEEP_FILE, record)
 

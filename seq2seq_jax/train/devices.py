@@ -118,9 +118,9 @@ def _most_numbers_of_a_row(model: ModelConfig, vocabulary_size: int, shapes: Col
     """Returns the size of the largest array of a row in a step: of logits, of gates, or of what attention compares."""
     of_unit = max(vocabulary_size, 4 * model.hidden_dim)
     if model.kind == "language_model":
-        return max((units for _, units in shapes), default=0) * of_unit
+        return max(units for _, units in shapes) * of_unit
     compared = model.hidden_dim if model.attention_compares_vectors else 1
-    return max((max(source * target * compared, max(source, target) * of_unit) for source, target in shapes), default=0)
+    return max(max(source * target * compared, max(source, target) * of_unit) for source, target in shapes)
 
 
 def _carry_by_row(kind: Any) -> Any:

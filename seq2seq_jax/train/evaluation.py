@@ -122,7 +122,7 @@ class Evaluator(abc.ABC):
 
 
 def make_evaluator(
-    config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = (), members: int = 1
+    config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape], members: int = 1
 ) -> Evaluator:
     """Returns the evaluator of the configuration's kind of model.
 
@@ -142,9 +142,7 @@ def make_evaluator(
 class TranslatorEvaluator(Evaluator):
     """Decodes every source greedily and compares the outputs with all references; the loss is that of the first reference."""
 
-    def __init__(
-        self, config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape] = (), members: int = 1
-    ):
+    def __init__(self, config: Config, scoring: Scoring, vocabularies: Mapping[str, Vocabulary], shapes: Sequence[Shape], members: int = 1):
         """Prepares to score in every second of training's ``shapes``, from the largest: compiling costs more than padding."""
         super().__init__(config, scoring, vocabularies)
         self._shapes = list(shapes)[::-2]

@@ -68,7 +68,7 @@ def program_key(config: Config) -> Config:
 
 
 def programs(
-    config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int, shapes: Collection[Shape] = ()
+    config: Config, vocabulary_sizes: dict[str, int], total_steps: int, devices: Devices, output_limit: int, shapes: Collection[Shape]
 ) -> Programs:
     """Returns the programs of a run.
 
@@ -81,13 +81,13 @@ def programs(
       total_steps: updates of the whole run.
       devices: what the training step runs on; evaluation and decoding use one device.
       output_limit: longest decoded output, units with the end symbol.
-      shapes: of training's batches; without them no table is folded.
+      shapes: of training's batches.
     """
     step = _compile_step(program_key(config), tuple(sorted(vocabulary_sizes.items())), tuple(shapes), total_steps, devices)
     return Programs(**vars(scoring(config, vocabulary_sizes, output_limit, shapes)), train_step=step)
 
 
-def scoring(config: Config, vocabulary_sizes: dict[str, int], output_limit: int, shapes: Collection[Shape] = ()) -> Scoring:
+def scoring(config: Config, vocabulary_sizes: dict[str, int], output_limit: int, shapes: Collection[Shape]) -> Scoring:
     """Returns what scores a run of whatever length, and in the process that has trained it the same; arguments: see ``programs``."""
     return _compile_scoring(program_key(config), tuple(sorted(vocabulary_sizes.items())), tuple(shapes), output_limit)
 
@@ -113,11 +113,9 @@ def _compile_scoring(config: Config, vocabulary_sizes: VocabularySizes, shapes: 
 
 def network_of(config: Config, vocabulary_sizes: dict[str, int], shapes: Collection[Shape]) -> Network:
     """Returns the network of a run, in which those tables are folded that every batch of training projects whole."""
-    if KINDS[config.model.kind].form == "pairs":
-        units = {side: min((shape[place] for shape in shapes), default=0) for place, side in enumerate(("source", "target"))}
-    else:
-        units = {"target": min((units for _, units in shapes), default=0)}
-    return make_network(config.model, vocabulary_sizes, {side: config.train.batch_size * least for side, least in units.items()})
+    place = {"source": 0, "target": 1}  # of a side's units in a shape; that of a text has them where pairs have the target's
+    reads = {side: config.train.batch_size * min(shape[place[side]] for shape in shapes) for side in KINDS[config.model.kind].sides}
+    return make_network(config.model, vocabulary_sizes, reads)
 
 
 def compile_step(config: Config, network: Network, total_steps: int, devices: Devices) -> Callable[[TrainState, Batch], TrainState]:
