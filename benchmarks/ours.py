@@ -25,7 +25,11 @@ class Training:
     def __init__(self, model: ModelConfig, sizes: dict[str, int], batch: Batch):
         """Draws the parameters and prepares the step, compiled as a run compiles it."""
         rows = len(batch[0])
-        config = Config(model=model, train=TrainConfig(steps=1000, batch_size=rows, learning_rate=LEARNING_RATE, clip_norm=CLIP_NORM))
+        on_gpu = jax.default_backend() == "gpu"
+        train = TrainConfig(
+            steps=1000, batch_size=rows, learning_rate=LEARNING_RATE, clip_norm=CLIP_NORM, devices=1 if on_gpu else None
+        )  # one GPU, as PyTorch's side has
+        config = Config(model=model, train=train)
         graph = structure(model, sizes)
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
         params = jax.tree.map(jax.numpy.array, self.initial)
@@ -34,7 +38,7 @@ class Training:
         devices = choose_devices(config, sizes["target"], [shape])
         self._step = compile_step(config, network_of(config, sizes, [shape]), 1000, devices)
         self._state = devices.place(initial_state(config, graph, params))
-        self._batch = devices.split_batch(batch)
+        self._batch = jax.device_put(devices.split_batch(batch)) if on_gpu else devices.split_batch(batch)  # where PyTorch's lies too
 
     def __call__(self) -> None:
         """Makes one update."""

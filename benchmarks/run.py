@@ -103,7 +103,7 @@ def _write(machine: dict[str, Any], figures: Sequence[Figure]) -> None:
 
 def _print(machine: dict[str, Any], figures: Sequence[Figure]) -> None:
     load = f"load before {machine['load_before']:.1f}"
-    table = Table(title=f"{machine['processor']}, {machine['cores']} cores, {load}")
+    table = Table(title=f"{machine['processor']}, {machine['cores']} cores, {machine['device']}, {load}")
     for heading in ("figure", "ours", "theirs", "ratio", "quartiles", "repetitions"):
         table.add_column(heading, justify="left" if heading == "figure" else "right", overflow="fold")
     for figure in figures:

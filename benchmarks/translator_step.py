@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.utils import rnn
 
 from benchmarks import ours, timing
-from benchmarks.lstm_step import Optimizer, check_agreement, copy_lstm, device, tensor
+from benchmarks.lstm_step import Optimizer, check_agreement, copy_lstm, device, multiply_alike, tensor
 from benchmarks.own_process import OwnProcess
 from seq2seq_jax.config import ModelConfig
 from seq2seq_jax.data.batches import PairBatch
@@ -70,6 +70,7 @@ class Training:
     """The model in training: each call makes one update."""
 
     def __init__(self, params: Params, batch: PairBatch, device: str):
+        multiply_alike(device)
         self._model = Translator(params).to(device)
         self._optimizer = Optimizer(self._model)
         self._source, self._target = (tensor(ids).long().to(device) for ids in (batch.source, batch.target))

@@ -229,7 +229,10 @@ class TrainConfig:
         "language_model, loss_nats_per_token for a skip_gram",
     )
     devices: int | None = _field(
-        None, "devices that share each batch; null: as many as divide it evenly, and on a CPU threads for small models of sequences", low=1
+        None,
+        "devices that share each batch; null: as many as divide it evenly (skip_gram: one), and on a CPU threads for small models of "
+        "sequences",
+        low=1,
     )
 
     @property

@@ -198,14 +198,21 @@ def test_malformed_data_ends_with_2_and_names_the_line(capsys, tmp_path, content
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("verb", "name"), [("train", "nonsense"), ("sweep", "cuda")])
-def test_a_device_that_is_not_there_ends_with_2_and_one_line(tmp_path, verb, name):
+@pytest.mark.parametrize(
+    ("verb", "name", "executor"), [("train", "nonsense", ""), ("sweep", "cuda", "serial"), ("sweep", "cuda", "processes")]
+)
+def test_a_device_that_is_not_there_ends_with_2_and_one_line(tmp_path, verb, name, executor):
     """Red if JAX's own traceback is shown, or if it counts as a failure of the run or of a member. (A machine with CUDA has it.)"""
     if name == "cuda" and importlib.util.find_spec("jax_plugins") is not None:
         pytest.skip("this machine may have it")
     arguments = flags_of(pair_config(write_pairs(tmp_path / "a.tsv", 40)))
     if verb == "sweep":
-        arguments = [*(flag for flag in arguments if "embedding_dim" not in flag), "--embedding_dims=2", "--seeds=0", "--executor=serial"]
+        arguments = [
+            *(flag for flag in arguments if "embedding_dim" not in flag),
+            "--embedding_dims=2",
+            "--seeds=0",
+            f"--executor={executor}",
+        ]
     done = subprocess.run(
         command(verb, f"--workdir={tmp_path / 'run'}", *arguments),
         capture_output=True,

@@ -18,7 +18,7 @@ from seq2seq_jax.config import Config
 from seq2seq_jax.data.examples import PairSplit
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.inference.evaluate import evaluate
-from seq2seq_jax.sweep import executors, padding, stacked
+from seq2seq_jax.sweep import executors, padding, stacked, vectorized
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.members import make_members
 from seq2seq_jax.sweep.plan import make_plan
@@ -144,6 +144,21 @@ def test_members_share_the_time_of_their_updates(text, tmp_path, monkeypatch):
     sweep(small(text), tmp_path / "sweep", SIZES | SEEDS, "vectorized")
     seconds = [json.loads(path.read_text())["train_seconds"] for path in tmp_path.glob("sweep/*/result.json")]
     assert seconds == [7 * 2.0 / 4] * 4  # of eight updates the first compiles
+
+
+def test_members_begin_on_the_host(text, tmp_path, monkeypatch):
+    """Red if the first device keeps every member's own state all the while, beside the stacked one."""
+    given = []
+
+    class Kept(stacked.StackedRuns):
+        def __init__(self, *arguments):
+            given.extend(jax.tree.leaves(arguments[-1]))
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(vectorized, "StackedRuns", Kept)
+    sweep(small(text), tmp_path / "sweep", SIZES | SEEDS, "vectorized")
+    assert given
+    assert not [leaf for leaf in given if isinstance(leaf, jax.Array)]
 
 
 def test_language_models_over_devices_are_language_models_one_by_one(text, tmp_path, padded_zeros):

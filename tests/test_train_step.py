@@ -273,6 +273,13 @@ def test_a_schedule_that_ends_is_one_that_depends_on_the_number_of_updates(sched
     assert config.schedule_ends == (shorter != longer)
 
 
+def test_word_vectors_have_one_device_unless_asked_otherwise(tmp_path):
+    """Red if each of several would move all rows of both tables by itself, or if it cannot be asked for."""
+    config = vector_config(write_text(tmp_path / "a.txt", 3000), train__batch_size=16)
+    assert choose_devices(config, 9, [(16, 8)]) == Devices(1)
+    assert choose_devices(config_lib.replace(config, {"train.devices": 4}), 9, [(16, 8)]) == Devices(4)
+
+
 def test_devices_must_divide_the_batch():
     assert choose_device_count(None, 12) == 6
     assert choose_device_count(None, 8) == 8  # a row each

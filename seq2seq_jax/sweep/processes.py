@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from seq2seq_jax.config import Config
-from seq2seq_jax.errors import Interrupted
+from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.interpreter import collect_garbage_rarely
 from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.show.progress import SECONDS_UNSHOWN
@@ -32,6 +32,7 @@ from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, r
 from seq2seq_jax.sweep.shared_corpus import corpus_of, forget_corpus
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
+from seq2seq_jax.train.devices import platform
 from seq2seq_jax.train.programs import shape_key
 from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.signals import Stop, stop_signals
@@ -75,6 +76,11 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int
     collect_garbage_rarely()
     share.take()
     prepare()
+    try:
+        platform()
+    except UserError as error:  # where no device starts, that is no failure of the members
+        connection.send(("refused", error))
+        return
     view, compiled = _PipeView(connection), False
     with stop_signals(quiet=True) as stop:
         while not stop.requested and (member := connection.recv()) is not None:
@@ -221,7 +227,10 @@ class Pool:
         return _Worker(process, ours, place)
 
     def _receive(self, worker: _Worker, waiting: list[Member]) -> list[Outcome]:
-        """Reads one message and returns the outcome that it brings; an interrupted member is the next to be trained again."""
+        """Reads one message and returns the outcome that it brings; an interrupted member is the next to be trained again.
+
+        Raises UserError where the worker can train none.
+        """
         member = worker.member
         assert member is not None  # only busy workers are read
         try:
@@ -229,6 +238,8 @@ class Pool:
         except (EOFError, OSError):
             worker.process.join()
             kind, content = "ended", self.outcome_of_dead(member, worker.process.exitcode)
+        if isinstance(content, UserError):
+            raise content
         if kind != "ended":
             getattr(self._view.member(member.name), kind)(*content)
             return []

@@ -78,6 +78,8 @@ def choose_device_count(requested: int | None, batch_size: int) -> int:
 def choose_devices(config: Config, vocabulary_size: int, shapes: Collection[Shape]) -> Devices:
     """Returns what shares the batches of a run: as many devices as asked for, else all that divide a batch, or threads of the one CPU.
 
+    Word vectors have one device unless asked otherwise: each would read all rows and move all of them, in an order of its own on a GPU.
+
     Args:
       config: the run's.
       vocabulary_size: rows of what is predicted.
@@ -85,7 +87,8 @@ def choose_devices(config: Config, vocabulary_size: int, shapes: Collection[Shap
 
     Raises UserError as ``choose_device_count``.
     """
-    devices, rows = Devices(choose_device_count(config.train.devices, config.train.batch_size)), config.train.batch_size
+    rows, requested = config.train.batch_size, config.train.devices or (1 if config.model.kind == "skip_gram" else None)
+    devices = Devices(choose_device_count(requested, rows))
     threads = max(count for count in range(1, core_count() + 1) if count == 1 or (rows % count == 0 and rows // count >= _LEAST_ROWS))
     return Threads(threads) if threads > 1 and _suit_threads(config, rows // threads, vocabulary_size, shapes) else devices
 

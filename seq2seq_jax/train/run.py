@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
@@ -187,7 +188,8 @@ class Run:
         params = initial_params(self.config.model, self.corpus.vocabulary_sizes, named(root_key(self.config.train.seed), "params"))
         params = fill(self.config.model, params, self._pretrained)
         self._initial_tables = {side: np.asarray(table) for side, table in embedding_tables(params).items()}
-        initial = initial_state(self.config, structure, params)
+        # On the host, as checkpoints are: members trained together would all keep theirs on the first device, beside what is trained.
+        initial = jax.device_get(initial_state(self.config, structure, params))
         loaded = self._checkpoints.load_newest(initial, self.view.note, self._best_needed)
         if loaded is None:
             return initial

@@ -162,7 +162,9 @@ def _by_rows(merge: Merge, axis: str | None) -> tuple[Callable[..., Gradient], M
             found = model.row_loss(rows, batch)
             return found.loss.objective, found
 
-        gradients, (loss, curvatures) = jax.grad(objective, has_aux=True)(model.read(batch))
+        # Read before anything is moved: on a GPU XLA would read them amid the scatter of the other table, and copy both tables whole.
+        rows_read = jax.lax.optimization_barrier(model.read(batch))
+        gradients, (loss, curvatures) = jax.grad(objective, has_aux=True)(rows_read)
         rows = {name: RowGradients(ids, gradients[name], curvatures[name]) for name, ids in model.places(batch).items()}
         return Gradient(_everywhere(rows, axis), carry, _total(loss, axis))
 
