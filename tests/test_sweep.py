@@ -15,6 +15,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 from typing import Any
@@ -287,6 +288,8 @@ def test_other_data_is_refused_and_the_same_elsewhere_is_not(tmp_path):
         begun(tmp_path / "s" / member.name, member.config)
     moved = replace(config, {"data.train": str((tmp_path / "a.tsv").rename(tmp_path / "moved.tsv"))})
     assert sweep(moved, tmp_path / "s") == {}
+    records = [RunDirectory(tmp_path / "s" / name).begun() for name in ("embedding_dim=2,seed=0", "embedding_dim=4,seed=1")]
+    assert [record.config.data.train for record in records] == [moved.data.train] * 2  # where evaluating finds it
     assert sweep(config, tmp_path / "s") == {}  # nothing is there to read, and nothing to train
     write_pairs(tmp_path / "a.tsv", 101)
     seeds = {**AXES, "train.seed": (0, 1, 2)}
@@ -531,7 +534,7 @@ def test_a_stop_is_passed_on_to_processes_at_work(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pool, "_spawn", spawn)
     monkeypatch.setattr(processes, "wait", wait)
-    with pytest.raises(Interrupted, match="the same command completes the sweep"):
+    with RunDirectory(tmp_path).locked(), pytest.raises(Interrupted, match="the same command completes the sweep"):
         pool.run(waiting, None)
     assert told == [member.name for member in waiting[:2]]
 
@@ -556,7 +559,8 @@ def test_a_stopped_member_is_the_next_and_after_a_failure_too_many_there_is_none
 
     monkeypatch.setattr(pool, "_spawn", spawn)
     monkeypatch.setattr(processes, "wait", wait)
-    assert [outcome.status for outcome in pool.run(members, 1)] == ["finished", "failed"]
+    with RunDirectory(tmp_path).locked():
+        assert [outcome.status for outcome in pool.run(members, 1)] == ["finished", "failed"]
     assert given == [0, 0, 1]
 
 
@@ -572,6 +576,26 @@ def test_members_of_another_configuration_are_refused_also_where_sweep_json_is_l
         sweep(replace(config, {"train.metric": "loss_nats_per_token"}), folder, {"model.embedding_dim": (2, 4)})
     assert sorted(path for path in folder.rglob("*") if path.name != ".lock") == before
     assert sweep(config, folder, {"model.embedding_dim": (2,)}) == {}
+
+
+@pytest.mark.parametrize("executor", ["serial", "vectorized", "processes"])
+def test_a_sweep_whose_directory_is_moved_away_stops(tmp_path, executor):
+    """Red if it trains on, makes the directory anew and leaves half of each run in either place, or writes into another sweep's."""
+    config = small(tmp_path, train__steps=300, train__eval_every=300, train__checkpoint_every=20, train__log_every=5)
+    plan = make_plan(config, {"model.embedding_dim": (2, 4)}, str(tmp_path / "s"), Design())
+
+    def move():
+        while not list(tmp_path.glob("s/*/checkpoints/*/files.json")):
+            time.sleep(0.01)
+        (tmp_path / "s").rename(tmp_path / "moved")
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    with pytest.raises(UserError, match="s: was removed or moved"):
+        run_sweep(plan, SweepOptions(executor, 2), "launch.py sweep")
+    mover.join()
+    assert not list(tmp_path.glob("s/**/result.json"))  # a save that was under way may have made the directory anew
+    assert not list(tmp_path.glob("moved/*/result.json"))
 
 
 def test_two_sweeps_in_one_place_are_one_too_many(tmp_path, monkeypatch):

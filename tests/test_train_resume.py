@@ -29,6 +29,7 @@ from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.model.build import initial_params, structure
 from seq2seq_jax.sweep.outcomes import thin
 from seq2seq_jax.train.checkpoints import Checkpoints, DamagedCheckpoint
+from seq2seq_jax.train.engine import OneRun
 from seq2seq_jax.train.loop import train
 from seq2seq_jax.train.metrics_log import MetricsLog
 from seq2seq_jax.train.programs import initial_state
@@ -452,6 +453,24 @@ def test_checkpoints_of_another_configuration_are_refused_where_config_json_is_l
         assert (run / "config.json").exists()
 
 
+def test_a_result_of_another_configuration_is_refused_where_all_else_is_lost(finished, tmp_path):
+    """Red if a result that was copied without the rest passes for that of any configuration, and is recorded as such."""
+    config, _, whole = finished
+    other = write_pairs(tmp_path / "b.tsv", 200, "copy")
+    for name in ("now", "older"):
+        run = tmp_path / name
+        run.mkdir()
+        result = json.loads((whole / "result.json").read_text())
+        (run / "result.json").write_text(json.dumps(result if name == "now" else {**result, "run_sha256": None}))
+        for changes in ({"train.learning_rate": 0.5}, {"data.train": str(other)}):
+            if name == "older" and "data.train" in changes:
+                continue  # it does not say of which data it is
+            with pytest.raises(UserError, match=r"config\.json is missing, and what was trained here has another configuration"):
+                train(replace(config, changes), str(run))
+            assert not (run / "config.json").exists()
+        assert train(config, str(run))["best_step"] == result["best_step"]
+
+
 def test_what_a_kill_has_left_behind_the_result_is_removed_by_the_next_call(finished, tmp_path):
     """Red if checkpoints that the kill has kept from being removed, or halves of files, stay for ever."""
     longer, _, whole = finished
@@ -545,6 +564,26 @@ def test_a_lock_names_who_holds_it_now(tmp_path):
         with directory.locked():
             assert directory.holder() == f"{platform.node()} {os.getpid()}"
     assert directory.holder() is None
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_run_whose_directory_is_removed_stops(tmp_path, monkeypatch, ends):
+    """Red if it writes on, and leaves its result under the configuration of the run that was begun there meanwhile."""
+    config = text_config(write_text(tmp_path / "a.txt", 2000), train__steps=8, train__log_every=1)
+    path, advance = tmp_path / "run", OneRun.advance
+
+    def advance_and_lose(engine, batches):
+        advance(engine, batches)
+        if not (path / "another").exists():
+            shutil.rmtree(path)
+            path.mkdir()
+            (path / "another").touch()
+            (path / ".lock").write_text("" if ends else "elsewhere 1")
+
+    monkeypatch.setattr(OneRun, "advance", advance_and_lose)
+    with pytest.raises(UserError, match="run: was removed or moved"):
+        train(config, str(path))
+    assert sorted(file.name for file in path.iterdir()) == [".lock", "another"]
 
 
 def test_two_processes_on_one_run_are_one_too_many(tmp_path, monkeypatch):

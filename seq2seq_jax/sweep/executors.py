@@ -15,6 +15,7 @@ from seq2seq_jax.sweep.processes import Pool
 from seq2seq_jax.sweep.vectorized import group, train_together
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import platform
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.signals import stop_signals
 
 
@@ -29,7 +30,8 @@ def execute(
 ) -> list[Outcome]:
     """Trains members below ``folder``, ``jobs`` at a time in processes, which study those named ``largest`` as well (``largest.py``).
 
-    Raises Interrupted when a signal came and all have saved, UserError for an unknown ``executor``.
+    Raises Interrupted when a signal came and all have saved, UserError for an unknown ``executor``, Gone where the ``folder`` is no longer
+    what this process has locked.
     """
     if not members:
         return []
@@ -63,6 +65,7 @@ def _execute_in_turn(groups: Sequence[Sequence[Member]], folder: pathlib.Path, m
         while waiting and not enough(outcomes, max_failures):
             if stop.requested:
                 raise Interrupted(STOPPED)
+            RunDirectory(folder).check_held()
             members = waiting.pop()
             if len(members) == 1:
                 ended, unfit = [train_member(members[0], folder, view.member(members[0].name))], []

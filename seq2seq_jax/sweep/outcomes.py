@@ -16,7 +16,7 @@ from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.artifacts import explain, write_failure
 from seq2seq_jax.train.checkpoints import Checkpoints
 from seq2seq_jax.train.loop import train
-from seq2seq_jax.train.run_directory import Locked, RunDirectory
+from seq2seq_jax.train.run_directory import Gone, Locked, RunDirectory
 from seq2seq_jax.train.view import View
 
 STOPPED = "the same command completes the sweep"
@@ -78,8 +78,8 @@ def train_member(member: Member, folder: pathlib.Path, view: View) -> Outcome:
 
 
 def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
-    """Returns the outcome of a member that failed. Also writes it into result.json, unless another process holds the run."""
-    if isinstance(error, Locked):
+    """Returns the outcome of a member that failed. Also writes it into result.json, unless the run is another process's, or gone."""
+    if isinstance(error, Locked | Gone):
         return Outcome(member.name, "failed", error_line(error))
     line = explain(RunDirectory(folder / member.name), error)
     note_failure(folder, member, line)
@@ -89,6 +89,6 @@ def failure(folder: pathlib.Path, member: Member, error: Exception) -> Outcome:
 def note_failure(folder: pathlib.Path, member: Member, error: str) -> None:
     """Writes the failure of a member, also of one that has never begun: it is not to be tried again unasked."""
     run = RunDirectory(folder / member.name)
-    with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk, the outcome still tells
-        run.path.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # where there is no place for it, as on a full disk or where the sweep was moved, the outcome tells
+        run.path.mkdir(exist_ok=True)
         write_failure(run, member.config, member.varied, error, member.length)

@@ -34,6 +34,7 @@ from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train.devices import platform
 from seq2seq_jax.train.programs import shape_key
+from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.train.runtime import prepare
 from seq2seq_jax.train.signals import Stop, stop_signals
 
@@ -190,6 +191,7 @@ class Pool:
                 self._stopping = True
                 _terminate(workers)
             if not (stop.requested or enough(outcomes, max_failures)):
+                RunDirectory(self._folder).check_held()
                 self._assign(workers, waiting)
             busy = [worker for worker in workers if worker.member is not None]
             if not busy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -11,7 +12,8 @@ from seq2seq_jax.data.corpus import corpus_key
 from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.files import sha256_of
-from seq2seq_jax.records import TUNING_FOLDER
+from seq2seq_jax.json_files import write_json
+from seq2seq_jax.records import CONFIG_FILE, TUNING_FOLDER
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.train.run_directory import RunDirectory, changed_data
 
@@ -39,6 +41,22 @@ def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], wo
             raise UserError(
                 f"--workdir={workdir}: the data has changed since the sweep began: {named}; expected the same data, or another workdir"
             )
+
+
+def record_places(members: Sequence[Member], folder: pathlib.Path) -> None:
+    """Writes where the data lies now into the config.json of finished members, which training would: they are used from there on.
+
+    Only where that is known to be the same data.
+    """
+    for member in members:
+        run = RunDirectory(folder / member.name)
+        record = run.record() if run.finished() is not None else None
+        now = {path: config_lib.get(member.config, path) for path in config_lib.FILES}
+        if record is None or all(config_lib.get(record.config, path) == place for path, place in now.items()):
+            continue
+        moved = config_lib.replace(record.config, now)
+        if _sha256_now(moved) == record.data_sha256:
+            write_json(run.path / CONFIG_FILE, dataclasses.replace(record, config=moved).to_json())
 
 
 def _sha256_now(config: Config) -> dict[str, str] | None:

@@ -20,6 +20,7 @@ from seq2seq_jax.sweep.largest import largest_of, largest_runs, study_largest
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.outcomes import Outcome, enough, is_full, result_as_asked, thin
 from seq2seq_jax.sweep.plan import Plan
+from seq2seq_jax.sweep.same_data import record_places
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.sweep.shares import most_at_a_time
 from seq2seq_jax.sweep.view import SweepView
@@ -78,6 +79,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
             print(f"sweep: not trained, since tuning failed for their size (--retry_failed tries again): {names}", file=sys.stderr)
         members = [member for member in plan.members if member.name not in left_out]
         outcomes = _train(members, plan.folder, options, largest_of(members))
+        record_places(plan.members, plan.folder)
         study_largest(plan.members, plan.folder)
         for member in plan.members:
             _thin_done(plan.folder, member, options.keep)
@@ -171,6 +173,7 @@ def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOption
 
     with SweepView(len(members), [member.name for member in missing], thin_finished) as view:
         outcomes = execute(missing, folder, options.executor, jobs, options.max_failures, view, largest)
+    RunDirectory(folder).check_held()
     left = len(missing) - len(outcomes)
     if is_full(outcomes):
         print("sweep: stopped, since the disk is full: make room and give the command again, which completes the sweep", file=sys.stderr)
@@ -188,7 +191,8 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
         folder.mkdir(exist_ok=True)
         print(f"sweep: {len(runs)} runs with seed {runs[0].config.train.seed} choose {' and '.join(tune)} first", file=sys.stderr)
         Plan(folder, plan.config, tuning.every_run(plan.members, tune, plan.tuning), Design()).write(command)
-        _train(runs, folder, dataclasses.replace(options, keep="none"))
+        with RunDirectory(folder).locked():
+            _train(runs, folder, dataclasses.replace(options, keep="none"))
         for run in runs:
             _thin_done(folder, run, "none")
     chosen = tuning.choose(plan.folder, runs, tune, plan.tuning)

@@ -46,6 +46,7 @@ class Figures(NamedTuple):
     pretrained: Mapping[str, Any] | None = None
     length: Mapping[str, int | None] | None = None
     rescheduled_at: Sequence[int] | None = None
+    run_sha256: str | None = None
 
 
 NOTHING = Figures()
@@ -76,7 +77,7 @@ def explain(directory: RunDirectory, error: Exception) -> str:
         if is_explained(error):
             file.unlink(missing_ok=True)
             return line
-        directory.path.mkdir(parents=True, exist_ok=True)
+        directory.path.mkdir(exist_ok=True)
         write_atomically(file, "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace"))
     except OSError:
         return line

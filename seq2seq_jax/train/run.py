@@ -7,6 +7,7 @@ Read next: ``loop.py``, which advances one run or several together.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ from seq2seq_jax.train.optimizer import learning_rate_of
 from seq2seq_jax.train.pretrained import fill, load_pretrained
 from seq2seq_jax.train.programs import initial_state
 from seq2seq_jax.train.progress import Progress
-from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.train.run_directory import Gone, RunDirectory
 from seq2seq_jax.train.state import LogSums, TrainState, parameter_counts, root_key
 from seq2seq_jax.train.view import View
 
@@ -147,9 +148,12 @@ class Run:
         return state
 
     def _check_owner(self, earlier: Earlier, data_sha256: Mapping[str, str]) -> None:
-        """Raises UserError where config.json is lost and the checkpoint that was read is of another configuration, or of other data."""
-        own = config_lib.run_sha256(self.config, data_sha256)
-        if earlier.record is None and self.progress.run_sha256 not in (None, own):
+        """Raises UserError where config.json is lost, and checkpoint or result are of another configuration, or of other data."""
+        own, result = config_lib.run_sha256(self.config, data_sha256), earlier.result or {}
+        found = {self.progress.run_sha256, result.get("run_sha256")} - {None, own}
+        if not result.get("run_sha256") and result.get("config_sha256") not in (None, config_lib.config_sha256(self.config)):
+            found.add(result["config_sha256"])  # of an older version, which says nothing of the data
+        if earlier.record is None and found:
             raise UserError(
                 f"--workdir={self.directory.path}: config.json is missing, and what was trained here has another configuration "
                 "or other data; expected the command that trained it, or another workdir"
@@ -233,7 +237,9 @@ class Run:
 
         Raises:
           TrainingFailed: a loss or gradient was not finite.
+          Gone: nothing is to be written here any more.
         """
+        self.directory.check_held()
         if sums.bad_step >= 0:
             raise TrainingFailed(f"loss is not finite at step {sums.bad_step + 1}", config_lib.one_line(self.config))
         self.progress.train_seconds += seconds
@@ -276,7 +282,8 @@ class Run:
         return improved
 
     def save(self, state: TrainState) -> None:
-        """Writes a checkpoint of a host state and keeps beside it the best one and, against damage, the one before."""
+        """Writes a checkpoint of a host state and keeps beside it the best one and, against damage, the one before. Raises Gone."""
+        self.directory.check_held()
         before = [step for step in self._checkpoints.steps() if step < self.step]
         self._checkpoints.save(state, dataclasses.asdict(self.progress))
         self._saved_step = self.step
@@ -295,7 +302,11 @@ class Run:
           params: the best ones.
           dev: what they make of dev, where there is one.
           test: what they make of test, where there is one.
+
+        Raises:
+          Gone: nothing is to be written here any more.
         """
+        self.directory.check_held()
         progress = self.progress
         write_embeddings(self.directory.path, params, self._initial_tables, self.corpus, self._pretrained)
         if dev is not None and self.corpus.dev is not None:
@@ -313,6 +324,7 @@ class Run:
             pretrained=None if self._pretrained is None else self._pretrained.result(),
             length=self._length._asdict(),
             rescheduled_at=progress.rescheduled_at,
+            run_sha256=progress.run_sha256,
         )
         result = result_of("finished", self.config, self._varied, figures=figures)
         write_json(self.directory.result_file, result)
@@ -326,13 +338,16 @@ class Run:
         self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
 
     def fail(self, error: Exception) -> None:
-        """Ends the run and writes why; the result of an earlier start that finished stays."""
+        """Ends the run and writes why, if there is still a place for it; the result of an earlier start that finished stays."""
         self.error = error
-        write_failure(self.directory, self.config, self._varied, explain(self.directory, error), self._length)
+        with contextlib.suppress(Gone):
+            self.directory.check_held()
+            write_failure(self.directory, self.config, self._varied, explain(self.directory, error), self._length)
         self.close()
 
     def interrupt(self) -> None:
-        """Writes that the run was stopped and can go on, unless the result of a shorter training still holds."""
+        """Writes that the run was stopped and can go on, unless the result of a shorter training still holds. Raises Gone."""
+        self.directory.check_held()
         if self.directory.finished() is None:
             write_json(self.directory.result_file, result_of("interrupted", self.config, self._varied))
 

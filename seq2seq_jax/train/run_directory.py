@@ -30,6 +30,10 @@ class Locked(UserError):
     """Another process is working on the run."""
 
 
+class Gone(UserError):
+    """The directory was removed or moved while this process worked on the run."""
+
+
 def _lock(file: IO[str]) -> bool:
     """Takes the kernel's lock; waits for ``LOCK_SECONDS`` where another process holds it. Returns whether it has got it."""
     until = time.monotonic() + LOCK_SECONDS
@@ -41,6 +45,10 @@ def _lock(file: IO[str]) -> bool:
             if time.monotonic() > until:
                 return False
             time.sleep(0.02)
+
+
+def _this_process() -> str:
+    return f"{platform.node()} {os.getpid()}"
 
 
 def versions() -> dict[str, str]:
@@ -75,6 +83,10 @@ class RunDirectory:
         """Where an error came from that its message does not explain."""
         return self.path / TRACEBACK_FILE
 
+    @property
+    def _lock_file(self) -> pathlib.Path:
+        return self.path / ".lock"
+
     @contextlib.contextmanager
     def locked(self) -> Generator[None, None, None]:
         """Holds the kernel's lock on the run, which ends with the process.
@@ -83,16 +95,26 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = open(self.path / ".lock", "a")  # noqa: SIM115  closed below; not emptied, since another may hold it
+            file = open(self._lock_file, "a")  # noqa: SIM115  closed below; not emptied, since another may hold it
         except OSError as error:
             raise UserError(f"--workdir={self.path}: {error.strerror}; expected a directory that can be written to") from None
         with file:
             if not _lock(file):
-                raise Locked(f"--workdir={self.path}: another process is working on it; wait for it or stop it")
+                holder = f" ({named})" if (named := self.holder()) else ""
+                raise Locked(f"--workdir={self.path}: another process is working on it{holder}; wait for it or stop it")
             file.truncate(0)
-            file.write(f"{platform.node()} {os.getpid()}")
+            file.write(_this_process())
             file.flush()
             yield
+
+    def check_held(self) -> None:
+        """Raises Gone where the directory that this process has locked was removed or moved, whoever has made another in its place."""
+        try:
+            holder = self._lock_file.read_text()
+        except (FileNotFoundError, NotADirectoryError):
+            holder = ""
+        if holder != _this_process():
+            raise Gone(f"--workdir={self.path}: was removed or moved while this was working there; expected it to stay until the end")
 
     def holder(self) -> str | None:
         """Returns which process holds the lock, nothing of it where it has not said so yet; None where none does.
@@ -100,7 +122,7 @@ class RunDirectory:
         The test lasts an instant and is shared, so that it stops nobody.
         """
         try:
-            with open(self.path / ".lock") as file:
+            with open(self._lock_file) as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
