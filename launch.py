@@ -7,6 +7,7 @@ Verbs: train, sweep, status, compare, evaluate, translate, sample, embeddings. `
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import shlex
 import signal
@@ -20,7 +21,7 @@ from seq2seq_jax.command import DONE, ERROR, Option, Verb, program, run
 from seq2seq_jax.config import AXIS_FLAGS, Config
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.experiment import Experiment, load_experiment, override, without_opposites
-from seq2seq_jax.files import check_figure
+from seq2seq_jax.files import cache_folder, check_figure
 from seq2seq_jax.interpreter import collect_garbage_rarely, keep_numpy_to_one_thread
 from seq2seq_jax.studies import FORMAT, STUDIES
 from seq2seq_jax.validation import validate
@@ -376,6 +377,7 @@ VERBS = {
 
 def main(argv: Sequence[str]) -> int:
     """Runs what was typed and returns the exit code."""
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))  # its list of fonts, which it would keep elsewhere
     return run(argv[1:], (__doc__ or "").rstrip(), VERBS, {"embeddings": STUDY_VERBS})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import pathlib
@@ -23,6 +24,8 @@ from seq2seq_jax.errors import Interrupted, TrainingFailed, UserError, is_out_of
 DONE, ERROR, USER_ERROR, STOPPED = 0, 1, 2, 75  # exit codes
 SAID_BY_ABSL = ";\n    repeat this option to specify a list of values"  # of such flags, whose own help says it already
 _PUT_OFF_BY, _MOST_PUT_OFF = 0.05, 200  # seconds, and times: of a signal amid an import
+# Errors of the system over a path that a user can mend: no permission, too long a name, a file among the folders, links in a circle.
+_OUT_OF_REACH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
 _EXPECTED = {  # in place of how Python says that a flag's text is no such value
     "invalid literal for int()": "a whole number",
     "could not convert string to float": "a number",
@@ -127,7 +130,9 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
             with _interruptible():
                 _check_utf_8(arguments)
                 name, verb, arguments = _named(arguments, title, verbs, groups)
-                code = verb.run(_parse(name, verb, arguments))
+                values = _parse(name, verb, arguments)
+                _check_directory()
+                code = verb.run(values)
                 sys.stdout.flush()  # here, where it can be said that the output has no room
                 return code
         except _NobodyReads:
@@ -155,6 +160,8 @@ def _explained(error: Exception) -> tuple[int, str]:
         _drop_output()
         where = getattr(error, "filename", None) or "the output or the workdir"
         return ERROR, f"failed: {where}: {full}; make room and give the command again"
+    if isinstance(error, OSError) and error.errno in _OUT_OF_REACH and error.filename is not None:
+        return USER_ERROR, f"error: {os.fsdecode(error.filename)}: {error.strerror}; expected a place that can be read and written"
     if is_out_of_memory(error):
         return ERROR, f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch"
     raise error
@@ -229,6 +236,14 @@ def _interruptible() -> Generator[None, None, None]:
             timer.join()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _check_directory() -> None:
+    """Raises UserError where the current directory is gone, of which processes and relative paths make use."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UserError("the current directory was removed; expected one that is there: cd to it, or to the new one of that name") from None
 
 
 def _check_utf_8(arguments: Sequence[str]) -> None:

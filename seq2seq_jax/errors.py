@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 
@@ -10,6 +11,14 @@ class UserError(Exception):
 
     ``launch.py`` prints it without a traceback and ends with exit code 2.
     """
+
+
+class Unreadable(UserError):
+    """A file that this process may not read. It may be whole, so nobody should be told to remove it."""
+
+    def __init__(self, path: os.PathLike[str], error: OSError):
+        """Names the file and says what the system has said."""
+        super().__init__(f"{path}: {error.strerror}; expected a file that can be read")
 
 
 # How to get back what a finished run had left behind and is lost or damaged; the end of a message.

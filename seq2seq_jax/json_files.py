@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from seq2seq_jax.config import FORMAT_VERSION
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import Unreadable, UserError
 from seq2seq_jax.files import write_atomically
 
 
@@ -59,11 +59,11 @@ def readable_lines(path: pathlib.Path, containing: str = "") -> list[dict[str, A
 
 
 def read_record(path: pathlib.Path) -> dict[str, Any]:
-    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none of this format."""
+    """Returns the JSON object in a file. Raises UserError, naming the file, where there is none of this format; Unreadable is one."""
     try:
         found = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; expected a file that can be read") from None
+        raise Unreadable(path, error) from None
     except ValueError as error:
         raise UserError(f"{path}: not JSON: {error}") from None
     if not isinstance(found, dict):

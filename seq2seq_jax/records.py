@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Required, TypedDict, cast
 
 from seq2seq_jax.config import FORMAT_VERSION, TABLES, Config, field_of, from_dict
-from seq2seq_jax.errors import MADE_AGAIN, UserError
+from seq2seq_jax.errors import MADE_AGAIN, Unreadable, UserError
 from seq2seq_jax.json_files import read_record, readable_object
 from seq2seq_jax.length import Length
 from seq2seq_jax.validation import check_type, validate
@@ -55,6 +55,8 @@ def read_sweep_record(path: pathlib.Path, *needed: str) -> SweepRecord:
     """
     try:
         return _sweep_record(path, needed)
+    except Unreadable:
+        raise
     except UserError as error:
         raise damaged_sweep(path, error) from None
 

@@ -227,6 +227,27 @@ def test_a_device_that_is_not_there_ends_with_2_and_one_line(tmp_path, verb, nam
     assert not list(tmp_path.glob("run/**/result.json"))
 
 
+@pytest.mark.parametrize("verb", ["train", "sweep", "status", "compare", "evaluate"])
+def test_a_path_that_no_file_can_have_ends_with_2_and_one_line(capsys, monkeypatch, tmp_path, verb):
+    """Red if the system's refusal is shown as a traceback: as here of a name too long, so of a directory of somebody else."""
+    monkeypatch.chdir(tmp_path)
+    config = [f"--config={EXPERIMENT}"] if verb in ("train", "sweep") else []
+    code, _, err = run(capsys, verb, f"--workdir={'x' * 300}", *config)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "File name too long; expected a" in err or "there is no run here" in err
+
+
+def test_a_current_directory_that_is_gone_ends_with_2_and_one_line(capsys, monkeypatch, tmp_path):
+    """Red if a sweep makes its plan, and then a traceback where a process wants to know where it is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, out, err = run(capsys, "compare", f"--workdir={tmp_path}")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "the current directory was removed" in err
+
+
 def test_a_sweep_that_could_not_do_what_was_asked_ends_with_1(capsys, monkeypatch, tmp_path):
     """Red if more steps than are asked for now are refused by each member and not once; or if a broken result ends the sweep.
 

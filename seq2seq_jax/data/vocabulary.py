@@ -24,7 +24,7 @@ from jaxtyping import Int
 
 from seq2seq_jax.config import FORMAT_VERSION, Unit
 from seq2seq_jax.data.ragged import Ragged
-from seq2seq_jax.errors import MADE_AGAIN, UserError
+from seq2seq_jax.errors import MADE_AGAIN, Unreadable, UserError
 from seq2seq_jax.files import write_atomically
 
 if TYPE_CHECKING:
@@ -256,6 +256,8 @@ def _symbols_of(tokenizer: tokenizers.Tokenizer) -> list[str]:
 def _read(path: pathlib.Path, parse: Any) -> Any:
     try:
         text = path.read_bytes().decode("utf-8")
+    except PermissionError as error:
+        raise Unreadable(path, error) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); expected a vocabulary{MADE_AGAIN}") from None
     try:

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from seq2seq_jax.data.spelling import reads_as, symbol_of, text_of
 from seq2seq_jax.data.vocabulary import SPECIALS
-from seq2seq_jax.errors import MADE_AGAIN, UserError
+from seq2seq_jax.errors import MADE_AGAIN, Unreadable, UserError
 from seq2seq_jax.records import EMBEDDING_FILE, no_run
 from seq2seq_jax.show.symbols import visible
 
@@ -110,6 +110,8 @@ def read_tables(directory: pathlib.Path) -> list[TrainedTable]:
         return [_table(side, arrays) for side in ("source", "target") if f"{side}_table" in arrays]
     except FileNotFoundError:
         raise no_run(directory, EMBEDDING_FILE) from None
+    except PermissionError as error:
+        raise Unreadable(path, error) from None
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); expected the tables of a run{MADE_AGAIN}") from None
 

@@ -115,6 +115,8 @@ class Checkpoints:
         path = self.folder / str(step)
         self.check(step)
         saved: Any = ocp.metadata(str(path))
+        if saved.metadata is None:  # it is whole: orbax had no thread or no memory to read it with, and does not say so
+            raise UserError(f"{path}: cannot be read now; expected room for further threads (ulimit -u) and memory (ulimit -v)")
         _check_shapes(path, saved.metadata, like)
         state: Any = ocp.load(str(path), jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like))
         return state, saved.custom_metadata

@@ -16,7 +16,7 @@ from typing import IO, Any
 from seq2seq_jax import config as config_lib
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.vocabulary import Vocabulary
-from seq2seq_jax.errors import UserError
+from seq2seq_jax.errors import Unreadable, UserError
 from seq2seq_jax.files import unfinished_name
 from seq2seq_jax.json_files import write_json
 from seq2seq_jax.kinds import KINDS
@@ -134,10 +134,12 @@ class RunDirectory:
     def record(self) -> RunRecord | None:
         """Returns what config.json says, or None where the run has not begun. Raises UserError where it is no such file."""
         path = self.path / CONFIG_FILE
+        if not path.exists():
+            return None
         try:
-            return read_config(path) if path.exists() else None
-        except OSError as error:
-            raise UserError(f"{self.path}: {error.strerror}; expected a directory that can be read") from None
+            return read_config(path)
+        except Unreadable:
+            raise
         except UserError as error:
             raise UserError(f"{error}; where it is damaged, remove it: the command that trained the run writes it again") from None
 
