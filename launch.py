@@ -384,6 +384,6 @@ def main(argv: Sequence[str]) -> int:
 if __name__ == "__main__":
     collect_garbage_rarely()
     code = main(sys.argv)
-    for late in (signal.SIGINT, signal.SIGTERM):  # which would belie the exit code of what has ended
+    for late in (signal.SIGINT, signal.SIGTERM):  # all is done: from here on they would only change the exit code
         signal.signal(late, signal.SIG_IGN)
     sys.exit(code)

@@ -168,7 +168,7 @@ def _explained(error: Exception) -> tuple[int, str]:
 
 
 class _NobodyReads(Exception):
-    """Whoever read our output has seen enough."""
+    """The reader of standard output has closed it."""
 
 
 class _Stream:

@@ -774,6 +774,7 @@ def test_a_process_takes_its_share(monkeypatch):
         (["nvidia0", "nvidia1", "nvidiactl"], None, ["0", "1"]),
         (["nvidia0", "nvidia1"], "1", ["1"]),
         (["nvidia0"], "-1", []),
+        (["nvidia0", "nvidia1"], "0,-1,1", ["0"]),
         (["dxg"], None, ["0"]),
         (["null"], "0", []),
     ],

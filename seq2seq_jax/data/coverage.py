@@ -20,9 +20,10 @@ LONG_PAIR = 2_000 * 2_000  # characters of a source times those of its target, a
 def remarks(
     name: str, split: PairSplit | TextSplit, train: Pairs | str, vocabularies: Mapping[str, Vocabulary], data: DataConfig
 ) -> tuple[dict[str, int], list[str]]:
-    """Returns what of a held-out split train has too, and what of it is out of reach, as counts where there is some, and sentences.
+    """Returns counts and sentences on a held-out split.
 
-    These say so, how much of the split the vocabularies do not know, and what else is remarkable of its pairs.
+    The counts, of what there is: examples that train has too, sources of which no output can be right, sources too long to be trained on.
+    The sentences say so, and tell of unknown units and other oddities.
     """
     trained, found = _in_train(name, split, train, data)
     unknown, said = unknown_units(name, split, vocabularies, data.normalize_nfc)

@@ -10,8 +10,13 @@ import codecs
 import hashlib
 import pathlib
 import unicodedata
+from collections.abc import Callable
+from typing import TypeVar
 
 from seq2seq_jax.errors import UserError
+from seq2seq_jax.files import sha256_of
+
+Content = TypeVar("Content")
 
 _OTHER_FORMS = {
     b"\x1f\x8b": "this is a file compressed by gzip",
@@ -46,7 +51,7 @@ def spec_sha256(spec: str) -> str:
 
     Raises UserError where one cannot be read.
     """
-    digests = [hashlib.sha256(_bytes(path)).hexdigest() for path in files_of(spec)]
+    digests = [_read(path, sha256_of) for path in files_of(spec)]
     return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
@@ -55,7 +60,7 @@ def read_text(path: str | pathlib.Path) -> str:
 
     Raises UserError where it is missing, a directory, empty, or not UTF-8 (naming the line).
     """
-    text = decoded(_bytes(path), str(path))
+    text = decoded(_read(path, pathlib.Path.read_bytes), str(path))
     if not text:
         raise UserError(f"{path}:1: the file is empty; expected text")
     return text
@@ -103,9 +108,10 @@ def split_lines(text: str) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def _bytes(path: str | pathlib.Path) -> bytes:
+def _read(path: str | pathlib.Path, read: Callable[[pathlib.Path], Content]) -> Content:
+    """Returns what ``read`` makes of a file. Raises UserError where it cannot be read."""
     try:
-        return pathlib.Path(path).read_bytes()
+        return read(pathlib.Path(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected a text file in UTF-8 there") from None
     except IsADirectoryError:

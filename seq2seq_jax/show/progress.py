@@ -92,7 +92,7 @@ class LineTimer:
     """When another line is due where there is no terminal that a live bar could move in, or whatever else is shown now and then."""
 
     def __init__(self, seconds: float | None = None) -> None:
-        """Begins to wait for the first line, ``seconds`` as before every other; None: as long as lines are apart."""
+        """Starts the timer; ``seconds`` between lines, by default ``SECONDS_BETWEEN_LINES``."""
         self._seconds, self._last = SECONDS_BETWEEN_LINES if seconds is None else seconds, time.monotonic()
 
     def due(self) -> bool:

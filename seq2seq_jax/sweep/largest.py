@@ -37,7 +37,7 @@ Decomposed = dict[str, tuple[Float[np.ndarray, "V rank"], Float[np.ndarray, " ra
 
 
 def study_largest(members: Sequence[Member], folder: pathlib.Path) -> None:
-    """Leaves both files in the runs of ``largest_runs``; without them the answer stands all the same.
+    """Writes both files of the runs of ``largest_runs``. A failure is reported and changes no answer.
 
     Raises Interrupted when a signal came.
     """

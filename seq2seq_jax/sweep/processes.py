@@ -114,7 +114,7 @@ def _noted(view: _PipeView, what: str) -> Generator[None, None, None]:
 
 @contextlib.contextmanager
 def _without_warning() -> Generator[None, None, None]:
-    """Lets a resource tracker that is started meanwhile clear up after a killed worker without a warning, which says nothing to a user."""
+    """Has a resource tracker that is started meanwhile give no warning when it clears up after a killed worker."""
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # which the tracker is started with
     try:
         yield

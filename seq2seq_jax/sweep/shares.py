@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import itertools
 import math
 import os
 import pathlib
@@ -80,5 +81,6 @@ def gpus() -> list[str]:
     there = len(list(_DEVICE_FILES.glob("nvidia[0-9]*"))) or len(list(_DEVICE_FILES.glob("dxg")))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if there and visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+        names = [name.strip() for name in visible.split(",")]
+        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))  # CUDA reads no further than these
     return [str(i) for i in range(there)]

@@ -51,7 +51,7 @@ Watch = Callable[[str], None]  # is told how far scoring has come, batch by batc
 
 
 def unwatched(how_far: str) -> None:
-    """Looks on where nobody does."""
+    """Ignores the progress: the watch of whoever does not show it."""
     del how_far
 
 

@@ -134,10 +134,10 @@ class RunDirectory:
     def record(self) -> RunRecord | None:
         """Returns what config.json says, or None where the run has not begun. Raises UserError where it is no such file."""
         path = self.path / CONFIG_FILE
-        if not path.exists():
-            return None
         try:
-            return read_config(path)
+            return read_config(path) if path.exists() else None
+        except OSError as error:
+            raise Unreadable(path, error) from None
         except Unreadable:
             raise
         except UserError as error:
