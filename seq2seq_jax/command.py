@@ -211,17 +211,25 @@ def _interruptible() -> Generator[None, None, None]:
     What the process ignores, as one in the background of a script does SIGINT, it goes on ignoring.
     """
     again: list[threading.Timer] = []  # one for each time that a signal was put off
-    ended = False
+    waiting = ended = False
+
+    def come_again(signum: int) -> None:
+        """Lets a signal come that was put off; in the thread of a timer, which is alive until after it has come."""
+        nonlocal waiting
+        waiting = False
+        os.kill(os.getpid(), signum)
 
     def interrupt(signum: int, frame: types.FrameType | None) -> None:
         """Takes the signal, in the main thread; ``frame`` is what it has come amid. Raises KeyboardInterrupt, or lets it come again."""
+        nonlocal waiting
         if ended:
             return
         imports = any(frame.f_code.co_filename.startswith("<frozen importlib") for frame, _ in traceback.walk_stack(frame))
         if not imports or len(again) >= _MOST_PUT_OFF:  # an experiment file that hangs is imported too
             raise KeyboardInterrupt
-        if not (again and again[-1].is_alive()):  # a second one does not wait beside the first
-            again.append(threading.Timer(_PUT_OFF_BY, os.kill, (os.getpid(), signum)))
+        if not waiting:  # a second one does not wait beside the first
+            waiting = True
+            again.append(threading.Timer(_PUT_OFF_BY, come_again, (signum,)))
             again[-1].daemon = True
             again[-1].start()
 

@@ -13,6 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 from typing import Any
@@ -507,7 +508,15 @@ def test_what_the_process_ignores_it_goes_on_ignoring(monkeypatch, capsys):
 
 @pytest.mark.usefixtures("heard")
 def test_an_import_that_hangs_can_be_stopped(tmp_path, monkeypatch, capsys):
-    """Red if Ctrl-C does nothing while an experiment file is imported that never ends."""
+    """Red if Ctrl-C does nothing while an experiment file is imported that never ends, be it that threads end late on a busy machine."""
+    kill = os.kill
+
+    def kill_and_linger(process, number):
+        kill(process, number)
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.3)
+
+    monkeypatch.setattr(os, "kill", kill_and_linger)
     (tmp_path / "endless.py").write_text(f"import os, time\nos.kill({os.getpid()}, {int(signal.SIGINT)})\ntime.sleep(9)\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("seq2seq_jax.command._MOST_PUT_OFF", 2)
