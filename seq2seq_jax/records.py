@@ -30,6 +30,7 @@ class SweepRecord(TypedDict, total=False):
     Attributes:
       format: of the file.
       command: the command line given last.
+      directory: the current directory in which it was given, from which its paths are meant.
       earlier_commands: others given before.
       axes: values of each swept field, of all calls together.
       design: what is compared beside the axes (``sweep/design.py``).
@@ -40,6 +41,7 @@ class SweepRecord(TypedDict, total=False):
 
     format: int
     command: str | None
+    directory: str
     earlier_commands: list[str]
     axes: dict[str, list[Any]]
     design: dict[str, Any]
@@ -248,6 +250,7 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "config": (_is_configuration, "fields by section, steps and epochs whole numbers or null"),
     "design": (lambda value: _is_object(value) and _are_lists(value.get("tune", {})), "an object, its tune lists of values by field"),
     "command": (_is_command, "null, or a command line"),
+    "directory": (lambda value: isinstance(value, str), "the path of a directory"),
     "earlier_commands": (lambda value: isinstance(value, list) and all(map(_is_command, value)), "a list of command lines"),
     "tuning": (_is_tuning, "null, or an object with seed, runs, train_seconds and what is chosen for each size"),
 }

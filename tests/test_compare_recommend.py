@@ -142,6 +142,24 @@ def test_the_command_that_goes_on_is_that_of_the_whole_sweep(tmp_path, seeds):
     assert words == ["launch.py", "sweep", "--config=e.py", f"--workdir={path}", *expected]
 
 
+def test_the_command_that_goes_on_is_given_where_the_sweep_was(tmp_path, monkeypatch):
+    """Red if its paths, which are those of another directory, are looked for in the current one."""
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "c").mkdir()
+    monkeypatch.chdir(tmp_path / "a b")
+    path = write_sweep(pathlib.Path("s"), {4: [0.50, 0.51, 0.52], 16: [0.30, 0.31, 0.305], 64: [0.307, 0.30, 0.298]})
+    change_record(path, directory=str(tmp_path / "a b"))
+    here = compare(["s"])["recommendation"]["command"]
+    assert here.startswith("launch.py sweep ")
+    monkeypatch.chdir(tmp_path / "c")
+    assert compare(["../a b/s"])["recommendation"]["command"] == f"cd '{tmp_path / 'a b'}' && {here}"
+    (tmp_path / "a b" / "s").rename(tmp_path / "c" / "t")
+    moved = here.replace("--workdir=s", f"--workdir={tmp_path / 'c' / 't'}")
+    assert compare(["t"])["recommendation"]["command"] == f"cd '{tmp_path / 'a b'}' && {moved}"
+    (tmp_path / "a b").rmdir()
+    assert compare(["t"])["recommendation"]["command"] == here.replace("--workdir=s", "--workdir=t")
+
+
 @pytest.mark.parametrize(("seed", "warned"), [(2, True), (3, False)])
 def test_a_seed_that_tuned_and_is_compared_is_warned_of(tmp_path, seed, warned):
     """Red if a script that reads the verdict never learns of it."""

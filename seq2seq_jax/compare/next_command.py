@@ -7,6 +7,7 @@ Read next: ``comparison.py``.
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import shlex
 from collections.abc import Sequence
@@ -174,8 +175,11 @@ def _sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     """Returns the command that launched the sweep with ``flags`` in place of its own; a value of None is a flag without a value.
 
     A recorded --tolerance is always removed: where ``flags`` has none, the comparison used the metric's. A sweep that was moved is
-    named by where it is now.
+    named by where it is now. Where the command was given in another directory, which is still there, it goes there first.
     """
+    elsewhere = _elsewhere(sweep)
+    if elsewhere:
+        flags = {name: value and os.path.abspath(value) if name == "--workdir" else value for name, value in flags.items()}
     if sweep.command:
         words = [_here(sweep, word) for word in _joined([_two_dashes(word) for word in shlex.split(sweep.command)])]
     else:
@@ -184,14 +188,22 @@ def _sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     same = [f"--{flag}{path}=" for path in axes for flag in ("axis=", "config.")]  # a field that is swept has no value of its own
     replaced = tuple([f"{name}=" for name in ("--tolerance", *flags)] + same)
     kept = [word for word in words if not (word in flags or word.startswith(replaced))]
-    return shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
+    command = shlex.join(kept + [name if value is None else f"{name}={value}" for name, value in flags.items()])
+    return f"cd {shlex.quote(elsewhere)} && {command}" if elsewhere else command
+
+
+def _elsewhere(sweep: Sweep) -> str | None:
+    """Returns the directory in which the command was given, where it is there and another one than the current."""
+    there = sweep.directory is not None and os.path.isdir(sweep.directory)
+    return sweep.directory if there and sweep.directory is not None and not os.path.samefile(sweep.directory, ".") else None
 
 
 def _here(sweep: Sweep, word: str) -> str:
     """Returns a word of the command; in place of a workdir that the sweep was moved away from, where it is now."""
     flag, _, recorded = word.partition("=")
-    moved = flag == "--workdir" and pathlib.Path(recorded).resolve() != pathlib.Path(sweep.workdir).resolve()
-    return f"--workdir={sweep.workdir}" if moved else word
+    elsewhere = _elsewhere(sweep)
+    moved = flag == "--workdir" and pathlib.Path(elsewhere or "", recorded).resolve() != pathlib.Path(sweep.workdir).resolve()
+    return f"--workdir={os.path.abspath(sweep.workdir) if elsewhere else sweep.workdir}" if moved else word
 
 
 def _two_dashes(word: str) -> str:

@@ -95,6 +95,7 @@ def read_sweep(workdir: str) -> Sweep:
         runs=runs,
         failures=failures,
         command=record.get("command"),
+        directory=record.get("directory"),
         tuning=record.get("tuning"),
         axes=record.get("axes") or _axes_of(runs, failures),
         earlier_commands=record.get("earlier_commands", []),

@@ -138,6 +138,7 @@ class Sweep:
       runs: finished members, by table, size and seed.
       failures: the others.
       command: the command given last, where it is known.
+      directory: where it was given, likewise.
       tuning: values chosen for each size before the comparison and what that has cost, as sweep.json has it; None without.
       axes: the values of each swept field, of all calls of the sweep together; without sweep.json those that its members have.
       earlier_commands: others given before.
@@ -155,6 +156,7 @@ class Sweep:
     runs: list[FinishedRun]
     failures: list[Failure]
     command: str | None
+    directory: str | None
     tuning: dict[str, Any] | None
     axes: dict[str, list[Any]]
     earlier_commands: list[str]

@@ -72,6 +72,7 @@ class Plan:
         record = SweepRecord(
             format=FORMAT_VERSION,
             command=command,
+            directory=str(pathlib.Path.cwd()),
             earlier_commands=[other for other in commands if other and other != command],
             axes=axes,
             design=self.design.to_json(),
