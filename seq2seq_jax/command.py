@@ -160,7 +160,7 @@ def _explained(error: Exception) -> tuple[int, str]:
         _drop_output()
         where = getattr(error, "filename", None) or "the output or the workdir"
         return ERROR, f"failed: {where}: {full}; make room and give the command again"
-    if isinstance(error, OSError) and error.errno in _OUT_OF_REACH and error.filename is not None:
+    if isinstance(error, OSError) and error.errno in _OUT_OF_REACH and isinstance(error.filename, str | bytes | os.PathLike):
         return USER_ERROR, f"error: {os.fsdecode(error.filename)}: {error.strerror}; expected a place that can be read and written"
     if is_out_of_memory(error):
         return ERROR, f"failed: out of memory: {' '.join(str(error).split())}; expected a smaller model or batch"

@@ -16,9 +16,10 @@ class UserError(Exception):
 class Unreadable(UserError):
     """A file that this process may not read. It may be whole, so nobody should be told to remove it."""
 
-    def __init__(self, path: os.PathLike[str], error: OSError):
-        """Names the file and says what the system has said."""
-        super().__init__(f"{path}: {error.strerror}; expected a file that can be read")
+    @classmethod
+    def of(cls, path: os.PathLike[str], error: OSError) -> Unreadable:
+        """Returns the error for a file, by what the system has said."""
+        return cls(f"{path}: {error.strerror}; expected a file that can be read")
 
 
 # How to get back what a finished run had left behind and is lost or damaged; the end of a message.

@@ -63,7 +63,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any]:
     try:
         found = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Unreadable(path, error) from None
+        raise Unreadable.of(path, error) from None
     except ValueError as error:
         raise UserError(f"{path}: not JSON: {error}") from None
     if not isinstance(found, dict):

@@ -29,6 +29,7 @@ from seq2seq_jax.config import Config, DataConfig, ModelConfig, TrainConfig, rep
 from seq2seq_jax.data.raw_splits import data_sha256
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.experiment import load_experiment
+from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep import axes as axes_lib
 from seq2seq_jax.sweep import largest as largest_lib
@@ -123,7 +124,7 @@ OVERRIDDEN = {"model.source_embedding_dim": 16, "model.target_embedding_dim": 16
             {"model.source_embedding_dim": (None, 16)},
             "source_embedding_dim=None,seed=0 and source_.*=16,seed=0 are one",
         ),
-        (Config(), {}, {**AXES, "data.bpe_size": (500, 900)}, "bpe_size=500 and .*bpe_size=900 are one and the same run"),
+        (Config(), {}, {**AXES, "data.bpe_size": (500, 900)}, "^data.bpe_size: .*bpe_size=500 and .*bpe_size=900 are one and the same run"),
         (Config(), {}, {**AXES, "model.residual": (False, True)}, "residual=False and .*residual=True are one"),
         (Config(), {}, {**AXES, "model.encoder_hidden_dim": (None, 512)}, "encoder_hidden_dim=None and .*=512 are one"),
         (Config(), {}, {**AXES, "train.metric": (None, "word_error_rate")}, "metric=None and .*=word_error_rate are one"),
@@ -144,6 +145,8 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path, base, values, axes, m
     [
         ({"data.target_unit": "bpe"}, {"data.bpe_size": (500, 900)}),
         ({"model.decoder_layers": 2}, {"model.residual": (False, True)}),
+        ({}, {"model.decoder_layers": (1, 2), "model.residual": (False, True)}),  # which one layer does not read
+        ({}, {"data.source_unit": ("char", "bpe"), "data.bpe_size": (500, 900)}),
         ({}, {"model.encoder_hidden_dim": (None, 256)}),
         ({"data.test": "b.tsv"}, {"data.dev_fraction": (0.1, 0.2)}),
     ],
@@ -585,15 +588,16 @@ def test_a_sweep_whose_directory_is_moved_away_stops(tmp_path, executor):
     plan = make_plan(config, {"model.embedding_dim": (2, 4)}, str(tmp_path / "s"), Design())
 
     def move():
-        while not list(tmp_path.glob("s/*/checkpoints/*/files.json")):
+        runs = [tmp_path / "s" / f"embedding_dim={size},seed=0" for size in (2, 4)]
+        while not any(map(newest_checkpoint, runs)):
             time.sleep(0.01)
         (tmp_path / "s").rename(tmp_path / "moved")
 
-    mover = threading.Thread(target=move)
+    mover = threading.Thread(target=move, daemon=True)
     mover.start()
     with pytest.raises(UserError, match="s: was removed or moved"):
         run_sweep(plan, SweepOptions(executor, 2), "launch.py sweep")
-    mover.join()
+    mover.join(10)
     assert not list(tmp_path.glob("s/**/result.json"))  # a save that was under way may have made the directory anew
     assert not list(tmp_path.glob("moved/*/result.json"))
 

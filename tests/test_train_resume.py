@@ -586,6 +586,21 @@ def test_a_run_whose_directory_is_removed_stops(tmp_path, monkeypatch, ends):
     assert sorted(file.name for file in path.iterdir()) == [".lock", "another"]
 
 
+def test_a_move_amid_a_save_is_no_failure_of_the_run(tmp_path, monkeypatch):
+    """Red if what orbax says of it is the error, with which a failure is written where another run may be by now."""
+    config, path = text_config(write_text(tmp_path / "a.txt", 2000)), tmp_path / "run"
+
+    def move(checkpoints, state, progress):
+        path.rename(tmp_path / "moved")
+        (path / "checkpoints").mkdir(parents=True)  # as orbax does
+        raise ValueError("Metadata path does not exist")
+
+    monkeypatch.setattr(Checkpoints, "save", move)
+    with pytest.raises(UserError, match="run: was removed or moved"):
+        train(config, str(path))
+    assert [file.name for file in path.iterdir()] == ["checkpoints"]
+
+
 def test_two_processes_on_one_run_are_one_too_many(tmp_path, monkeypatch):
     monkeypatch.setattr("seq2seq_jax.train.run_directory.LOCK_SECONDS", 0.0)
     config = text_config(write_text(tmp_path / "a.txt", 2000))

@@ -257,7 +257,7 @@ def _read(path: pathlib.Path, parse: Any) -> Any:
     try:
         text = path.read_bytes().decode("utf-8")
     except PermissionError as error:
-        raise Unreadable(path, error) from None
+        raise Unreadable.of(path, error) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); expected a vocabulary{MADE_AGAIN}") from None
     try:

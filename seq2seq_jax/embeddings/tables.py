@@ -111,7 +111,7 @@ def read_tables(directory: pathlib.Path) -> list[TrainedTable]:
     except FileNotFoundError:
         raise no_run(directory, EMBEDDING_FILE) from None
     except PermissionError as error:
-        raise Unreadable(path, error) from None
+        raise Unreadable.of(path, error) from None
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: damaged ({type(error).__name__}: {error}); expected the tables of a run{MADE_AGAIN}") from None
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seq2seq_jax import config as config_lib
-from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config
+from seq2seq_jax.config import SEED, SIDES, SIZE, TABLE, Config, setting_key
 from seq2seq_jax.data.raw_splits import HELD_OUT, cut_splits
 from seq2seq_jax.errors import UserError
 from seq2seq_jax.kinds import KINDS, metric_of
@@ -99,9 +99,9 @@ def make_baselines(base: Config, axes: Axes, kinds: Sequence[str], vocabulary_si
 
 
 def check_distinct(members: Sequence[Member]) -> None:
-    """Raises UserError where the swept size reaches no table, or two members are one and the same run.
+    """Raises UserError where the swept size reaches no table, two members have the same tables, or an axis changes no member.
 
-    Either way what was never trained would be compared.
+    In each case what was never trained would be compared.
     """
     seen: dict[Config, Member] = {}
     for member in members:
@@ -114,11 +114,24 @@ def check_distinct(members: Sequence[Member]) -> None:
                 "one of these alone: --embedding_dims are the sizes of the other table then" if len(given) > 1 else "to leave that out"
             )
             raise UserError(f"{SIZE}: its sizes (--embedding_dims) have no effect, since {every}; expected {instead}")
-        other = seen.setdefault(_as_read(config), member)
+        network = config_lib.replace(config, {SIZE: 1, **columns})  # with every table's size said once
+        other = seen.setdefault(network, member)
         if other is not member:
             raise UserError(
-                f"sweep: {other.name} and {member.name} are one and the same run; expected axes of what this model and its data make use of"
+                f"sweep: {other.name} and {member.name} are one and the same network; expected axes that give tables of other sizes"
             )
+    for path in members[0].varied:
+        _check_effect(path, members)
+
+
+def _check_effect(path: str, members: Sequence[Member]) -> None:
+    """Raises UserError where members that differ in the field at ``path`` alone are the same run, all of them."""
+    alike: dict[str, list[Member]] = {}
+    for member in members:
+        alike.setdefault(setting_key({other: value for other, value in member.varied.items() if other != path}), []).append(member)
+    if all(len(group) > 1 and len({_as_read(member.config) for member in group}) == 1 for group in alike.values()):
+        first, second, *_ = next(iter(alike.values()))
+        raise UserError(f"{path}: {first.name} and {second.name} are one and the same run, which does not read it; expected another axis")
 
 
 def _columns(config: Config) -> dict[str, int]:

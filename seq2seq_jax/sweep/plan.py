@@ -6,6 +6,7 @@ Read next: ``axes.py`` and ``members.py`` for what they are, ``sweep.py``, which
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -72,7 +73,7 @@ class Plan:
         record = SweepRecord(
             format=FORMAT_VERSION,
             command=command,
-            directory=str(pathlib.Path.cwd()),
+            directory=os.fsencode(os.getcwd()).decode(errors="replace"),  # one that JSON cannot hold is found nowhere
             earlier_commands=[other for other in commands if other and other != command],
             axes=axes,
             design=self.design.to_json(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from seq2seq_jax.files import sha256_of
 from seq2seq_jax.json_files import write_json
 from seq2seq_jax.records import CONFIG_FILE, TUNING_FOLDER
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.train.run_directory import RunDirectory, changed_data
+from seq2seq_jax.train.run_directory import Locked, RunDirectory, changed_data
 
 
 def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], workdir: str) -> None:
@@ -26,15 +27,12 @@ def check_same_data(members: Sequence[Member], tuning_runs: Sequence[Member], wo
     folder = pathlib.Path(workdir)
     places = [(folder / member.name, member.config) for member in members]
     places += [(folder / TUNING_FOLDER / run.name, run.config) for run in tuning_runs]
-    known: dict[Config, dict[str, str] | None] = {}  # members share their data, unless it is an axis
+    known: dict[Config, dict[str, str] | None] = {}
     for place, config in places:
         record = RunDirectory(place).record()
         if record is None:
             continue
-        read = config_lib.replace(corpus_key(config), {"model.pretrained": config.model.pretrained})
-        if read not in known:
-            known[read] = _sha256_now(read)
-        now = known[read]
+        now = _sha256_now(config, known)
         changed = [] if now is None else changed_data(record.data_sha256, now)
         if changed:
             named = ", ".join(_with_file(config, name) for name in changed)
@@ -48,6 +46,7 @@ def record_places(members: Sequence[Member], folder: pathlib.Path) -> None:
 
     Only where that is known to be the same data.
     """
+    known: dict[Config, dict[str, str] | None] = {}
     for member in members:
         run = RunDirectory(folder / member.name)
         record = run.record() if run.finished() is not None else None
@@ -55,12 +54,23 @@ def record_places(members: Sequence[Member], folder: pathlib.Path) -> None:
         if record is None or all(config_lib.get(record.config, path) == place for path, place in now.items()):
             continue
         moved = config_lib.replace(record.config, now)
-        if _sha256_now(moved) == record.data_sha256:
-            write_json(run.path / CONFIG_FILE, dataclasses.replace(record, config=moved).to_json())
+        if _sha256_now(moved, known) == record.data_sha256:
+            with contextlib.suppress(Locked), run.locked():  # who works there writes it
+                write_json(run.path / CONFIG_FILE, dataclasses.replace(record, config=moved).to_json())
 
 
-def _sha256_now(config: Config) -> dict[str, str] | None:
-    """Returns the hash of every file that a run reads, by the names in its config.json; None where one cannot be read."""
+def _sha256_now(config: Config, known: dict[Config, dict[str, str] | None]) -> dict[str, str] | None:
+    """Returns the hash of every file that a run reads, by the names in its config.json; None where one cannot be read.
+
+    ``known`` keeps them: members share their data, unless it is an axis.
+    """
+    read = config_lib.replace(corpus_key(config), {"model.pretrained": config.model.pretrained})
+    if read not in known:
+        known[read] = _digests(read)
+    return known[read]
+
+
+def _digests(config: Config) -> dict[str, str] | None:
     try:
         digests = data_sha256(config)
         if config.model.pretrained is not None:

@@ -86,7 +86,7 @@ class Checkpoints:
 
         Raises OSError where the disk has no room for it. Orbax, which would find that out half-way, has hundreds of lines to say of it.
         """
-        self.folder.mkdir(exist_ok=True)  # in a directory that is there: one that was moved away is not made anew
+        self.folder.mkdir(exist_ok=True)  # not its parents, which are there unless the run was moved away
         for left in self.folder.glob("*.unfinished*"):  # by a killed save; orbax would tell of it
             shutil.rmtree(left, ignore_errors=True)
         if sum(leaf.nbytes for leaf in jax.tree.leaves(state)) > shutil.disk_usage(self.folder).free:

@@ -7,7 +7,6 @@ Read next: ``loop.py``, which advances one run or several together.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -120,7 +119,7 @@ class Run:
     def begin(self, structure: nnx.GraphDef) -> TrainState:
         """Writes or checks config.json and returns the host state to go on from; a run that is finished has ``result`` then.
 
-        Raises UserError where the directory holds another run, or one that cannot be brought to the updates asked for.
+        Raises UserError where the directory holds another run, or one that cannot be brought to the updates asked for, or is gone.
         """
         earlier = Earlier(self.directory, self._length)
         if earlier.is_damaged:
@@ -135,6 +134,7 @@ class Run:
         if not holds:  # before config.json asks for more updates than the old result has
             self._shorter_best = earlier.make_way(self.step)
         record = RunRecord(self.config, self.total, sha256, output_limit(self.corpus), self._shapes)
+        self.directory.check_held()
         self.directory.begin(record, self.corpus.vocabularies)
         self.directory.traceback_file.unlink(missing_ok=True)  # of an earlier start that failed
         if holds:
@@ -338,10 +338,13 @@ class Run:
         self.view.finish(self.step, None if dev is None else dev.metrics[self._metric.name])
 
     def fail(self, error: Exception) -> None:
-        """Ends the run and writes why, if there is still a place for it; the result of an earlier start that finished stays."""
+        """Ends the run and writes why, unless what went wrong is that its directory is gone; an earlier result that finished stays."""
         self.error = error
-        with contextlib.suppress(Gone):
+        try:
             self.directory.check_held()
+        except Gone as gone:
+            self.error = gone
+        else:
             write_failure(self.directory, self.config, self._varied, explain(self.directory, error), self._length)
         self.close()
 

@@ -137,7 +137,7 @@ class RunDirectory:
         try:
             return read_config(path) if path.exists() else None
         except OSError as error:
-            raise Unreadable(path, error) from None
+            raise Unreadable.of(path, error) from None
         except Unreadable:
             raise
         except UserError as error:
