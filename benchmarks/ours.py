@@ -26,9 +26,8 @@ class Training:
         """Draws the parameters and prepares the step, compiled as a run compiles it."""
         rows = len(batch[0])
         on_gpu = jax.default_backend() == "gpu"
-        train = TrainConfig(
-            steps=1000, batch_size=rows, learning_rate=LEARNING_RATE, clip_norm=CLIP_NORM, devices=1 if on_gpu else None
-        )  # one GPU, as PyTorch's side has
+        places = 1 if on_gpu else None  # one GPU, as PyTorch's side has
+        train = TrainConfig(steps=1000, batch_size=rows, learning_rate=LEARNING_RATE, clip_norm=CLIP_NORM, devices=places)
         config = Config(model=model, train=train)
         graph = structure(model, sizes)
         self.initial: Params = jax.device_get(initial_params(model, sizes, jax.random.key(0)))
@@ -38,7 +37,8 @@ class Training:
         devices = choose_devices(config, sizes["target"], [shape])
         self._step = compile_step(config, network_of(config, sizes, [shape]), 1000, devices)
         self._state = devices.place(initial_state(config, graph, params))
-        self._batch = jax.device_put(devices.split_batch(batch)) if on_gpu else devices.split_batch(batch)  # where PyTorch's lies too
+        split = devices.split_batch(batch)
+        self._batch = jax.device_put(split) if on_gpu else split  # where PyTorch's lies too
 
     def __call__(self) -> None:
         """Makes one update."""

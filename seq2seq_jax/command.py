@@ -251,7 +251,9 @@ def _check_directory() -> None:
     try:
         os.getcwd()
     except FileNotFoundError:
-        raise UserError("the current directory was removed; expected one that is there: cd to it, or to the new one of that name") from None
+        raise UserError(
+            "the current directory was removed; expected one that exists (cd into it again where another one has its name)"
+        ) from None
 
 
 def _check_utf_8(arguments: Sequence[str]) -> None:

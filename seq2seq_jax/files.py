@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import tempfile
 from collections.abc import Generator
 
 from seq2seq_jax.errors import UserError
@@ -61,8 +62,17 @@ def writing(flag: str, path: str | pathlib.Path) -> Generator[None, None, None]:
 
 
 def cache_folder() -> pathlib.Path:
-    """Returns where downloads and compiled programs are kept: SEQ2SEQ_JAX_CACHE, or the user's usual cache."""
+    """Returns where downloads and compiled programs are kept: SEQ2SEQ_JAX_CACHE, or the user's usual cache.
+
+    For a user without a home, as in a container, that is the place of temporary files.
+    """
     chosen = os.environ.get("SEQ2SEQ_JAX_CACHE")
     if chosen:
         return pathlib.Path(chosen).absolute()
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "seq2seq_jax"
+    usual = os.environ.get("XDG_CACHE_HOME")
+    if not usual:
+        try:
+            usual = pathlib.Path.home() / ".cache"
+        except RuntimeError:
+            usual = tempfile.gettempdir()
+    return pathlib.Path(usual) / "seq2seq_jax"

@@ -6,9 +6,11 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
+from seq2seq_jax.files import cache_folder
 from seq2seq_jax.train import runtime
 from seq2seq_jax.train.runtime import cores, prepare
 
@@ -135,3 +137,16 @@ def test_kernels_of_other_models_are_shared(monkeypatch):
     monkeypatch.delenv("NPROC", raising=False)
     prepare("translator")
     assert "NPROC" not in os.environ
+
+
+def test_a_user_without_a_home_has_a_cache(monkeypatch, tmp_path):
+    """Red if every command ends in a traceback for one, as containers run them."""
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SEQ2SEQ_JAX_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pathlib.Path, "home", no_home)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert cache_folder() == tmp_path / "seq2seq_jax"

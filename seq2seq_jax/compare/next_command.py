@@ -178,10 +178,10 @@ def _sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
     named by where it is now. Where the command was given in another directory, which is still there, it goes there first.
     """
     elsewhere = _elsewhere(sweep)
-    if elsewhere:
-        flags = {name: value and os.path.abspath(value) if name == "--workdir" else value for name, value in flags.items()}
+    if elsewhere and (workdir := flags.get("--workdir")):
+        flags = flags | {"--workdir": os.path.abspath(workdir)}
     if sweep.command:
-        words = [_here(sweep, word) for word in _joined([_two_dashes(word) for word in shlex.split(sweep.command)])]
+        words = [_here(sweep, word, elsewhere) for word in _joined([_two_dashes(word) for word in shlex.split(sweep.command)])]
     else:
         words = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={sweep.workdir}"]
     axes = [path for flag, path in SHORT_FLAGS.items() if flag in flags]
@@ -194,14 +194,13 @@ def _sweep_command(sweep: Sweep, flags: dict[str, str | None]) -> str:
 
 def _elsewhere(sweep: Sweep) -> str | None:
     """Returns the directory in which the command was given, where it is there and another one than the current."""
-    there = sweep.directory is not None and os.path.isdir(sweep.directory)
-    return sweep.directory if there and sweep.directory is not None and not os.path.samefile(sweep.directory, ".") else None
+    place = sweep.directory
+    return None if place is None or not os.path.isdir(place) or os.path.samefile(place, ".") else place
 
 
-def _here(sweep: Sweep, word: str) -> str:
+def _here(sweep: Sweep, word: str, elsewhere: str | None) -> str:
     """Returns a word of the command; in place of a workdir that the sweep was moved away from, where it is now."""
     flag, _, recorded = word.partition("=")
-    elsewhere = _elsewhere(sweep)
     moved = flag == "--workdir" and pathlib.Path(elsewhere or "", recorded).resolve() != pathlib.Path(sweep.workdir).resolve()
     return f"--workdir={os.path.abspath(sweep.workdir) if elsewhere else sweep.workdir}" if moved else word
 

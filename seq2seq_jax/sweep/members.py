@@ -125,13 +125,13 @@ def check_distinct(members: Sequence[Member]) -> None:
 
 
 def _check_effect(path: str, members: Sequence[Member]) -> None:
-    """Raises UserError where members that differ in the field at ``path`` alone are the same run, all of them."""
+    """Raises UserError where all members that differ in the field at ``path`` alone are the same run, as where nothing reads it."""
     alike: dict[str, list[Member]] = {}
     for member in members:
         alike.setdefault(setting_key({other: value for other, value in member.varied.items() if other != path}), []).append(member)
     if all(len(group) > 1 and len({_as_read(member.config) for member in group}) == 1 for group in alike.values()):
         first, second, *_ = next(iter(alike.values()))
-        raise UserError(f"{path}: {first.name} and {second.name} are one and the same run, which does not read it; expected another axis")
+        raise UserError(f"{path}: {first.name} and {second.name} are one and the same run; expected values that make a difference to it")
 
 
 def _columns(config: Config) -> dict[str, int]:
