@@ -1,6 +1,7 @@
 # Each interpreter has an environment of its own, built again when the interpreter or the requirements change:
-# `make test PYTHON=/path/to/python3.12` leaves .venv, that of the default python3, alone. Bytecode is left to the first import,
-# since most of the packages is never imported; container images often forbid to write it, and then every start takes 3 s longer.
+# `make test PYTHON=/path/to/python3.12` leaves .venv, that of the default python3, alone. Bytecode is made of what a run imports
+# alone, since most of the packages is never imported, and here: container images often forbid to write it, and then every start of a
+# command would take 3 s longer.
 unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 ENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
@@ -37,6 +38,7 @@ $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv --clear $(ENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-dev.txt
+	$(RUN) -c "import launch, matplotlib.pyplot, seq2seq_jax.train.loop, seq2seq_jax.sweep.sweep, seq2seq_jax.compare.report"
 	@touch $@
 
 $(BENCH_STAMP):
