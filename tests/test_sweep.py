@@ -39,10 +39,11 @@ from seq2seq_jax.sweep import shares as sweep_shares
 from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.dry_run import print_dry_run
+from seq2seq_jax.sweep.found import Found
 from seq2seq_jax.sweep.outcomes import Outcome, failure, thin, train_member
 from seq2seq_jax.sweep.plan import make_plan
 from seq2seq_jax.sweep.status import read_status
-from seq2seq_jax.sweep.sweep import SweepOptions, is_done, run_sweep, warn_of_schedules
+from seq2seq_jax.sweep.sweep import SweepOptions, run_sweep, warn_of_schedules
 from seq2seq_jax.sweep.view import SweepView
 from seq2seq_jax.train import runtime
 from seq2seq_jax.train.checkpoints import Checkpoints
@@ -374,8 +375,8 @@ def test_a_member_that_never_began_has_failed(tmp_path):
     for member in (first, others[0]):
         assert train_member(member, tmp_path, Reporter("test")).status == "failed"
     assert "missing.txt: no such file" in result_of(tmp_path / first.name)["error"]
-    assert is_done(tmp_path, first, retry_failed=False)
-    assert not is_done(tmp_path, first, retry_failed=True)
+    assert Found(tmp_path, first).is_done(retry_failed=False)
+    assert not Found(tmp_path, first).is_done(retry_failed=True)
     for retry_failed in (False, True):
         with pytest.raises(UserError, match=r"missing.txt: no such file"):
             sweep(config, tmp_path, retry_failed=retry_failed)
@@ -755,7 +756,7 @@ def test_the_last_missing_member_gets_no_more_cores_than_beside_the_others(tmp_p
     monkeypatch.setattr(processes.Pool, "run", lambda pool, members, _: seen.append((len(members), len(pool.shares[0].cores))) or [])
     plan = make_plan(config, {"model.embedding_dim": (2, 4), "train.seed": (0,)}, str(tmp_path / "sweep"), Design())
     for done in ([], plan.members[:1]):
-        monkeypatch.setattr(sweep_module, "is_done", lambda _, member, retry, done=done: member in done)
+        monkeypatch.setattr(sweep_module, "_missing", lambda members, *_, done=done: [member for member in members if member not in done])
         run_sweep(plan, SweepOptions("auto"), "launch.py sweep")
     assert seen == [(2, 1), (1, 1)]
 
@@ -937,7 +938,7 @@ def test_processes_make_the_same_runs_also_when_one_is_killed(tmp_path, monkeypa
     axes = {"model.embedding_dim": (2, 4), "train.seed": (0,)}
     sweep(config, tmp_path / "serial", axes)
     for member in make_plan(config, axes, str(tmp_path / "parallel"), Design()).members:
-        assert is_done(tmp_path / "parallel", member, retry_failed=False)
+        assert Found(tmp_path / "parallel", member).is_done(retry_failed=False)
         one, other = (result_of(tmp_path / kind / member.name)["dev"]["loss_nats_per_token"] for kind in ("serial", "parallel"))
         assert one == pytest.approx(other, rel=1e-4)
         found = result_of(tmp_path / "parallel" / member.name)

@@ -11,10 +11,10 @@ from seq2seq_jax.show.labels import MISSING, bytes_label, seconds_label
 from seq2seq_jax.show.progress import shown
 from seq2seq_jax.show.terminal import print_table
 from seq2seq_jax.sweep.forecast import Forecast, forecast
+from seq2seq_jax.sweep.found import Found
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.plan import Plan
-from seq2seq_jax.sweep.sweep import check_members, is_done, warn_of_tuning_seed
-from seq2seq_jax.train.run_directory import RunDirectory
+from seq2seq_jax.sweep.sweep import check_members, warn_of_tuning_seed
 
 SHORT = 15  # seconds of training, about what compiling takes
 
@@ -37,10 +37,10 @@ def print_dry_run(plan: Plan, retry_failed: bool) -> None:
 
 
 def _state(folder: pathlib.Path, member: Member, retry_failed: bool) -> str:
-    if not is_done(folder, member, retry_failed):
+    found = Found(folder, member)
+    if not found.is_done(retry_failed):
         return "to train"
-    result = RunDirectory(folder / member.name).result()
-    return "failed" if result is not None and result["status"] == "failed" else "done"
+    return "done" if found.error is None else "failed"
 
 
 def print_forecasts(states: Mapping[str, str], forecasts: Mapping[str, Forecast], basis: str) -> None:

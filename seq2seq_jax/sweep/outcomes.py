@@ -6,11 +6,9 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
-from seq2seq_jax import config as config_lib
 from seq2seq_jax.errors import Interrupted, error_line, no_room
-from seq2seq_jax.length import Standing, newest_checkpoint, standing
+from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.sweep.members import Member
 from seq2seq_jax.sweep.shared_corpus import corpus_of
 from seq2seq_jax.train.artifacts import explain, write_failure
@@ -40,15 +38,6 @@ def enough(outcomes: Sequence[Outcome], max_failures: int | None) -> bool:
 def is_full(outcomes: Sequence[Outcome]) -> bool:
     """Returns whether a member has failed since the disk had no room."""
     return any(outcome.error is not None and no_room(outcome.error) is not None for outcome in outcomes)
-
-
-def result_as_asked(folder: pathlib.Path, member: Member) -> dict[str, Any] | None:
-    """Returns the result of a member that has finished with the length that is asked for, else None."""
-    run = RunDirectory(folder / member.name)
-    result, record = run.finished(), run.record()
-    if result is None or record is None or standing(run.path, result, member.length) is not Standing.DONE:
-        return None
-    return None if config_lib.differences(record.config, member.config, config_lib.MAY_CHANGE) else result
 
 
 def thin(run: pathlib.Path, keep: str | None) -> None:

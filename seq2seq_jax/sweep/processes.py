@@ -23,12 +23,12 @@ from typing import Any
 from seq2seq_jax.config import Config
 from seq2seq_jax.errors import Interrupted, UserError
 from seq2seq_jax.interpreter import collect_garbage_rarely
-from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.show.progress import SECONDS_UNSHOWN
 from seq2seq_jax.sweep.compile_ahead import compile_ahead
+from seq2seq_jax.sweep.found import Found
 from seq2seq_jax.sweep.largest import STUDIES, STUDYING
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, result_as_asked, train_member
+from seq2seq_jax.sweep.outcomes import STOPPED, Outcome, enough, note_failure, train_member
 from seq2seq_jax.sweep.shared_corpus import corpus_of, forget_corpus
 from seq2seq_jax.sweep.shares import Share, shares
 from seq2seq_jax.sweep.view import SweepView
@@ -258,16 +258,16 @@ class Pool:
 
         One whose result is written has finished: its process died over the study of its table.
         """
-        if result_as_asked(self._folder, member) is not None:
+        found = Found(self._folder, member)
+        if found.result_as_asked is not None:
             return Outcome(member.name, "finished")
-        newest = newest_checkpoint(self._folder / member.name)
-        self._kills[member.name, newest] += 1
+        self._kills[member.name, found.saved] += 1
         error = f"its process ended with exit code {exit_code}"
-        if exit_code in _FROM_OUTSIDE and self._kills[member.name, newest] < MOST_KILLS:
+        if exit_code in _FROM_OUTSIDE and self._kills[member.name, found.saved] < MOST_KILLS:
             if not self._stopping:  # else it was told to end before it could listen
-                self._view.line(f"{member.name}: {error}; it goes on from {f'step {newest}' if newest else 'the beginning'}")
+                self._view.line(f"{member.name}: {error}; it goes on from {f'step {found.saved}' if found.saved else 'the beginning'}")
             return Outcome(member.name, "interrupted")
-        error += f", {MOST_KILLS} times at step {newest}" if exit_code in _FROM_OUTSIDE else ""
+        error += f", {MOST_KILLS} times at step {found.saved}" if exit_code in _FROM_OUTSIDE else ""
         error += " (often for lack of memory)" if exit_code in _SHORT_OF_MEMORY else ""
         note_failure(self._folder, member, error)
         return Outcome(member.name, "failed", error)

@@ -8,17 +8,16 @@ import sys
 from collections.abc import Collection, Sequence
 
 from seq2seq_jax.data.corpus import corpus_key
-from seq2seq_jax.errors import UserError, no_room
-from seq2seq_jax.length import NOT_KEPT, Standing, failed_longer, length_made, newest_checkpoint, standing
 from seq2seq_jax.records import TUNING_FOLDER
 from seq2seq_jax.show.labels import counted
 from seq2seq_jax.show.progress import shown
 from seq2seq_jax.sweep import tuning
 from seq2seq_jax.sweep.design import Design
 from seq2seq_jax.sweep.executors import execute
+from seq2seq_jax.sweep.found import Found
 from seq2seq_jax.sweep.largest import largest_of, largest_runs, study_largest
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.outcomes import Outcome, enough, is_full, result_as_asked, thin
+from seq2seq_jax.sweep.outcomes import Outcome, enough, is_full, thin
 from seq2seq_jax.sweep.plan import Plan
 from seq2seq_jax.sweep.same_data import record_places
 from seq2seq_jax.sweep.shared_corpus import corpus_of
@@ -61,7 +60,7 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
         mistake in the data of all members that are not finished.
     """
     check_members(plan, options.retry_failed)
-    missing = [member for member in plan.members if not is_done(plan.folder, member, options.retry_failed)]
+    missing = _missing(plan.members, plan.folder, options)
     _check_data(missing)
     warn_of_schedules(plan.members, plan.folder)
     replaced = sorted(plan.recorded - {member.name for member in plan.members})
@@ -88,34 +87,15 @@ def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
 
 def _thin_done(folder: pathlib.Path, member: Member, keep: str | None) -> None:
     """Thins a member that is as long as asked for; one that is shorter, or that another process works on, goes on from its checkpoints."""
-    if result_as_asked(folder, member) is not None and RunDirectory(folder / member.name).holder() is None:
+    if Found(folder, member).result_as_asked is not None and RunDirectory(folder / member.name).holder() is None:
         thin(folder / member.name, keep)
 
 
 def check_members(plan: Plan, retry_failed: bool) -> None:
-    """Raises UserError for what members would refuse each by itself.
-
-    Another configuration (which sweep.json, where it is not lost, has refused already), fewer updates than are made, or more without a
-    checkpoint.
-    """
-    placed = [(plan.folder / TUNING_FOLDER, run) for run in plan.tuning_runs] + [(plan.folder, member) for member in plan.members]
-    for folder, member in placed:
-        run = RunDirectory(folder / member.name)
-        result, record = run.finished(), run.record()
-        if record is None:
-            continue
-        run.check(record, member.config, record.data_sha256)
-        if result is None and is_done(folder, member, retry_failed):  # it has failed, and is left alone
-            continue
-        stands = None if result is None else standing(run.path, result, member.length)
-        updates = member.length.updates_after(record.length if result is None else length_made(result))
-        made = max(newest_checkpoint(run.path), 0 if result is None else result["steps"])
-        where = f"--workdir={folder}: {member.name} has"
-        begun_longer = stands is not Standing.DONE and updates is not None and made > updates
-        if stands is Standing.BEYOND or begun_longer:
-            raise UserError(f"{where} made {made} updates already, and {updates} are asked for; expected no fewer")
-        if stands is Standing.THINNED and updates is not None:  # else it may have all of them, which its data will tell
-            raise UserError(f"{where} {NOT_KEPT}; expected another workdir")
+    """Raises UserError for what members would refuse each by itself, tuning runs first."""
+    for folder, members in ((plan.folder / TUNING_FOLDER, plan.tuning_runs), (plan.folder, plan.members)):
+        for member in members:
+            Found(folder, member).check(retry_failed)
 
 
 def warn_of_tuning_seed(members: Sequence[Member], chosen: tuning.Tuning) -> None:
@@ -128,8 +108,8 @@ def warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
     """Says before they are trained that members do not compare of which some are lengthened, now or earlier, and others begin."""
     if not any(member.config.train.schedule_ends for member in members):
         return
-    lengthened = sum(_is_lengthened(RunDirectory(folder / member.name), member) for member in members)
-    beginning = sum(_begins(RunDirectory(folder / member.name)) for member in members)
+    found = [Found(folder, member) for member in members]
+    lengthened, beginning = sum(one.is_lengthened for one in found), sum(one.begins for one in found)
     if lengthened and beginning:
         print(
             f"warning: {counted(lengthened, 'member')} lengthened and {counted(beginning, 'member')} not begun: the learning rate, which "
@@ -139,19 +119,8 @@ def warn_of_schedules(members: Sequence[Member], folder: pathlib.Path) -> None:
         )
 
 
-def _is_lengthened(run: RunDirectory, member: Member) -> bool:
-    """Returns whether a member has trained, or will train, towards more than one number of updates."""
-    result, record = run.finished(), run.record()
-    if record is None or _begins(run):
-        return False
-    made = record.length if result is None else length_made(result)
-    rescheduled = result is not None and bool(result.get("rescheduled_at"))
-    return rescheduled or len({member.length[:2], record.length[:2], made[:2]}) > 1
-
-
-def _begins(run: RunDirectory) -> bool:
-    """Returns whether a run has no update to go on from; one that has finished may have kept no checkpoint (--keep)."""
-    return run.finished() is None and not newest_checkpoint(run.path)
+def _missing(members: Sequence[Member], folder: pathlib.Path, options: SweepOptions) -> list[Member]:
+    return [member for member in members if not Found(folder, member).is_done(options.retry_failed)]
 
 
 def _check_data(members: Sequence[Member]) -> None:
@@ -163,7 +132,7 @@ def _check_data(members: Sequence[Member]) -> None:
 
 def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOptions, largest: Collection[str] = ()) -> list[Outcome]:
     """Trains the members that are not done and thins those that have finished, but for one whose table is still to be cut."""
-    missing = [member for member in members if not is_done(folder, member, options.retry_failed)]
+    missing = _missing(members, folder, options)
     # By the whole sweep and not by what is missing: a process's share of the cores settles how its sums are rounded.
     jobs = min(options.jobs or most_at_a_time(), len(members))
 
@@ -198,15 +167,3 @@ def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
     chosen = tuning.choose(plan.folder, runs, tune, plan.tuning)
     warn_of_tuning_seed(plan.members, chosen)
     return chosen
-
-
-def is_done(folder: pathlib.Path, member: Member, retry_failed: bool) -> bool:
-    """Returns whether a member needs no training: finished as asked for, or failed on the way there and not to be tried again.
-
-    One that failed since the disk was full is tried again unasked: the same command goes on once there is room.
-    """
-    if result_as_asked(folder, member) is not None:
-        return True
-    result = RunDirectory(folder / member.name).result() or {}
-    failed = str(result.get("error")) if result.get("status") == "failed" else failed_longer(result, member.length)
-    return failed is not None and no_room(failed) is None and not retry_failed

@@ -17,8 +17,8 @@ from seq2seq_jax.config import SEED, setting_key
 from seq2seq_jax.kinds import LOSS, metric_of
 from seq2seq_jax.records import TUNING_FOLDER, SweepRecord
 from seq2seq_jax.sweep.axes import Axes
+from seq2seq_jax.sweep.found import Found
 from seq2seq_jax.sweep.members import Member
-from seq2seq_jax.sweep.outcomes import result_as_asked
 from seq2seq_jax.train.run_directory import RunDirectory
 from seq2seq_jax.validation import validate
 
@@ -97,7 +97,7 @@ def choose(folder: pathlib.Path, tried: Sequence[Member], tune: Axes, earlier: T
         by_size.setdefault(setting_key(_size_of(member, tune)), []).append(member)
     chosen = list(earlier.chosen) if earlier else []
     for members in by_size.values():
-        results = [(member, result_as_asked(folder / TUNING_FOLDER, member)) for member in members]
+        results = [(member, Found(folder / TUNING_FOLDER, member).result_as_asked) for member in members]
         finished = [(member, result) for member, result in results if result is not None]
         if finished:
             chosen.append({"varied": _size_of(members[0], tune), **_best(finished, tune)})
