@@ -52,6 +52,7 @@ def _first_step(folder: str, name: str) -> float:
     workdir = pathlib.Path(folder, name)
     command = [sys.executable, "launch.py", "train", f"--config={EXPERIMENT}", f"--workdir={workdir}", "--config.train.log_every=1"]
     environment = {**os.environ, "SEQ2SEQ_JAX_CACHE": str(pathlib.Path(folder, "cache"))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has bytecode; here the first start makes it
     start = time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
