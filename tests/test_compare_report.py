@@ -14,6 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 from seq2seq_jax.compare import pictures
+from seq2seq_jax.compare.examples import output_label
 from seq2seq_jax.compare.main import run
 from seq2seq_jax.compare.reading import read_sweep
 from seq2seq_jax.data.vocabulary import SPECIALS
@@ -148,7 +149,13 @@ def test_colours_follow_the_page(report):
 
 def test_characters_that_no_page_may_hold_are_spelled_out():
     assert text.visible("a b\n") == "a␣b⏎"
-    assert [text.with_visible_ends(each) for each in (" a b  ", "a", "", "  ")] == ["␣a b␣␣", "a", "", "␣␣"]
+    assert [text.legible(each) for each in (" a b  ", "a", "", "  ")] == ["␣a b␣␣", "a", "", "␣␣"]
+    assert [text.legible(each) for each in ("ka\u200bta", "a\u202eb", "क्\u200dष", "a\tb")] == ["kaU+200Bta", "aU+202Eb", "क्\u200dष", "a⇥b"]
+    assert [output_label(each, ["caf\u00e9"]) for each in ("cafe\u0301", "caf\u00e9", "cafe")] == [
+        "cafe\u0301 (in another Unicode form)",
+        "caf\u00e9",
+        "cafe",
+    ]
     assert [text.visible(symbol) for symbol in ("\u200c", "\u200d", "👩\u200d👧")] == ["U+200C", "U+200D", "👩\u200d👧"]
     assert text.printable("\x00\x1b\ud800\uffffok\n") == "U+0000U+001BU+D800U+FFFFok\n"
 

@@ -125,9 +125,10 @@ def test_of_a_list_of_lines_it_is_said_too_what_is_also_in_train(tmp_path):
     assert _load(configuration.replace(config, {"data.lines": False})).notes == []
     part = _load(_config(tmp_path, "language_model", train="anna\nbob\ncarl\n", dev="bob\nca"))
     assert (part.notes, part.coverage["dev"]["also_in_train"]) == (["dev: all of it is also in train."], 6)
-    for content, message in (("anna\rbob\n", ":1: lines end in a carriage return alone"), ("\n\n", ": all lines are empty")):
+    alone = ":1: lines end in a carriage return alone"
+    for content, lines, message in (("anna\rbob\n", True, alone), ("anna\rbob\n", False, alone), ("\n\n", True, ": all lines are empty")):
         with pytest.raises(UserError, match=rf"train\.txt{message}"):
-            _load(_config(tmp_path, "language_model", train=content, lines=True))
+            _load(_config(tmp_path, "language_model", train=content, lines=lines))
 
 
 def test_sources_whose_references_cannot_be_written_are_counted(tmp_path):
@@ -190,10 +191,17 @@ def test_a_file_that_spells_accents_in_two_ways_is_remarked(tmp_path, kind):
         return _load(_config(tmp_path, kind, train=text, dev_fraction=0.0, test_fraction=0.0, **data)).notes
 
     (note,) = noted(*_mixed(composed=4, marks=2))
-    assert note.startswith(f"{tmp_path}/train.txt: of 9 lines looked at 2 are not in Unicode normalization form C and 4 are")
+    assert note.startswith(
+        f"{tmp_path}/train.txt: of the letters in 9 lines looked at 1 stand there in several Unicode normalization forms"
+    )
+    assert "as U+0065 U+0301 and as U+00E9" in note
     assert "--config.data.normalize_nfc=true" in note
     assert noted(*_mixed(composed=4, marks=2), normalize_nfc=True) == []
     assert noted(*_mixed(composed=4, marks=0)) == noted(*_mixed(composed=0, marks=4), "\u65e5") == []
+    assert noted("\u00ea e\u0302 \u1ec7"), "both in one line"
+    assert noted("\u095c", "\u0921\u093c"), "a Hindi letter that composition takes apart"
+    assert noted("\ud55c", "\u1112\u1161\u11ab"), "a Korean syllable and its parts"
+    assert noted("\u00ea\u0323 \u00ea", "\u0921\u093c") == [], "one way for each letter, as of Windows-1258"
 
 
 @pytest.mark.parametrize(("train_form", "dev_form"), [("NFC", "NFD"), ("NFD", "NFC")])
@@ -210,6 +218,8 @@ def test_files_in_different_forms_are_remarked(tmp_path, train_form, dev_form):
         assert "--config.data.normalize_nfc=true" in found[-1]
     assert not any("another Unicode" in note for note in _load(configuration.replace(config, {"data.normalize_nfc": True})).notes)
     assert _load(_config(tmp_path, "language_model", train=train, dev=dev)).notes[1].startswith(said.format(2))
+    hindi = _config(tmp_path, train="a\t\u095c\n", dev="a\t\u0921\u093c\n")  # what is in form C is the one taken apart
+    assert any("another Unicode" in note for note in _load(hindi).notes)
     for known, asked in (("b", "é"), ("kpɛ\u0301te è", "ké")):  # ɛ with an accent has no composed form, so this is all form C
         alike = _config(tmp_path, train=f"a\t{known}\n", dev=f"a\t{asked}\n")
         assert not any("another Unicode" in note for note in _load(alike).notes)
@@ -222,7 +232,7 @@ def test_of_a_long_file_some_lines_are_looked_at_whatever_their_order(tmp_path, 
     config = _config(tmp_path, "language_model", train=text, dev_fraction=0.0, test_fraction=0.0)
     first, second = _load(config).notes, _load(config).notes
     assert first == second
-    assert "of 50 lines looked at" in first[0]
+    assert "in 50 lines looked at" in first[0]
 
 
 def test_a_pair_too_long_to_score_is_remarked(tmp_path, monkeypatch):
@@ -309,6 +319,19 @@ def test_words_without_neighbours_are_refused(tmp_path):
         config = _config(tmp_path, "skip_gram", train="a\n" * 400, target_unit="word", subsample=0.0, min_count=min_count, **shares)
         with pytest.raises(UserError, match=said):
             corpus.training_batches(config, _load(config))
+
+
+def test_a_script_without_blanks_is_told_of_characters(tmp_path):
+    """Red if another cause is named, or where the line end counts as a frequent word; or if a text whose lines have words is remarked."""
+    text = "".join(f"{chr(0x3042 + number % 60)}いろは\n" for number in range(240))
+    shares = {"dev_fraction": 0.0, "test_fraction": 0.0, "target_unit": "word"}
+    for min_count, said in ((1, "or data.target_unit=char where no blanks part them"), (9, "where there are none, data.target_unit=char")):
+        config = _config(tmp_path, "skip_gram", train=text, subsample=1e-4, min_count=min_count, **shares)
+        with pytest.raises(UserError, match=said):
+            corpus.training_batches(config, _load(config))
+    (note,) = _load(_config(tmp_path, "language_model", train=text, **shares)).notes
+    assert "of 240 lines looked at 240 are a single word" in note
+    assert _load(_config(tmp_path, "language_model", train="a b\n\nc\n\n\n", **shares)).notes == []
 
 
 @pytest.mark.parametrize("kind", ["translator", "language_model"])

@@ -85,6 +85,14 @@ def test_what_gensim_saves_is_read(tmp_path, binary, header):
     assert [names[-1] for names in vectors.names_of([*SPECIALS, *words])[4:]] == words
 
 
+def test_a_word_takes_the_vector_of_its_other_unicode_form():
+    """Red if a word that a file spells in another normalization form has none, or takes that of another word of the vocabulary."""
+    (alone,) = vectors.names_of([*SPECIALS, "caf\u00e9"])[4:]
+    assert alone == ("caf\u00e9", "cafe\u0301")
+    both = vectors.names_of([*SPECIALS, "caf\u00e9", "cafe\u0301"])[4:]
+    assert both == [("caf\u00e9",), ("cafe\u0301",)]
+
+
 def test_words_with_a_backslash_are_found_as_other_tools_write_them():
     """Red if a word of LaTeX is not, since it begins like an escape; or if it is where it would be taken for the line end."""
     words = ["\\nabla", "\\text", "\\frac", "C:\\new", "\\n"]

@@ -17,6 +17,7 @@ import launch as launch_module
 from seq2seq_jax.command import program
 from seq2seq_jax.compare import stability as stability_module
 from seq2seq_jax.compare.stability import stability
+from seq2seq_jax.data.spelling import bpe_symbol
 from seq2seq_jax.data.vocabulary import SPECIALS, Vocabulary
 from seq2seq_jax.embeddings.analogy import analogy
 from seq2seq_jax.embeddings.map import apart, symbol_map
@@ -129,6 +130,7 @@ def test_tables_are_exported_with_the_counts_of_their_rows(tmp_path, capsys):
         (SUBWORDS, "bpe", " ", 7),
         (SUBWORDS, "bpe", "é", 8),
         (SUBWORDS, "bpe", "æĹ", 9),
+        (SUBWORDS, "bpe", "0xe697", 9),
         (BYTES, "byte", "a", 4 + 0x61),
         (BYTES, "byte", " ", 4 + 0x20),
         (BYTES, "byte", "0x20", 4 + 0x20),
@@ -152,6 +154,35 @@ def test_every_symbol_can_be_asked_for(tmp_path, capsys, symbols, unit, typed, r
     warn_of_untrained(table, [row])
     assert ("never trained" in capsys.readouterr().err) == (row == 4)
     assert table.label(row).strip() == table.label(row) != ""
+
+
+def test_a_letter_is_not_the_byte_that_is_named_like_it(tmp_path):
+    """Red if the name that a subword of half a character has in files, a letter by chance, is asked for or shown as that letter."""
+    (table,) = read_tables(write_run(tmp_path / "run", [*SPECIALS, *bpe_symbol("\u0928")], "bpe"))
+    with pytest.raises(UserError, match=r"no such symbol; expected one of its 7, such as 0xe0, 0xa4, 0xa8"):
+        table.row_of("à", "--symbol")
+    assert table.code_points(4) == ""
+
+
+@pytest.mark.parametrize(
+    ("symbols", "unit", "points"),
+    [
+        (CHARACTERS, "char", {9: "U+0301"}),
+        (SUBWORDS, "bpe", {8: "U+00E9", 9: ""}),
+        (BYTES, "byte", {4 + 0x61: "U+0061", 4 + 0x20: "U+0020", 4 + 0xC3: "", 2: ""}),
+        ([*SPECIALS, "abcdefghi"], "word", {4: "U+0061, U+0062, U+0063, U+0064, U+0065, U+0066, U+0067, U+0068, …"}),
+    ],
+)
+def test_code_points_are_those_of_the_text(tmp_path, symbols, unit, points):
+    """Red if they are those of the name that a vocabulary has for it."""
+    (table,) = read_tables(write_run(tmp_path / "run", symbols, unit))
+    assert {row: table.code_points(row) for row in points} == points
+
+
+def test_a_symbol_is_found_in_another_unicode_form(tmp_path):
+    """Red if a word that looks the same as one of the table is refused, and that one offered."""
+    (table,) = read_tables(write_run(tmp_path / "run", [*SPECIALS, "\u092c\u095c\u093e", "cafe\u0301", "x"], "word"))
+    assert [table.row_of(typed, "--symbol") for typed in ("\u092c\u0921\u093c\u093e", "caf\u00e9")] == [4, 5]
 
 
 def test_bytes_are_labelled_by_what_they_write():

@@ -106,6 +106,11 @@ def test_only_known_words_are_asked(tmp_path):
         config, {"data.similarity": write(tmp_path / "s.tsv", "# scores\nking\tqueen\t8.5\nman  tsar 1\nman woman 7 x\n")}
     )
     questions = load(config, vocabulary)
+    decomposed = Vocabulary([*SPECIALS, "cafe\u0301", "the\u0301"], "word")
+    other_form = config_lib.replace(
+        config, {"data.analogies": None, "data.similarity": write(tmp_path / "f.tsv", "caf\u00e9\tth\u00e9\t7\nth\u00e9\tcafe\u0301\t6\n")}
+    )
+    assert load(other_form, decomposed).pairs.tolist() == [[4, 5], [5, 4]]
     write(tmp_path / "a.txt", "man woman")
     assert {name: digest for name, digest in data_sha256(config).items() if name != "train"} == questions.sha256
     assert questions.analogies.tolist() == [[4, 5, 6, 7], [4, 5, 6, 8], [6, 7, 4, 5]]

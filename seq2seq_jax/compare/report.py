@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from seq2seq_jax.compare import columns, labels, pictures, run_files
-from seq2seq_jax.compare.examples import LONGEST
+from seq2seq_jax.compare.examples import output_label, shortened
 from seq2seq_jax.compare.results import FinishedRun, Sweep, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, by_setting
 from seq2seq_jax.embeddings.map import symbol_map
@@ -126,10 +126,10 @@ def _examples(part: SettingComparison, runs: list[FinishedRun]) -> Iterator[dict
         references = [str(reference) for reference in answers[0][source]["references"]]
         outputs = [str(each[source]["output"]) for each in answers]
         yield {
-            "source": source[:LONGEST],
-            "references": [symbols.with_visible_ends(reference)[:LONGEST] for reference in references],
+            "source": shortened(source),
+            "references": list(map(shortened, references)),
             "outputs": [
-                {"text": symbols.with_visible_ends(output)[:LONGEST], "right": is_right(output, references, unit)}
+                {"text": output_label(output, references), "right": is_right(output, references, unit)}
                 for output, unit in zip(outputs, units, strict=True)
             ],
         }

@@ -230,8 +230,8 @@ def _training(config: Config, content: Pairs | str, notes: list[str]) -> tuple[P
 
 def _check_symbols(vocabulary: Vocabulary, min_count: int) -> None:
     """Raises UserError where only specials have a row: a model of nothing but unknown units would score well and know nothing."""
-    if min_count > 1 and len(vocabulary) == len(SPECIALS):
-        blanks = " (words are what stands between blanks)" if vocabulary.unit == "word" else ""
+    if min_count > 1 and {*vocabulary.symbols[len(SPECIALS) :]} <= {"\n"}:
+        blanks = " (words are what stands between blanks; where there are none, data.target_unit=char)" if vocabulary.unit == "word" else ""
         raise UserError(
             f"data.min_count={min_count}: no {vocabulary.unit} of the training text is that frequent{blanks}; expected a smaller one"
         )

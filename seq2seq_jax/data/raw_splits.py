@@ -76,17 +76,20 @@ def read_file(config: Config, path: str, notes: list[str], read_pairs: Callable[
     nfc = config.data.normalize_nfc
     if _form(config) == "text":
         text = readers.normalize(readers.read_text(path), nfc)
+        looked_at = mistakes.some(readers.lines_of(text, path))
         if not (nfc or text.isascii()):
-            notes += mistakes.mixed_forms(mistakes.some(readers.split_lines(text)), path)
+            notes += mistakes.mixed_forms(looked_at, path)
+        if config.data.target_unit == "word":
+            notes += mistakes.single_words(looked_at, path)
         return _distinct_lines(text, path, config.data.target_unit, notes) if config.data.lines else text
     pairs = [(_as_read(source, config.data.source_unit), target) for source, target in read_pairs(path)]
-    looked_at = mistakes.some(pairs)
+    some = mistakes.some(pairs)
     if len(readers.files_of(path)) == 1:
-        notes += mistakes.quoted(looked_at, path)
-    notes += mistakes.blanks_at_ends(looked_at, path, (config.data.source_unit, config.data.target_unit))
+        notes += mistakes.quoted(some, path)
+    notes += mistakes.blanks_at_ends(some, path, (config.data.source_unit, config.data.target_unit))
     if nfc:
         return [(readers.normalize(source, nfc), readers.normalize(target, nfc)) for source, target in pairs]
-    notes += mistakes.mixed_forms(["\t".join(pair) for pair in looked_at], path)
+    notes += mistakes.mixed_forms(["\t".join(pair) for pair in some], path)
     return pairs
 
 

@@ -82,14 +82,25 @@ def bpe_symbol(text: str) -> str:
 
 
 def text_of(symbols: Sequence[str], unit: str | None, row: int) -> str:
-    """Returns the text that a row of a table stands for; its symbol where that is none, as of a special or half a character."""
+    """Returns the text that a row of a table stands for; a special's name, and of half a character its bytes, ``0xe0a4``."""
     symbol = symbols[row]
     if row < len(SPECIALS):
         return symbol
     if unit == "byte":
         return _BLANK_BYTES.get(symbol, symbol)
-    text = bpe_text(symbol) if unit == "bpe" else None
-    return symbol if text is None else text
+    if unit != "bpe":
+        return symbol
+    text = bpe_text(symbol)
+    return f"0x{bytes(_BYTES[character] for character in symbol).hex()}" if text is None else text
+
+
+def is_text(symbols: Sequence[str], unit: str | None, row: int) -> bool:
+    """Returns whether ``text_of`` a row is a text, and not the name of a special or of bytes that are no whole characters."""
+    if row < len(SPECIALS):
+        return False
+    if unit == "bpe":
+        return bpe_text(symbols[row]) is not None
+    return unit != "byte" or symbols[row] in _BLANK_BYTES or len(symbols[row]) == 1
 
 
 def texts_of(vocabulary: Vocabulary, rows: Int[np.ndarray, " _"]) -> list[str]:

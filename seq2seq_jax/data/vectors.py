@@ -12,6 +12,7 @@ import codecs
 import dataclasses
 import mmap
 import pathlib
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
@@ -41,14 +42,16 @@ def names_of(symbols: Sequence[str]) -> list[tuple[str, ...]]:
     r"""Returns the names by which a file may have each row of a vocabulary, the likeliest first.
 
     Files of this project have the escaped symbol, others the symbol itself. The latter is left out where it would read as an escape of
-    another symbol of the vocabulary: a word of the two characters ``\n`` is not the line end.
+    another symbol of the vocabulary: a word of the two characters ``\n`` is not the line end. Last come its Unicode normalization forms,
+    which are the same text, where they are no other symbol.
     """
     found: list[tuple[str, ...]] = []
     known = set(symbols)
     for row, (symbol, spelled) in enumerate(zip(symbols, spellings(symbols), strict=True)):
         read = reads_as(symbol)
         plain = row >= len(SPECIALS) and symbol != spelled and (read == symbol or read not in known)
-        found.append((spelled, symbol) if plain else (spelled,))
+        forms = (unicodedata.normalize(form, symbol) for form in ("NFC", "NFD")) if row >= len(SPECIALS) else ()
+        found.append((spelled, *((symbol,) if plain else ()), *(form for form in forms if form not in known)))
     return found
 
 

@@ -8,6 +8,7 @@ break is a word of its own) or a subword (``bpe``). Rows 0 to 3 are never reache
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import json
 import os
@@ -34,6 +35,10 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 _FIRST = len(SPECIALS)
 _TEXTS_AT_A_TIME = 10_000  # whose subwords are held in memory with all that the library says of them
+# What subwords are parts of: words, numbers and what is neither, each with the blank before it, and English endings, as GPT-2 has them;
+# but vowel signs, tone marks and joiners belong to the letters before them. The time of training grows with the square of a word's length,
+# so of writing without blanks it is 64 characters at most.
+_BPE_WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}[\p{L}\p{M}\x{200C}\x{200D}]{0,63}| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 UNREADABLE = "\ufffd"  # Unicode's replacement character
 FOLDER = "vocabulary"  # in a run directory
 TOKENIZER = "tokenizer.json"  # in a directory of its side
@@ -161,9 +166,25 @@ class Vocabulary:
         return [unit for unit in self._units(text) if unit not in self._ids]
 
     def in_known_form(self, text: str) -> str:
-        """Returns the text composed (NFC) or decomposed (NFD) where all its units have a row in that form alone, else as it is."""
-        forms = (text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD")))
+        """Returns the text composed (NFC), decomposed (NFD) or ``respelled`` where in that form alone all its units have a row."""
+        forms = (text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD")), self.respelled(text))
         return next((form for form in forms if not self.unknown(form)), text)
+
+    def respelled(self, text: str) -> str:
+        """Returns the text composed, but as the vocabulary has them for those symbols that it has in another form.
+
+        Such as the Hindi letters of U+0958 to U+095F, which composition (NFC) takes apart.
+        """
+        composed = unicodedata.normalize("NFC", text)
+        if self.unit == "char":
+            return functools.reduce(lambda done, form: done.replace(form, self._not_composed[form]), self._not_composed, composed)
+        return re.sub(r"\S+", lambda word: self._not_composed.get(word.group(), word.group()), composed)
+
+    @functools.cached_property
+    def _not_composed(self) -> dict[str, str]:
+        """The symbols that are not in form C, by what they are in it."""
+        others = (symbol for symbol in self.symbols[_FIRST:] if not unicodedata.is_normalized("NFC", symbol))
+        return {unicodedata.normalize("NFC", symbol): symbol for symbol in others}
 
     def save(self, folder: str | os.PathLike[str], side: str) -> None:
         """Writes ``vocabulary/<side>.json`` into a run directory, and for bpe ``vocabulary/<side>/tokenizer.json``."""
@@ -219,7 +240,8 @@ def _train_bpe(texts: Iterable[str], min_count: int, bpe_size: int) -> tokenizer
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
     tokenizer = tokenizers.Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words = pre_tokenizers.Split(tokenizers.Regex(_BPE_WORDS), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=bpe_size + _FIRST,

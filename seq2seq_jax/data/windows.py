@@ -104,8 +104,12 @@ class WindowBatches:
     @property
     def has_neighbours(self) -> bool:
         """Whether there is anything to predict: a unit with another on its line, after the thinning of an evaluation."""
-        lines = self._lines[self._kept(EVALUATION_SEED, 0)]
-        return bool((lines[1:] == lines[:-1]).any())
+        return _any_neighbours(self._lines[self._kept(EVALUATION_SEED, 0)])
+
+    @property
+    def had_neighbours(self) -> bool:
+        """Whether there was, before that thinning."""
+        return _any_neighbours(self._lines)
 
     def shape_at(self, step: int) -> Shape:
         """Returns the (batch, block) shape, the same at every step."""
@@ -136,6 +140,11 @@ class WindowBatches:
     def _kept(self, seed: int, epoch: int) -> Int[np.ndarray, " _"]:
         """Returns the places of the units that are not thinned out."""
         return np.flatnonzero(uniform(len(self._keep), seed, epoch, 0, _KEPT) < self._keep)
+
+
+def _any_neighbours(lines: Int[np.ndarray, " _"]) -> bool:
+    """Returns whether two units stand on one line, from the numbers of their lines in order."""
+    return bool((lines[1:] == lines[:-1]).any())
 
 
 def _neighbours(lines: Int[np.ndarray, " _"]) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:
@@ -191,8 +200,9 @@ def window_batches(config: Config, ids: Int[np.ndarray, " T"], vocabulary: Vocab
 def check_neighbours(batches: WindowBatches, config: Config, origin: str) -> None:
     """Raises UserError, naming the text's ``origin``, where there is nothing to predict: a loss of nothing would be 0, the best of all."""
     if not batches.has_neighbours:
-        thinned = f" and frequent ones thinned out (data.subsample={config.data.subsample:g})" if config.data.subsample else ""
-        expected = "a longer text, or data.subsample=0" if thinned else "lines of two and more known words"
+        thinned = f" and frequent ones thinned out (data.subsample={config.data.subsample:g})" if batches.had_neighbours else ""
+        blanks = ", or data.target_unit=char where no blanks part them" if config.data.target_unit == "word" else ""
+        expected = "a longer text, or data.subsample=0" if thinned else f"lines of two and more known {config.data.target_unit}s{blanks}"
         raise UserError(
             f"{origin}: no unit has a neighbour on its line, once unknown and rare ones are left out{thinned}; expected {expected}"
         )

@@ -146,5 +146,5 @@ def _number(text: str) -> float | None:
 
 def _table_rows(words: list[str], vocabulary: Vocabulary) -> list[int] | None:
     """Returns the rows of the words, None where one has none."""
-    rows = [row for word in words if (row := vocabulary.row_of(word)) is not None]
+    rows = [row for word in words if (row := vocabulary.row_of(vocabulary.in_known_form(word))) is not None]
     return rows if len(rows) == len(words) else None

@@ -53,8 +53,8 @@ def symbol_map(table: TrainedTable) -> Picture:
             shown = picture.write(short[index], tuple(point), ha="center", va="center")
         else:
             (shown,) = picture.axes.plot(*point, ".", **mark)
-        code_points = ", ".join(f"U+{ord(character):04X}" for character in table.symbols[rows[index]][:8])
-        picture.name(shown, f"{labels[index]} ({code_points})")
+        code_points = table.code_points(int(rows[index]))
+        picture.name(shown, f"{labels[index]} ({code_points})" if code_points else labels[index])
     return picture
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seq2seq_jax.data.spelling import reads_as, symbol_of, text_of
+from seq2seq_jax.data.spelling import bpe_text, is_text, reads_as, symbol_of, text_of
 from seq2seq_jax.data.vocabulary import SPECIALS
 from seq2seq_jax.errors import MADE_AGAIN, Unreadable, UserError
 from seq2seq_jax.records import EMBEDDING_FILE, no_run
@@ -79,23 +79,34 @@ class TrainedTable:
         """Returns a row's symbol to be read by people: blanks and line ends can be seen, subwords are text."""
         return visible(text_of(self.symbols, self.unit, row))
 
+    def code_points(self, row: int, most: int = 8) -> str:
+        """Returns of what a row stands for the first code points, ``U+0061, U+0301``; nothing for a special or half a character."""
+        text = text_of(self.symbols, self.unit, row) if is_text(self.symbols, self.unit, row) else ""
+        return ", ".join([*(f"U+{ord(character):04X}" for character in text[:most]), *("…" for _ in text[most : most + 1])])
+
     def row_of(self, typed: str, flag: str) -> int:
-        """Returns the row that a text from the command line names: the symbol itself, ``\\n`` or ``\\u0020``, or as it is shown.
+        """Returns the row that a text from the command line names: the symbol itself, ``\\n`` or ``\\u0020``, as it is shown, or alike.
 
         Raises UserError, naming the ``flag``, where there is none.
         """
         rows = {symbol: row for row, symbol in reversed(list(enumerate(self.symbols))) if row >= len(SPECIALS)}
         rows |= {symbol: row for row, symbol in enumerate(SPECIALS) if symbol not in rows}
         read = reads_as(typed)
-        for candidate in (typed, *(() if read is None else (read,)), *(unicodedata.normalize(form, typed) for form in ("NFC", "NFD"))):
-            for name in (symbol_of(candidate, self.unit), candidate):
+        for candidate in (typed, *(() if read is None else (read,))):
+            is_byte = self.unit == "bpe" and len(candidate) == 1 and bpe_text(candidate) is None  # its name is that of another letter
+            for name in (symbol_of(candidate, self.unit), *(() if is_byte else (candidate,))):
                 if name in rows:
                     return rows[name]
-        shown = {self.label(row): row for row in reversed(range(len(self.symbols)))}
-        if typed in shown:
-            return shown[typed]
+        every = range(len(self.symbols) - 1, -1, -1)
+        shown = {self.label(row): row for row in every}
+        alike = {unicodedata.normalize("NFC", text_of(self.symbols, self.unit, row)): row for row in every}
+        for found, name in ((shown, typed), (alike, unicodedata.normalize("NFC", typed))):
+            if name in found:
+                return found[name]
         near = ", ".join(self.label(row) for row in range(len(SPECIALS), min(len(SPECIALS) + 8, len(self.symbols))))
-        raise UserError(f"{flag}={typed}: the {self.side} table has no such symbol; expected one of its {len(rows)}, such as {near}")
+        raise UserError(
+            f"{flag}={visible(typed)}: the {self.side} table has no such symbol; expected one of its {len(rows)}, such as {near}"
+        )
 
 
 def read_tables(directory: pathlib.Path) -> list[TrainedTable]:

@@ -20,11 +20,12 @@ def visible(symbol: str) -> str:
     return f"◌{shown}" if symbol and unicodedata.category(symbol[0]).startswith("M") else shown
 
 
-def with_visible_ends(text: str) -> str:
-    """Returns a text with the blanks at its ends marked, which a page would hide and a metric counts."""
+def legible(text: str) -> str:
+    """Returns a text with what a metric counts and nobody would see marked: blanks at its ends, and invisible characters."""
     inner = text.strip(" ")
     before = len(text) - len(text.lstrip(" ")) if inner else len(text)
-    return "␣" * before + inner + "␣" * (len(text) - before - len(inner))
+    marked = "".join(character if character == " " else _shown(character, alone=False) for character in inner)
+    return "␣" * before + marked + "␣" * (len(text) - before - len(inner))
 
 
 def _shown(character: str, alone: bool) -> str:
