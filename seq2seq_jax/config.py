@@ -89,7 +89,8 @@ class DataConfig:
     window: int = _field(5, "largest distance of a context, units; each unit draws its own, from 1 to this", low=1, kinds=_WORD_VECTORS)
     subsample: float = _field(
         1e-4,
-        "threshold of subsampling frequent units, a share of the text (Mikolov et al. 2013b, section 2.3); 0: no subsampling",
+        "threshold of subsampling frequent units, a share of the text (Mikolov et al. 2013b, section 2.3, in the form that "
+        "word2vec computes: sqrt(t / f) + t / f); 0: no subsampling",
         low=0,
         below=1,
         kinds=_WORD_VECTORS,
@@ -156,7 +157,8 @@ class ModelConfig:
     )
     tie_output: bool = _field(
         False,
-        "the output layer uses the target table, after a projection of the hidden state to its width (Press & Wolf 2017)",
+        "the output layer uses the target table, after a projection of the hidden state to its width, divided by 0.1 sqrt(width) so that "
+        "logits begin with variance 1 (Press & Wolf 2017)",
         kinds=_LAYERED,
     )
     cbow: bool = _field(
@@ -201,15 +203,15 @@ class TrainConfig:
     learning_rate: float = _field(1e-3, "highest learning rate, of Adam (Kingma & Ba 2015); skip_gram: of plain gradient descent", above=0)
     schedule: Literal["constant", "inverse_sqrt", "cosine", "linear"] = _field(
         "constant",
-        "course of the learning rate after the warm-up: cosine (Loshchilov & Hutter 2017) and linear end at 0; "
-        "inverse_sqrt: Vaswani et al. 2017, 5.3",
+        "course of the learning rate after the warm-up: cosine (Loshchilov & Hutter 2017) and linear reach 0 right after the last "
+        "update; inverse_sqrt: Vaswani et al. 2017, 5.3",
     )
     warmup_steps: int = _field(0, "updates over which the learning rate rises from 0", low=0)
     clip_norm: float | None = _field(1.0, "largest norm of the gradient; null: not clipped (Pascanu et al. 2013)", above=0)
     average_decay: float | None = _field(
         None,
-        "decay of an exponential moving average of the parameters, which is then evaluated in their place (Polyak & Juditsky 1992); "
-        "null: no average",
+        "decay of an exponential moving average of the parameters, which is then evaluated in their place (Polyak & Juditsky 1992); at "
+        "update n it is n / (n + 9) while that is less; null: no average",
         low=0,
         below=1,
         kinds=_LAYERED,

@@ -28,7 +28,7 @@ def _written(text: str, unit: str | None) -> str:
 
 
 def _edits(output: str, answers: Sequence[str], words: bool) -> tuple[int, int]:
-    """Returns the edits to the nearest answer and that answer's length, in words or characters."""
+    """Returns the edits to the nearest answer and that answer's length, in words or characters; of equally near ones the longest."""
     from rapidfuzz.distance import Levenshtein
 
     units = output.split() if words else output
@@ -36,7 +36,7 @@ def _edits(output: str, answers: Sequence[str], words: bool) -> tuple[int, int]:
     for answer in answers:
         expected = answer.split() if words else answer
         found.append((Levenshtein.distance(units, expected), len(expected)))
-    return min(found, key=lambda pair: pair[0])
+    return min(found, key=lambda pair: (pair[0], -pair[1]))
 
 
 def _bleu(references: References) -> Any:
@@ -152,7 +152,8 @@ def text_metrics(loss_sum_nats: float, units: int, characters: int) -> dict[str,
 def _corpus_metric(hypotheses: Sequence[str], references: References, name: str) -> dict[str, Any]:
     metric = PER_CORPUS[name](references)
     most = max(map(len, references), default=0)
-    streams: list[list[Any]]  # sacrebleu takes None where a source has fewer references than others
-    streams = [[answers[place] if place < len(answers) else None for answers in references] for place in range(most)]
+    ordered = list(map(sorted, references))  # of equally near ones sacrebleu takes the first
+    streams: list[list[Any]]  # it takes None where a source has fewer references than others
+    streams = [[answers[place] if place < len(answers) else None for answers in ordered] for place in range(most)]
     score = metric.corpus_score(list(hypotheses), streams).score if hypotheses else 0.0
     return {name: float(score), f"{name}_signature": str(metric.get_signature()) if hypotheses else ""}
