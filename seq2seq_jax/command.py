@@ -142,13 +142,13 @@ def run(arguments: Sequence[str], title: str, verbs: Verbs, groups: Mapping[str,
             resumes = verb is not None and verb.resumes
             print(f"stopped{': the same command goes on from here' if resumes else ''}", file=sys.stderr)
             return STOPPED if resumes else ERROR
-        except Exception as error:
+        except (Exception, Interrupted) as error:
             code, line = _explained(error)
             print(line, file=sys.stderr)
             return code
 
 
-def _explained(error: Exception) -> tuple[int, str]:
+def _explained(error: Exception | Interrupted) -> tuple[int, str]:
     """Returns the exit code of an error and the line that explains it. Raises the error where it has no explanation."""
     if isinstance(error, UserError):
         return USER_ERROR, f"error: {error}"

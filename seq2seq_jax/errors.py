@@ -29,8 +29,11 @@ MADE_AGAIN = (
 )
 
 
-class Interrupted(Exception):
-    """SIGTERM or SIGINT came; the state is saved and the same command goes on from it."""
+class Interrupted(BaseException):
+    """SIGTERM or SIGINT came; the state is saved and the same command goes on from it.
+
+    Like KeyboardInterrupt no Exception: who logs these and trains the next run has been asked to stop.
+    """
 
 
 _CONFIGURATION = "; configuration: "

@@ -47,6 +47,7 @@ def validate(config: Config) -> None:
     """Raises UserError, naming the field, where a value or a combination of values makes no sense."""
     for path, field in fields().items():
         value = get(config, path)
+        check_type(field, value, f"{path}={value!r}")  # one of a file has been checked with where it stands
         if value is not None:
             check_range(field, value, f"{path}={value}")
         if not field.read_by(config.model.kind) and value != field.default:

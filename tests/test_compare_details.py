@@ -281,6 +281,13 @@ def test_noise_floor_pools_variances(tmp_path):
     assert floor["detectable_difference"] == pytest.approx(statistics.detectable_difference(0.1, 3))
 
 
+def test_nothing_is_known_of_seeds_that_make_no_difference(tmp_path):
+    """Red if runs that are all alike, as where nothing was learned, let a sweep detect any difference."""
+    part = compare([write_sweep(tmp_path / "s", {4: [1.0, 1.0, 1.0], 16: [1.0, 1.0, 1.0]})])
+    assert part["noise_floor"]["detectable_difference"] is None
+    assert "which may be chance" in noise_lines(part)[0]
+
+
 def test_the_noise_floor_is_that_of_the_sizes_with_all_seeds(tmp_path):
     floor = compare([write_sweep(tmp_path / "s", {4: [0.1, 0.2, 0.3], 16: [0.5, 0.5, 0.5], 64: [0.4, 0.5, None]})])["noise_floor"]
     assert floor["seeds"] == 3

@@ -189,7 +189,7 @@ def test_without_sweep_json_the_command_names_workdir_and_grid(tmp_path):
     expected = ["launch.py", "sweep", "--config=EXPERIMENT", f"--workdir={path}", "--embedding_dims=4,16"]
     found = compare([path])["recommendation"]
     assert shlex.split(found["command"])[:-2] == expected
-    assert found["warnings"][-1].endswith("the command wants the experiment's file and all other flags.")
+    assert found["warnings"][-1].endswith("the one that goes on wants the experiment's file and all other flags.")
     for file in (tmp_path / "s").glob("*/result.json"):
         found = json.loads(file.read_text())
         file.write_text(json.dumps(found | {"varied": found["varied"] | {"model.hidden_dim": 64}}))
@@ -513,6 +513,7 @@ def test_models_that_have_learned_nothing_are_warned_of(tmp_path, metric, values
     """Red if sizes that are equally useless are decided between without a word, which comes first, or more seeds of them are advised."""
     found = recommend(tmp_path, values, metric=metric)["recommendation"]
     assert found["answer"][0].startswith("No size has learned the task yet: the best mean") == warned
+    assert found["has_learned"] is not warned
     assert (found["command"] is None and found["going_on"] == []) == (warned or found["verdict"] == "decided")
     lacking = recommend(tmp_path / "lacking", {size: [*row, None] for size, row in values.items()}, metric=metric)["recommendation"]
     assert "--retry_failed" in lacking["command"]

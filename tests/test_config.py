@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import re
 import typing
 from typing import Any
 
+import numpy as np
 import pytest
 
 from seq2seq_jax import config as config_lib
@@ -133,6 +135,26 @@ def test_one_of_an_exclusive_pair_clears_the_other():
 def test_senseless_values_are_refused_by_name(values):
     with pytest.raises(UserError, match="|".join(map(re.escape, values))):
         validate(config_lib.replace(PAIRS, values))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("model.table", "onehotx"),
+        ("data.target_unit", "bpex"),
+        ("model.bidirectional", "false"),
+        ("train.steps", True),
+        ("model.hidden_dim", 24.0),
+        ("model.embedding_dim", np.int64(4)),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(path, value):
+    """Red if what only Python can give is trained as something else, such as a table of an unknown kind as a learned one."""
+    config = copy.deepcopy(PAIRS)
+    section, name = path.split(".")
+    object.__setattr__(getattr(config, section), name, value)  # tests check the types of arguments, users do not
+    with pytest.raises(UserError, match=re.escape(f"{path}={value!r}: expected ")):
+        validate(config)
 
 
 def test_the_identity_leaves_out_steps_paths_and_devices():

@@ -9,6 +9,7 @@ import functools
 import json
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.spawn
 import os
 import pathlib
 import re
@@ -32,9 +33,9 @@ from seq2seq_jax.experiment import load_experiment
 from seq2seq_jax.length import newest_checkpoint
 from seq2seq_jax.records import RunRecord
 from seq2seq_jax.sweep import axes as axes_lib
+from seq2seq_jax.sweep import executors, processes, shared_corpus
 from seq2seq_jax.sweep import largest as largest_lib
 from seq2seq_jax.sweep import members as members_lib
-from seq2seq_jax.sweep import processes, shared_corpus
 from seq2seq_jax.sweep import shares as sweep_shares
 from seq2seq_jax.sweep import sweep as sweep_module
 from seq2seq_jax.sweep.design import Design
@@ -678,7 +679,7 @@ def test_the_data_of_a_sweep_is_read_once_for_each_value_of_its_axis(tmp_path, m
     """Red if planning reads it again for every member."""
     config, read = small(tmp_path), []
     load = shared_corpus._corpus.__wrapped__
-    monkeypatch.setattr(shared_corpus, "_corpus", functools.lru_cache(maxsize=1)(lambda key: read.append(key) or load(key)))
+    monkeypatch.setattr(shared_corpus, "_corpus", functools.lru_cache(maxsize=1)(lambda *key: read.append(key) or load(*key)))
     shared_corpus._sizes.cache_clear()
     for _ in range(3):
         for unit in ("char", "byte"):
@@ -747,6 +748,31 @@ def test_all_processes_have_equally_many_cores(monkeypatch, jobs, each):
     cores = [share.cores for share in sweep_shares.shares(jobs)]
     assert {len(own) for own in cores} == {each}
     assert len(frozenset.union(*cores)) == min(8, jobs * each)
+
+
+def test_a_worker_does_not_run_the_script_that_begins_the_sweep():
+    """Red if a script without a guard ends in one error for each member: every worker would begin the sweep again."""
+    before = (sys.modules["__main__"].__spec__, getattr(sys.modules["__main__"], "__file__", None))
+    with processes._without_main():
+        assert not {"init_main_from_path", "init_main_from_name"} & multiprocessing.spawn.get_preparation_data("worker").keys()
+    assert (sys.modules["__main__"].__spec__, getattr(sys.modules["__main__"], "__file__", None)) == before
+
+
+def test_a_worker_of_multiprocessing_trains_in_turn(monkeypatch):
+    """Red if a sweep that is begun there ends in an assertion of the library, which lets it start no process."""
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
+    assert executors.automatic("cpu", jobs=2) == "serial"
+
+
+def test_data_that_has_changed_is_read_again(tmp_path):
+    """Red if a second sweep of one process trains on what a file held before, under the hash of that."""
+    config = small(tmp_path)
+    before = shared_corpus.corpus_of(config)
+    assert shared_corpus.corpus_of(config) is before
+    path = pathlib.Path(str(config.data.train))
+    path.write_text("žÿ" + path.read_text())
+    assert shared_corpus.corpus_of(config).sha256 != before.sha256
+    assert shared_corpus.vocabulary_sizes(config)["target"] == before.vocabulary_sizes["target"] + 2
 
 
 def test_the_last_missing_member_gets_no_more_cores_than_beside_the_others(tmp_path, monkeypatch):

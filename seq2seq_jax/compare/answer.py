@@ -121,6 +121,7 @@ def _recommendation(grid: Grid, recommendation: Recommendation, words: Words) ->
     found: RecommendationRow = {
         "embedding_dim": _dim(grid, recommendation.chosen),
         "verdict": "decided" if recommendation.decided else "undecided",
+        "has_learned": words.has_learned,
         "tolerance": recommendation.tolerance,
         "excess_bound": recommendation.excess_bound,
         "more_seeds_needed": None if grid.pooled else more,
@@ -163,11 +164,14 @@ def _noise_floor(grid: Grid) -> NoiseFloor:
         "standard_deviation": statistics.pooled_deviation(statistics.standard_deviations(values)),
         "standard_deviation_of_differences": pair_deviation,
         "seeds": now,
-        "detectable_difference": statistics.detectable_difference(pair_deviation, now),
-        "by_seeds": [
-            {"seeds": seeds, "detectable_difference": statistics.detectable_difference(pair_deviation, seeds)} for seeds in SEEDS_SHOWN
-        ],
+        "detectable_difference": _detectable(pair_deviation, now),
+        "by_seeds": [{"seeds": seeds, "detectable_difference": _detectable(pair_deviation, seeds)} for seeds in SEEDS_SHOWN],
     }
+
+
+def _detectable(deviation: float, seeds: int) -> float:
+    """Returns the smallest difference detected; NaN where no two runs of a size differ: they are alike by chance, and not exact."""
+    return statistics.detectable_difference(deviation, seeds) or math.nan
 
 
 def without_nan(value: Any) -> Any:

@@ -84,9 +84,10 @@ def _compare_setting(sweep: Sweep, part: SettingRuns, tolerance: float | None) -
         *conditions.dev_set_warning(grid, recommendation),
         *conditions.unrecorded_command_warning(sweep, command),
     ]
-    first = [*conditions.other_dev_data(sweep), *conditions.other_schedules(part.runs), *reason.unlearned(grid)]
+    nothing = reason.unlearned(grid)
+    first = [*conditions.other_dev_data(sweep), *conditions.other_schedules(part.runs), *nothing]
     answer = [*first, *reason.verdict_sentences(grid, recommendation)]
-    words = Words(answer, cautions, going_on, command)
+    words = Words(answer, cautions, going_on, command, has_learned=not nothing)
     return answer_object(grid, recommendation, words, setting, part.failures, tuning, hidden_dims_of(sweep, grid))
 
 

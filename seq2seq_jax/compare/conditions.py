@@ -121,10 +121,10 @@ def scored_warning(sweep: Sweep, grid: Grid) -> list[str]:
 
 
 def unrecorded_command_warning(sweep: Sweep, command: str | None) -> list[str]:
-    """Says what the command that goes on lacks where no sweep.json has recorded how the sweep was launched."""
+    """Says what the command that goes on lacks where none is recorded: sweep.json is lost, or the sweep was launched from Python."""
     if command is None or sweep.command is not None:
         return []
-    return ["Without sweep.json it is not known how the sweep was launched: the command wants the experiment's file and all other flags."]
+    return ["No command is recorded that launched the sweep: the one that goes on wants the experiment's file and all other flags."]
 
 
 def dev_set_warning(grid: Grid, recommendation: Recommendation) -> list[str]:

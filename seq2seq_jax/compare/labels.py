@@ -190,7 +190,8 @@ def noise_lines(part: SettingComparison) -> list[str]:
     deviation = f"Noise floor: over {over(part)} alone, the standard deviation of a size is {floor['standard_deviation']:.{decimals}f}"
     double = floor["standard_deviation_of_differences"]
     if double is None or floor["detectable_difference"] is None:
-        return [f"{deviation}; of differences none is known, since {unpaired}."]
+        why = unpaired if floor["standard_deviation"] else "the runs of a size are all alike, which may be chance"
+        return [f"{deviation}; of differences none is known, since {why}."]
     further = [
         f"{row['seeds']} {over(part)} {row['detectable_difference']:.{decimals}f}"
         for row in floor["by_seeds"]

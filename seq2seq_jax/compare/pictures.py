@@ -6,6 +6,7 @@ Read next: ``report.py``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,13 @@ from seq2seq_jax.compare.labels import decimals_of, size_label, spelled, with_in
 from seq2seq_jax.compare.results import FinishedRun, runs_of
 from seq2seq_jax.compare.schema import SettingComparison, SizeRow
 from seq2seq_jax.show.labels import count_label, counted
-from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, size_colour
+from seq2seq_jax.show.picture import ACCENT, BAND, INK, MUTED, Picture, apart, size_colour, text_size
 
 NAME_WIDTH = 0.08  # of a size below a picture, as a share of its axis
 LINE_HEIGHT = 0.07  # of a name beside a picture, as a share of the picture
 MOST_POINTS = 200  # of a curve that is drawn
 MARKED_POINTS = 50  # up to which each has a marker
+FEW_CURVES = 4  # that colours alone tell apart
 ASIDE = 1.12  # runs stand beside their mean, not under it
 
 
@@ -77,9 +79,13 @@ def size_curve(part: SettingComparison) -> Picture:
     heights = _apart([point.mean for point in baselines], LINE_HEIGHT * (axes.get_ylim()[1] - axes.get_ylim()[0]))
     for point, height in zip(baselines, heights, strict=True):
         picture.write(point.row["table"], (1.02, height), xycoords=("axes fraction", "data"), ha="left", va="center", colour=MUTED)
-    _size_axis(picture, [point.size for point in points])
+    _size_axis(picture, [point.size for point in points], first=_named_first(part))
     axes.set_ylabel(metric_label(part))
     return picture
+
+
+def _named_first(part: SettingComparison) -> list[int | None]:
+    return [part["recommendation"]["embedding_dim"], part["best"]["embedding_dim"]]
 
 
 def _apart(heights: list[float], gap: float) -> list[float]:
@@ -103,25 +109,26 @@ def _draw_size(picture: Picture, part: SettingComparison, point: Point) -> None:
     picture.name(dot, f"size {dim}: {with_interval(mean, row['ci95'], decimals)}")
 
 
-def _size_axis(picture: Picture, dims: list[int]) -> None:
-    """Puts sizes on a logarithmic axis that is labelled where they were tried."""
+def _size_axis(picture: Picture, dims: list[int], first: Sequence[int | None]) -> None:
+    """Puts sizes on a logarithmic axis that is labelled where they were tried, the ``first`` ones in any case."""
     axis = picture.axes.xaxis
     picture.axes.set_xscale("log", base=2)
     if len(dims) == 1:
-        picture.axes.set_xlim(dims[0] / 2, dims[0] * 2)  # else the runs beside the mean stand at the far end
-    picture.axes.set_xticks(dims, _size_names(dims, np.log2(dims)))
+        lowest = min(dims[0], picture.axes.dataLim.xmin)
+        picture.axes.set_xlim(lowest / 2, dims[0] * 2)  # else the runs beside the mean stand at the far end
+    picture.axes.set_xticks(dims, _size_names(dims, np.log2(dims), first))
     axis.set_minor_locator(NullLocator())
     picture.axes.set_xlabel("embedding size (columns of the table)")
 
 
-def _size_names(dims: list[int], places: np.ndarray) -> list[str]:
-    """Returns the sizes as text, an empty one where a name would run into the one before it."""
-    names, last = [], -np.inf
-    for dim, place in zip(dims, (places - places[0]) / max(np.ptp(places), 1e-9), strict=True):
-        named = place - last >= NAME_WIDTH
-        names.append(str(dim) if named else "")
-        last = place if named else last
-    return names
+def _size_names(dims: list[int], places: np.ndarray, first: Sequence[int | None]) -> list[str]:
+    """Returns the sizes as text, an empty one where a name would run into another; the ``first`` ones are named before all others."""
+    shares = (places - places[0]) / max(np.ptp(places), 1e-9)
+    named: list[int] = []
+    for index in sorted(range(len(dims)), key=lambda index: dims[index] not in first):
+        if all(abs(shares[index] - shares[other]) >= NAME_WIDTH for other in named):
+            named.append(index)
+    return [str(dim) if index in named else "" for index, dim in enumerate(dims)]
 
 
 def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds: bool) -> Picture | None:
@@ -137,7 +144,8 @@ def learning_curves(part: SettingComparison, runs: list[FinishedRun], by_seconds
             continue
         label, at = str(point.size), seconds if by_seconds else steps
         marker = "o" if len(at) <= MARKED_POINTS else None
-        (line,) = picture.axes.plot(at, values, color=size_colour(index, len(points)), lw=1.8, label=label, marker=marker, ms=2.5)
+        look = {"ls": "--" if index % 2 and len(points) > FEW_CURVES else "-", "lw": 1.8, "marker": marker, "ms": 2.5}
+        (line,) = picture.axes.plot(at, values, color=size_colour(index, len(points)), label=label, **look)
         picture.name(line, f"size {label}, mean over {counted(len(same), 'run')}")
         drawn = True
     if not drawn:
@@ -175,11 +183,18 @@ def pareto(part: SettingComparison) -> Picture | None:
         (dot,) = picture.axes.plot([count.total], [count.mean], "o", ms=8, zorder=3, color=colour, fillstyle=fill)
         where = "on the Pareto front" if count in front else "another size is as good and smaller, or better and no larger"
         picture.name(dot, f"size {count.size}: {count.total:,} parameters, {count.mean:.{decimals}f}; {where}")
-        picture.write(str(count.size), (count.total, count.mean), xytext=(7, 5), textcoords="offset points")
     _count_axis(picture, [count.total for count in counts])
+    _name_beside(picture, sorted(counts, key=lambda count: count not in front))
     picture.axes.set_xlabel("parameters of the model")
     picture.axes.set_ylabel(metric_label(part))
     return picture
+
+
+def _name_beside(picture: Picture, counts: list[Count]) -> None:
+    """Writes the sizes beside their points, where they do not run into one that is written before them."""
+    names, points = [str(count.size) for count in counts], np.array([(count.total, count.mean) for count in counts])
+    for index in apart(picture.places(points), np.array([text_size(name) for name in names])):
+        picture.write(names[index], tuple(points[index].tolist()), xytext=(7, 5), textcoords="offset points")
 
 
 def _count_axis(picture: Picture, counts: list[float]) -> None:
@@ -205,7 +220,7 @@ def parameters(part: SettingComparison) -> Picture | None:
         picture.name(rest, f"size {size}: {total - table:,} parameters besides the tables")
         (top,) = picture.axes.bar([index], [table], bottom=[total - table], color=ACCENT, width=0.6, label="" if index else "tables")
         picture.name(top, f"size {size}: {table:,} parameters in the tables ({table / total:.1%})")
-    picture.axes.set_xticks(range(len(counts)), _size_names([count.size for count in counts], np.arange(len(counts))))
+    picture.axes.set_xticks(range(len(counts)), _size_names([count.size for count in counts], np.arange(len(counts)), _named_first(part)))
     picture.axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
     picture.axes.grid(False, axis="x")
     picture.legend()
@@ -226,7 +241,7 @@ def truncation(part: SettingComparison) -> Picture | None:
     picture.axes.plot(dims, [row["value"] for row in cut], "o--", color=MUTED, ms=5, label="largest table, first seed, cut")
     means = [point.mean for point in points]
     picture.axes.plot([point.size for point in points], means, "o-", color=ACCENT, ms=6, label="trained, mean over seeds")
-    _size_axis(picture, sorted({point.size for point in points}))
+    _size_axis(picture, sorted({point.size for point in points}), first=_named_first(part))
     picture.axes.set_ylabel(metric_label(part))
     picture.legend()
     return picture

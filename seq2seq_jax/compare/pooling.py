@@ -157,4 +157,5 @@ def words(
         cautions,
         reason.going_on(recommendation, None, len(pooled.seeds), "data set"),
         None,
+        has_learned=not nothing,
     )

@@ -34,12 +34,14 @@ class Words:
       warnings: what to beware of.
       going_on: how to make it surer, ending with the command.
       command: that command by itself; None where there is none.
+      has_learned: whether some size is better than what needs no learning.
     """
 
     answer: list[str]
     warnings: list[str]
     going_on: list[str]
     command: str | None
+    has_learned: bool
 
 
 def verdict_sentences(grid: Grid, recommendation: Recommendation) -> list[str]:

@@ -71,10 +71,14 @@ class OnTest(TypedDict):
 
 
 class RecommendationRow(TypedDict):
-    """Which size to take, how sure that is, and the sentences that say so."""
+    """Which size to take, how sure that is, and the sentences that say so.
+
+    ``has_learned`` is false where not even the best size is better than what needs no learning: the verdict then means little.
+    """
 
     embedding_dim: int | None
     verdict: str
+    has_learned: bool
     tolerance: float | None
     excess_bound: float | None
     more_seeds_needed: int | None

@@ -60,6 +60,7 @@ def _print_sizes(console: rich.console.Console, part: SettingComparison) -> None
     if full_width(console, table) > console.width:
         table = _sizes(part, [column for column in shown if not column.spare])
     print_whole(console, table)
+    console.print()
 
 
 def _sizes(part: SettingComparison, shown: Sequence[Column]) -> rich.table.Table:
@@ -71,6 +72,8 @@ def _sizes(part: SettingComparison, shown: Sequence[Column]) -> rich.table.Table
         title_style="bold",
         box=rich.box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
     )
     for column in shown:
         table.add_column(column.heading, justify="right", no_wrap=True)

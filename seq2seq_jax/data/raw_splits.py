@@ -19,6 +19,7 @@ HELD_OUT = ("dev", "test")
 SPLITS = ("train", *HELD_OUT)
 WORD_QUESTIONS = ("analogies", "similarity")  # fields of data that name further files: what word vectors are asked
 Pairs = list[tuple[str, str]]
+FileVersions = tuple[tuple[str, int, int], ...]  # of each file its path, when it was changed last (ns) and its size (bytes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +112,14 @@ def with_absolute_paths(config: Config) -> Config:
     if config.model.pretrained is not None:
         paths["model.pretrained"] = str(pathlib.Path(config.model.pretrained).absolute())
     return replace(config, paths)
+
+
+def file_versions(config: Config) -> FileVersions:
+    """Returns of every file that a configuration names, and that is there, when it was changed last and its size."""
+    given = (absolute(config, spec) for path in FILES if (spec := get(config, path)) is not None)
+    files = [file for spec in given for file in (readers.files_of(spec) if _form(config) == "pairs" else [pathlib.Path(spec)])]
+    stats = [(str(file), file.stat()) for file in files if file.exists()]
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 
 def absolute(config: Config, spec: str) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from seq2seq_jax.embeddings.tables import TrainedTable, open_trained
 from seq2seq_jax.files import writing
-from seq2seq_jax.show.picture import MUTED, Picture, text_size
+from seq2seq_jax.show.picture import MUTED, Picture, apart, text_size
 
 MOST_POINTS = 2000
 MOST_NAMED = 400  # of them, those that are read most: written, or named on hover where there is no room for it
@@ -46,8 +46,7 @@ def symbol_map(table: TrainedTable) -> Picture:
     short = [label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…" for label in labels]
     written = set(apart(picture.places(points), np.array([text_size(text) for text in short])))
     mark = {"color": MUTED, "alpha": 0.35, "ms": 4}
-    nameless = [index for index in range(len(points)) if index in written or index >= MOST_NAMED]
-    picture.axes.plot(*points[nameless].T, ".", **mark)
+    picture.axes.plot(*points[MOST_NAMED:].T, ".", **mark)
     for index, point in enumerate(points[:MOST_NAMED].tolist()):
         if index in written:
             shown = picture.write(short[index], tuple(point), ha="center", va="center")
@@ -56,16 +55,6 @@ def symbol_map(table: TrainedTable) -> Picture:
         code_points = table.code_points(int(rows[index]))
         picture.name(shown, f"{labels[index]} ({code_points})" if code_points else labels[index])
     return picture
-
-
-def apart(places: Float[np.ndarray, "V 2"], sizes: Float[np.ndarray, "V 2"]) -> list[int]:
-    """Returns which boxes, by their middles and sizes, meet none that is taken before them; the first is always taken."""
-    taken: list[int] = []
-    for index in range(len(places)):
-        distance, room = np.abs(places[taken] - places[index]), (sizes[taken] + sizes[index]) / 2
-        if not (distance < room).all(axis=1).any():
-            taken.append(index)
-    return taken
 
 
 def principal_components(vectors: Float[np.ndarray, "V D"]) -> tuple[Float[np.ndarray, "V 2"], tuple[float, float]]:

@@ -55,12 +55,12 @@ def ramp(low: float, high: float) -> list[str]:
     return [to_hex(scale(low + (high - low) * step / (STEPS - 1))) for step in range(STEPS)]
 
 
-LIGHT_RAMP, DARK_RAMP = ramp(0.85, 0.0), ramp(0.35, 1.0)  # away from the page's own lightness
+LIGHT_RAMP, DARK_RAMP = ramp(0.7, 0.0), ramp(0.35, 1.0)  # away from the page's own lightness
 
 
 def size_colour(index: int, sizes: int) -> str:
     """Returns the colour of the size at ``index``, of so many."""
-    return LIGHT_RAMP[round(index * (STEPS - 1) / max(1, sizes - 1))]
+    return LIGHT_RAMP[round(index * (STEPS - 1) / (sizes - 1)) if sizes > 1 else STEPS - 1]
 
 
 def css_variables(dark: bool) -> str:
@@ -84,6 +84,16 @@ def text_size(text: str) -> tuple[float, float]:
     shown = [character for character in text if not unicodedata.combining(character)]
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in shown)
     return TEXT_POINTS * (0.62 * (len(shown) - wide) + wide), 1.15 * TEXT_POINTS
+
+
+def apart(places: Float[np.ndarray, "V 2"], sizes: Float[np.ndarray, "V 2"]) -> list[int]:
+    """Returns which boxes, by their middles and sizes, meet none that is taken before them; the first is always taken."""
+    taken: list[int] = []
+    for index in range(len(places)):
+        distance, room = np.abs(places[taken] - places[index]), (sizes[taken] + sizes[index]) / 2
+        if not (distance < room).all(axis=1).any():
+            taken.append(index)
+    return taken
 
 
 class Picture:

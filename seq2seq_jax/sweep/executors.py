@@ -5,6 +5,7 @@ Read next: ``processes.py`` and ``vectorized.py``.
 
 from __future__ import annotations
 
+import multiprocessing
 import pathlib
 from collections.abc import Collection, Sequence
 
@@ -37,6 +38,8 @@ def execute(
         return []
     if executor == "auto":
         executor = automatic(platform(), jobs)
+    if executor == "processes" and multiprocessing.current_process().daemon:
+        raise UserError("executor=processes: this process, a worker of multiprocessing, may start none; expected executor=serial")
     match executor:
         case "processes":
             return Pool(folder, jobs, view, largest).run(members, max_failures)
@@ -54,7 +57,7 @@ def automatic(platform: str, jobs: int) -> str:
     """Returns the executor for a platform of JAX, as ``cpu``, and so many processes at a time."""
     if platform != "cpu":
         return "vectorized"
-    return "processes" if jobs > 1 else "serial"
+    return "processes" if jobs > 1 and not multiprocessing.current_process().daemon else "serial"
 
 
 def _execute_in_turn(groups: Sequence[Sequence[Member]], folder: pathlib.Path, max_failures: int | None, view: SweepView) -> list[Outcome]:

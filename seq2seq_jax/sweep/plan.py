@@ -64,15 +64,15 @@ class Plan:
         if added or Tuning.recorded(now) != self.tuning:
             raise UserError(f"--workdir={self.folder}: another process has worked on this sweep meanwhile; give the command again")
 
-    def write(self, command: str) -> None:
-        """Writes sweep.json; ``command`` is the command line as typed, for the report."""
+    def write(self, command: str | None) -> None:
+        """Writes sweep.json; ``command`` is the command line as typed, for the report; None where there is none."""
         learned = [member.varied for member in self.members if member.table == "learned"]  # some: baselines stand beside sizes
         axes = {path: sorted({varied[path] for varied in learned}, key=in_order) for path in learned[0]}
         earlier: SweepRecord = _read(self.folder) or {"members": []}
         commands = dict.fromkeys([*earlier.get("earlier_commands", ()), earlier.get("command")])
         record = SweepRecord(
             format=FORMAT_VERSION,
-            command=command,
+            command=command or None,
             directory=os.fsencode(os.getcwd()).decode(errors="replace"),  # one that JSON cannot hold is found nowhere
             earlier_commands=[other for other in commands if other and other != command],
             axes=axes,

@@ -93,8 +93,8 @@ def _work(connection: Connection, folder: pathlib.Path, share: Share, place: int
                     compile_ahead(member.config, place, processes, view.note, stop)
             outcome = Outcome(member.name, "interrupted") if stop.requested else train_member(member, folder, view)
             if outcome.status == "finished" and member.name in largest:
-                # A signal's exception too; the sweep's own study makes up for it, and tells.
-                with contextlib.suppress(Exception), _noted(view, f"{STUDYING} ..."):
+                # A signal too; the sweep's own study makes up for it, and tells.
+                with contextlib.suppress(Exception, Interrupted), _noted(view, f"{STUDYING} ..."):
                     for study in STUDIES:
                         study([member], folder)
             connection.send(("ended", outcome))
@@ -120,6 +120,18 @@ def _without_warning() -> Generator[None, None, None]:
         yield
     finally:
         sys.warnoptions.pop()
+
+
+@contextlib.contextmanager
+def _without_main() -> Generator[None, None, None]:
+    """Hides the main module from a process that is started, which would run it again, and with it the sweep that a script begins."""
+    main = sys.modules["__main__"]
+    before = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(before)
 
 
 def _die_with_parent() -> None:
@@ -222,7 +234,8 @@ class Pool:
             resource_tracker.ensure_running()  # which the first start would do, and unblock what is blocked here
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the sweep, which tells its workers
         try:
-            process.start()
+            with _without_main():
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()

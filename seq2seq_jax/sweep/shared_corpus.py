@@ -1,4 +1,4 @@
-"""The data that the members of a sweep share, loaded once for all of them."""
+"""The data that the members of a sweep share, loaded once for all of them; again where a file has changed since."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import functools
 
 from seq2seq_jax.config import Config
 from seq2seq_jax.data.corpus import Corpus, corpus_key, load_corpus
+from seq2seq_jax.data.raw_splits import FileVersions, file_versions
 
 
 def corpus_of(config: Config) -> Corpus:
     """Returns the data of a configuration; what was asked for last is kept. Raises UserError where it cannot be read."""
-    return _corpus(corpus_key(config))
+    return _corpus(corpus_key(config), file_versions(config))
 
 
-_corpus = functools.lru_cache(maxsize=1)(load_corpus)
+@functools.lru_cache(maxsize=1)
+def _corpus(config: Config, versions: FileVersions) -> Corpus:
+    del versions  # another one is another corpus
+    return load_corpus(config)
 
 
 def forget_corpus() -> None:
@@ -26,9 +30,9 @@ def vocabulary_sizes(config: Config) -> dict[str, int]:
 
     They are remembered of all data: where that is an axis, planning asks for them member by member.
     """
-    return _sizes(corpus_key(config))
+    return _sizes(corpus_key(config), file_versions(config))
 
 
 @functools.cache
-def _sizes(config: Config) -> dict[str, int]:
-    return _corpus(config).vocabulary_sizes
+def _sizes(config: Config, versions: FileVersions) -> dict[str, int]:
+    return _corpus(config, versions).vocabulary_sizes

@@ -46,13 +46,13 @@ class SweepOptions:
     keep: str | None = None
 
 
-def run_sweep(plan: Plan, options: SweepOptions, command: str) -> list[Outcome]:
+def run_sweep(plan: Plan, options: SweepOptions, command: str | None = None) -> list[Outcome]:
     """Trains every member that is not finished and returns how those ended that were trained.
 
     Args:
       plan: what to train.
       options: how to run it.
-      command: the command line as typed, kept in sweep.json for the report.
+      command: the command line as typed, kept in sweep.json for the report and for the command that goes on; None where there is none.
 
     Raises:
       Interrupted: a signal came; every running member has saved a checkpoint.
@@ -152,7 +152,7 @@ def _train(members: Sequence[Member], folder: pathlib.Path, options: SweepOption
     return outcomes
 
 
-def _tune(plan: Plan, options: SweepOptions, command: str) -> tuning.Tuning:
+def _tune(plan: Plan, options: SweepOptions, command: str | None) -> tuning.Tuning:
     """Makes the tuning runs that are missing and returns what is chosen."""
     runs, tune = plan.tuning_runs, plan.design.tune
     if runs:

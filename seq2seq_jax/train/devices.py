@@ -48,7 +48,12 @@ def platform() -> str:
 
 
 def _devices() -> list[jax.Device]:
-    """Returns the devices of this machine that can work together: those of the first one's kind."""
+    """Returns the devices of this machine that can work together: those of the first one's kind.
+
+    Raises UserError where JAX has been told to compute in 64 bits: a run would be in the one precision or the other by where it goes on.
+    """
+    if jax.config.values["jax_enable_x64"]:
+        raise UserError("jax_enable_x64: models are trained and kept in 32 bits; expected it to be off")
     platform()
     first, *others = jax.local_devices()
     return [first, *(device for device in others if device.device_kind == first.device_kind)]
