@@ -11,6 +11,8 @@ from collections.abc import Generator
 
 from seq2seq_jax.errors import UserError
 
+CACHE = "SEQ2SEQ_JAX_CACHE"  # names the folder of the cache
+
 
 def unfinished_name(name: str, process: str) -> str:
     """Returns what a file is called while a process writes it, or with ``*`` the pattern of such names."""
@@ -66,7 +68,7 @@ def cache_folder() -> pathlib.Path:
 
     For a user without a home, as in a container, that is the place of temporary files.
     """
-    chosen = os.environ.get("SEQ2SEQ_JAX_CACHE")
+    chosen = os.environ.get(CACHE)
     if chosen:
         return pathlib.Path(chosen).absolute()
     usual = os.environ.get("XDG_CACHE_HOME")

@@ -137,6 +137,14 @@ def test_many_sizes_and_curves_can_be_read(tmp_path):
     assert pictures.learning_curves(part, read_sweep(workdir).runs, by_seconds=False) is None  # one evaluation is no curve
 
 
+def test_the_page_explains_the_columns_that_it_has(report, tmp_path):
+    """Red if what stands below the table is of a column that is not there, or one is not explained."""
+    bare = write_sweep(tmp_path / "bare", {1: [0.3, 0.31], 2: [0.3, 0.29]})
+    run([bare], "csv")
+    shown = {('under "with examples"' in page, "± with examples" in page) for page in (page_of(report), page_of(tmp_path / "bare"))}
+    assert shown == {(True, True), (False, False)}
+
+
 def test_colours_follow_the_page(report):
     drawn = "".join(re.findall(r"<svg.*?</svg>", page_of(report), re.S))
     assert drawn.count("var(--ink)") > 10

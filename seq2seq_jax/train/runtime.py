@@ -12,7 +12,7 @@ from collections.abc import Collection
 import jax
 
 from seq2seq_jax.config import Kind
-from seq2seq_jax.files import cache_folder
+from seq2seq_jax.files import CACHE, cache_folder
 
 # Of glibc's mallopt(3), by name: what is set, and to how much.
 _KEEP_FREED_MEMORY = {
@@ -32,11 +32,13 @@ WITHOUT_MERGED_LOOPS = {"xla_backend_extra_options": ""}
 def prepare(kind: Kind | None = None) -> None:
     """Keeps compiled programs on disk, so that the second start of the same run compiles nothing, and makes steps fast on CPU.
 
-    To be called before JAX's first computation. ``kind`` is the model of the one run that this process trains, else None.
+    To be called before JAX's first computation. ``kind`` is the model of the one run that this process trains, else None. Programs are
+    kept where the user has told JAX to, unless this package's own cache is named.
     """
     if kind == "skip_gram":
         use_one_thread()
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+    if os.environ.get(CACHE) or jax.config.values["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     speed_up_cpu()
