@@ -143,6 +143,11 @@ def test_seed_correlation_against_numpy():
     assert statistics.seed_correlation(lacking) == pytest.approx(np.corrcoef(two[1:].T)[0, 1], rel=1e-9)
 
 
+def test_equal_means_differ_by_nothing():
+    """Red if the dust of rounding stands in the figures, where a script takes a size for better than the best one."""
+    assert statistics.differences_to(np.array([[0.1 + 0.2, 0.3], [0.3, 0.3]]), 1)[0].tolist() == [0.0, 0.0]
+
+
 def test_detectable_difference_is_detected_four_times_in_five():
     rng = np.random.default_rng(1)
     difference = statistics.detectable_difference(2.0, 5)

@@ -122,12 +122,13 @@ def differences_to(values: Values, size: int) -> tuple[PerSize, PerSize, PerSize
     """Compares every size with the one at position ``size``.
 
     Returns the mean paired difference, half the width of its t interval, and its p value, corrected for their number (Holm 1979).
-    Of the size itself the difference is 0 and the other two are NaN.
+    Of the size itself the difference is 0 and the other two are NaN; of one that is equal but for rounding it is 0 too.
     """
     pairs = paired_differences(values)
     itself = np.arange(values.shape[-1]) == size
     half, p_values = (np.where(itself, np.nan, figures[..., size]) for figures in (pairs.half_widths(), pairs.p_values()))
-    return pairs.mean[..., size], half, holm(p_values)
+    mean = pairs.mean[..., size]
+    return np.where(np.abs(mean) <= ROUNDING, 0.0, mean), half, holm(p_values)
 
 
 def excess_bounds(pairs: Pairs) -> PerSize:
